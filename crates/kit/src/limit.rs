@@ -1,0 +1,42 @@
+//! Every limit, with its unit in its name (client-api.md §11,
+//! functions-runtime.md §6). Settings may change those that a struct of
+//! settings names; these are the defaults.
+
+/// Largest request body: arguments, headers and payload.
+pub const BODY_BYTES_MAX: usize = 18 * 1024 * 1024;
+/// Deepest nesting of documents, arrays and JSON that any door accepts.
+pub const NESTING_DEPTH_MAX: usize = 100;
+/// Largest BSON document.
+pub const DOCUMENT_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Most documents that one query of a user returns.
+pub const QUERY_DOCUMENTS_MAX: usize = 50_000;
+
+/// Longest run of a top-level function call with everything it awaits.
+pub const CALL_MS_MAX: u64 = 300_000;
+/// Memory of one top-level function call.
+pub const CALL_MEMORY_BYTES_MAX: usize = 350 * 1024 * 1024;
+/// JavaScript stack of one call.
+pub const CALL_STACK_BYTES_MAX: usize = 1024 * 1024;
+/// Host operations that one top-level call may start.
+pub const CALL_HOST_OPERATIONS_MAX: u32 = 1000;
+/// Nesting of `context.functions.execute`.
+pub const CALL_NESTING_DEPTH_MAX: u32 = 64;
+/// Log lines kept of one call; the last ones win.
+pub const CALL_LOG_LINES_MAX: usize = 25;
+/// Bytes kept of one log line.
+pub const CALL_LOG_LINE_BYTES_MAX: usize = 512;
+
+/// Lifetime of an access token.
+pub const ACCESS_TOKEN_S: i64 = 1800;
+/// Lifetime of a refresh token, unless the app sets another.
+pub const REFRESH_TOKEN_S: i64 = 60 * 24 * 3600;
+/// Lifetime of an anonymous user's refresh token.
+pub const ANONYMOUS_REFRESH_TOKEN_S: i64 = 1_576_800_000;
+/// Shortest password.
+pub const PASSWORD_CHARS_MIN: usize = 6;
+/// Longest password.
+pub const PASSWORD_CHARS_MAX: usize = 128;
+/// API keys of one user.
+pub const USER_API_KEYS_MAX: usize = 20;
+/// Server API keys of one app.
+pub const SERVER_API_KEYS_MAX: usize = 100;
