@@ -46,11 +46,7 @@ pub struct Problem {
 
 impl Problem {
     /// A problem of `kind` with the wire's `code` and a text for the caller.
-    pub fn new(
-        kind: Kind,
-        code: impl Into<Cow<'static, str>>,
-        message: impl Into<String>,
-    ) -> Self {
+    pub fn new(kind: Kind, code: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
         Self {
             kind,
             code: code.into(),
