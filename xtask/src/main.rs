@@ -1,1 +1,113 @@
-fn main() {}
+//! The project's own build steps: `cargo xtask test` and `cargo xtask bench`.
+//!
+//! Not a test framework: it runs the tools that exist, fetches what their
+//! tests need, and says at the end what ran and what was left out.
+
+mod deps;
+mod fetch;
+mod report;
+mod tidy;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+use report::Report;
+
+const USAGE: &str = "\
+usage: cargo xtask <command>
+
+  test            formatting, lints, licences, structure, unit and scenario tests, SDK tests
+  test --quick    without licences and SDK tests
+  fetch           only fetch what the tests need (mongod, npm packages)
+  bench [NAME]    side-by-side measurements: call, find, insert (default: all)
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        ["test", rest @ ..] => test(rest.contains(&"--quick")),
+        ["fetch"] => {
+            let mut report = Report::default();
+            fetch::mongod(&mut report);
+            fetch::npm(&mut report);
+            report.print()
+        }
+        ["bench", rest @ ..] => bench(rest),
+        _ => {
+            eprint!("{USAGE}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn test(quick: bool) -> ExitCode {
+    let mut report = Report::default();
+    report.step("formatting", cargo(&["fmt", "--all", "--check"]));
+    report.step(
+        "lints",
+        cargo(&[
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--quiet",
+            "--",
+            "-D",
+            "warnings",
+        ]),
+    );
+    report.check("structure", tidy::check());
+    if !quick {
+        deps::check(&mut report);
+    }
+    let mongod = fetch::mongod(&mut report);
+    let mut unit = cargo(&["test", "--workspace", "--no-fail-fast"]);
+    if let Some(path) = &mongod {
+        unit.env("BACKSTITCH_MONGOD", path);
+    }
+    report.rust_tests("unit and scenario tests", unit);
+    if !quick
+        && fetch::npm(&mut report)
+        && report.step(
+            "server for the SDK tests",
+            cargo(&["build", "--quiet", "--package", "backstitch"]),
+        )
+    {
+        report.node_tests("SDK tests", fetch::sdk_tests());
+    }
+    report.print()
+}
+
+/// Builds the release binary and the bench beside it, and runs the bench.
+fn bench(names: &[&str]) -> ExitCode {
+    let mut build = cargo(&[
+        "build",
+        "--release",
+        "--package",
+        "backstitch",
+        "--package",
+        "bench",
+    ]);
+    let mut run = Command::new(root().join("target/release/bench"));
+    let ok = |command: &mut Command| command.status().is_ok_and(|status| status.success());
+    if ok(&mut build) && ok(run.args(names)) {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+/// `cargo` in the workspace's root.
+fn cargo(arguments: &[&str]) -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(arguments).current_dir(root());
+    command
+}
+
+/// The workspace's root.
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .map(Path::to_path_buf)
+        .unwrap_or_default()
+}

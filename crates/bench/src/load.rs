@@ -1,0 +1,118 @@
+//! The load generator: keep-alive connections that each send the same request
+//! again as soon as the answer is there.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+/// One kind of request to one server.
+pub(crate) struct Load {
+    address: SocketAddr,
+    request: Vec<u8>,
+}
+
+/// What one round measured.
+#[derive(Clone)]
+pub(crate) struct Sample {
+    /// Requests answered with 2xx in a second.
+    pub(crate) per_second: f64,
+    /// Median latency in microseconds.
+    pub(crate) p50_us: f64,
+    /// 99th percentile of latency in microseconds.
+    pub(crate) p99_us: f64,
+}
+
+impl Load {
+    /// The request, as the bytes of an HTTP/1.1 message.
+    pub(crate) fn new(address: SocketAddr, request: Vec<u8>) -> Self {
+        Self { address, request }
+    }
+
+    /// Loads the server for `time` from `connections` connections. An answer
+    /// that is not 2xx ends the round with an error: a fast refusal is no rate.
+    pub(crate) fn run(&self, connections: usize, time: Duration) -> io::Result<Sample> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let start = Instant::now();
+        let mut latencies = runtime.block_on(async {
+            let tasks: Vec<_> = (0..connections)
+                .map(|_| tokio::spawn(connection(self.address, self.request.clone(), start + time)))
+                .collect();
+            let mut latencies = Vec::new();
+            for task in tasks {
+                latencies.extend(task.await.map_err(io::Error::other)??);
+            }
+            io::Result::Ok(latencies)
+        })?;
+        let seconds = start.elapsed().as_secs_f64();
+        latencies.sort_unstable();
+        let at = |part: f64| {
+            let index = (latencies.len() as f64 * part) as usize;
+            latencies
+                .get(index)
+                .copied()
+                .unwrap_or_default()
+                .as_secs_f64()
+                * 1e6
+        };
+        Ok(Sample {
+            per_second: latencies.len() as f64 / seconds,
+            p50_us: at(0.5),
+            p99_us: at(0.99),
+        })
+    }
+}
+
+async fn connection(
+    address: SocketAddr,
+    request: Vec<u8>,
+    end: Instant,
+) -> io::Result<Vec<Duration>> {
+    let mut stream = TcpStream::connect(address).await?;
+    stream.set_nodelay(true)?;
+    let mut latencies = Vec::with_capacity(1 << 16);
+    let mut buffer = Vec::with_capacity(16 * 1024);
+    loop {
+        let sent = Instant::now();
+        if sent >= end {
+            return Ok(latencies);
+        }
+        stream.write_all(&request).await?;
+        buffer.clear();
+        loop {
+            if stream.read_buf(&mut buffer).await? == 0 {
+                return Err(io::Error::other("the server closed the connection"));
+            }
+            if complete(&buffer)? {
+                break;
+            }
+        }
+        latencies.push(sent.elapsed());
+    }
+}
+
+/// Whether `answer` holds a whole HTTP answer with a `Content-Length`.
+fn complete(answer: &[u8]) -> io::Result<bool> {
+    let Some(head) = find(answer, b"\r\n\r\n") else {
+        return Ok(false);
+    };
+    if !answer.starts_with(b"HTTP/1.1 2") {
+        let text = String::from_utf8_lossy(answer);
+        return Err(io::Error::other(format!("not a success: {text}")));
+    }
+    let length = answer[..head]
+        .split(|&byte| byte == b'\n')
+        .filter_map(|line| std::str::from_utf8(line).ok()?.split_once(':'))
+        .find(|(name, _)| name.eq_ignore_ascii_case("content-length"))
+        .and_then(|(_, value)| value.trim().parse::<usize>().ok())
+        .ok_or_else(|| io::Error::other("an answer without Content-Length"))?;
+    Ok(answer.len() >= head + 4 + length)
+}
+
+fn find(bytes: &[u8], part: &[u8]) -> Option<usize> {
+    bytes.windows(part.len()).position(|window| window == part)
+}

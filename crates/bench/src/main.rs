@@ -1,0 +1,86 @@
+//! Side-by-side measurements over HTTP: `cargo xtask bench [NAME…]`.
+//!
+//! Starts the release binary on the to-do example and a bare axum "hello" in a
+//! process of its own, loads each in turns from 32 keep-alive connections, and
+//! prints medians and the ratio to the bare server. Figures are for reading,
+//! not for asserting: the machine may be busy.
+
+mod hello;
+mod load;
+mod subject;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use load::Sample;
+use subject::Subject;
+
+const CONNECTIONS: usize = 32;
+const ROUNDS: usize = 5;
+const WARM_UP: Duration = Duration::from_millis(700);
+const ROUND: Duration = Duration::from_secs(2);
+
+fn main() -> ExitCode {
+    let names: Vec<String> = std::env::args().skip(1).collect();
+    if names.first().is_some_and(|name| name == "--hello") {
+        return hello::serve();
+    }
+    match run(&names) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bench: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(names: &[String]) -> Result<(), Box<dyn std::error::Error>> {
+    let hello = hello::Hello::start()?;
+    let subject = Subject::start()?;
+    let mut loads = vec![("bare axum hello", hello.load())];
+    for (name, title, load) in subject.loads()? {
+        if names.is_empty() || names.iter().any(|wanted| wanted == name) {
+            loads.push((title, load));
+        }
+    }
+    let mut samples: Vec<Vec<Sample>> = vec![Vec::new(); loads.len()];
+    for (_, load) in &loads {
+        load.run(CONNECTIONS, WARM_UP)?;
+    }
+    // In turns, so that a slow moment of the machine meets every load.
+    for _ in 0..ROUNDS {
+        for ((_, load), samples) in loads.iter().zip(&mut samples) {
+            samples.push(load.run(CONNECTIONS, ROUND)?);
+        }
+    }
+    println!(
+        "{CONNECTIONS} connections, {ROUNDS} rounds of {} s, medians",
+        ROUND.as_secs()
+    );
+    println!(
+        "{:<34} {:>10} {:>8} {:>9} {:>9}",
+        "", "requests/s", "ratio", "p50 us", "p99 us"
+    );
+    let base = median(&samples[0], |sample| sample.per_second);
+    for ((title, _), samples) in loads.iter().zip(&samples) {
+        let rate = median(samples, |sample| sample.per_second);
+        println!(
+            "{title:<34} {rate:>10.0} {:>8.2} {:>9.0} {:>9.0}",
+            rate / base,
+            median(samples, |sample| sample.p50_us),
+            median(samples, |sample| sample.p99_us),
+        );
+    }
+    println!(
+        "memory: server {} MiB resident, its workers {} MiB",
+        subject.resident_mib(),
+        subject.workers_resident_mib(),
+    );
+    Ok(())
+}
+
+fn median(samples: &[Sample], figure: impl Fn(&Sample) -> f64) -> f64 {
+    let mut figures: Vec<f64> = samples.iter().map(figure).collect();
+    figures.sort_by(f64::total_cmp);
+    figures[figures.len() / 2]
+}

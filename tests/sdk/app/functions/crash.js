@@ -1,0 +1,1 @@
+exports = () => { const deep = () => [deep()]; return deep(); };

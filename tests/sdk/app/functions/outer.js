@@ -1,0 +1,1 @@
+exports = async (n) => (await context.functions.execute("hidden", n)) + 1;

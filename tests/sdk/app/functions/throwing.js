@@ -1,0 +1,1 @@
+exports = (kind) => { if (kind === "reference") { return missing; } if (kind === "member") { return context.nothing.db; } throw new Error("out of cheese"); };

