@@ -1,1 +1,30 @@
-//! mql
+//! MongoDB's query language as pure functions on BSON: order, matching,
+//! projection, updates, aggregation.
+//!
+//! Not here: storage, indexes, rules, time and randomness. What is not there
+//! answers with MongoDB's error for an unknown name, never with an
+//! approximation (embedded-engine.md, section C).
+
+pub mod aggregate;
+pub mod decimal;
+pub mod error;
+pub mod expression;
+pub mod key;
+pub mod matcher;
+mod number;
+pub mod order;
+pub mod path;
+pub mod projection;
+pub mod schema;
+pub mod sort;
+pub mod update;
+pub mod upsert;
+
+pub use aggregate::Pipeline;
+pub use error::MqlError;
+pub use matcher::Matcher;
+pub use order::{compare, compare_bson};
+pub use projection::Projection;
+pub use sort::Sort;
+pub use update::{Update, UpdateDescription};
+pub use upsert::upsert_document;

@@ -1,0 +1,240 @@
+//! `$group` and its accumulators.
+
+use std::collections::HashMap;
+
+use bson::raw::RawBsonRef;
+use bson::{Bson, Document, RawDocument};
+
+use super::{Documents, evaluate};
+use crate::error::{MqlError, Result};
+use crate::expression::Expression;
+use crate::expression::numbers::{add, average};
+use crate::matcher::malformed;
+use crate::{compare_bson, key, number};
+
+/// A parsed `$group`.
+#[derive(Debug, Clone)]
+pub struct Group {
+    id: Expression,
+    fields: Vec<(String, Accumulator, Expression)>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Accumulator {
+    Sum,
+    Avg,
+    Min,
+    Max,
+    First,
+    Last,
+    Push,
+    AddToSet,
+    Count,
+    MergeObjects,
+}
+
+impl Group {
+    pub(super) fn parse(specification: &RawDocument) -> Result<Self> {
+        let mut id = None;
+        let mut fields = Vec::new();
+        for entry in specification {
+            let (name, value) = entry.map_err(malformed)?;
+            if name == "_id" {
+                id = Some(Expression::parse(value)?);
+                continue;
+            }
+            let name = name.as_str();
+            if name.contains('.') {
+                return Err(MqlError::new(
+                    40235,
+                    format!("The field name '{name}' cannot contain '.'"),
+                ));
+            }
+            let accumulator = match value {
+                RawBsonRef::Document(document) => {
+                    let mut entries = document.iter();
+                    match (entries.next(), entries.next()) {
+                        (Some(entry), None) => Some(entry.map_err(malformed)?),
+                        _ => None,
+                    }
+                }
+                _ => None,
+            };
+            let Some((operator, operand)) = accumulator else {
+                return Err(MqlError::new(
+                    40234,
+                    format!("The field '{name}' must be an accumulator object"),
+                ));
+            };
+            let accumulator = known(operator.as_str())?;
+            let operand = match accumulator {
+                Accumulator::Count => Expression::parse_bson(&Bson::Int32(1))?,
+                _ => Expression::parse(operand)?,
+            };
+            fields.push((name.to_owned(), accumulator, operand));
+        }
+        let id =
+            id.ok_or_else(|| MqlError::new(15955, "a group specification must include an _id"))?;
+        Ok(Self { id, fields })
+    }
+
+    /// The group of `$sortByCount`.
+    pub(super) fn counting(by: RawBsonRef<'_>) -> Result<Self> {
+        Ok(Self {
+            id: Expression::parse(by)?,
+            fields: vec![(
+                "count".to_owned(),
+                Accumulator::Count,
+                Expression::parse_bson(&Bson::Int32(1))?,
+            )],
+        })
+    }
+
+    /// Groups in the order in which the groups first appear.
+    pub(super) fn run(&self, input: Documents<'_>) -> Result<Vec<Document>> {
+        let mut groups: Vec<(Bson, Vec<State>)> = Vec::new();
+        let mut index: HashMap<Vec<u8>, usize> = HashMap::new();
+        for document in input {
+            let document = document?;
+            let id = evaluate(&self.id, &document)?.unwrap_or(Bson::Null);
+            let at = *index.entry(key::of(&id)).or_insert_with(|| {
+                let states = self
+                    .fields
+                    .iter()
+                    .map(|(_, by, _)| State::new(*by))
+                    .collect();
+                groups.push((id, states));
+                groups.len() - 1
+            });
+            for ((_, _, operand), state) in self.fields.iter().zip(&mut groups[at].1) {
+                state.take(evaluate(operand, &document)?)?;
+            }
+        }
+        groups
+            .into_iter()
+            .map(|(id, states)| {
+                let mut made = Document::new();
+                made.insert("_id", id);
+                for ((name, ..), state) in self.fields.iter().zip(states) {
+                    made.insert(name.clone(), state.finish()?);
+                }
+                Ok(made)
+            })
+            .collect()
+    }
+}
+
+fn known(name: &str) -> Result<Accumulator> {
+    Ok(match name {
+        "$sum" => Accumulator::Sum,
+        "$avg" => Accumulator::Avg,
+        "$min" => Accumulator::Min,
+        "$max" => Accumulator::Max,
+        "$first" => Accumulator::First,
+        "$last" => Accumulator::Last,
+        "$push" => Accumulator::Push,
+        "$addToSet" => Accumulator::AddToSet,
+        "$count" => Accumulator::Count,
+        "$mergeObjects" => Accumulator::MergeObjects,
+        other => {
+            return Err(MqlError::new(
+                15952,
+                format!("unknown group operator '{other}'"),
+            ));
+        }
+    })
+}
+
+enum State {
+    Sum(Bson),
+    Avg(Vec<Bson>),
+    Extreme { greatest: bool, value: Option<Bson> },
+    First(Option<Bson>),
+    Last(Option<Bson>),
+    Push(Vec<Bson>),
+    Set(Vec<Bson>, std::collections::HashSet<Vec<u8>>),
+    Merge(Document),
+}
+
+impl State {
+    fn new(by: Accumulator) -> Self {
+        match by {
+            Accumulator::Sum | Accumulator::Count => Self::Sum(Bson::Int32(0)),
+            Accumulator::Avg => Self::Avg(Vec::new()),
+            Accumulator::Min => Self::Extreme {
+                greatest: false,
+                value: None,
+            },
+            Accumulator::Max => Self::Extreme {
+                greatest: true,
+                value: None,
+            },
+            Accumulator::First => Self::First(None),
+            Accumulator::Last => Self::Last(None),
+            Accumulator::Push => Self::Push(Vec::new()),
+            Accumulator::AddToSet => Self::Set(Vec::new(), std::collections::HashSet::new()),
+            Accumulator::MergeObjects => Self::Merge(Document::new()),
+        }
+    }
+
+    fn take(&mut self, value: Option<Bson>) -> Result<()> {
+        match self {
+            Self::Sum(total) => {
+                if let Some(value) = value.filter(number::is_number) {
+                    *total = add(total, &value)?;
+                }
+            }
+            Self::Avg(values) => values.extend(value.filter(number::is_number)),
+            Self::Extreme {
+                greatest,
+                value: kept,
+            } => {
+                if let Some(value) = value.filter(|v| !matches!(v, Bson::Null | Bson::Undefined)) {
+                    let better = kept.as_ref().is_none_or(|kept| {
+                        let order = compare_bson(&value, kept);
+                        if *greatest {
+                            order.is_gt()
+                        } else {
+                            order.is_lt()
+                        }
+                    });
+                    if better {
+                        *kept = Some(value);
+                    }
+                }
+            }
+            Self::First(kept) => {
+                kept.get_or_insert(value.unwrap_or(Bson::Null));
+            }
+            Self::Last(kept) => *kept = Some(value.unwrap_or(Bson::Null)),
+            Self::Push(values) => values.extend(value),
+            Self::Set(values, seen) => {
+                if let Some(value) = value
+                    && seen.insert(key::of(&value))
+                {
+                    values.push(value);
+                }
+            }
+            Self::Merge(merged) => match value {
+                None | Some(Bson::Null | Bson::Undefined) => {}
+                Some(Bson::Document(document)) => merged.extend(document),
+                Some(_) => {
+                    return Err(MqlError::new(40400, "$mergeObjects requires object inputs"));
+                }
+            },
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> Result<Bson> {
+        Ok(match self {
+            Self::Sum(total) => total,
+            Self::Avg(values) => average(&values)?.unwrap_or(Bson::Null),
+            Self::Extreme { value, .. } | Self::First(value) | Self::Last(value) => {
+                value.unwrap_or(Bson::Null)
+            }
+            Self::Push(values) | Self::Set(values, _) => Bson::Array(values),
+            Self::Merge(document) => Bson::Document(document),
+        })
+    }
+}

@@ -1,0 +1,714 @@
+//! Aggregation expressions: parsed once, evaluated on documents.
+//!
+//! An operator that is not there is MongoDB's error for an unknown one
+//! (`Unrecognized expression`, 168).
+
+mod arrays;
+mod convert;
+mod dates;
+pub(crate) mod numbers;
+mod strings;
+
+use std::borrow::Cow;
+
+use bson::raw::RawBsonRef;
+use bson::{Bson, Document, RawDocument};
+
+use crate::error::{MqlError, Result, guard};
+use crate::matcher::malformed;
+use crate::{compare_bson, key};
+
+/// A parsed expression.
+#[derive(Debug, Clone)]
+pub struct Expression {
+    node: Node,
+}
+
+#[derive(Debug, Clone)]
+enum Node {
+    Constant(Bson),
+    /// `$a.b`, or `$$name.a.b`: variable, path.
+    Path(String, Vec<String>),
+    Object(Vec<(String, Node)>),
+    Array(Vec<Node>),
+    Call(&'static str, Vec<Node>),
+    /// Operators with named arguments.
+    Named(&'static str, Vec<(String, Node)>),
+    Let(Vec<(String, Node)>, Box<Node>),
+    Switch(Vec<(Node, Node)>, Option<Box<Node>>),
+}
+
+/// What expressions see: the document and variables.
+#[derive(Debug, Clone)]
+pub struct Scope {
+    root: Bson,
+    variables: Vec<(String, Option<Bson>)>,
+}
+
+impl Scope {
+    /// The scope of a raw document.
+    pub fn of_raw(document: &RawDocument) -> Result<Self> {
+        Ok(Self::of(Document::try_from(document).map_err(malformed)?))
+    }
+
+    /// The scope of a document.
+    pub fn of(document: Document) -> Self {
+        Self {
+            root: Bson::Document(document),
+            variables: Vec::new(),
+        }
+    }
+
+    /// Gives the document back.
+    pub fn into_document(self) -> Document {
+        match self.root {
+            Bson::Document(document) => document,
+            _ => Document::new(),
+        }
+    }
+
+    fn with(&self, variables: impl IntoIterator<Item = (String, Option<Bson>)>) -> Self {
+        let mut scope = self.clone();
+        scope.variables.extend(variables);
+        scope
+    }
+
+    fn variable(&self, name: &str) -> Option<&Bson> {
+        match name {
+            "ROOT" => Some(&self.root),
+            "CURRENT" if !self.variables.iter().any(|(n, _)| n == name) => Some(&self.root),
+            _ => self
+                .variables
+                .iter()
+                .rev()
+                .find(|(n, _)| n == name)
+                .and_then(|(_, value)| value.as_ref()),
+        }
+    }
+}
+
+impl Expression {
+    /// Parses any value as an expression.
+    pub fn parse(value: RawBsonRef<'_>) -> Result<Self> {
+        let value = Bson::try_from(value).map_err(malformed)?;
+        Self::parse_bson(&value)
+    }
+
+    /// Parses an owned value as an expression.
+    pub fn parse_bson(value: &Bson) -> Result<Self> {
+        Ok(Self {
+            node: parse(value, &mut Vec::new(), 0)?,
+        })
+    }
+
+    /// The value; `None` when it is missing.
+    pub fn evaluate(&self, scope: &Scope) -> Result<Option<Bson>> {
+        self.node
+            .evaluate(scope)
+            .map(|value| value.map(Cow::into_owned))
+    }
+}
+
+/// MongoDB's idea of true in expressions: everything but false, zero, null
+/// and missing.
+pub(crate) fn truthy(value: Option<&Bson>) -> bool {
+    match value {
+        None | Some(Bson::Null | Bson::Undefined) => false,
+        Some(Bson::Boolean(value)) => *value,
+        Some(value) => crate::number::double(value).is_none_or(|n| n != 0.0),
+    }
+}
+
+/// Operators whose arguments are a list, with the least and most of them.
+const CALLS: &[(&str, usize, usize)] = &[
+    ("$abs", 1, 1),
+    ("$add", 0, MANY),
+    ("$allElementsTrue", 1, 1),
+    ("$and", 0, MANY),
+    ("$anyElementTrue", 1, 1),
+    ("$arrayElemAt", 2, 2),
+    ("$arrayToObject", 1, 1),
+    ("$bsonSize", 1, 1),
+    ("$ceil", 1, 1),
+    ("$cmp", 2, 2),
+    ("$concat", 0, MANY),
+    ("$concatArrays", 0, MANY),
+    ("$divide", 2, 2),
+    ("$eq", 2, 2),
+    ("$exp", 1, 1),
+    ("$first", 1, 1),
+    ("$floor", 1, 1),
+    ("$gt", 2, 2),
+    ("$gte", 2, 2),
+    ("$ifNull", 2, MANY),
+    ("$in", 2, 2),
+    ("$indexOfArray", 2, 4),
+    ("$indexOfCP", 2, 4),
+    ("$isArray", 1, 1),
+    ("$isNumber", 1, 1),
+    ("$last", 1, 1),
+    ("$ln", 1, 1),
+    ("$log", 2, 2),
+    ("$log10", 1, 1),
+    ("$lt", 2, 2),
+    ("$lte", 2, 2),
+    ("$max", 1, MANY),
+    ("$avg", 1, MANY),
+    ("$sum", 0, MANY),
+    ("$min", 1, MANY),
+    ("$mergeObjects", 0, MANY),
+    ("$mod", 2, 2),
+    ("$multiply", 0, MANY),
+    ("$ne", 2, 2),
+    ("$not", 1, 1),
+    ("$objectToArray", 1, 1),
+    ("$or", 0, MANY),
+    ("$pow", 2, 2),
+    ("$range", 2, 3),
+    ("$reverseArray", 1, 1),
+    ("$round", 1, 2),
+    ("$setDifference", 2, 2),
+    ("$setEquals", 2, MANY),
+    ("$setIntersection", 0, MANY),
+    ("$setIsSubset", 2, 2),
+    ("$setUnion", 0, MANY),
+    ("$size", 1, 1),
+    ("$slice", 2, 3),
+    ("$split", 2, 2),
+    ("$sqrt", 1, 1),
+    ("$strcasecmp", 2, 2),
+    ("$strLenBytes", 1, 1),
+    ("$strLenCP", 1, 1),
+    ("$substr", 3, 3),
+    ("$substrBytes", 3, 3),
+    ("$substrCP", 3, 3),
+    ("$subtract", 2, 2),
+    ("$toBool", 1, 1),
+    ("$toDate", 1, 1),
+    ("$toDouble", 1, 1),
+    ("$toInt", 1, 1),
+    ("$toLong", 1, 1),
+    ("$toLower", 1, 1),
+    ("$toObjectId", 1, 1),
+    ("$toString", 1, 1),
+    ("$toUpper", 1, 1),
+    ("$trunc", 1, 2),
+    ("$type", 1, 1),
+    ("$year", 1, 1),
+    ("$month", 1, 1),
+    ("$dayOfMonth", 1, 1),
+    ("$dayOfWeek", 1, 1),
+    ("$dayOfYear", 1, 1),
+    ("$hour", 1, 1),
+    ("$minute", 1, 1),
+    ("$second", 1, 1),
+    ("$millisecond", 1, 1),
+];
+const MANY: usize = usize::MAX;
+
+/// Operators with named arguments: required, then optional ones.
+const NAMED: &[(&str, &[&str], &[&str])] = &[
+    ("$cond", &["if", "then", "else"], &[]),
+    ("$map", &["input", "in"], &["as"]),
+    ("$filter", &["input", "cond"], &["as", "limit"]),
+    ("$reduce", &["input", "initialValue", "in"], &[]),
+    ("$sortArray", &["input", "sortBy"], &[]),
+    ("$trim", &["input"], &["chars"]),
+    ("$ltrim", &["input"], &["chars"]),
+    ("$rtrim", &["input"], &["chars"]),
+    ("$replaceOne", &["input", "find", "replacement"], &[]),
+    ("$replaceAll", &["input", "find", "replacement"], &[]),
+    ("$regexMatch", &["input", "regex"], &["options"]),
+    ("$convert", &["input", "to"], &["onError", "onNull"]),
+    ("$getField", &["field"], &["input"]),
+    ("$setField", &["field", "input", "value"], &[]),
+    ("$unsetField", &["field", "input"], &[]),
+    (
+        "$dateToString",
+        &["date"],
+        &["format", "timezone", "onNull"],
+    ),
+    ("$zip", &["inputs"], &["useLongestLength", "defaults"]),
+];
+
+fn parse(value: &Bson, variables: &mut Vec<String>, depth: usize) -> Result<Node> {
+    guard(depth)?;
+    Ok(match value {
+        Bson::String(text) if text.starts_with('$') => path(text, variables)?,
+        Bson::Array(values) => Node::Array(
+            values
+                .iter()
+                .map(|value| parse(value, variables, depth + 1))
+                .collect::<Result<_>>()?,
+        ),
+        Bson::Document(document) => {
+            let mut entries = document.iter();
+            match (entries.next(), entries.next()) {
+                (Some((name, operand)), None) if name.starts_with('$') => {
+                    operator(name, operand, variables, depth)?
+                }
+                (Some((name, _)), Some(_)) if name.starts_with('$') => {
+                    return Err(MqlError::new(
+                        15983,
+                        "an expression specification must contain exactly one field, the name of the expression.",
+                    ));
+                }
+                _ => Node::Object(
+                    document
+                        .iter()
+                        .map(|(name, value)| {
+                            if name.starts_with('$') {
+                                return Err(unknown(name));
+                            }
+                            Ok((name.clone(), parse(value, variables, depth + 1)?))
+                        })
+                        .collect::<Result<_>>()?,
+                ),
+            }
+        }
+        constant => Node::Constant(constant.clone()),
+    })
+}
+
+fn unknown(name: &str) -> MqlError {
+    MqlError::new(168, format!("Unrecognized expression '{name}'"))
+}
+
+fn path(text: &str, variables: &[String]) -> Result<Node> {
+    let (variable, rest) = match text.strip_prefix("$$") {
+        Some(rest) => {
+            let (name, path) = rest.split_once('.').unwrap_or((rest, ""));
+            let known = matches!(name, "ROOT" | "CURRENT" | "REMOVE")
+                || variables.iter().any(|known| known == name);
+            if !known {
+                return Err(MqlError::new(
+                    17276,
+                    format!("Use of undefined variable: {name}"),
+                ));
+            }
+            (name, path)
+        }
+        None => ("CURRENT", &text[1..]),
+    };
+    if variable == "CURRENT" && rest.is_empty() && !text.starts_with("$$") {
+        return Err(MqlError::new(
+            16872,
+            "'$' by itself is not a valid FieldPath",
+        ));
+    }
+    let parts: Vec<String> = if rest.is_empty() {
+        Vec::new()
+    } else {
+        rest.split('.').map(str::to_owned).collect()
+    };
+    if parts.iter().any(String::is_empty) {
+        return Err(MqlError::new(40353, "FieldPath must not end with a '.'."));
+    }
+    Ok(Node::Path(variable.to_owned(), parts))
+}
+
+fn operator(name: &str, operand: &Bson, variables: &mut Vec<String>, depth: usize) -> Result<Node> {
+    match name {
+        "$literal" | "$const" => return Ok(Node::Constant(operand.clone())),
+        "$let" => return let_in(operand, variables, depth),
+        "$switch" => return switch(operand, variables, depth),
+        "$cond" => {
+            if let Bson::Array(parts) = operand {
+                let [condition, then, otherwise] = parts.as_slice() else {
+                    return Err(arity("$cond", 3, parts.len()));
+                };
+                let mut named = Vec::new();
+                for (name, value) in [("if", condition), ("then", then), ("else", otherwise)] {
+                    named.push((name.to_owned(), parse(value, variables, depth + 1)?));
+                }
+                return Ok(Node::Named("$cond", named));
+            }
+        }
+        "$getField" if !matches!(operand, Bson::Document(d) if d.contains_key("field")) => {
+            let field = parse(operand, variables, depth + 1)?;
+            return Ok(Node::Named("$getField", vec![("field".to_owned(), field)]));
+        }
+        _ => {}
+    }
+    if let Some((name, required, optional)) = NAMED.iter().find(|(known, ..)| *known == name) {
+        return named(name, required, optional, operand, variables, depth);
+    }
+    let Some(&(name, least, most)) = CALLS.iter().find(|(known, ..)| *known == name) else {
+        return Err(unknown(name));
+    };
+    let arguments = match operand {
+        Bson::Array(values) => values
+            .iter()
+            .map(|value| parse(value, variables, depth + 1))
+            .collect::<Result<Vec<_>>>()?,
+        single => vec![parse(single, variables, depth + 1)?],
+    };
+    if arguments.len() < least || arguments.len() > most {
+        return Err(arity(name, least, arguments.len()));
+    }
+    Ok(Node::Call(name, arguments))
+}
+
+fn arity(name: &str, wanted: usize, got: usize) -> MqlError {
+    MqlError::new(
+        16020,
+        format!("Expression {name} takes exactly {wanted} arguments. {got} were passed in."),
+    )
+}
+
+fn named(
+    name: &'static str,
+    required: &[&str],
+    optional: &[&str],
+    operand: &Bson,
+    variables: &mut Vec<String>,
+    depth: usize,
+) -> Result<Node> {
+    let Bson::Document(document) = operand else {
+        return Err(MqlError::failed_to_parse(format!(
+            "{name} only supports an object as its argument"
+        )));
+    };
+    for wanted in required {
+        if !document.contains_key(wanted) {
+            return Err(MqlError::failed_to_parse(format!(
+                "Missing '{wanted}' parameter to {name}"
+            )));
+        }
+    }
+    let bound: Vec<String> = match name {
+        "$map" | "$filter" => {
+            let name = document.get_str("as").unwrap_or("this");
+            vec![name.to_owned()]
+        }
+        "$reduce" => vec!["this".to_owned(), "value".to_owned()],
+        _ => Vec::new(),
+    };
+    let mut arguments = Vec::new();
+    for (key, value) in document {
+        if !required.contains(&key.as_str()) && !optional.contains(&key.as_str()) {
+            return Err(MqlError::failed_to_parse(format!(
+                "Unrecognized parameter to {name}: {key}"
+            )));
+        }
+        let scoped = matches!(
+            (name, key.as_str()),
+            ("$map" | "$reduce", "in") | ("$filter", "cond")
+        );
+        let node = if key == "as" || (name == "$sortArray" && key == "sortBy") {
+            Node::Constant(value.clone())
+        } else if scoped {
+            let before = variables.len();
+            variables.extend(bound.iter().cloned());
+            let node = parse(value, variables, depth + 1);
+            variables.truncate(before);
+            node?
+        } else {
+            parse(value, variables, depth + 1)?
+        };
+        arguments.push((key.clone(), node));
+    }
+    Ok(Node::Named(name, arguments))
+}
+
+fn let_in(operand: &Bson, variables: &mut Vec<String>, depth: usize) -> Result<Node> {
+    let Bson::Document(document) = operand else {
+        return Err(MqlError::new(
+            16874,
+            "$let only supports an object as its argument",
+        ));
+    };
+    let (Ok(vars), Some(body)) = (document.get_document("vars"), document.get("in")) else {
+        return Err(MqlError::new(
+            16876,
+            "Missing 'vars' or 'in' parameter to $let",
+        ));
+    };
+    let mut bound = Vec::new();
+    for (name, value) in vars {
+        bound.push((name.clone(), parse(value, variables, depth + 1)?));
+    }
+    let before = variables.len();
+    variables.extend(bound.iter().map(|(name, _)| name.clone()));
+    let body = parse(body, variables, depth + 1);
+    variables.truncate(before);
+    Ok(Node::Let(bound, Box::new(body?)))
+}
+
+fn switch(operand: &Bson, variables: &mut Vec<String>, depth: usize) -> Result<Node> {
+    let Bson::Document(document) = operand else {
+        return Err(MqlError::new(
+            40060,
+            "$switch requires an object as an argument",
+        ));
+    };
+    let Ok(list) = document.get_array("branches") else {
+        return Err(MqlError::new(
+            40061,
+            "$switch expected an array for 'branches'",
+        ));
+    };
+    let mut branches = Vec::new();
+    for branch in list {
+        let Bson::Document(branch) = branch else {
+            return Err(MqlError::new(
+                40062,
+                "$switch expected each branch to be an object",
+            ));
+        };
+        let (Some(case), Some(then)) = (branch.get("case"), branch.get("then")) else {
+            return Err(MqlError::new(
+                40064,
+                "$switch requires each branch have a 'case' and a 'then' expression",
+            ));
+        };
+        branches.push((
+            parse(case, variables, depth + 1)?,
+            parse(then, variables, depth + 1)?,
+        ));
+    }
+    if branches.is_empty() {
+        return Err(MqlError::new(
+            40068,
+            "$switch requires at least one branch.",
+        ));
+    }
+    let default = match document.get("default") {
+        Some(value) => Some(Box::new(parse(value, variables, depth + 1)?)),
+        None => None,
+    };
+    Ok(Node::Switch(branches, default))
+}
+
+type Value<'a> = Option<Cow<'a, Bson>>;
+
+impl Node {
+    fn evaluate<'a>(&'a self, scope: &'a Scope) -> Result<Value<'a>> {
+        Ok(match self {
+            Self::Constant(value) => Some(Cow::Borrowed(value)),
+            Self::Path(variable, parts) => scope.variable(variable).and_then(|v| walk(v, parts)),
+            Self::Object(fields) => {
+                let mut document = Document::new();
+                for (name, node) in fields {
+                    if let Some(value) = node.owned(scope)? {
+                        document.insert(name.clone(), value);
+                    }
+                }
+                Some(Cow::Owned(Bson::Document(document)))
+            }
+            Self::Array(nodes) => {
+                let values = nodes
+                    .iter()
+                    .map(|node| Ok(node.owned(scope)?.unwrap_or(Bson::Null)))
+                    .collect::<Result<_>>()?;
+                Some(Cow::Owned(Bson::Array(values)))
+            }
+            Self::Let(bound, body) => {
+                let mut values = Vec::new();
+                for (name, node) in bound {
+                    values.push((name.clone(), node.owned(scope)?));
+                }
+                body.owned(&scope.with(values))?.map(Cow::Owned)
+            }
+            Self::Switch(branches, default) => {
+                for (case, then) in branches {
+                    if truthy(case.evaluate(scope)?.as_deref()) {
+                        return then.evaluate(scope);
+                    }
+                }
+                match default {
+                    Some(default) => return default.evaluate(scope),
+                    None => {
+                        return Err(MqlError::new(
+                            40066,
+                            "$switch could not find a matching branch for an input, and no default was specified.",
+                        ));
+                    }
+                }
+            }
+            Self::Call(name, arguments) => call(name, arguments, scope)?.map(Cow::Owned),
+            Self::Named(name, arguments) => call_named(name, arguments, scope)?.map(Cow::Owned),
+        })
+    }
+
+    fn owned(&self, scope: &Scope) -> Result<Option<Bson>> {
+        Ok(self.evaluate(scope)?.map(Cow::into_owned))
+    }
+}
+
+/// A path in a value: through arrays it collects.
+fn walk<'a>(value: &'a Bson, parts: &[String]) -> Value<'a> {
+    let Some((first, rest)) = parts.split_first() else {
+        return Some(Cow::Borrowed(value));
+    };
+    match value {
+        Bson::Document(document) => walk(document.get(first)?, rest),
+        Bson::Array(array) => {
+            let found: Vec<Bson> = array
+                .iter()
+                .filter(|element| matches!(element, Bson::Document(_)))
+                .filter_map(|element| walk(element, parts).map(Cow::into_owned))
+                .collect();
+            Some(Cow::Owned(Bson::Array(found)))
+        }
+        _ => None,
+    }
+}
+
+fn call(name: &'static str, nodes: &[Node], scope: &Scope) -> Result<Option<Bson>> {
+    // Those that do not look at every argument come first.
+    match name {
+        "$and" => {
+            for node in nodes {
+                if !truthy(node.evaluate(scope)?.as_deref()) {
+                    return Ok(Some(Bson::Boolean(false)));
+                }
+            }
+            return Ok(Some(Bson::Boolean(true)));
+        }
+        "$or" => {
+            for node in nodes {
+                if truthy(node.evaluate(scope)?.as_deref()) {
+                    return Ok(Some(Bson::Boolean(true)));
+                }
+            }
+            return Ok(Some(Bson::Boolean(false)));
+        }
+        "$ifNull" => {
+            for node in &nodes[..nodes.len() - 1] {
+                let value = node.owned(scope)?;
+                if !is_nullish(value.as_ref()) {
+                    return Ok(value);
+                }
+            }
+            return nodes[nodes.len() - 1].owned(scope);
+        }
+        _ => {}
+    }
+    let values: Vec<Option<Bson>> = nodes
+        .iter()
+        .map(|node| node.owned(scope))
+        .collect::<Result<_>>()?;
+    if let Some(value) = comparison(name, &values) {
+        return Ok(Some(value));
+    }
+    if let Some(result) = numbers::call(name, &values)? {
+        return Ok(result);
+    }
+    if let Some(result) = strings::call(name, &values)? {
+        return Ok(result);
+    }
+    if let Some(result) = dates::call(name, &values)? {
+        return Ok(result);
+    }
+    if let Some(result) = convert::call(name, &values)? {
+        return Ok(result);
+    }
+    arrays::call(name, &values)
+}
+
+fn comparison(name: &str, values: &[Option<Bson>]) -> Option<Bson> {
+    if name == "$not" {
+        return Some(Bson::Boolean(!truthy(values[0].as_ref())));
+    }
+    if !matches!(
+        name,
+        "$cmp" | "$eq" | "$ne" | "$gt" | "$gte" | "$lt" | "$lte"
+    ) {
+        return None;
+    }
+    // Missing sorts below everything but MinKey, unlike in queries.
+    let order = match (&values[0], &values[1]) {
+        (Some(a), Some(b)) => compare_bson(a, b),
+        (a, b) => a.is_some().cmp(&b.is_some()),
+    };
+    Some(match name {
+        "$cmp" => Bson::Int32(order as i32),
+        "$eq" => Bson::Boolean(order.is_eq()),
+        "$ne" => Bson::Boolean(order.is_ne()),
+        "$gt" => Bson::Boolean(order.is_gt()),
+        "$gte" => Bson::Boolean(order.is_ge()),
+        "$lt" => Bson::Boolean(order.is_lt()),
+        _ => Bson::Boolean(order.is_le()),
+    })
+}
+
+fn call_named(
+    name: &'static str,
+    arguments: &[(String, Node)],
+    scope: &Scope,
+) -> Result<Option<Bson>> {
+    let node = |wanted: &str| {
+        arguments
+            .iter()
+            .find(|(name, _)| name == wanted)
+            .map(|(_, node)| node)
+    };
+    let value = |wanted: &str| node(wanted).map_or(Ok(None), |node| node.owned(scope));
+    match name {
+        "$cond" => {
+            let branch = if truthy(value("if")?.as_ref()) {
+                "then"
+            } else {
+                "else"
+            };
+            value(branch)
+        }
+        "$map" | "$filter" | "$reduce" => {
+            let input = value("input")?;
+            arrays::iterate(name, input, &node, scope)
+        }
+        "$getField" | "$setField" | "$unsetField" => {
+            let field = match value("field")? {
+                Some(Bson::String(field)) => field,
+                _ => {
+                    return Err(MqlError::new(
+                        5_654_602,
+                        format!("{name} requires 'field' to evaluate to type String"),
+                    ));
+                }
+            };
+            let input = match node("input") {
+                Some(node) => node.owned(scope)?,
+                None => scope.variable("CURRENT").cloned(),
+            };
+            let mut document = match input {
+                Some(Bson::Document(document)) => document,
+                Some(Bson::Null) | None => return Ok(None),
+                Some(_) if name == "$getField" => return Ok(None),
+                Some(_) => {
+                    return Err(MqlError::new(
+                        4_161_105,
+                        format!("{name} requires 'input' to evaluate to type Object"),
+                    ));
+                }
+            };
+            if name == "$getField" {
+                return Ok(document.remove(field));
+            }
+            match value("value")? {
+                Some(value) if name == "$setField" => {
+                    document.insert(field, value);
+                }
+                _ => {
+                    document.remove(field);
+                }
+            }
+            Ok(Some(Bson::Document(document)))
+        }
+        "$convert" => convert::convert(&value),
+        "$dateToString" => dates::to_string(&value),
+        "$sortArray" | "$zip" => arrays::named(name, &value),
+        _ => strings::named(name, &value),
+    }
+}
+
+/// Null, undefined or missing.
+fn is_nullish(value: Option<&Bson>) -> bool {
+    matches!(value, None | Some(Bson::Null | Bson::Undefined))
+}
+
+/// The key by which values are the same.
+fn identity(value: &Bson) -> Vec<u8> {
+    key::of(value)
+}

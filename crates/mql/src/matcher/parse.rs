@@ -1,0 +1,475 @@
+//! Query documents to the tree, with MongoDB's errors.
+
+use std::sync::Arc;
+
+use bson::raw::RawBsonRef;
+use bson::{RawArray, RawDocument};
+
+use super::test::TypeTest;
+use super::{Compare, Node, Regex, Test};
+use crate::error::{MqlError, Result, guard};
+use crate::expression::Expression;
+use crate::path::Path;
+use crate::schema::Schema;
+
+/// Steps that one regular expression may backtrack.
+const REGEX_STEPS_MAX: usize = 100_000;
+
+pub(super) fn query(query: &RawDocument, depth: usize) -> Result<Node> {
+    guard(depth)?;
+    let mut nodes = Vec::new();
+    for entry in query {
+        let (name, value) = entry.map_err(malformed)?;
+        let name = name.as_str();
+        if let Some(operator) = name.strip_prefix('$') {
+            if let Some(node) = top_level(name, operator, value, depth)? {
+                nodes.push(node);
+            }
+        } else {
+            nodes.push(Node::Field(Path::new(name), field(value, depth + 1)?));
+        }
+    }
+    Ok(if nodes.len() == 1 {
+        nodes.remove(0)
+    } else {
+        Node::And(nodes)
+    })
+}
+
+fn top_level(
+    name: &str,
+    operator: &str,
+    value: RawBsonRef<'_>,
+    depth: usize,
+) -> Result<Option<Node>> {
+    Ok(Some(match operator {
+        "and" => Node::And(branches(name, value, depth)?),
+        "or" => Node::Or(branches(name, value, depth)?),
+        "nor" => Node::Nor(branches(name, value, depth)?),
+        "expr" => Node::Expr(Box::new(Expression::parse(value)?)),
+        "jsonSchema" => match value {
+            RawBsonRef::Document(schema) => Node::Schema(Box::new(Schema::try_from(schema)?)),
+            _ => return Err(MqlError::type_mismatch("$jsonSchema must be an object")),
+        },
+        "comment" => return Ok(None),
+        "alwaysTrue" => return Ok(None),
+        "alwaysFalse" => Node::Never,
+        _ => {
+            return Err(MqlError::bad_value(format!(
+                "unknown top level operator: {name}. If you have a field name that starts with a '$' \
+                 symbol, consider using $getField or $setField."
+            )));
+        }
+    }))
+}
+
+fn branches(name: &str, value: RawBsonRef<'_>, depth: usize) -> Result<Vec<Node>> {
+    let RawBsonRef::Array(array) = value else {
+        return Err(MqlError::bad_value(format!("{name} must be an array")));
+    };
+    let mut nodes = Vec::new();
+    for entry in array {
+        match entry.map_err(malformed)? {
+            RawBsonRef::Document(branch) => nodes.push(query(branch, depth + 1)?),
+            _ => {
+                return Err(MqlError::bad_value(
+                    "$or/$and/$nor entries need to be full objects",
+                ));
+            }
+        }
+    }
+    if nodes.is_empty() {
+        return Err(MqlError::bad_value(
+            "$and/$or/$nor must be a nonempty array",
+        ));
+    }
+    Ok(nodes)
+}
+
+/// The right side of `field: …`: operators, a regular expression or a value.
+fn field(value: RawBsonRef<'_>, depth: usize) -> Result<Test> {
+    guard(depth)?;
+    match value {
+        RawBsonRef::Document(document) if is_operators(document) => {
+            let mut tests = operators(document, depth)?;
+            Ok(if tests.len() == 1 {
+                tests.remove(0)
+            } else {
+                Test::All(tests)
+            })
+        }
+        RawBsonRef::RegularExpression(r) => {
+            Ok(Test::Regex(regex(r.pattern.as_str(), r.options.as_str())?))
+        }
+        RawBsonRef::Undefined => Err(MqlError::bad_value("cannot compare to undefined")),
+        value => Ok(Test::Compare(Compare::Eq, value.into())),
+    }
+}
+
+pub(crate) fn is_operators(document: &RawDocument) -> bool {
+    let first = document.iter().next();
+    matches!(first, Some(Ok((name, _))) if {
+        let name = name.as_str();
+        name.starts_with('$') && !matches!(name, "$ref" | "$id" | "$db")
+    })
+}
+
+fn operators(document: &RawDocument, depth: usize) -> Result<Vec<Test>> {
+    let mut tests = Vec::new();
+    for entry in document {
+        let (name, value) = entry.map_err(malformed)?;
+        let not = |test| Test::Not(Box::new(test));
+        let test = match name.as_str() {
+            "$eq" => comparable(Compare::Eq, value)?,
+            "$ne" => {
+                if matches!(value, RawBsonRef::RegularExpression(_)) {
+                    return Err(MqlError::bad_value("Can't have regex as arg to $ne."));
+                }
+                not(comparable(Compare::Eq, value)?)
+            }
+            "$lt" => comparable(Compare::Lt, value)?,
+            "$lte" => comparable(Compare::Lte, value)?,
+            "$gt" => comparable(Compare::Gt, value)?,
+            "$gte" => comparable(Compare::Gte, value)?,
+            "$in" => in_list("$in", value)?,
+            "$nin" => not(in_list("$nin", value)?),
+            "$exists" => {
+                if truthy(value) {
+                    Test::Exists
+                } else {
+                    not(Test::Exists)
+                }
+            }
+            "$type" => Test::Type(types(value)?),
+            "$all" => all(value, depth)?,
+            "$elemMatch" => element_match(value, depth)?,
+            "$size" => size(value)?,
+            "$mod" => modulo(value)?,
+            "$regex" => pattern(value, document)?,
+            "$options" => {
+                if document.get("$regex").ok().flatten().is_none() {
+                    return Err(MqlError::bad_value("$options needs a $regex"));
+                }
+                continue;
+            }
+            "$not" => not(negated(value, depth)?),
+            "$bitsAllSet" => bits(value, true, true)?,
+            "$bitsAnySet" => bits(value, false, true)?,
+            "$bitsAllClear" => bits(value, true, false)?,
+            "$bitsAnyClear" => bits(value, false, false)?,
+            "$comment" => continue,
+            other => return Err(MqlError::bad_value(format!("unknown operator: {other}"))),
+        };
+        tests.push(test);
+    }
+    Ok(tests)
+}
+
+fn comparable(compare: Compare, value: RawBsonRef<'_>) -> Result<Test> {
+    match value {
+        RawBsonRef::Undefined => Err(MqlError::bad_value("cannot compare to undefined")),
+        RawBsonRef::RegularExpression(_) if compare != Compare::Eq => Err(MqlError::bad_value(
+            "Can't have RegEx as arg to predicate over field",
+        )),
+        value => Ok(Test::Compare(compare, value.into())),
+    }
+}
+
+fn in_list(name: &str, value: RawBsonRef<'_>) -> Result<Test> {
+    let RawBsonRef::Array(array) = value else {
+        return Err(MqlError::bad_value(format!("{name} needs an array")));
+    };
+    let (mut values, mut regexes) = (Vec::new(), Vec::new());
+    for entry in array {
+        match entry.map_err(malformed)? {
+            RawBsonRef::RegularExpression(r) => {
+                regexes.push(regex(r.pattern.as_str(), r.options.as_str())?);
+            }
+            RawBsonRef::Document(document) if is_operators(document) => {
+                return Err(MqlError::bad_value(format!("cannot nest $ under {name}")));
+            }
+            other => values.push(other.into()),
+        }
+    }
+    Ok(Test::In(values, regexes))
+}
+
+fn all(value: RawBsonRef<'_>, depth: usize) -> Result<Test> {
+    let RawBsonRef::Array(array) = value else {
+        return Err(MqlError::bad_value("$all needs an array"));
+    };
+    let mut tests = Vec::new();
+    let mut elements = 0;
+    for entry in array {
+        let test = match entry.map_err(malformed)? {
+            RawBsonRef::Document(document) if is_operators(document) => {
+                let mut found = operators(document, depth + 1)?;
+                let is_element =
+                    |test: &Test| matches!(test, Test::ElementMatches(_) | Test::ElementPasses(_));
+                if found.len() != 1 || !is_element(&found[0]) {
+                    return Err(MqlError::bad_value("no $ expressions in $all"));
+                }
+                elements += 1;
+                found.remove(0)
+            }
+            RawBsonRef::RegularExpression(r) => {
+                Test::Regex(regex(r.pattern.as_str(), r.options.as_str())?)
+            }
+            other => Test::Compare(Compare::Eq, other.into()),
+        };
+        tests.push(test);
+    }
+    if elements > 0 && elements != tests.len() {
+        return Err(MqlError::bad_value("$all/$elemMatch has to be consistent"));
+    }
+    if tests.is_empty() {
+        // `$all: []` matches nothing.
+        return Ok(Test::In(Vec::new(), Vec::new()));
+    }
+    Ok(Test::All(tests))
+}
+
+fn element_match(value: RawBsonRef<'_>, depth: usize) -> Result<Test> {
+    let RawBsonRef::Document(document) = value else {
+        return Err(MqlError::bad_value("$elemMatch needs an Object"));
+    };
+    let logical = |name: &str| matches!(name, "$and" | "$or" | "$nor" | "$where" | "$expr");
+    let first = document.iter().next().and_then(std::result::Result::ok);
+    let by_value = is_operators(document) && !first.is_some_and(|(name, _)| logical(name.as_str()));
+    Ok(if by_value {
+        Test::ElementPasses(operators(document, depth + 1)?)
+    } else {
+        Test::ElementMatches(Box::new(query(document, depth + 1)?))
+    })
+}
+
+fn size(value: RawBsonRef<'_>) -> Result<Test> {
+    let n = match value {
+        RawBsonRef::Int32(n) => i64::from(n),
+        RawBsonRef::Int64(n) => n,
+        RawBsonRef::Double(n) if n.trunc() == n => n as i64,
+        _ => {
+            return Err(MqlError::failed_to_parse(
+                "Failed to parse $size. Expected a number in: $size",
+            ));
+        }
+    };
+    if n < 0 {
+        return Err(MqlError::failed_to_parse(
+            "Failed to parse $size. Expected a non-negative number in: $size",
+        ));
+    }
+    Ok(Test::Size(n))
+}
+
+fn modulo(value: RawBsonRef<'_>) -> Result<Test> {
+    let malformed_mod = |why: &str| MqlError::bad_value(format!("malformed mod, {why}"));
+    let RawBsonRef::Array(array) = value else {
+        return Err(malformed_mod("needs to be an array"));
+    };
+    let mut numbers = Vec::new();
+    for entry in array {
+        numbers.push(match entry.map_err(malformed)? {
+            RawBsonRef::Int32(n) => i64::from(n),
+            RawBsonRef::Int64(n) => n,
+            RawBsonRef::Double(n) if n.is_finite() => n as i64,
+            RawBsonRef::Decimal128(n) => crate::decimal::to_double(n) as i64,
+            _ if numbers.is_empty() => return Err(malformed_mod("divisor not a number")),
+            _ => return Err(malformed_mod("remainder not a number")),
+        });
+    }
+    match numbers.as_slice() {
+        [] | [_] => Err(malformed_mod("not enough elements")),
+        [0, _] => Err(MqlError::bad_value("divisor cannot be 0")),
+        [divisor, remainder] => Ok(Test::Mod(*divisor, *remainder)),
+        _ => Err(malformed_mod("too many elements")),
+    }
+}
+
+fn negated(value: RawBsonRef<'_>, depth: usize) -> Result<Test> {
+    match value {
+        RawBsonRef::RegularExpression(_) => field(value, depth + 1),
+        RawBsonRef::Document(document) => {
+            if document.is_empty() {
+                return Err(MqlError::bad_value("$not cannot be empty"));
+            }
+            if !is_operators(document) {
+                let name = document
+                    .iter()
+                    .flatten()
+                    .next()
+                    .map(|(name, _)| name.as_str());
+                return Err(MqlError::bad_value(format!(
+                    "unknown operator: {}",
+                    name.unwrap_or_default()
+                )));
+            }
+            field(value, depth + 1)
+        }
+        _ => Err(MqlError::bad_value("$not needs a regex or a document")),
+    }
+}
+
+fn pattern(value: RawBsonRef<'_>, document: &RawDocument) -> Result<Test> {
+    let options = match document.get("$options").map_err(malformed)? {
+        None => None,
+        Some(RawBsonRef::String(options)) => Some(options),
+        Some(_) => return Err(MqlError::bad_value("$options has to be a string")),
+    };
+    let (pattern, own) = match value {
+        RawBsonRef::String(pattern) => (pattern, ""),
+        RawBsonRef::RegularExpression(r) => (r.pattern.as_str(), r.options.as_str()),
+        _ => return Err(MqlError::bad_value("$regex has to be a string")),
+    };
+    if options.is_some() && !own.is_empty() {
+        return Err(MqlError::new(
+            51075,
+            "options set in both $regex and $options",
+        ));
+    }
+    Ok(Test::Regex(regex(pattern, options.unwrap_or(own))?))
+}
+
+/// Compiles a regular expression with PCRE's option letters.
+pub(crate) fn regex(pattern: &str, options: &str) -> Result<Regex> {
+    let mut flags = String::new();
+    for letter in options.chars() {
+        match letter {
+            'i' | 'm' | 's' | 'x' => flags.push(letter),
+            // Matching is on UTF-8 throughout.
+            'u' => {}
+            other => {
+                return Err(MqlError::new(
+                    51108,
+                    format!("invalid flag in regex options: {other}"),
+                ));
+            }
+        }
+    }
+    let source = if flags.is_empty() {
+        pattern.to_owned()
+    } else {
+        format!("(?{flags}){pattern}")
+    };
+    let compiled = fancy_regex::RegexBuilder::new(&source)
+        .backtrack_limit(REGEX_STEPS_MAX)
+        .build()
+        .map_err(|error| MqlError::new(51091, format!("Regular expression is invalid: {error}")))?;
+    Ok(Regex {
+        pattern: pattern.to_owned(),
+        options: options.to_owned(),
+        compiled: Arc::new(compiled),
+    })
+}
+
+fn bits(value: RawBsonRef<'_>, all: bool, set: bool) -> Result<Test> {
+    let invalid = || MqlError::bad_value("bit positions must be a number, an array or binary data");
+    let mask = match value {
+        RawBsonRef::Int32(n) if n >= 0 => n as u64,
+        RawBsonRef::Int64(n) if n >= 0 => n as u64,
+        RawBsonRef::Double(n) if n >= 0.0 && n.trunc() == n && n < 9.2e18 => n as u64,
+        RawBsonRef::Array(positions) => bit_positions(positions).ok_or_else(invalid)?,
+        RawBsonRef::Binary(binary) if binary.bytes.len() <= 8 => {
+            let mut low = [0; 8];
+            low[..binary.bytes.len()].copy_from_slice(binary.bytes);
+            u64::from_le_bytes(low)
+        }
+        _ => return Err(invalid()),
+    };
+    Ok(Test::Bits { mask, all, set })
+}
+
+fn bit_positions(positions: &RawArray) -> Option<u64> {
+    let mut mask = 0;
+    for entry in positions {
+        let position = match entry.ok()? {
+            RawBsonRef::Int32(n) => u32::try_from(n).ok()?,
+            RawBsonRef::Int64(n) => u32::try_from(n).ok()?,
+            _ => return None,
+        };
+        // The sign bit stands for every higher position.
+        mask |= 1u64 << position.min(63);
+    }
+    Some(mask)
+}
+
+fn types(value: RawBsonRef<'_>) -> Result<Vec<TypeTest>> {
+    match value {
+        RawBsonRef::Array(array) => {
+            let mut found = Vec::new();
+            for entry in array {
+                found.push(type_test(entry.map_err(malformed)?)?);
+            }
+            if found.is_empty() {
+                return Err(MqlError::failed_to_parse("a must match at least one type"));
+            }
+            Ok(found)
+        }
+        single => Ok(vec![type_test(single)?]),
+    }
+}
+
+fn type_test(value: RawBsonRef<'_>) -> Result<TypeTest> {
+    let number = match value {
+        RawBsonRef::String("number") => return Ok(TypeTest::Number),
+        RawBsonRef::String(name) => type_number(name)
+            .ok_or_else(|| MqlError::bad_value(format!("Unknown type name alias: {name}")))?,
+        RawBsonRef::Int32(n) => n,
+        RawBsonRef::Int64(n) => n as i32,
+        RawBsonRef::Double(n) if n.trunc() == n => n as i32,
+        _ => {
+            return Err(MqlError::type_mismatch(
+                "type must be represented as a number or a string",
+            ));
+        }
+    };
+    match number {
+        -1 | 1..=19 | 127 => Ok(TypeTest::Is(number as i8)),
+        _ => Err(MqlError::bad_value(format!(
+            "Invalid numerical type code: {number}"
+        ))),
+    }
+}
+
+/// The BSON number of a type's alias.
+pub(crate) fn type_number(name: &str) -> Option<i32> {
+    Some(match name {
+        "double" => 1,
+        "string" => 2,
+        "object" => 3,
+        "array" => 4,
+        "binData" => 5,
+        "undefined" => 6,
+        "objectId" => 7,
+        "bool" => 8,
+        "date" => 9,
+        "null" => 10,
+        "regex" => 11,
+        "dbPointer" => 12,
+        "javascript" => 13,
+        "symbol" => 14,
+        "javascriptWithScope" => 15,
+        "int" => 16,
+        "timestamp" => 17,
+        "long" => 18,
+        "decimal" => 19,
+        "minKey" => -1,
+        "maxKey" => 127,
+        _ => return None,
+    })
+}
+
+pub(crate) fn truthy(value: RawBsonRef<'_>) -> bool {
+    !matches!(
+        value,
+        RawBsonRef::Boolean(false)
+            | RawBsonRef::Int32(0)
+            | RawBsonRef::Int64(0)
+            | RawBsonRef::Null
+            | RawBsonRef::Undefined
+    ) && !matches!(value, RawBsonRef::Double(n) if n == 0.0)
+}
+
+pub(crate) fn malformed(error: impl std::fmt::Display) -> MqlError {
+    MqlError::new(22, format!("invalid BSON: {error}"))
+}

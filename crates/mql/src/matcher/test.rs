@@ -1,0 +1,294 @@
+//! Tests of the values at a path.
+
+use std::cmp::Ordering;
+
+use bson::raw::RawBsonRef;
+use bson::{RawArray, RawBson, RawDocument};
+
+use super::{Node, any_value, node};
+use crate::order::{compare, rank};
+use crate::path::{self, Part};
+
+/// What the values at a path have to satisfy.
+#[derive(Debug, Clone)]
+pub enum Test {
+    /// A comparison with a constant, type-bracketed.
+    Compare(Compare, RawBson),
+    /// `$in`: equal to one, or matching one of the regular expressions.
+    In(Vec<RawBson>, Vec<Regex>),
+    /// `$exists: true`.
+    Exists,
+    /// `$type`: one of the types by their BSON number.
+    Type(Vec<TypeTest>),
+    /// `$all` and several operators on one path: each by some value.
+    All(Vec<Test>),
+    /// `$elemMatch` with a query.
+    ElementMatches(Box<Node>),
+    /// `$elemMatch` with operators.
+    ElementPasses(Vec<Test>),
+    /// `$size`.
+    Size(i64),
+    /// `$mod`: divisor and remainder.
+    Mod(i64, i64),
+    /// `$regex` or a regular expression.
+    Regex(Regex),
+    /// `$bitsAllSet` and its kin: mask, all or any, set or clear.
+    Bits {
+        /// The bits to look at.
+        mask: u64,
+        /// All of them, or any.
+        all: bool,
+        /// Set, or clear.
+        set: bool,
+    },
+    /// The complement: `$not`, `$ne`, `$nin`, `$exists: false`.
+    Not(Box<Test>),
+}
+
+/// A comparison operator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Compare {
+    /// `$eq`
+    Eq,
+    /// `$lt`
+    Lt,
+    /// `$lte`
+    Lte,
+    /// `$gt`
+    Gt,
+    /// `$gte`
+    Gte,
+}
+
+/// One type of a `$type` test.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TypeTest {
+    /// Any of the four numeric types.
+    Number,
+    /// A BSON type number.
+    Is(i8),
+}
+
+/// A compiled regular expression with its source.
+#[derive(Debug, Clone)]
+pub struct Regex {
+    /// The source.
+    pub pattern: String,
+    /// The option letters.
+    pub options: String,
+    /// The compiled form; backtracking is bounded.
+    pub(crate) compiled: std::sync::Arc<fancy_regex::Regex>,
+}
+
+impl Test {
+    pub(crate) fn matches(&self, document: &RawDocument, parts: &[Part]) -> bool {
+        match self {
+            Self::Not(test) => !test.matches(document, parts),
+            Self::All(tests) => tests.iter().all(|test| test.matches(document, parts)),
+            _ => any_value(document, parts, |value| self.leaf(value)),
+        }
+    }
+
+    /// One value at the end of the path: itself, and if it is an array, each
+    /// of its elements.
+    fn leaf(&self, value: Option<RawBsonRef<'_>>) -> bool {
+        match self {
+            Self::ElementMatches(_) | Self::ElementPasses(_) | Self::Size(_) => match value {
+                Some(RawBsonRef::Array(array)) => self.array(array),
+                _ => false,
+            },
+            _ if self.scalar(value) => true,
+            _ => match value {
+                Some(RawBsonRef::Array(array)) => array
+                    .into_iter()
+                    .flatten()
+                    .any(|element| self.scalar(Some(element))),
+                _ => false,
+            },
+        }
+    }
+
+    fn array(&self, array: &RawArray) -> bool {
+        match self {
+            Self::Size(size) => array.into_iter().count() as i64 == *size,
+            _ => array
+                .into_iter()
+                .flatten()
+                .any(|element| self.element(element)),
+        }
+    }
+
+    pub(crate) fn element(&self, element: RawBsonRef<'_>) -> bool {
+        match self {
+            Self::ElementMatches(query) => match element {
+                RawBsonRef::Document(inner) => node(query, inner),
+                // An array's positions are its field names.
+                RawBsonRef::Array(inner) => {
+                    RawDocument::from_bytes(inner.as_bytes()).is_ok_and(|inner| node(query, inner))
+                }
+                _ => false,
+            },
+            Self::ElementPasses(tests) => tests.iter().all(|test| test.passes(element)),
+            _ => false,
+        }
+    }
+
+    /// A test inside `$elemMatch`, of one element without looking inside it
+    /// further than a path's end does.
+    pub(crate) fn passes(&self, element: RawBsonRef<'_>) -> bool {
+        match self {
+            Self::Not(test) => !test.passes(element),
+            Self::All(tests) => tests.iter().all(|test| test.passes(element)),
+            _ => self.leaf(Some(element)),
+        }
+    }
+
+    fn scalar(&self, value: Option<RawBsonRef<'_>>) -> bool {
+        match self {
+            Self::Compare(compare, operand) => comparison(*compare, value, operand),
+            Self::In(operands, regexes) => {
+                operands
+                    .iter()
+                    .any(|operand| comparison(Compare::Eq, value, operand))
+                    || regexes.iter().any(|regex| regex.matches(value))
+            }
+            Self::Exists => value.is_some(),
+            Self::Type(types) => value.is_some_and(|value| {
+                types.iter().any(|test| match test {
+                    TypeTest::Number => rank(value) == 10,
+                    TypeTest::Is(number) => value.element_type() as u8 as i8 == *number,
+                })
+            }),
+            Self::Mod(divisor, remainder) => value
+                .and_then(whole)
+                .is_some_and(|n| n.checked_rem(*divisor) == Some(*remainder)),
+            Self::Regex(regex) => regex.matches(value),
+            Self::Bits { mask, all, set } => value.and_then(bits).is_some_and(|bits| {
+                let bits = if *set { bits } else { !bits };
+                if *all {
+                    bits & mask == *mask
+                } else {
+                    bits & mask != 0
+                }
+            }),
+            Self::Not(test) => !test.scalar(value),
+            Self::All(tests) => tests.iter().all(|test| test.scalar(value)),
+            Self::ElementMatches(_) | Self::ElementPasses(_) | Self::Size(_) => false,
+        }
+    }
+
+    /// Which element of the first array on the path satisfies the test.
+    pub(crate) fn position(&self, document: &RawDocument, parts: &[Part]) -> Option<usize> {
+        for depth in 1..=parts.len() {
+            let found = path::get(document, &parts[..depth]);
+            let Some(RawBsonRef::Array(array)) = found else {
+                continue;
+            };
+            let rest = &parts[depth..];
+            if let Some(index) = rest.first().and_then(|part| part.index) {
+                return Some(index);
+            }
+            return array.into_iter().flatten().position(|element| match self {
+                Self::ElementMatches(_) | Self::ElementPasses(_) if rest.is_empty() => {
+                    self.element(element)
+                }
+                Self::All(tests) if rest.is_empty() => {
+                    tests.iter().any(|test| test.passes_or_element(element))
+                }
+                _ if rest.is_empty() => self.scalar(Some(element)),
+                _ => match element {
+                    RawBsonRef::Document(inner) => self.matches(inner, rest),
+                    _ => false,
+                },
+            });
+        }
+        None
+    }
+
+    fn passes_or_element(&self, element: RawBsonRef<'_>) -> bool {
+        self.element(element) || self.scalar(Some(element))
+    }
+}
+
+fn comparison(compare_by: Compare, value: Option<RawBsonRef<'_>>, operand: &RawBson) -> bool {
+    let operand = operand.as_raw_bson_ref();
+    // A missing field equals null.
+    let value = match value {
+        Some(RawBsonRef::Undefined) | None => match operand {
+            RawBsonRef::Null => RawBsonRef::Null,
+            RawBsonRef::MinKey | RawBsonRef::MaxKey if compare_by != Compare::Eq => {
+                RawBsonRef::Null
+            }
+            RawBsonRef::Undefined if value.is_some() => RawBsonRef::Undefined,
+            _ => return false,
+        },
+        Some(value) => value,
+    };
+    let bracketed =
+        rank(value) == rank(operand) || matches!(operand, RawBsonRef::MinKey | RawBsonRef::MaxKey);
+    if !bracketed {
+        return false;
+    }
+    let order = compare(value, operand);
+    if is_nan(value) != is_nan(operand) {
+        return false;
+    }
+    match compare_by {
+        Compare::Eq => order.is_eq(),
+        Compare::Lt => order == Ordering::Less,
+        Compare::Lte => order.is_le(),
+        Compare::Gt => order == Ordering::Greater,
+        Compare::Gte => order.is_ge(),
+    }
+}
+
+fn is_nan(value: RawBsonRef<'_>) -> bool {
+    match value {
+        RawBsonRef::Double(n) => n.is_nan(),
+        RawBsonRef::Decimal128(n) => crate::decimal::to_double(n).is_nan(),
+        _ => false,
+    }
+}
+
+/// A number truncated to a whole one.
+fn whole(value: RawBsonRef<'_>) -> Option<i64> {
+    match value {
+        RawBsonRef::Int32(n) => Some(n.into()),
+        RawBsonRef::Int64(n) => Some(n),
+        RawBsonRef::Double(n) if n.is_finite() && n.abs() < 9.3e18 => Some(n as i64),
+        RawBsonRef::Decimal128(n) => {
+            let n = crate::decimal::to_double(n);
+            (n.is_finite() && n.abs() < 9.3e18).then_some(n as i64)
+        }
+        _ => None,
+    }
+}
+
+fn bits(value: RawBsonRef<'_>) -> Option<u64> {
+    match value {
+        RawBsonRef::Int32(n) => Some(i64::from(n) as u64),
+        RawBsonRef::Int64(n) => Some(n as u64),
+        RawBsonRef::Double(n) if n.trunc() == n && n.abs() < 9.2e18 => Some(n as i64 as u64),
+        RawBsonRef::Binary(binary) => {
+            let mut low = [0; 8];
+            let length = binary.bytes.len().min(8);
+            low[..length].copy_from_slice(&binary.bytes[..length]);
+            Some(u64::from_le_bytes(low))
+        }
+        _ => None,
+    }
+}
+
+impl Regex {
+    fn matches(&self, value: Option<RawBsonRef<'_>>) -> bool {
+        match value {
+            Some(RawBsonRef::String(text) | RawBsonRef::Symbol(text)) => {
+                self.compiled.is_match(text).unwrap_or(false)
+            }
+            Some(RawBsonRef::RegularExpression(regex)) => {
+                regex.pattern.as_str() == self.pattern && regex.options.as_str() == self.options
+            }
+            _ => false,
+        }
+    }
+}

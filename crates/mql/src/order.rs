@@ -1,0 +1,169 @@
+//! The order of BSON values across types (embedded-engine.md C.3).
+
+use std::cmp::Ordering;
+
+use bson::raw::RawBsonRef;
+use bson::{Bson, RawArray, RawDocument};
+
+use crate::decimal;
+
+/// A type's place in the order; numbers share one, strings and symbols too.
+pub fn rank(value: RawBsonRef<'_>) -> u8 {
+    match value {
+        RawBsonRef::MinKey => 0,
+        RawBsonRef::Undefined => 1,
+        RawBsonRef::Null => 5,
+        RawBsonRef::Int32(_)
+        | RawBsonRef::Int64(_)
+        | RawBsonRef::Double(_)
+        | RawBsonRef::Decimal128(_) => 10,
+        RawBsonRef::String(_) | RawBsonRef::Symbol(_) => 15,
+        RawBsonRef::Document(_) => 20,
+        RawBsonRef::Array(_) => 25,
+        RawBsonRef::Binary(_) => 30,
+        RawBsonRef::ObjectId(_) => 35,
+        RawBsonRef::Boolean(_) => 40,
+        RawBsonRef::DateTime(_) => 45,
+        RawBsonRef::Timestamp(_) => 47,
+        RawBsonRef::RegularExpression(_) => 50,
+        RawBsonRef::DbPointer(_) => 55,
+        RawBsonRef::JavaScriptCode(_) => 60,
+        RawBsonRef::JavaScriptCodeWithScope(_) => 65,
+        RawBsonRef::MaxKey => 127,
+    }
+}
+
+/// Compares two values of any types. Total: NaN equals NaN and sorts below
+/// every number.
+pub fn compare(a: RawBsonRef<'_>, b: RawBsonRef<'_>) -> Ordering {
+    match (a, b) {
+        (RawBsonRef::Int32(x), RawBsonRef::Int32(y)) => x.cmp(&y),
+        (RawBsonRef::String(x), RawBsonRef::String(y)) => x.cmp(y),
+        (RawBsonRef::ObjectId(x), RawBsonRef::ObjectId(y)) => x.bytes().cmp(&y.bytes()),
+        _ => rank(a).cmp(&rank(b)).then_with(|| same_rank(a, b)),
+    }
+}
+
+fn same_rank(a: RawBsonRef<'_>, b: RawBsonRef<'_>) -> Ordering {
+    use RawBsonRef as R;
+    match (a, b) {
+        (R::Boolean(x), R::Boolean(y)) => x.cmp(&y),
+        (R::DateTime(x), R::DateTime(y)) => x.cmp(&y),
+        (R::Timestamp(x), R::Timestamp(y)) => (x.time, x.increment).cmp(&(y.time, y.increment)),
+        (R::String(x) | R::Symbol(x), R::String(y) | R::Symbol(y)) => x.cmp(y),
+        (R::Document(x), R::Document(y)) => documents(x, y),
+        (R::Array(x), R::Array(y)) => arrays(x, y),
+        (R::Binary(x), R::Binary(y)) => x
+            .bytes
+            .len()
+            .cmp(&y.bytes.len())
+            .then_with(|| u8::from(x.subtype).cmp(&u8::from(y.subtype)))
+            .then_with(|| x.bytes.cmp(y.bytes)),
+        (R::RegularExpression(x), R::RegularExpression(y)) => x
+            .pattern
+            .as_str()
+            .cmp(y.pattern.as_str())
+            .then_with(|| x.options.as_str().cmp(y.options.as_str())),
+        (R::JavaScriptCode(x), R::JavaScriptCode(y)) => x.cmp(y),
+        (R::JavaScriptCodeWithScope(x), R::JavaScriptCodeWithScope(y)) => {
+            x.code.cmp(y.code).then_with(|| documents(x.scope, y.scope))
+        }
+        (R::DbPointer(_), R::DbPointer(_)) => {
+            let text = |value| {
+                Bson::try_from(value)
+                    .map(|v| v.to_string())
+                    .unwrap_or_default()
+            };
+            text(a).cmp(&text(b))
+        }
+        _ => numbers(a, b),
+    }
+}
+
+fn numbers(a: RawBsonRef<'_>, b: RawBsonRef<'_>) -> Ordering {
+    use RawBsonRef as R;
+    match (a, b) {
+        (R::Int32(x), R::Int64(y)) => i64::from(x).cmp(&y),
+        (R::Int64(x), R::Int32(y)) => x.cmp(&i64::from(y)),
+        (R::Int64(x), R::Int64(y)) => x.cmp(&y),
+        (R::Int32(x), R::Double(y)) => doubles(f64::from(x), y),
+        (R::Double(x), R::Int32(y)) => doubles(x, f64::from(y)),
+        (R::Double(x), R::Double(y)) => doubles(x, y),
+        (R::Int64(x), R::Double(y)) => integer_and_double(x, y),
+        (R::Double(x), R::Int64(y)) => integer_and_double(y, x).reverse(),
+        _ => decimal::number(a).cmp(&decimal::number(b)),
+    }
+}
+
+fn doubles(x: f64, y: f64) -> Ordering {
+    x.partial_cmp(&y)
+        .unwrap_or_else(|| y.is_nan().cmp(&x.is_nan()))
+}
+
+fn integer_and_double(x: i64, y: f64) -> Ordering {
+    const TWO_63: f64 = 9_223_372_036_854_775_808.0;
+    if y.is_nan() || y < -TWO_63 {
+        return Ordering::Greater;
+    }
+    if y >= TWO_63 {
+        return Ordering::Less;
+    }
+    let whole = y.trunc();
+    x.cmp(&(whole as i64)).then_with(|| doubles(whole, y))
+}
+
+fn documents(a: &RawDocument, b: &RawDocument) -> Ordering {
+    let (mut a, mut b) = (a.iter(), b.iter());
+    loop {
+        match (a.next(), b.next()) {
+            (Some(Ok((ka, va))), Some(Ok((kb, vb)))) => {
+                let order = rank(va)
+                    .cmp(&rank(vb))
+                    .then_with(|| ka.as_str().cmp(kb.as_str()))
+                    .then_with(|| same_rank(va, vb));
+                if order.is_ne() {
+                    return order;
+                }
+            }
+            (Some(Ok(_)), _) => return Ordering::Greater,
+            (_, Some(Ok(_))) => return Ordering::Less,
+            _ => return Ordering::Equal,
+        }
+    }
+}
+
+fn arrays(a: &RawArray, b: &RawArray) -> Ordering {
+    let (mut a, mut b) = (a.into_iter(), b.into_iter());
+    loop {
+        match (a.next(), b.next()) {
+            (Some(Ok(va)), Some(Ok(vb))) => {
+                let order = compare(va, vb);
+                if order.is_ne() {
+                    return order;
+                }
+            }
+            (Some(Ok(_)), _) => return Ordering::Greater,
+            (_, Some(Ok(_))) => return Ordering::Less,
+            _ => return Ordering::Equal,
+        }
+    }
+}
+
+/// Compares two owned values by the same order.
+pub fn compare_bson(a: &Bson, b: &Bson) -> Ordering {
+    match (a, b) {
+        (Bson::String(x), Bson::String(y)) => x.cmp(y),
+        (Bson::Int32(x), Bson::Int32(y)) => x.cmp(y),
+        (Bson::Double(x), Bson::Double(y)) => doubles(*x, *y),
+        (Bson::Boolean(x), Bson::Boolean(y)) => x.cmp(y),
+        _ => {
+            let (a, b) = (raw(a), raw(b));
+            compare(a.as_raw_bson_ref(), b.as_raw_bson_ref())
+        }
+    }
+}
+
+/// The raw form of an owned value; a value that cannot be encoded is null.
+pub(crate) fn raw(value: &Bson) -> bson::RawBson {
+    bson::RawBson::try_from(value.clone()).unwrap_or(bson::RawBson::Null)
+}

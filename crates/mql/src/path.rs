@@ -1,0 +1,115 @@
+//! Dotted paths and how they go through arrays (embedded-engine.md C.4).
+
+use bson::raw::RawBsonRef;
+use bson::{RawArray, RawDocument};
+
+/// A dotted field path, split once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Path {
+    text: String,
+    parts: Vec<Part>,
+}
+
+/// One name of a path; a numeric one is also an array index.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    /// The name as written.
+    pub name: String,
+    /// The index it means inside an array.
+    pub index: Option<usize>,
+}
+
+impl Path {
+    /// Splits `text` at its dots.
+    pub fn new(text: &str) -> Self {
+        let parts = text
+            .split('.')
+            .map(|name| Part {
+                name: name.to_owned(),
+                index: array_index(name),
+            })
+            .collect();
+        Self {
+            text: text.to_owned(),
+            parts,
+        }
+    }
+
+    /// The path as written.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The names between the dots.
+    pub fn parts(&self) -> &[Part] {
+        &self.parts
+    }
+}
+
+/// The array index that a name means: digits without a leading zero.
+pub fn array_index(name: &str) -> Option<usize> {
+    let digits = !name.is_empty() && name.bytes().all(|b| b.is_ascii_digit());
+    (digits && (name == "0" || !name.starts_with('0')))
+        .then(|| name.parse().ok())
+        .flatten()
+}
+
+/// Visits what a match on `parts` sees: each value at the path's end, through
+/// one level of array at each step, and `None` for each place where the path
+/// ends early. Stops when `visit` says true, and says so.
+pub fn visit<'a>(
+    document: &'a RawDocument,
+    parts: &[Part],
+    visit: &mut dyn FnMut(Option<RawBsonRef<'a>>) -> bool,
+) -> bool {
+    let Some((part, rest)) = parts.split_first() else {
+        return false;
+    };
+    let Ok(found) = document.get(part.name.as_str()) else {
+        return false;
+    };
+    value(found, rest, visit)
+}
+
+fn value<'a>(
+    found: Option<RawBsonRef<'a>>,
+    rest: &[Part],
+    visit: &mut dyn FnMut(Option<RawBsonRef<'a>>) -> bool,
+) -> bool {
+    if rest.is_empty() {
+        return visit(found);
+    }
+    match found {
+        Some(RawBsonRef::Document(inner)) => self::visit(inner, rest, visit),
+        Some(RawBsonRef::Array(array)) => through(array, rest, visit),
+        _ => visit(None),
+    }
+}
+
+fn through<'a>(
+    array: &'a RawArray,
+    rest: &[Part],
+    visit: &mut dyn FnMut(Option<RawBsonRef<'a>>) -> bool,
+) -> bool {
+    if let Some(index) = rest[0].index
+        && let Ok(Some(element)) = array.get(index)
+        && value(Some(element), &rest[1..], visit)
+    {
+        return true;
+    }
+    array.into_iter().flatten().any(|element| match element {
+        RawBsonRef::Document(inner) => self::visit(inner, rest, visit),
+        _ => false,
+    })
+}
+
+/// The value at a path that goes through documents only.
+pub fn get<'a>(document: &'a RawDocument, parts: &[Part]) -> Option<RawBsonRef<'a>> {
+    let (part, rest) = parts.split_first()?;
+    let found = document.get(part.name.as_str()).ok()??;
+    match (rest.is_empty(), found) {
+        (true, found) => Some(found),
+        (false, RawBsonRef::Document(inner)) => get(inner, rest),
+        _ => None,
+    }
+}

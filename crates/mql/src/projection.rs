@@ -1,0 +1,480 @@
+//! Projections: inclusion, exclusion, positional, `$slice`, `$elemMatch` and
+//! computed fields (embedded-engine.md C.7).
+
+use bson::raw::RawBsonRef;
+use bson::{RawArray, RawArrayBuf, RawDocument, RawDocumentBuf};
+
+use crate::error::{MqlError, Result, guard};
+use crate::expression::{Expression, Scope};
+use crate::matcher::{self, Matcher, malformed, truthy};
+
+/// A parsed projection.
+#[derive(Debug, Clone)]
+pub struct Projection {
+    fields: Vec<(String, Field)>,
+    inclusive: bool,
+    id: bool,
+}
+
+#[derive(Debug, Clone)]
+enum Field {
+    Include,
+    Exclude,
+    Positional,
+    Slice(i64, Option<i64>),
+    ElementMatch(Matcher),
+    Computed(Expression),
+    Tree(Vec<(String, Field)>),
+}
+
+impl Projection {
+    /// Parses a projection as `find` takes it.
+    ///
+    /// # Errors
+    /// MongoDB's: 31253/31254 for mixed inclusion and exclusion, 31249/31250
+    /// for colliding paths, 40352/40353 for empty path parts.
+    pub fn parse(specification: &RawDocument) -> Result<Self> {
+        Self::with(specification, true)
+    }
+
+    /// Parses a `$project` stage, whose numbers and booleans mean the same but
+    /// which has neither `$slice` by position nor `$elemMatch`.
+    pub fn stage(specification: &RawDocument) -> Result<Self> {
+        if specification.is_empty() {
+            return Err(MqlError::new(
+                51272,
+                "Invalid $project :: caused by :: projection specification must have at least one field",
+            ));
+        }
+        Self::with(specification, false)
+    }
+
+    fn with(specification: &RawDocument, find: bool) -> Result<Self> {
+        let mut parser = Parser {
+            find,
+            inclusive: None,
+            id: None,
+        };
+        let mut fields = Vec::new();
+        for entry in specification {
+            let (name, value) = entry.map_err(malformed)?;
+            parser.field("", name.as_str(), value, &mut fields, 0)?;
+        }
+        let inclusive = parser.inclusive.unwrap_or(parser.id == Some(true));
+        Ok(Self {
+            fields,
+            inclusive,
+            id: parser.id.unwrap_or(true),
+        })
+    }
+
+    /// Whether the projection changes nothing.
+    pub fn is_identity(&self) -> bool {
+        self.fields.is_empty() && !self.inclusive && self.id
+    }
+
+    /// Projects one document; `query` is what it was found by, for the
+    /// positional operator.
+    pub fn apply(&self, document: &RawDocument, query: Option<&Matcher>) -> Result<RawDocumentBuf> {
+        let position = query.and_then(|query| query.position(document));
+        let scope = if has_computed(&self.fields) {
+            Some(Scope::of_raw(document)?)
+        } else {
+            None
+        };
+        let cx = Applying {
+            inclusive: self.inclusive,
+            position,
+            scope,
+        };
+        let mut out = RawDocumentBuf::new();
+        cx.document(document, &self.fields, Some(self.id), &mut out)?;
+        Ok(out)
+    }
+}
+
+fn has_computed(fields: &[(String, Field)]) -> bool {
+    fields.iter().any(|(_, field)| match field {
+        Field::Computed(_) => true,
+        Field::Tree(inner) => has_computed(inner),
+        _ => false,
+    })
+}
+
+struct Parser {
+    find: bool,
+    inclusive: Option<bool>,
+    id: Option<bool>,
+}
+
+impl Parser {
+    fn field(
+        &mut self,
+        prefix: &str,
+        name: &str,
+        value: RawBsonRef<'_>,
+        fields: &mut Vec<(String, Field)>,
+        depth: usize,
+    ) -> Result<()> {
+        guard(depth)?;
+        let path = if prefix.is_empty() {
+            name.to_owned()
+        } else {
+            format!("{prefix}.{name}")
+        };
+        let (name, positional) = match name.strip_suffix(".$") {
+            Some(name) if self.find => (name, true),
+            _ => (name, false),
+        };
+        if name.split('.').any(str::is_empty) {
+            let (code, text) = if name.is_empty() {
+                (40352, "FieldPath cannot be constructed with empty string")
+            } else {
+                (40353, "FieldPath must not end with a '.'.")
+            };
+            return Err(MqlError::new(code, text));
+        }
+        if name.starts_with('$') {
+            return Err(MqlError::new(
+                16410,
+                format!(
+                    "FieldPath field names may not start with '$'. Consider using $getField or $setField. ({name})"
+                ),
+            ));
+        }
+        let field = match value {
+            _ if positional => {
+                self.mode(&path, true)?;
+                Field::Positional
+            }
+            RawBsonRef::Boolean(_)
+            | RawBsonRef::Int32(_)
+            | RawBsonRef::Int64(_)
+            | RawBsonRef::Double(_)
+            | RawBsonRef::Decimal128(_) => {
+                let include = truthy(value);
+                if path == "_id" {
+                    self.id = Some(include);
+                    return Ok(());
+                }
+                self.mode(&path, include)?;
+                if include {
+                    Field::Include
+                } else {
+                    Field::Exclude
+                }
+            }
+            RawBsonRef::Document(inner) => return self.nested(name, &path, inner, fields, depth),
+            expression => {
+                self.mode(&path, true)?;
+                Field::Computed(Expression::parse(expression)?)
+            }
+        };
+        insert(fields, name, field, &path)
+    }
+
+    fn nested(
+        &mut self,
+        name: &str,
+        path: &str,
+        inner: &RawDocument,
+        fields: &mut Vec<(String, Field)>,
+        depth: usize,
+    ) -> Result<()> {
+        let first = inner.iter().next().transpose().map_err(malformed)?;
+        let Some((operator, operand)) = first else {
+            return Err(MqlError::new(
+                51270,
+                "An empty sub-projection is not a valid value. Found empty object at path",
+            ));
+        };
+        let field = match operator.as_str() {
+            "$slice" if self.find && !is_expression_slice(operand) => slice(operand)?,
+            "$elemMatch" if self.find => {
+                let RawBsonRef::Document(query) = operand else {
+                    return Err(MqlError::new(
+                        31274,
+                        "elemMatch: Invalid argument, object required",
+                    ));
+                };
+                self.mode(path, true)?;
+                let mut wrapped = RawDocumentBuf::new();
+                let mut operators = RawDocumentBuf::new();
+                operators.append(bson::cstr!("$elemMatch"), query.to_owned());
+                wrapped.append(bson::cstr!("e"), operators);
+                Field::ElementMatch(Matcher::parse(&wrapped)?)
+            }
+            text if text.starts_with('$') => {
+                self.mode(path, true)?;
+                Field::Computed(Expression::parse(RawBsonRef::Document(inner))?)
+            }
+            _ => {
+                for entry in inner {
+                    let (inner_name, value) = entry.map_err(malformed)?;
+                    let full = format!("{name}.{}", inner_name.as_str());
+                    self.field("", &full, value, fields, depth + 1)?;
+                }
+                return Ok(());
+            }
+        };
+        insert(fields, name, field, path)
+    }
+
+    fn mode(&mut self, path: &str, include: bool) -> Result<()> {
+        match self.inclusive {
+            Some(mode) if mode != include => Err(if mode {
+                MqlError::new(
+                    31254,
+                    format!("Cannot do exclusion on field {path} in inclusion projection"),
+                )
+            } else {
+                MqlError::new(
+                    31253,
+                    format!("Cannot do inclusion on field {path} in exclusion projection"),
+                )
+            }),
+            _ => {
+                self.inclusive = Some(include);
+                Ok(())
+            }
+        }
+    }
+}
+
+fn is_expression_slice(operand: RawBsonRef<'_>) -> bool {
+    match operand {
+        RawBsonRef::Array(array) => {
+            let first = array.into_iter().next().and_then(std::result::Result::ok);
+            !matches!(
+                first,
+                Some(RawBsonRef::Int32(_) | RawBsonRef::Int64(_) | RawBsonRef::Double(_))
+            )
+        }
+        _ => false,
+    }
+}
+
+fn slice(operand: RawBsonRef<'_>) -> Result<Field> {
+    let number = |value: RawBsonRef<'_>| match value {
+        RawBsonRef::Int32(n) => Ok(i64::from(n)),
+        RawBsonRef::Int64(n) => Ok(n),
+        RawBsonRef::Double(n) => Ok(n as i64),
+        _ => Err(MqlError::new(
+            28667,
+            "Invalid $slice syntax. The given syntax did not match the find() syntax",
+        )),
+    };
+    match operand {
+        RawBsonRef::Array(array) => {
+            let numbers: Vec<i64> = array
+                .into_iter()
+                .map(|entry| number(entry.map_err(malformed)?))
+                .collect::<Result<_>>()?;
+            match numbers.as_slice() {
+                [skip, limit] if *limit > 0 => Ok(Field::Slice(*skip, Some(*limit))),
+                _ => Err(MqlError::new(
+                    28724,
+                    "First argument to $slice must be an array",
+                )),
+            }
+        }
+        single => Ok(Field::Slice(number(single)?, None)),
+    }
+}
+
+fn insert(fields: &mut Vec<(String, Field)>, name: &str, field: Field, path: &str) -> Result<()> {
+    let collision = || MqlError::new(31249, format!("Path collision at {path}"));
+    let (first, rest) = match name.split_once('.') {
+        Some((first, rest)) => (first, Some(rest)),
+        None => (name, None),
+    };
+    let at = fields.iter().position(|(name, _)| name == first);
+    match (at, rest) {
+        (None, None) => fields.push((first.to_owned(), field)),
+        (Some(_), None) => return Err(collision()),
+        (None, Some(rest)) => {
+            let mut inner = Vec::new();
+            insert(&mut inner, rest, field, path)?;
+            fields.push((first.to_owned(), Field::Tree(inner)));
+        }
+        (Some(at), Some(rest)) => match &mut fields[at].1 {
+            Field::Tree(inner) => insert(inner, rest, field, path)?,
+            _ => return Err(collision()),
+        },
+    }
+    Ok(())
+}
+
+struct Applying {
+    inclusive: bool,
+    position: Option<usize>,
+    scope: Option<Scope>,
+}
+
+impl Applying {
+    /// `id` is what happens to `_id` at the top level; `None` further down.
+    fn document(
+        &self,
+        document: &RawDocument,
+        fields: &[(String, Field)],
+        id: Option<bool>,
+        out: &mut RawDocumentBuf,
+    ) -> Result<()> {
+        for entry in document {
+            let (name, value) = entry.map_err(malformed)?;
+            let field = fields
+                .iter()
+                .find(|(field, _)| field == name.as_str())
+                .map(|(_, field)| field);
+            if field.is_none()
+                && name == "_id"
+                && let Some(keep) = id
+            {
+                if keep {
+                    out.append(name, value);
+                }
+                continue;
+            }
+            match field {
+                None if self.inclusive => {}
+                None | Some(Field::Include) => out.append(name, value),
+                Some(Field::Exclude | Field::Computed(_)) => {}
+                Some(Field::Tree(inner)) => {
+                    if let Some(value) = self.value(value, inner)? {
+                        out.append(name, value);
+                    }
+                }
+                Some(Field::Positional) => {
+                    if let (RawBsonRef::Array(array), Some(index)) = (value, self.position)
+                        && let Ok(Some(element)) = array.get(index)
+                    {
+                        out.append(name, one(element));
+                    } else {
+                        out.append(name, value);
+                    }
+                }
+                Some(Field::Slice(skip, limit)) => match value {
+                    RawBsonRef::Array(array) => out.append(name, sliced(array, *skip, *limit)),
+                    other => out.append(name, other),
+                },
+                Some(Field::ElementMatch(matcher)) => {
+                    if let RawBsonRef::Array(array) = value
+                        && let Some(element) = first_match(array, matcher)
+                    {
+                        out.append(name, one(element));
+                    }
+                }
+            }
+        }
+        self.computed(fields, document, out)
+    }
+
+    /// Computed fields come after the document's own, in the order written.
+    fn computed(
+        &self,
+        fields: &[(String, Field)],
+        document: &RawDocument,
+        out: &mut RawDocumentBuf,
+    ) -> Result<()> {
+        let Some(scope) = &self.scope else {
+            return Ok(());
+        };
+        for (name, field) in fields {
+            match field {
+                Field::Computed(expression) => {
+                    if let Some(value) = expression.evaluate(scope)? {
+                        append(out, name, &value)?;
+                    }
+                }
+                Field::Tree(inner)
+                    if has_computed(inner)
+                        && document.get(name.as_str()).ok().flatten().is_none() =>
+                {
+                    let mut made = RawDocumentBuf::new();
+                    self.computed(
+                        inner,
+                        RawDocument::from_bytes(EMPTY).map_err(malformed)?,
+                        &mut made,
+                    )?;
+                    let name = bson::raw::CString::try_from(name.as_str()).map_err(malformed)?;
+                    out.append(name, made);
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// A value under a path that goes on: documents and arrays of documents
+    /// are projected; scalars stay only where fields are excluded.
+    fn value(
+        &self,
+        value: RawBsonRef<'_>,
+        inner: &[(String, Field)],
+    ) -> Result<Option<bson::RawBson>> {
+        Ok(match value {
+            RawBsonRef::Document(document) => {
+                let mut out = RawDocumentBuf::new();
+                self.document(document, inner, None, &mut out)?;
+                Some(bson::RawBson::Document(out))
+            }
+            RawBsonRef::Array(array) => {
+                let mut out = RawArrayBuf::new();
+                for element in array {
+                    if let Some(kept) = self.value(element.map_err(malformed)?, inner)? {
+                        out.push(kept);
+                    }
+                }
+                Some(bson::RawBson::Array(out))
+            }
+            _ if self.inclusive => None,
+            scalar => Some(scalar.into()),
+        })
+    }
+}
+
+/// The bytes of `{}`.
+const EMPTY: &[u8] = &[5, 0, 0, 0, 0];
+
+fn append(out: &mut RawDocumentBuf, name: &str, value: &bson::Bson) -> Result<()> {
+    let name = bson::raw::CString::try_from(name).map_err(malformed)?;
+    let value = bson::RawBson::try_from(value.clone()).map_err(malformed)?;
+    out.append(name, value);
+    Ok(())
+}
+
+fn one(element: RawBsonRef<'_>) -> RawArrayBuf {
+    let mut array = RawArrayBuf::new();
+    array.push(element);
+    array
+}
+
+fn sliced(array: &RawArray, skip: i64, limit: Option<i64>) -> RawArrayBuf {
+    let count = array.into_iter().count() as i64;
+    let (start, length) = match limit {
+        None if skip < 0 => ((count + skip).max(0), -skip),
+        None => (0, skip),
+        Some(limit) if skip < 0 => ((count + skip).max(0), limit),
+        Some(limit) => (skip, limit),
+    };
+    let mut out = RawArrayBuf::new();
+    for element in array
+        .into_iter()
+        .flatten()
+        .skip(start as usize)
+        .take(length as usize)
+    {
+        out.push(element);
+    }
+    out
+}
+
+fn first_match<'a>(array: &'a RawArray, matcher: &Matcher) -> Option<RawBsonRef<'a>> {
+    let matcher::Node::Field(_, test) = matcher.root() else {
+        return None;
+    };
+    array
+        .into_iter()
+        .flatten()
+        .find(|element| test.element(*element))
+}

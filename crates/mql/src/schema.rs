@@ -1,0 +1,549 @@
+//! JSON schemas with BSON types: `$jsonSchema`, and the service's collection
+//! schemas (rules-schemas.md §13).
+//!
+//! Collects every violation. The service's `validate` expressions are not
+//! evaluated here: they need a user.
+
+use bson::raw::RawBsonRef;
+use bson::{Bson, Document, RawArray, RawDocument};
+
+use crate::compare;
+use crate::error::{MqlError, Result, guard};
+use crate::matcher::{Regex, malformed, regex};
+use crate::order::{rank, raw};
+
+/// A parsed schema.
+#[derive(Debug, Clone, Default)]
+pub struct Schema {
+    types: Vec<Type>,
+    required: Vec<String>,
+    properties: Vec<(String, Schema)>,
+    patterns: Vec<(Regex, Schema)>,
+    additional: Option<Additional>,
+    items: Option<Items>,
+    additional_items: Option<Additional>,
+    choices: Option<Vec<bson::RawBson>>,
+    counts: Counts,
+    minimum: Option<(f64, bool)>,
+    maximum: Option<(f64, bool)>,
+    multiple_of: Option<f64>,
+    pattern: Option<Regex>,
+    unique_items: bool,
+    all_of: Vec<Schema>,
+    any_of: Vec<Schema>,
+    one_of: Vec<Schema>,
+    not: Option<Box<Schema>>,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Counts {
+    properties: (Option<i64>, Option<i64>),
+    items: (Option<i64>, Option<i64>),
+    length: (Option<i64>, Option<i64>),
+}
+
+#[derive(Debug, Clone)]
+enum Additional {
+    Forbidden,
+    Schema(Box<Schema>),
+}
+
+#[derive(Debug, Clone)]
+enum Items {
+    Each(Box<Schema>),
+    Tuple(Vec<Schema>),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Type {
+    Mixed,
+    Number,
+    Uuid,
+    Is(i8),
+}
+
+/// One breach of a schema.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Violation {
+    /// The service's `error_code`, such as `required` or `invalid_type`
+    /// (rules-schemas.md §15).
+    pub code: &'static str,
+    /// Where: `(root).address.city`.
+    pub path: String,
+    /// What is wrong, for the log.
+    pub message: String,
+}
+
+/// How values are checked.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Options {
+    /// Null passes for optional fields (rules-schemas.md §13.4).
+    pub null_for_optional: bool,
+}
+
+impl Schema {
+    /// Parses a schema document; unknown keywords are kept out of the way.
+    ///
+    /// # Errors
+    /// 9 for keywords of the wrong shape, 15 when nested too deeply.
+    pub fn parse(document: &Document) -> Result<Self> {
+        parse(document, 0)
+    }
+
+    /// Whether `document` has no violation.
+    pub fn is_valid(&self, document: &RawDocument) -> bool {
+        self.violations(document, Options::default()).is_empty()
+    }
+
+    /// Every violation in `document`.
+    pub fn violations(&self, document: &RawDocument, options: Options) -> Vec<Violation> {
+        let mut found = Vec::new();
+        self.check(
+            RawBsonRef::Document(document),
+            "(root)",
+            options,
+            &mut found,
+        );
+        found
+    }
+
+    fn check(
+        &self,
+        value: RawBsonRef<'_>,
+        path: &str,
+        options: Options,
+        found: &mut Vec<Violation>,
+    ) {
+        let mut report = |code: &'static str, message: String| {
+            found.push(Violation {
+                code,
+                path: path.to_owned(),
+                message,
+            });
+        };
+        if !self.types.is_empty() && !self.types.iter().any(|t| t.is(value)) {
+            let wanted: Vec<String> = self.types.iter().map(|t| t.name()).collect();
+            report(
+                "invalid_type",
+                format!(
+                    "Invalid type. Expected: bsonType: {}, given: {:?}",
+                    wanted.join(", "),
+                    value.element_type()
+                ),
+            );
+            return;
+        }
+        if let Some(choices) = &self.choices
+            && !choices.iter().any(|choice| {
+                let choice = choice.as_raw_bson_ref();
+                rank(choice) == rank(value) && compare(choice, value).is_eq()
+            })
+        {
+            report("enum", "must be one of the listed values".to_owned());
+        }
+        if let Some(number) = number(value) {
+            self.check_number(number, &mut report);
+        }
+        if let RawBsonRef::String(text) = value {
+            let length = text.chars().count() as i64;
+            let (least, most) = self.counts.length;
+            if least.is_some_and(|n| length < n) {
+                report(
+                    "string_gte",
+                    format!("must be at least {} characters", least.unwrap_or(0)),
+                );
+            }
+            if most.is_some_and(|n| length > n) {
+                report(
+                    "string_lte",
+                    format!("must be at most {} characters", most.unwrap_or(0)),
+                );
+            }
+            if let Some(pattern) = &self.pattern
+                && !pattern.compiled.is_match(text).unwrap_or(false)
+            {
+                report("pattern", format!("does not match '{}'", pattern.pattern));
+            }
+        }
+        match value {
+            RawBsonRef::Document(document) => self.check_document(document, path, options, found),
+            RawBsonRef::Array(array) => self.check_array(array, path, options, found),
+            _ => {}
+        }
+        self.check_combined(value, path, options, found);
+    }
+
+    fn check_number(&self, n: f64, report: &mut dyn FnMut(&'static str, String)) {
+        match self.minimum {
+            Some((least, true)) if n <= least => {
+                report("number_gt", format!("must be greater than {least}"));
+            }
+            Some((least, false)) if n < least => {
+                report(
+                    "number_gte",
+                    format!("must be greater than or equal to {least}"),
+                );
+            }
+            _ => {}
+        }
+        match self.maximum {
+            Some((most, true)) if n >= most => {
+                report("number_lt", format!("must be less than {most}"));
+            }
+            Some((most, false)) if n > most => {
+                report(
+                    "number_lte",
+                    format!("must be less than or equal to {most}"),
+                );
+            }
+            _ => {}
+        }
+        if let Some(step) = self.multiple_of
+            && n % step != 0.0
+        {
+            report("multiple_of", format!("must be a multiple of {step}"));
+        }
+    }
+
+    fn check_document(
+        &self,
+        document: &RawDocument,
+        path: &str,
+        options: Options,
+        found: &mut Vec<Violation>,
+    ) {
+        let mut report = |code: &'static str, message: String| {
+            found.push(Violation {
+                code,
+                path: path.to_owned(),
+                message,
+            });
+        };
+        for name in &self.required {
+            if !matches!(document.get(name.as_str()), Ok(Some(_))) {
+                report("required", format!("{name} is required"));
+            }
+        }
+        let count = document.iter().count() as i64;
+        let (least, most) = self.counts.properties;
+        if least.is_some_and(|n| count < n) {
+            report(
+                "array_min_properties",
+                format!("must have at least {} properties", least.unwrap_or(0)),
+            );
+        }
+        if most.is_some_and(|n| count > n) {
+            report(
+                "array_max_properties",
+                format!("must have at most {} properties", most.unwrap_or(0)),
+            );
+        }
+        for (name, value) in document.iter().flatten() {
+            let name = name.as_str();
+            let inner = format!("{path}.{name}");
+            let own = self.properties.iter().find(|(known, _)| known == name);
+            let mut known = own.is_some();
+            if let Some((_, schema)) = own {
+                let excused = options.null_for_optional
+                    && matches!(value, RawBsonRef::Null)
+                    && !self.required.iter().any(|required| required == name);
+                if !excused {
+                    schema.check(value, &inner, options, found);
+                }
+            }
+            for (pattern, schema) in &self.patterns {
+                if pattern.compiled.is_match(name).unwrap_or(false) {
+                    known = true;
+                    schema.check(value, &inner, options, found);
+                }
+            }
+            match &self.additional {
+                Some(Additional::Forbidden) if !known => found.push(Violation {
+                    code: "additional_property_not_allowed",
+                    path: path.to_owned(),
+                    message: format!("Additional property {name} is not allowed"),
+                }),
+                Some(Additional::Schema(schema)) if !known => {
+                    schema.check(value, &inner, options, found);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn check_array(
+        &self,
+        array: &RawArray,
+        path: &str,
+        options: Options,
+        found: &mut Vec<Violation>,
+    ) {
+        let values: Vec<RawBsonRef<'_>> = array.into_iter().flatten().collect();
+        let mut report = |code: &'static str, message: String| {
+            found.push(Violation {
+                code,
+                path: path.to_owned(),
+                message,
+            });
+        };
+        let (least, most) = self.counts.items;
+        if least.is_some_and(|n| (values.len() as i64) < n) {
+            report(
+                "array_min_items",
+                format!("must have at least {} items", least.unwrap_or(0)),
+            );
+        }
+        if most.is_some_and(|n| values.len() as i64 > n) {
+            report(
+                "array_max_items",
+                format!("must have at most {} items", most.unwrap_or(0)),
+            );
+        }
+        if self.unique_items {
+            let mut sorted = values.clone();
+            sorted.sort_by(|a, b| compare(*a, *b));
+            if sorted
+                .windows(2)
+                .any(|pair| compare(pair[0], pair[1]).is_eq())
+            {
+                report("unique", "items must be unique".to_owned());
+            }
+        }
+        for (index, value) in values.iter().enumerate() {
+            let inner = format!("{path}.{index}");
+            match &self.items {
+                Some(Items::Each(schema)) => schema.check(*value, &inner, options, found),
+                Some(Items::Tuple(schemas)) => match (schemas.get(index), &self.additional_items) {
+                    (Some(schema), _) => schema.check(*value, &inner, options, found),
+                    (None, Some(Additional::Forbidden)) => found.push(Violation {
+                        code: "array_no_additional_items",
+                        path: path.to_owned(),
+                        message: "no additional items are allowed".to_owned(),
+                    }),
+                    (None, Some(Additional::Schema(schema))) => {
+                        schema.check(*value, &inner, options, found);
+                    }
+                    (None, None) => {}
+                },
+                None => {}
+            }
+        }
+    }
+
+    fn check_combined(
+        &self,
+        value: RawBsonRef<'_>,
+        path: &str,
+        options: Options,
+        found: &mut Vec<Violation>,
+    ) {
+        let passes = |schema: &Self| {
+            let mut inner = Vec::new();
+            schema.check(value, path, options, &mut inner);
+            inner.is_empty()
+        };
+        let mut report = |code: &'static str, message: &str| {
+            found.push(Violation {
+                code,
+                path: path.to_owned(),
+                message: message.to_owned(),
+            });
+        };
+        if !self.all_of.iter().all(passes) {
+            report("number_all_of", "must satisfy all of the schemas");
+        }
+        if !self.any_of.is_empty() && !self.any_of.iter().any(passes) {
+            report("number_any_of", "must satisfy one of the schemas");
+        }
+        if !self.one_of.is_empty() && self.one_of.iter().filter(|s| passes(s)).count() != 1 {
+            report("number_one_of", "must satisfy exactly one of the schemas");
+        }
+        if self.not.as_ref().is_some_and(|schema| passes(schema)) {
+            report("number_not", "must not satisfy the schema");
+        }
+    }
+}
+
+impl Type {
+    fn is(self, value: RawBsonRef<'_>) -> bool {
+        match self {
+            Self::Mixed => true,
+            Self::Number => rank(value) == 10,
+            Self::Uuid => matches!(
+                value,
+                RawBsonRef::Binary(binary) if binary.subtype == bson::spec::BinarySubtype::Uuid
+            ),
+            Self::Is(number) => value.element_type() as u8 as i8 == number,
+        }
+    }
+
+    fn name(self) -> String {
+        match self {
+            Self::Mixed => "mixed".to_owned(),
+            Self::Number => "number".to_owned(),
+            Self::Uuid => "uuid".to_owned(),
+            Self::Is(number) => bson::spec::ElementType::from(number as u8)
+                .map_or_else(|| number.to_string(), |t| format!("{t:?}").to_lowercase()),
+        }
+    }
+}
+
+fn number(value: RawBsonRef<'_>) -> Option<f64> {
+    match value {
+        RawBsonRef::Int32(n) => Some(n.into()),
+        RawBsonRef::Int64(n) => Some(n as f64),
+        RawBsonRef::Double(n) => Some(n),
+        RawBsonRef::Decimal128(n) => Some(crate::decimal::to_double(n)),
+        _ => None,
+    }
+}
+
+fn wrong(keyword: &str, wanted: &str) -> MqlError {
+    MqlError::failed_to_parse(format!("$jsonSchema keyword '{keyword}' must be {wanted}"))
+}
+
+fn parse(document: &Document, depth: usize) -> Result<Schema> {
+    guard(depth)?;
+    let mut schema = Schema::default();
+    let child = |keyword: &str, value: &Bson| match value {
+        Bson::Document(document) => parse(document, depth + 1),
+        _ => Err(wrong(keyword, "an object")),
+    };
+    let list = |keyword: &str, value: &Bson| match value {
+        Bson::Array(schemas) => schemas
+            .iter()
+            .map(|schema| child(keyword, schema))
+            .collect::<Result<Vec<_>>>(),
+        _ => Err(wrong(keyword, "an array of objects")),
+    };
+    let whole = |keyword: &str, value: &Bson| {
+        crate::number::whole(value)
+            .filter(|n| *n >= 0)
+            .map(Some)
+            .ok_or_else(|| wrong(keyword, "a non-negative integer"))
+    };
+    let limit = |keyword: &str, value: &Bson| {
+        crate::number::double(value).ok_or_else(|| wrong(keyword, "a number"))
+    };
+    let additional = |keyword: &str, value: &Bson| match value {
+        Bson::Boolean(true) => Ok(None),
+        Bson::Boolean(false) => Ok(Some(Additional::Forbidden)),
+        other => Ok::<_, MqlError>(Some(Additional::Schema(Box::new(child(keyword, other)?)))),
+    };
+    for (keyword, value) in document {
+        match keyword.as_str() {
+            "bsonType" | "type" => schema.types = types(keyword, value)?,
+            "required" => schema.required = strings(keyword, value)?,
+            "properties" => {
+                let Bson::Document(properties) = value else {
+                    return Err(wrong(keyword, "an object"));
+                };
+                for (name, value) in properties {
+                    schema
+                        .properties
+                        .push((name.clone(), child(keyword, value)?));
+                }
+            }
+            "patternProperties" => {
+                let Bson::Document(properties) = value else {
+                    return Err(wrong(keyword, "an object"));
+                };
+                for (pattern, value) in properties {
+                    schema
+                        .patterns
+                        .push((regex(pattern, "")?, child(keyword, value)?));
+                }
+            }
+            "additionalProperties" => schema.additional = additional(keyword, value)?,
+            "additionalItems" => schema.additional_items = additional(keyword, value)?,
+            "items" => {
+                schema.items = Some(match value {
+                    Bson::Array(_) => Items::Tuple(list(keyword, value)?),
+                    other => Items::Each(Box::new(child(keyword, other)?)),
+                });
+            }
+            "enum" => match value {
+                Bson::Array(values) => schema.choices = Some(values.iter().map(raw).collect()),
+                _ => return Err(wrong(keyword, "an array")),
+            },
+            "const" => schema.choices = Some(vec![raw(value)]),
+            "minProperties" => schema.counts.properties.0 = whole(keyword, value)?,
+            "maxProperties" => schema.counts.properties.1 = whole(keyword, value)?,
+            "minItems" => schema.counts.items.0 = whole(keyword, value)?,
+            "maxItems" => schema.counts.items.1 = whole(keyword, value)?,
+            "minLength" => schema.counts.length.0 = whole(keyword, value)?,
+            "maxLength" => schema.counts.length.1 = whole(keyword, value)?,
+            "minimum" => {
+                let strict = document.get_bool("exclusiveMinimum").unwrap_or(false);
+                schema.minimum = Some((limit(keyword, value)?, strict));
+            }
+            "maximum" => {
+                let strict = document.get_bool("exclusiveMaximum").unwrap_or(false);
+                schema.maximum = Some((limit(keyword, value)?, strict));
+            }
+            "exclusiveMinimum" if crate::number::is_number(value) => {
+                schema.minimum = Some((limit(keyword, value)?, true));
+            }
+            "exclusiveMaximum" if crate::number::is_number(value) => {
+                schema.maximum = Some((limit(keyword, value)?, true));
+            }
+            "multipleOf" => schema.multiple_of = Some(limit(keyword, value)?),
+            "pattern" => match value {
+                Bson::String(pattern) => schema.pattern = Some(regex(pattern, "")?),
+                _ => return Err(wrong(keyword, "a string")),
+            },
+            "uniqueItems" => schema.unique_items = matches!(value, Bson::Boolean(true)),
+            "allOf" => schema.all_of = list(keyword, value)?,
+            "anyOf" => schema.any_of = list(keyword, value)?,
+            "oneOf" => schema.one_of = list(keyword, value)?,
+            "not" => schema.not = Some(Box::new(child(keyword, value)?)),
+            _ => {}
+        }
+    }
+    Ok(schema)
+}
+
+fn strings(keyword: &str, value: &Bson) -> Result<Vec<String>> {
+    match value {
+        Bson::Array(values) => values
+            .iter()
+            .map(|value| match value {
+                Bson::String(name) => Ok(name.clone()),
+                _ => Err(wrong(keyword, "an array of strings")),
+            })
+            .collect(),
+        _ => Err(wrong(keyword, "an array of strings")),
+    }
+}
+
+fn types(keyword: &str, value: &Bson) -> Result<Vec<Type>> {
+    let names = match value {
+        Bson::String(name) => vec![name.clone()],
+        other => strings(keyword, other)?,
+    };
+    names
+        .iter()
+        .map(|name| {
+            Ok(match name.as_str() {
+                "mixed" => Type::Mixed,
+                "number" | "float" => Type::Number,
+                "uuid" => Type::Uuid,
+                "boolean" => Type::Is(8),
+                "binary" => Type::Is(5),
+                "function" => Type::Is(13),
+                other => Type::Is(crate::matcher::type_number(other).ok_or_else(|| {
+                    MqlError::bad_value(format!("Unknown type name alias: {other}"))
+                })? as i8),
+            })
+        })
+        .collect()
+}
+
+/// Reads a schema out of raw BSON.
+impl TryFrom<&RawDocument> for Schema {
+    type Error = MqlError;
+
+    fn try_from(document: &RawDocument) -> Result<Self> {
+        Self::parse(&Document::try_from(document).map_err(malformed)?)
+    }
+}

@@ -1,0 +1,242 @@
+//! Updates: operators, replacements and pipelines, with the description that
+//! a change event carries (embedded-engine.md C.5 and D).
+
+mod apply;
+mod parse;
+mod paths;
+
+use bson::raw::RawBsonRef;
+use bson::{Bson, DateTime, Document, RawArray, RawDocument, RawDocumentBuf};
+
+use crate::aggregate::Pipeline;
+use crate::error::{MqlError, Result};
+use crate::matcher::{Matcher, malformed};
+
+/// A parsed update.
+#[derive(Debug, Clone)]
+pub struct Update {
+    kind: Kind,
+}
+
+#[derive(Debug, Clone)]
+enum Kind {
+    Replacement(Document),
+    Operators(Vec<Operator>, Vec<(String, Matcher)>),
+    Pipeline(Pipeline),
+}
+
+/// One operator on one path.
+#[derive(Debug, Clone)]
+pub(crate) struct Operator {
+    path: Vec<Step>,
+    text: String,
+    action: Action,
+}
+
+/// One step of an update's path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Step {
+    Name(String),
+    /// `$`
+    Positional,
+    /// `$[]`
+    All,
+    /// `$[identifier]`
+    Filtered(String),
+}
+
+#[derive(Debug, Clone)]
+pub(crate) enum Action {
+    Set(Bson),
+    SetOnInsert(Bson),
+    Unset,
+    Inc(Bson),
+    Mul(Bson),
+    Min(Bson),
+    Max(Bson),
+    Rename(String),
+    CurrentDate { timestamp: bool },
+    Push(Push),
+    Pull(PullBy),
+    PullAll(Vec<Bson>),
+    AddToSet(Vec<Bson>),
+    Pop { first: bool },
+    Bit(BitOperation, Bson),
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum BitOperation {
+    And,
+    Or,
+    Xor,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Push {
+    each: Vec<Bson>,
+    position: Option<i64>,
+    slice: Option<i64>,
+    sort: Option<PushSort>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) enum PushSort {
+    Whole { descending: bool },
+    By(crate::Sort),
+}
+
+#[derive(Debug, Clone)]
+pub(crate) enum PullBy {
+    /// Elements that are documents and match.
+    Query(Matcher),
+    /// Elements that pass operators; the query wraps them under `e`.
+    Element(Matcher),
+    /// Elements equal to a value.
+    Value(Bson),
+}
+
+/// What an update did.
+#[derive(Debug, Clone)]
+pub struct Applied {
+    /// The document afterwards.
+    pub document: RawDocumentBuf,
+    /// Whether its bytes changed.
+    pub modified: bool,
+    /// What a change event says; empty for a replacement.
+    pub description: UpdateDescription,
+}
+
+/// The `updateDescription` of a change event.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct UpdateDescription {
+    /// Dotted path to new value.
+    pub updated_fields: Document,
+    /// Dotted paths.
+    pub removed_fields: Vec<String>,
+    /// Dotted path and new length of arrays that became shorter.
+    pub truncated_arrays: Vec<(String, i32)>,
+}
+
+/// What an update needs to know beside the document.
+#[derive(Debug, Clone, Copy)]
+pub struct UpdateContext<'a> {
+    /// The time that `$currentDate` sets.
+    pub now: DateTime,
+    /// The query that found the document, for the positional operator.
+    pub query: Option<&'a Matcher>,
+    /// Whether an upsert inserts: `$setOnInsert` applies.
+    pub inserting: bool,
+}
+
+impl Update {
+    /// Parses an update: a document of operators, a replacement or a pipeline.
+    ///
+    /// # Errors
+    /// MongoDB's: 9 for unknown modifiers and bad array filters, 40 for
+    /// conflicting paths, 52 for `$`-prefixed names, 2 and 14 for operands.
+    pub fn parse(update: RawBsonRef<'_>, array_filters: Option<&RawArray>) -> Result<Self> {
+        let kind = match update {
+            RawBsonRef::Array(stages) => Kind::Pipeline(Pipeline::parse_update(stages)?),
+            RawBsonRef::Document(document) if is_operators(document)? => {
+                let operators = parse::operators(document)?;
+                let filters = parse::array_filters(array_filters, &operators)?;
+                Kind::Operators(operators, filters)
+            }
+            RawBsonRef::Document(document) => {
+                Kind::Replacement(Document::try_from(document).map_err(malformed)?)
+            }
+            _ => {
+                return Err(MqlError::failed_to_parse(
+                    "Update argument must be either an object or an array",
+                ));
+            }
+        };
+        Ok(Self { kind })
+    }
+
+    /// Whether it replaces the whole document.
+    pub fn is_replacement(&self) -> bool {
+        matches!(self.kind, Kind::Replacement(_))
+    }
+
+    /// Whether it consists of operators.
+    pub fn is_operators(&self) -> bool {
+        matches!(self.kind, Kind::Operators(..))
+    }
+
+    /// Applies the update to `before`.
+    ///
+    /// # Errors
+    /// MongoDB's: 28 through a scalar, 66 for a changed `_id`, 2, 14, 16837.
+    pub fn apply(&self, before: &RawDocument, cx: UpdateContext<'_>) -> Result<Applied> {
+        let mut document = Document::try_from(before).map_err(malformed)?;
+        let mut description = UpdateDescription::default();
+        match &self.kind {
+            Kind::Replacement(new) => {
+                let mut replaced = Document::new();
+                if let Some(id) = document.get("_id") {
+                    if new.get("_id").is_some_and(|new| !same_value(new, id)) {
+                        return Err(immutable_id());
+                    }
+                    replaced.insert("_id", id.clone());
+                }
+                for (name, value) in new {
+                    if name != "_id" || !replaced.contains_key("_id") {
+                        replaced.insert(name.clone(), value.clone());
+                    }
+                }
+                document = replaced;
+            }
+            Kind::Operators(operators, filters) => {
+                apply::operators(
+                    operators,
+                    filters,
+                    before,
+                    &mut document,
+                    cx,
+                    &mut description,
+                )?;
+            }
+            Kind::Pipeline(pipeline) => {
+                let id = document.get("_id").cloned();
+                let after = pipeline.run_one(document.clone())?;
+                if let Some(id) = id
+                    && !after.get("_id").is_some_and(|new| same_value(new, &id))
+                {
+                    return Err(immutable_id());
+                }
+                description = apply::difference(&document, &after);
+                document = after;
+            }
+        }
+        let after = RawDocumentBuf::try_from(&document).map_err(malformed)?;
+        if after.as_bytes().len() > kit::limit::DOCUMENT_BYTES_MAX {
+            return Err(MqlError::new(
+                17419,
+                "Resulting document after update is larger than 16777216",
+            ));
+        }
+        let modified = after.as_bytes() != before.as_bytes();
+        Ok(Applied {
+            document: after,
+            modified,
+            description,
+        })
+    }
+}
+
+fn is_operators(document: &RawDocument) -> Result<bool> {
+    let first = document.iter().next().transpose().map_err(malformed)?;
+    Ok(first.is_some_and(|(name, _)| name.as_str().starts_with('$')))
+}
+
+fn immutable_id() -> MqlError {
+    MqlError::new(
+        66,
+        "Performing an update on the path '_id' would modify the immutable field '_id'",
+    )
+}
+
+fn same_value(a: &Bson, b: &Bson) -> bool {
+    crate::compare_bson(a, b).is_eq()
+}

@@ -1,0 +1,476 @@
+//! Operators on an owned document, and what they did.
+
+use bson::{Bson, Document, RawDocument, RawDocumentBuf, Timestamp};
+
+use super::paths::{get, set, unset};
+use super::{
+    Action, BitOperation, Operator, PullBy, Push, PushSort, Step, UpdateContext, UpdateDescription,
+    immutable_id, same_value,
+};
+use crate::compare_bson;
+use crate::error::{MqlError, Result};
+use crate::matcher::{Matcher, malformed};
+use crate::number::{self, Arithmetic};
+use crate::order::raw;
+
+pub(super) fn operators(
+    operators: &[Operator],
+    filters: &[(String, Matcher)],
+    before: &RawDocument,
+    document: &mut Document,
+    cx: UpdateContext<'_>,
+    description: &mut UpdateDescription,
+) -> Result<()> {
+    for operator in operators {
+        if matches!(operator.action, Action::SetOnInsert(_)) && !cx.inserting {
+            continue;
+        }
+        for path in concrete(operator, filters, before, document, cx)? {
+            one(&operator.action, &path, document, cx, description)?;
+        }
+    }
+    Ok(())
+}
+
+/// The paths that `$`, `$[]` and `$[id]` stand for in this document.
+fn concrete(
+    operator: &Operator,
+    filters: &[(String, Matcher)],
+    before: &RawDocument,
+    document: &Document,
+    cx: UpdateContext<'_>,
+) -> Result<Vec<Vec<String>>> {
+    let mut paths: Vec<Vec<String>> = vec![Vec::new()];
+    for step in &operator.path {
+        match step {
+            Step::Name(name) => paths.iter_mut().for_each(|path| path.push(name.clone())),
+            Step::Positional => {
+                let index = cx.query.and_then(|query| query.position(before));
+                let Some(index) = index else {
+                    return Err(MqlError::bad_value(
+                        "The positional operator did not find the match needed from the query.",
+                    ));
+                };
+                for path in &mut paths {
+                    path.push(index.to_string());
+                }
+            }
+            Step::All | Step::Filtered(_) => {
+                let mut expanded = Vec::new();
+                for path in paths {
+                    let Some(Bson::Array(array)) = get(document, &path) else {
+                        return Err(MqlError::bad_value(format!(
+                            "The path '{}' must exist in the document in order to apply array updates.",
+                            path.join(".")
+                        )));
+                    };
+                    for (index, element) in array.iter().enumerate() {
+                        if selected(step, filters, element)? {
+                            let mut path = path.clone();
+                            path.push(index.to_string());
+                            expanded.push(path);
+                        }
+                    }
+                }
+                paths = expanded;
+            }
+        }
+    }
+    Ok(paths)
+}
+
+fn selected(step: &Step, filters: &[(String, Matcher)], element: &Bson) -> Result<bool> {
+    let Step::Filtered(identifier) = step else {
+        return Ok(true);
+    };
+    let Some((_, filter)) = filters.iter().find(|(name, _)| name == identifier) else {
+        return Ok(false);
+    };
+    Ok(filter.matches(&wrapped(identifier, element)?))
+}
+
+fn wrapped(name: &str, element: &Bson) -> Result<RawDocumentBuf> {
+    let mut document = Document::new();
+    document.insert(name, element.clone());
+    RawDocumentBuf::try_from(&document).map_err(malformed)
+}
+
+fn one(
+    action: &Action,
+    path: &[String],
+    document: &mut Document,
+    cx: UpdateContext<'_>,
+    description: &mut UpdateDescription,
+) -> Result<()> {
+    let old = get(document, path);
+    let new = match action {
+        Action::Unset => return remove(document, path, description),
+        Action::Rename(to) => return rename(document, path, to, description),
+        Action::Push(push) => return self::push(push, path, document, description),
+        Action::Set(value) | Action::SetOnInsert(value) => Some(value.clone()),
+        Action::Inc(by) => Some(arithmetic(Arithmetic::Add, old, by, path)?),
+        Action::Mul(by) => Some(arithmetic(Arithmetic::Multiply, old, by, path)?),
+        Action::Min(value) => {
+            let less = old.is_none_or(|old| compare_bson(value, old).is_lt());
+            less.then(|| value.clone())
+        }
+        Action::Max(value) => {
+            let more = old.is_none_or(|old| compare_bson(value, old).is_gt());
+            more.then(|| value.clone())
+        }
+        Action::CurrentDate { timestamp } => Some(if *timestamp {
+            Bson::Timestamp(Timestamp {
+                time: (cx.now.timestamp_millis() / 1000) as u32,
+                increment: 1,
+            })
+        } else {
+            Bson::DateTime(cx.now)
+        }),
+        Action::Pull(by) => filtered(old, "$pull", |element| pulled(by, element))?,
+        Action::PullAll(values) => filtered(old, "$pullAll", |element| {
+            Ok(values.iter().any(|value| same_value(value, element)))
+        })?,
+        Action::AddToSet(values) => add_to_set(old, values, path)?,
+        Action::Pop { first } => pop(old, *first, path)?,
+        Action::Bit(operation, operand) => Some(bit(*operation, old, operand, path)?),
+    };
+    let Some(new) = new else {
+        return Ok(());
+    };
+    if old.is_some_and(|old| identical(old, &new)) {
+        return Ok(());
+    }
+    store(document, path, new, cx.inserting, description)
+}
+
+fn store(
+    document: &mut Document,
+    path: &[String],
+    new: Bson,
+    inserting: bool,
+    description: &mut UpdateDescription,
+) -> Result<()> {
+    let changes_id = path[0] == "_id" && !inserting && document.contains_key("_id");
+    if changes_id {
+        let mut changed = document.clone();
+        set(&mut changed, path, new)?;
+        let same = changed.get("_id").zip(document.get("_id"));
+        return if same.is_some_and(|(a, b)| same_value(a, b)) {
+            Ok(())
+        } else {
+            Err(immutable_id())
+        };
+    }
+    let made = set(document, path, new)?;
+    let shallowest = &path[..made];
+    if let Some(value) = get(document, shallowest) {
+        description
+            .updated_fields
+            .insert(shallowest.join("."), value.clone());
+    }
+    Ok(())
+}
+
+fn remove(
+    document: &mut Document,
+    path: &[String],
+    description: &mut UpdateDescription,
+) -> Result<()> {
+    if path[0] == "_id" && get(document, path).is_some() {
+        return Err(immutable_id());
+    }
+    if unset(document, path) {
+        // An array element is nulled, not removed.
+        match get(document, path) {
+            Some(null) => {
+                description
+                    .updated_fields
+                    .insert(path.join("."), null.clone());
+            }
+            None => description.removed_fields.push(path.join(".")),
+        }
+    }
+    Ok(())
+}
+
+fn rename(
+    document: &mut Document,
+    from: &[String],
+    to: &str,
+    description: &mut UpdateDescription,
+) -> Result<()> {
+    for depth in 1..from.len() {
+        if matches!(get(document, &from[..depth]), Some(Bson::Array(_))) {
+            return Err(MqlError::bad_value(format!(
+                "The source field cannot be an array element, '{}' in doc has an array field",
+                from.join(".")
+            )));
+        }
+    }
+    let Some(value) = get(document, from).cloned() else {
+        return Ok(());
+    };
+    if from[0] == "_id" || to == "_id" {
+        return Err(immutable_id());
+    }
+    unset(document, from);
+    description.removed_fields.push(from.join("."));
+    let to: Vec<String> = to.split('.').map(str::to_owned).collect();
+    store(document, &to, value, false, description)
+}
+
+fn arithmetic(
+    operation: Arithmetic,
+    old: Option<&Bson>,
+    by: &Bson,
+    path: &[String],
+) -> Result<Bson> {
+    let Some(old) = old else {
+        return Ok(match operation {
+            Arithmetic::Multiply => zero_like(by),
+            _ => by.clone(),
+        });
+    };
+    if !number::is_number(old) {
+        let verb = if operation == Arithmetic::Multiply {
+            "multiply"
+        } else {
+            "increment"
+        };
+        return Err(MqlError::type_mismatch(format!(
+            "Cannot apply ${} to a value of non-numeric type. The field '{}' cannot be used to {verb}: it is of type {:?}",
+            if verb == "multiply" { "mul" } else { "inc" },
+            path.join("."),
+            old.element_type()
+        )));
+    }
+    number::compute(operation, old, by)?.ok_or_else(|| {
+        MqlError::bad_value(format!(
+            "Failed to apply $inc operations to current value ({old}) for document: the result does not fit in 64 bits"
+        ))
+    })
+}
+
+fn zero_like(value: &Bson) -> Bson {
+    match value {
+        Bson::Int64(_) => Bson::Int64(0),
+        Bson::Double(_) => Bson::Double(0.0),
+        Bson::Decimal128(_) => "0".parse().map_or(Bson::Int32(0), Bson::Decimal128),
+        _ => Bson::Int32(0),
+    }
+}
+
+fn filtered(
+    old: Option<&Bson>,
+    name: &str,
+    mut drop: impl FnMut(&Bson) -> Result<bool>,
+) -> Result<Option<Bson>> {
+    match old {
+        None => Ok(None),
+        Some(Bson::Array(array)) => {
+            let mut kept = Vec::with_capacity(array.len());
+            for element in array {
+                if !drop(element)? {
+                    kept.push(element.clone());
+                }
+            }
+            Ok((kept.len() != array.len()).then_some(Bson::Array(kept)))
+        }
+        Some(_) => Err(MqlError::bad_value(format!(
+            "Cannot apply {name} to a non-array value"
+        ))),
+    }
+}
+
+fn pulled(by: &PullBy, element: &Bson) -> Result<bool> {
+    Ok(match by {
+        PullBy::Value(value) => same_value(value, element),
+        PullBy::Element(query) => query.matches(&wrapped("e", element)?),
+        PullBy::Query(query) => match element {
+            Bson::Document(inner) => {
+                query.matches(&RawDocumentBuf::try_from(inner).map_err(malformed)?)
+            }
+            _ => false,
+        },
+    })
+}
+
+fn add_to_set(old: Option<&Bson>, values: &[Bson], path: &[String]) -> Result<Option<Bson>> {
+    let mut array = match old {
+        None => Vec::new(),
+        Some(Bson::Array(array)) => array.clone(),
+        Some(other) => {
+            return Err(MqlError::bad_value(format!(
+                "Cannot apply $addToSet to non-array field. Field named '{}' has non-array type {:?}",
+                path.last().map_or("", String::as_str),
+                other.element_type()
+            )));
+        }
+    };
+    let before = array.len();
+    for value in values {
+        if !array.iter().any(|element| same_value(element, value)) {
+            array.push(value.clone());
+        }
+    }
+    Ok((array.len() != before || old.is_none()).then_some(Bson::Array(array)))
+}
+
+fn pop(old: Option<&Bson>, first: bool, path: &[String]) -> Result<Option<Bson>> {
+    match old {
+        None => Ok(None),
+        Some(Bson::Array(array)) if array.is_empty() => Ok(None),
+        Some(Bson::Array(array)) => {
+            let mut array = array.clone();
+            if first {
+                array.remove(0);
+            } else {
+                array.pop();
+            }
+            Ok(Some(Bson::Array(array)))
+        }
+        Some(other) => Err(MqlError::type_mismatch(format!(
+            "Path '{}' contains an element of non-array type '{:?}'",
+            path.join("."),
+            other.element_type()
+        ))),
+    }
+}
+
+fn bit(
+    operation: BitOperation,
+    old: Option<&Bson>,
+    operand: &Bson,
+    path: &[String],
+) -> Result<Bson> {
+    let by = number::integer(operand).unwrap_or(0);
+    let value = match old {
+        None => 0,
+        Some(old) => number::integer(old).ok_or_else(|| {
+            MqlError::bad_value(format!(
+                "Cannot apply $bit to a value of non-integral type. '{}' has the field type {:?}",
+                path.join("."),
+                old.element_type()
+            ))
+        })?,
+    };
+    let result = match operation {
+        BitOperation::And => value & by,
+        BitOperation::Or => value | by,
+        BitOperation::Xor => value ^ by,
+    };
+    let small = !matches!(old, Some(Bson::Int64(_))) && matches!(operand, Bson::Int32(_));
+    Ok(match i32::try_from(result) {
+        Ok(n) if small => Bson::Int32(n),
+        _ => Bson::Int64(result),
+    })
+}
+
+fn push(
+    push: &Push,
+    path: &[String],
+    document: &mut Document,
+    description: &mut UpdateDescription,
+) -> Result<()> {
+    let (mut array, existed) = match get(document, path) {
+        None => (Vec::new(), false),
+        Some(Bson::Array(array)) => (array.clone(), true),
+        Some(other) => {
+            return Err(MqlError::bad_value(format!(
+                "The field '{}' must be an array but is of type {:?}",
+                path.join("."),
+                other.element_type()
+            )));
+        }
+    };
+    let length = array.len();
+    let at = match push.position {
+        None => length,
+        Some(position) if position < 0 => length.saturating_sub(position.unsigned_abs() as usize),
+        Some(position) => length.min(position as usize),
+    };
+    array.splice(at..at, push.each.iter().cloned());
+    match &push.sort {
+        None => {}
+        Some(PushSort::Whole { descending }) => array.sort_by(|a, b| {
+            let order = compare_bson(a, b);
+            if *descending { order.reverse() } else { order }
+        }),
+        Some(PushSort::By(sort)) => array.sort_by_cached_key(|element| {
+            let mut key = Vec::new();
+            if let bson::RawBson::Document(document) = raw(element) {
+                sort.key(&document, &mut key);
+            }
+            key
+        }),
+    }
+    if let Some(slice) = push.slice {
+        let keep = (slice.unsigned_abs() as usize).min(array.len());
+        if slice < 0 {
+            array.drain(..array.len() - keep);
+        } else {
+            array.truncate(keep);
+        }
+    }
+    let appended = existed
+        && push.sort.is_none()
+        && push.slice.is_none()
+        && at == length
+        && !push.each.is_empty();
+    if appended {
+        for (index, value) in push.each.iter().enumerate() {
+            let name = format!("{}.{}", path.join("."), length + index);
+            description.updated_fields.insert(name, value.clone());
+        }
+        set(document, path, Bson::Array(array))?;
+        return Ok(());
+    }
+    let new = Bson::Array(array);
+    if get(document, path).is_some_and(|old| identical(old, &new)) {
+        return Ok(());
+    }
+    store(document, path, new, false, description)
+}
+
+/// Equal in type and bytes: what `modifiedCount` counts by.
+fn identical(a: &Bson, b: &Bson) -> bool {
+    match (a, b) {
+        (Bson::Double(x), Bson::Double(y)) => x.to_bits() == y.to_bits(),
+        (Bson::Document(_) | Bson::Array(_), _) => {
+            let bytes = |value: &Bson| wrapped("v", value).map(RawDocumentBuf::into_bytes).ok();
+            bytes(a) == bytes(b)
+        }
+        _ => a.element_type() == b.element_type() && a == b,
+    }
+}
+
+/// What a whole-document change looks like: changed top-level fields, and
+/// paths into documents that are on both sides.
+pub(super) fn difference(before: &Document, after: &Document) -> UpdateDescription {
+    let mut description = UpdateDescription::default();
+    walk("", before, after, &mut description);
+    description
+}
+
+fn walk(prefix: &str, before: &Document, after: &Document, description: &mut UpdateDescription) {
+    for (name, old) in before {
+        let path = format!("{prefix}{name}");
+        match (old, after.get(name)) {
+            (_, None) => description.removed_fields.push(path),
+            (Bson::Document(old), Some(Bson::Document(new))) => {
+                walk(&format!("{path}."), old, new, description);
+            }
+            (old, Some(new)) if identical(old, new) => {}
+            (_, Some(new)) => {
+                description.updated_fields.insert(path, new.clone());
+            }
+        }
+    }
+    for (name, new) in after {
+        if !before.contains_key(name) {
+            description
+                .updated_fields
+                .insert(format!("{prefix}{name}"), new.clone());
+        }
+    }
+}

@@ -1,0 +1,434 @@
+//! Update documents to operators.
+
+use std::cmp::Ordering;
+
+use bson::raw::RawBsonRef;
+use bson::{Bson, Document, RawArray, RawDocument, RawDocumentBuf};
+
+use super::{Action, BitOperation, Operator, PullBy, Push, PushSort, Step};
+use crate::Sort;
+use crate::error::{MqlError, Result};
+use crate::matcher::{Matcher, is_operators, malformed};
+use crate::path::array_index;
+
+pub(super) fn operators(document: &RawDocument) -> Result<Vec<Operator>> {
+    let mut operators = Vec::new();
+    for entry in document {
+        let (name, fields) = entry.map_err(malformed)?;
+        let name = name.as_str();
+        if !KNOWN.contains(&name) {
+            return Err(MqlError::failed_to_parse(format!(
+                "Unknown modifier: {name}. Expected a valid update modifier or pipeline-style update \
+                 specified as an array"
+            )));
+        }
+        let RawBsonRef::Document(fields) = fields else {
+            return Err(MqlError::failed_to_parse(format!(
+                "Modifiers operate on fields but we found type {:?} instead. For example: {{$mod: {{<field>: ...}}}} not {{{name}: ...}}",
+                fields.element_type()
+            )));
+        };
+        for entry in fields {
+            let (text, operand) = entry.map_err(malformed)?;
+            operators.push(operator(name, text.as_str(), operand)?);
+        }
+    }
+    operators.sort_by(|a, b| order(&a.text, &b.text));
+    conflicts(&operators)?;
+    Ok(operators)
+}
+
+const KNOWN: &[&str] = &[
+    "$set",
+    "$setOnInsert",
+    "$unset",
+    "$inc",
+    "$mul",
+    "$min",
+    "$max",
+    "$rename",
+    "$currentDate",
+    "$push",
+    "$pull",
+    "$pullAll",
+    "$addToSet",
+    "$pop",
+    "$bit",
+];
+
+/// Paths by part; numeric parts as numbers, before names.
+fn order(a: &str, b: &str) -> Ordering {
+    let (mut a, mut b) = (a.split('.'), b.split('.'));
+    loop {
+        match (a.next(), b.next()) {
+            (Some(x), Some(y)) => {
+                let by_number = match (array_index(x), array_index(y)) {
+                    (Some(x), Some(y)) => x.cmp(&y),
+                    _ => x.cmp(y),
+                };
+                if by_number.is_ne() {
+                    return by_number;
+                }
+            }
+            (x, y) => return x.is_some().cmp(&y.is_some()),
+        }
+    }
+}
+
+fn conflicts(operators: &[Operator]) -> Result<()> {
+    let mut paths: Vec<&str> = Vec::new();
+    for operator in operators {
+        paths.push(&operator.text);
+        if let Action::Rename(to) = &operator.action {
+            paths.push(to);
+        }
+    }
+    for (index, a) in paths.iter().enumerate() {
+        for b in &paths[index + 1..] {
+            let (short, long) = if a.len() <= b.len() { (a, b) } else { (b, a) };
+            let prefix = long.strip_prefix(*short);
+            if prefix.is_some_and(|rest| rest.is_empty() || rest.starts_with('.')) {
+                return Err(MqlError::new(
+                    40,
+                    format!("Updating the path '{long}' would create a conflict at '{short}'"),
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn operator(name: &str, text: &str, operand: RawBsonRef<'_>) -> Result<Operator> {
+    let path = steps(text)?;
+    let value = || Bson::try_from(operand).map_err(malformed);
+    let action = match name {
+        "$set" => Action::Set(value()?),
+        "$setOnInsert" => Action::SetOnInsert(value()?),
+        "$unset" => Action::Unset,
+        "$inc" => Action::Inc(numeric(name, text, value()?)?),
+        "$mul" => Action::Mul(numeric(name, text, value()?)?),
+        "$min" => Action::Min(value()?),
+        "$max" => Action::Max(value()?),
+        "$rename" => rename(text, operand)?,
+        "$currentDate" => current_date(operand)?,
+        "$push" => Action::Push(push(operand)?),
+        "$pull" => Action::Pull(pull(operand)?),
+        "$pullAll" => match value()? {
+            Bson::Array(values) => Action::PullAll(values),
+            _ => return Err(MqlError::bad_value("$pullAll requires an array argument")),
+        },
+        "$addToSet" => Action::AddToSet(add_to_set(operand)?),
+        "$pop" => match value()? {
+            Bson::Int32(1) | Bson::Int64(1) => Action::Pop { first: false },
+            Bson::Int32(-1) | Bson::Int64(-1) => Action::Pop { first: true },
+            Bson::Double(n) if n == 1.0 => Action::Pop { first: false },
+            Bson::Double(n) if n == -1.0 => Action::Pop { first: true },
+            _ => return Err(MqlError::failed_to_parse("$pop expects 1 or -1")),
+        },
+        _ => bit(operand)?,
+    };
+    Ok(Operator {
+        path,
+        text: text.to_owned(),
+        action,
+    })
+}
+
+fn steps(text: &str) -> Result<Vec<Step>> {
+    if text.is_empty() {
+        return Err(MqlError::new(56, "An empty update path is not valid."));
+    }
+    let mut steps = Vec::new();
+    for part in text.split('.') {
+        steps.push(match part {
+            "" => {
+                return Err(MqlError::new(
+                    56,
+                    format!("The update path '{text}' contains an empty field name, which is not allowed."),
+                ));
+            }
+            "$" => Step::Positional,
+            "$[]" => Step::All,
+            part => match part.strip_prefix("$[").and_then(|rest| rest.strip_suffix(']')) {
+                Some(identifier) => Step::Filtered(identifier.to_owned()),
+                None if part.starts_with('$') && !matches!(part, "$id" | "$ref" | "$db") => {
+                    return Err(MqlError::new(
+                        52,
+                        format!(
+                            "The dollar ($) prefixed field '{part}' in '{text}' is not allowed in the context of an update's replacement document. \
+                             Consider using an aggregation pipeline with $replaceWith."
+                        ),
+                    ));
+                }
+                None => Step::Name(part.to_owned()),
+            },
+        });
+    }
+    if !matches!(steps[0], Step::Name(_)) {
+        return Err(MqlError::bad_value(format!(
+            "Cannot have array filter or positional operator at the start of the path '{text}'"
+        )));
+    }
+    Ok(steps)
+}
+
+fn numeric(operator: &str, path: &str, value: Bson) -> Result<Bson> {
+    match value {
+        Bson::Int32(_) | Bson::Int64(_) | Bson::Double(_) | Bson::Decimal128(_) => Ok(value),
+        other => {
+            let verb = if operator == "$inc" {
+                "increment"
+            } else {
+                "multiply"
+            };
+            Err(MqlError::type_mismatch(format!(
+                "Cannot {verb} with non-numeric argument: {{{path}: {other}}}"
+            )))
+        }
+    }
+}
+
+fn rename(from: &str, to: RawBsonRef<'_>) -> Result<Action> {
+    let RawBsonRef::String(to) = to else {
+        return Err(MqlError::bad_value(format!(
+            "The 'to' field for $rename must be a string: {from}"
+        )));
+    };
+    for path in [from, to] {
+        if steps(path)?
+            .iter()
+            .any(|step| !matches!(step, Step::Name(_)))
+        {
+            return Err(MqlError::bad_value(format!(
+                "The source and destination field for $rename may not be dynamic: {path}"
+            )));
+        }
+    }
+    if from == to {
+        return Err(MqlError::bad_value(format!(
+            "The source and target field for $rename must differ: {from}"
+        )));
+    }
+    Ok(Action::Rename(to.to_owned()))
+}
+
+fn current_date(operand: RawBsonRef<'_>) -> Result<Action> {
+    let timestamp = match operand {
+        RawBsonRef::Boolean(_) => false,
+        RawBsonRef::Document(document) => match document.get("$type").map_err(malformed)? {
+            Some(RawBsonRef::String("date")) => false,
+            Some(RawBsonRef::String("timestamp")) => true,
+            _ => {
+                return Err(MqlError::bad_value(
+                    "The '$type' string field is required to be 'date' or 'timestamp'",
+                ));
+            }
+        },
+        other => {
+            return Err(MqlError::bad_value(format!(
+                "{:?} is not valid type for $currentDate. Please use a boolean ('true') or a $type expression",
+                other.element_type()
+            )));
+        }
+    };
+    Ok(Action::CurrentDate { timestamp })
+}
+
+fn push(operand: RawBsonRef<'_>) -> Result<Push> {
+    let mut push = Push {
+        each: Vec::new(),
+        position: None,
+        slice: None,
+        sort: None,
+    };
+    let RawBsonRef::Document(document) = operand else {
+        push.each.push(Bson::try_from(operand).map_err(malformed)?);
+        return Ok(push);
+    };
+    if document.get("$each").map_err(malformed)?.is_none() {
+        push.each.push(Bson::try_from(operand).map_err(malformed)?);
+        return Ok(push);
+    }
+    for entry in document {
+        let (name, value) = entry.map_err(malformed)?;
+        match (name.as_str(), value) {
+            ("$each", RawBsonRef::Array(_)) => {
+                if let Bson::Array(each) = Bson::try_from(value).map_err(malformed)? {
+                    push.each = each;
+                }
+            }
+            ("$each", _) => {
+                return Err(MqlError::bad_value(
+                    "The argument to $each in $push must be an array",
+                ));
+            }
+            ("$position", value) => push.position = Some(whole("$position", value)?),
+            ("$slice", value) => push.slice = Some(whole("$slice", value)?),
+            ("$sort", RawBsonRef::Document(by)) => push.sort = Some(PushSort::By(Sort::parse(by)?)),
+            ("$sort", value) => {
+                let direction = whole("$sort", value)?;
+                if direction.abs() != 1 {
+                    return Err(MqlError::bad_value(
+                        "The $sort element value must be either 1 or -1",
+                    ));
+                }
+                push.sort = Some(PushSort::Whole {
+                    descending: direction < 0,
+                });
+            }
+            (other, _) => {
+                return Err(MqlError::bad_value(format!(
+                    "Unrecognized clause in $push: {other}"
+                )));
+            }
+        }
+    }
+    Ok(push)
+}
+
+fn whole(name: &str, value: RawBsonRef<'_>) -> Result<i64> {
+    match value {
+        RawBsonRef::Int32(n) => Ok(n.into()),
+        RawBsonRef::Int64(n) => Ok(n),
+        RawBsonRef::Double(n) if n.trunc() == n => Ok(n as i64),
+        _ => Err(MqlError::bad_value(format!(
+            "The value for {name} must be an integer value"
+        ))),
+    }
+}
+
+fn pull(operand: RawBsonRef<'_>) -> Result<PullBy> {
+    Ok(match operand {
+        RawBsonRef::Document(document) if is_operators(document) => {
+            PullBy::Element(wrapped(operand)?)
+        }
+        RawBsonRef::Document(document) => PullBy::Query(Matcher::parse(document)?),
+        RawBsonRef::RegularExpression(_) => PullBy::Element(wrapped(operand)?),
+        value => PullBy::Value(Bson::try_from(value).map_err(malformed)?),
+    })
+}
+
+fn wrapped(operand: RawBsonRef<'_>) -> Result<Matcher> {
+    let mut query = RawDocumentBuf::new();
+    query.append(bson::cstr!("e"), operand);
+    Matcher::parse(&query)
+}
+
+fn add_to_set(operand: RawBsonRef<'_>) -> Result<Vec<Bson>> {
+    if let RawBsonRef::Document(document) = operand
+        && let Some(each) = document.get("$each").map_err(malformed)?
+    {
+        let RawBsonRef::Array(_) = each else {
+            return Err(MqlError::type_mismatch(
+                "The argument to $each in $addToSet must be an array",
+            ));
+        };
+        return match Bson::try_from(each).map_err(malformed)? {
+            Bson::Array(values) => Ok(values),
+            _ => Ok(Vec::new()),
+        };
+    }
+    Ok(vec![Bson::try_from(operand).map_err(malformed)?])
+}
+
+fn bit(operand: RawBsonRef<'_>) -> Result<Action> {
+    let invalid = || {
+        MqlError::bad_value(
+            "The $bit modifier is not compatible with a value that is not {and|or|xor: <integer>}",
+        )
+    };
+    let RawBsonRef::Document(document) = operand else {
+        return Err(invalid());
+    };
+    let document = Document::try_from(document).map_err(malformed)?;
+    let (name, value) = document.iter().next().ok_or_else(invalid)?;
+    let operation = match name.as_str() {
+        "and" => BitOperation::And,
+        "or" => BitOperation::Or,
+        "xor" => BitOperation::Xor,
+        _ => return Err(invalid()),
+    };
+    match value {
+        Bson::Int32(_) | Bson::Int64(_) if document.len() == 1 => {
+            Ok(Action::Bit(operation, value.clone()))
+        }
+        _ => Err(invalid()),
+    }
+}
+
+pub(super) fn array_filters(
+    filters: Option<&RawArray>,
+    operators: &[Operator],
+) -> Result<Vec<(String, Matcher)>> {
+    let mut found: Vec<(String, Matcher)> = Vec::new();
+    for entry in filters.into_iter().flatten() {
+        let RawBsonRef::Document(filter) = entry.map_err(malformed)? else {
+            return Err(MqlError::type_mismatch("array filters must be objects"));
+        };
+        let identifier = identifier(filter)?;
+        if found.iter().any(|(other, _)| *other == identifier) {
+            return Err(MqlError::failed_to_parse(format!(
+                "Found multiple array filters with the same top-level field name {identifier}"
+            )));
+        }
+        found.push((identifier, Matcher::parse(filter)?));
+    }
+    let used = |wanted: &str| {
+        operators.iter().any(|operator| {
+            operator
+                .path
+                .iter()
+                .any(|step| matches!(step, Step::Filtered(name) if name == wanted))
+        })
+    };
+    for (identifier, _) in &found {
+        if !used(identifier) {
+            return Err(MqlError::failed_to_parse(format!(
+                "The array filter for identifier '{identifier}' was not used in the update"
+            )));
+        }
+    }
+    for step in operators.iter().flat_map(|operator| &operator.path) {
+        if let Step::Filtered(name) = step
+            && !found.iter().any(|(identifier, _)| identifier == name)
+        {
+            return Err(MqlError::bad_value(format!(
+                "No array filter found for identifier '{name}' in path"
+            )));
+        }
+    }
+    Ok(found)
+}
+
+/// The name that all of a filter's paths begin with.
+fn identifier(filter: &RawDocument) -> Result<String> {
+    let mut names = Vec::new();
+    collect(filter, &mut names)?;
+    names.dedup();
+    match names.as_slice() {
+        [one] => Ok(one.clone()),
+        _ => Err(MqlError::failed_to_parse(
+            "Error parsing array filter :: caused by :: Expected a single top-level field name",
+        )),
+    }
+}
+
+fn collect(filter: &RawDocument, names: &mut Vec<String>) -> Result<()> {
+    for entry in filter {
+        let (name, value) = entry.map_err(malformed)?;
+        let name = name.as_str();
+        if name.starts_with('$') {
+            if let RawBsonRef::Array(branches) = value {
+                for branch in branches {
+                    if let RawBsonRef::Document(branch) = branch.map_err(malformed)? {
+                        collect(branch, names)?;
+                    }
+                }
+            }
+        } else {
+            let first = name.split('.').next().unwrap_or(name);
+            names.push(first.to_owned());
+        }
+    }
+    Ok(())
+}
