@@ -1,1 +1,80 @@
-//! engine
+//! The waist of the data layer: MongoDB commands in raw BSON, change feeds and
+//! transactions, behind one object-safe trait.
+//!
+//! Not here: an implementation, users, rules, apps. The meaning of [`Engine`]
+//! is its [`conformance`] suite.
+
+mod collection;
+pub mod conformance;
+mod error;
+mod session;
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use bson::{RawDocument, RawDocumentBuf};
+
+pub use collection::{Collection, Found, Updated};
+pub use error::CommandError;
+pub use session::{IsTransient, Session, with_transaction};
+
+/// A boxed future, as object-safe async methods return it.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// The answer to a command: a reply with `ok: 1`, or an error. Errors of single
+/// writes are inside the reply (`writeErrors`), as MongoDB has them.
+pub type Answer = Result<RawDocumentBuf, CommandError>;
+
+/// A shared engine.
+pub type SharedEngine = Arc<dyn Engine>;
+
+/// A MongoDB-compatible document store.
+pub trait Engine: Send + Sync + 'static {
+    /// What the engine can do.
+    fn capabilities(&self) -> Capabilities;
+
+    /// Runs one command against a database. The command may carry `lsid`,
+    /// `txnNumber`, `startTransaction` and `autocommit` as on the wire.
+    fn command<'a>(&'a self, database: &'a str, command: &'a RawDocument) -> BoxFuture<'a, Answer>;
+
+    /// Opens a change feed.
+    fn watch(
+        &self,
+        request: WatchRequest,
+    ) -> BoxFuture<'_, Result<Box<dyn ChangeFeed>, CommandError>>;
+}
+
+/// What an engine can do.
+#[derive(Debug, Clone, Copy)]
+pub struct Capabilities {
+    /// `embedded` or `mongodb`.
+    pub name: &'static str,
+    /// Multi-document transactions.
+    pub transactions: bool,
+    /// Change feeds.
+    pub change_feeds: bool,
+}
+
+/// What to watch.
+#[derive(Debug, Clone, Default)]
+pub struct WatchRequest {
+    /// The database; `None` watches the whole deployment.
+    pub database: Option<String>,
+    /// The collection; `None` watches the whole database.
+    pub collection: Option<String>,
+    /// Stages over the events.
+    pub pipeline: Vec<RawDocumentBuf>,
+    /// Look up the present document on updates.
+    pub full_document: bool,
+    /// Continue after this token.
+    pub resume_after: Option<RawDocumentBuf>,
+}
+
+/// A stream of change events.
+pub trait ChangeFeed: Send {
+    /// Waits for the next event. Cancel safe.
+    fn next(&mut self) -> BoxFuture<'_, Answer>;
+
+    /// The token to continue after what has been read so far.
+    fn resume_token(&self) -> Option<RawDocumentBuf>;
+}

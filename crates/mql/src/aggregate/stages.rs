@@ -107,6 +107,12 @@ pub(super) fn parse(stage: RawBsonRef<'_>, stages: &mut Vec<Stage>, depth: usize
             }
             Stage::Facet(facets)
         }
+        known if UNSUPPORTED.contains(&known) => {
+            return Err(MqlError::new(
+                115,
+                format!("the pipeline stage {known} is not supported by this engine"),
+            ));
+        }
         other => {
             return Err(MqlError::new(
                 40324,
@@ -117,6 +123,30 @@ pub(super) fn parse(stage: RawBsonRef<'_>, stages: &mut Vec<Stage>, depth: usize
     stages.push(stage);
     Ok(())
 }
+
+/// MongoDB's stages that are not here.
+const UNSUPPORTED: &[&str] = &[
+    "$bucket",
+    "$bucketAuto",
+    "$changeStream",
+    "$collStats",
+    "$currentOp",
+    "$densify",
+    "$documents",
+    "$fill",
+    "$geoNear",
+    "$graphLookup",
+    "$indexStats",
+    "$listSessions",
+    "$lookup",
+    "$merge",
+    "$out",
+    "$redact",
+    "$sample",
+    "$search",
+    "$setWindowFields",
+    "$unionWith",
+];
 
 fn fields(document: &RawDocument) -> Result<Vec<(Vec<String>, Expression)>> {
     let mut fields = Vec::new();

@@ -1,0 +1,274 @@
+//! Typed helpers over the waist, for our own code.
+
+use bson::{Bson, Document, RawDocument, RawDocumentBuf, doc};
+
+use crate::{Answer, CommandError, Session, SharedEngine};
+
+/// A collection of an engine, in a transaction or not.
+#[derive(Clone)]
+pub struct Collection {
+    engine: SharedEngine,
+    database: String,
+    name: String,
+    session: Option<Session>,
+}
+
+/// How to find.
+#[derive(Debug, Clone, Default)]
+pub struct Found {
+    /// Sort specification.
+    pub sort: Option<Document>,
+    /// Projection.
+    pub projection: Option<Document>,
+    /// Documents to skip.
+    pub skip: u64,
+    /// Most documents to return; 0 is no limit.
+    pub limit: u64,
+}
+
+/// What an update did.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Updated {
+    /// Documents that matched.
+    pub matched: u64,
+    /// Documents that changed.
+    pub modified: u64,
+    /// The `_id` of an inserted document.
+    pub upserted: Option<Bson>,
+}
+
+impl Collection {
+    /// The collection `name` of `database`.
+    pub fn new(engine: &SharedEngine, database: &str, name: &str) -> Self {
+        Self {
+            engine: engine.clone(),
+            database: database.to_owned(),
+            name: name.to_owned(),
+            session: None,
+        }
+    }
+
+    /// The same collection in a transaction.
+    #[must_use]
+    pub fn within(&self, session: &Session) -> Self {
+        Self {
+            session: Some(session.clone()),
+            ..self.clone()
+        }
+    }
+
+    /// Its engine.
+    pub fn engine(&self) -> &SharedEngine {
+        &self.engine
+    }
+
+    /// Its database.
+    pub fn database(&self) -> &str {
+        &self.database
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Runs a command whose first field names this collection.
+    pub async fn run(&self, mut command: Document) -> Answer {
+        if let Some(session) = &self.session {
+            session.decorate(&mut command);
+        }
+        let command = RawDocumentBuf::try_from(&command)?;
+        self.engine.command(&self.database, &command).await
+    }
+
+    /// The first document that matches.
+    pub async fn find_one(&self, filter: Document) -> Result<Option<RawDocumentBuf>, CommandError> {
+        let options = Found {
+            limit: 1,
+            ..Found::default()
+        };
+        Ok(self.find(filter, options).await?.into_iter().next())
+    }
+
+    /// Every document that matches.
+    pub async fn find(
+        &self,
+        filter: Document,
+        options: Found,
+    ) -> Result<Vec<RawDocumentBuf>, CommandError> {
+        let mut command = doc! { "find": &self.name, "filter": filter };
+        if let Some(sort) = options.sort {
+            command.insert("sort", sort);
+        }
+        if let Some(projection) = options.projection {
+            command.insert("projection", projection);
+        }
+        if options.skip > 0 {
+            command.insert("skip", options.skip as i64);
+        }
+        if options.limit > 0 {
+            command.insert("limit", options.limit as i64);
+            command.insert("batchSize", options.limit.min(100_000) as i64);
+        }
+        let reply = self.run(command).await?;
+        self.drain(reply).await
+    }
+
+    /// Runs a pipeline and reads everything it makes.
+    pub async fn aggregate(
+        &self,
+        pipeline: Vec<Bson>,
+    ) -> Result<Vec<RawDocumentBuf>, CommandError> {
+        let reply = self
+            .run(doc! { "aggregate": &self.name, "pipeline": pipeline, "cursor": {} })
+            .await?;
+        self.drain(reply).await
+    }
+
+    async fn drain(&self, reply: RawDocumentBuf) -> Result<Vec<RawDocumentBuf>, CommandError> {
+        let mut documents = Vec::new();
+        let mut id = batch(&reply, "firstBatch", &mut documents)?;
+        while id != 0 {
+            let reply = self
+                .run(doc! { "getMore": id, "collection": &self.name })
+                .await?;
+            id = batch(&reply, "nextBatch", &mut documents)?;
+        }
+        Ok(documents)
+    }
+
+    /// How many documents match.
+    pub async fn count(&self, filter: Document) -> Result<u64, CommandError> {
+        let reply = self
+            .run(doc! { "count": &self.name, "query": filter })
+            .await?;
+        Ok(number(&reply, "n"))
+    }
+
+    /// Inserts one document, which must have an `_id`.
+    pub async fn insert_one(&self, document: &RawDocument) -> Result<(), CommandError> {
+        self.insert_many(std::slice::from_ref(&document.to_owned()))
+            .await
+            .map(drop)
+    }
+
+    /// Inserts documents in order and stops at the first that fails; answers
+    /// how many went in.
+    pub async fn insert_many(&self, documents: &[RawDocumentBuf]) -> Result<u64, CommandError> {
+        let mut command = bson::rawdoc! { "insert": self.name.as_str() };
+        let mut list = bson::RawArrayBuf::new();
+        for document in documents {
+            list.push(document.clone());
+        }
+        command.append(bson::cstr!("documents"), list);
+        let reply = match &self.session {
+            None => self.engine.command(&self.database, &command).await?,
+            Some(_) => self.run(Document::try_from(&command)?).await?,
+        };
+        checked(&reply)?;
+        Ok(number(&reply, "n"))
+    }
+
+    /// Updates the first match, or every match.
+    pub async fn update(
+        &self,
+        filter: Document,
+        update: impl Into<Bson>,
+        multi: bool,
+        upsert: bool,
+    ) -> Result<Updated, CommandError> {
+        let statement = doc! { "q": filter, "u": update.into(), "multi": multi, "upsert": upsert };
+        let reply = self
+            .run(doc! { "update": &self.name, "updates": [statement] })
+            .await?;
+        checked(&reply)?;
+        let upserted = match reply.get_array("upserted") {
+            Ok(list) => match list.into_iter().next() {
+                Some(entry) => match entry?.as_document() {
+                    Some(entry) => entry.get("_id")?.map(Bson::try_from).transpose()?,
+                    None => None,
+                },
+                None => None,
+            },
+            Err(_) => None,
+        };
+        Ok(Updated {
+            matched: number(&reply, "n") - u64::from(upserted.is_some()),
+            modified: number(&reply, "nModified"),
+            upserted,
+        })
+    }
+
+    /// Updates the first match.
+    pub async fn update_one(
+        &self,
+        filter: Document,
+        update: Document,
+    ) -> Result<Updated, CommandError> {
+        self.update(filter, update, false, false).await
+    }
+
+    /// Replaces the first match.
+    pub async fn replace_one(
+        &self,
+        filter: Document,
+        replacement: Document,
+        upsert: bool,
+    ) -> Result<Updated, CommandError> {
+        self.update(filter, replacement, false, upsert).await
+    }
+
+    /// Deletes the first match, or every match; answers how many.
+    pub async fn delete(&self, filter: Document, many: bool) -> Result<u64, CommandError> {
+        let statement = doc! { "q": filter, "limit": i32::from(!many) };
+        let reply = self
+            .run(doc! { "delete": &self.name, "deletes": [statement] })
+            .await?;
+        checked(&reply)?;
+        Ok(number(&reply, "n"))
+    }
+
+    /// Makes an index unless it is there.
+    pub async fn create_index(
+        &self,
+        name: &str,
+        key: Document,
+        unique: bool,
+    ) -> Result<(), CommandError> {
+        let index = doc! { "name": name, "key": key, "unique": unique };
+        self.run(doc! { "createIndexes": &self.name, "indexes": [index] })
+            .await
+            .map(drop)
+    }
+}
+
+fn batch(
+    reply: &RawDocument,
+    name: &str,
+    documents: &mut Vec<RawDocumentBuf>,
+) -> Result<i64, CommandError> {
+    let cursor = reply
+        .get_document("cursor")
+        .map_err(|error| CommandError::new(1, format!("a reply without a cursor: {error}")))?;
+    if let Ok(list) = cursor.get_array(name) {
+        for entry in list {
+            if let Some(document) = entry?.as_document() {
+                documents.push(document.to_owned());
+            }
+        }
+    }
+    Ok(cursor.get_i64("id").unwrap_or(0))
+}
+
+fn checked(reply: &RawDocument) -> Result<(), CommandError> {
+    CommandError::first_write_error(reply).map_or(Ok(()), Err)
+}
+
+fn number(reply: &RawDocument, name: &str) -> u64 {
+    match reply.get(name) {
+        Ok(Some(bson::raw::RawBsonRef::Int32(n))) => n.try_into().unwrap_or(0),
+        Ok(Some(bson::raw::RawBsonRef::Int64(n))) => n.try_into().unwrap_or(0),
+        Ok(Some(bson::raw::RawBsonRef::Double(n))) => n as u64,
+        _ => 0,
+    }
+}

@@ -1,0 +1,5 @@
+//! x
+
+use super::Case;
+
+pub(super) const CASES: &[Case] = &[];

@@ -1,0 +1,123 @@
+//! Errors with MongoDB's codes, names and labels.
+
+use bson::{RawDocument, RawDocumentBuf};
+
+/// A refused command, as MongoDB reports it.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error("{message}")]
+pub struct CommandError {
+    /// MongoDB's error code.
+    pub code: i32,
+    /// MongoDB's text.
+    pub message: String,
+    /// Labels such as `TransientTransactionError`.
+    pub labels: Vec<String>,
+    /// The index of the write that failed, for errors of single writes.
+    pub index: Option<usize>,
+    /// What the write error says besides (`keyPattern`, `keyValue`).
+    pub details: Option<RawDocumentBuf>,
+}
+
+impl CommandError {
+    /// An error with `code` and `message`.
+    pub fn new(code: i32, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            message: message.into(),
+            labels: Vec::new(),
+            index: None,
+            details: None,
+        }
+    }
+
+    /// Adds a label.
+    #[must_use]
+    pub fn label(mut self, label: &str) -> Self {
+        self.labels.push(label.to_owned());
+        self
+    }
+
+    /// `BadValue` (2).
+    pub fn bad_value(message: impl Into<String>) -> Self {
+        Self::new(2, message)
+    }
+
+    /// `WriteConflict` (112), which a transaction may be retried on.
+    pub fn write_conflict() -> Self {
+        Self::new(
+            112,
+            "WriteConflict error: this operation conflicted with another operation. Please retry \
+             your operation or multi-document transaction.",
+        )
+        .label("TransientTransactionError")
+    }
+
+    /// Whether it is a duplicate key (11000).
+    pub fn is_duplicate_key(&self) -> bool {
+        self.code == 11000
+    }
+
+    /// Whether the whole transaction may be tried again.
+    pub fn is_transient(&self) -> bool {
+        self.labels
+            .iter()
+            .any(|label| label == "TransientTransactionError")
+    }
+
+    /// MongoDB's name of the code.
+    pub fn code_name(&self) -> &'static str {
+        match self.code {
+            1 => "InternalError",
+            2 => "BadValue",
+            8 => "UnknownError",
+            9 => "FailedToParse",
+            14 => "TypeMismatch",
+            15 => "Overflow",
+            26 => "NamespaceNotFound",
+            27 => "IndexNotFound",
+            28 => "PathNotViable",
+            40 => "ConflictingUpdateOperators",
+            43 => "CursorNotFound",
+            48 => "NamespaceExists",
+            52 => "DollarPrefixedFieldName",
+            53 => "InvalidIdField",
+            54 => "NotSingleValueField",
+            56 => "EmptyFieldName",
+            59 => "CommandNotFound",
+            66 => "ImmutableField",
+            67 => "CannotCreateIndex",
+            72 => "InvalidOptions",
+            73 => "InvalidNamespace",
+            85 => "IndexOptionsConflict",
+            86 => "IndexKeySpecsConflict",
+            112 => "WriteConflict",
+            115 => "CommandNotSupported",
+            251 => "NoSuchTransaction",
+            263 => "OperationNotSupportedInTransaction",
+            286 => "ChangeStreamHistoryLost",
+            292 => "QueryExceededMemoryLimitNoDiskUseAllowed",
+            11000 => "DuplicateKey",
+            10334 => "BSONObjectTooLarge",
+            code if code > 10_000 => "Location",
+            _ => "UnknownError",
+        }
+    }
+
+    /// The first write error of a reply, if it has one.
+    pub fn first_write_error(reply: &RawDocument) -> Option<Self> {
+        let errors = reply.get_array("writeErrors").ok()?;
+        let first = errors.into_iter().next()?.ok()?.as_document()?;
+        let mut error = Self::new(
+            first.get_i32("code").unwrap_or(8),
+            first.get_str("errmsg").unwrap_or_default(),
+        );
+        error.index = first.get_i32("index").ok().and_then(|n| n.try_into().ok());
+        Some(error)
+    }
+}
+
+impl From<bson::error::Error> for CommandError {
+    fn from(error: bson::error::Error) -> Self {
+        Self::new(22, format!("invalid BSON: {error}"))
+    }
+}

@@ -1,0 +1,109 @@
+//! Transactions: the fields a command carries, commit and abort.
+
+use bson::{Bson, Document, doc};
+
+use crate::{Answer, BoxFuture, CommandError, SharedEngine};
+
+/// Tries of a transaction that keeps meeting others.
+const TRANSACTION_TRIES_MAX: u32 = 100;
+
+/// A multi-document transaction.
+///
+/// Dropping it without [`Session::commit`] or [`Session::abort`] leaves it to
+/// the engine's timeout of 60 seconds.
+#[derive(Debug, Clone)]
+pub struct Session {
+    id: Bson,
+    number: i64,
+    started: std::sync::Arc<std::sync::atomic::AtomicBool>,
+}
+
+impl Session {
+    /// Begins a transaction; the engine hears of it with the first command.
+    pub fn start() -> Self {
+        Self {
+            id: Bson::Document(doc! { "id": bson::Uuid::new() }),
+            number: 1,
+            started: std::sync::Arc::default(),
+        }
+    }
+
+    /// The fields that make `command` part of the transaction.
+    pub(crate) fn decorate(&self, command: &mut Document) {
+        command.insert("lsid", self.id.clone());
+        command.insert("txnNumber", Bson::Int64(self.number));
+        command.insert("autocommit", false);
+        if !self.started.swap(true, std::sync::atomic::Ordering::SeqCst) {
+            command.insert("startTransaction", true);
+        }
+    }
+
+    /// Commits.
+    ///
+    /// # Errors
+    /// `WriteConflict` with the label `TransientTransactionError` when another
+    /// write came first.
+    pub async fn commit(self, engine: &SharedEngine) -> Result<(), CommandError> {
+        self.end(engine, "commitTransaction").await.map(drop)
+    }
+
+    /// Aborts; nothing of the transaction stays.
+    pub async fn abort(self, engine: &SharedEngine) -> Result<(), CommandError> {
+        self.end(engine, "abortTransaction").await.map(drop)
+    }
+
+    async fn end(&self, engine: &SharedEngine, name: &str) -> Answer {
+        if !self.started.load(std::sync::atomic::Ordering::SeqCst) {
+            return Ok(bson::rawdoc! { "ok": 1 });
+        }
+        let mut command = Document::new();
+        command.insert(name, 1);
+        self.decorate(&mut command);
+        let command = bson::RawDocumentBuf::try_from(&command)?;
+        engine.command("admin", &command).await
+    }
+}
+
+/// Runs `body` in a transaction and commits; tries again when the engine says
+/// that another write came first. `body` may run more than once.
+pub async fn with_transaction<T, E, F>(engine: &SharedEngine, body: F) -> Result<T, E>
+where
+    E: From<CommandError> + IsTransient,
+    F: for<'s> Fn(&'s Session) -> BoxFuture<'s, Result<T, E>>,
+{
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        let session = Session::start();
+        let result = match body(&session).await {
+            Ok(value) => session
+                .commit(engine)
+                .await
+                .map(|()| value)
+                .map_err(E::from),
+            Err(error) => {
+                // The reason for aborting matters more than the abort's own fate.
+                let _ = session.abort(engine).await;
+                Err(error)
+            }
+        };
+        match result {
+            Err(error) if error.is_transient() && tries < TRANSACTION_TRIES_MAX => {
+                tokio::task::yield_now().await;
+            }
+            other => return other,
+        }
+    }
+}
+
+/// An error that may mean "try the transaction again".
+pub trait IsTransient {
+    /// Whether the whole transaction may be tried again.
+    fn is_transient(&self) -> bool;
+}
+
+impl IsTransient for CommandError {
+    fn is_transient(&self) -> bool {
+        Self::is_transient(self)
+    }
+}

@@ -1,0 +1,317 @@
+//! Which collections and indexes there are. Immutable: a change makes a new
+//! catalogue.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bson::{Bson, Document, RawDocumentBuf, doc};
+use engine::CommandError;
+use mql::Matcher;
+use mql::path::Path;
+
+use crate::kv::{Batch, Snapshot, Table};
+use crate::layout;
+
+/// Every collection by database and name.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Catalog {
+    collections: BTreeMap<(String, String), Arc<Collection>>,
+    next: u32,
+}
+
+/// A collection.
+#[derive(Debug, Clone)]
+pub(crate) struct Collection {
+    pub(crate) id: u32,
+    pub(crate) database: String,
+    pub(crate) name: String,
+    pub(crate) uuid: bson::Uuid,
+    /// Counts changes of the indexes: a write evaluated on another number is
+    /// evaluated again.
+    pub(crate) version: u32,
+    pub(crate) pre_images: bool,
+    pub(crate) indexes: Vec<Index>,
+}
+
+/// An index.
+#[derive(Debug, Clone)]
+pub(crate) struct Index {
+    pub(crate) id: u32,
+    pub(crate) name: String,
+    /// The key as it was given.
+    pub(crate) key: Document,
+    pub(crate) fields: Vec<(Path, bool)>,
+    pub(crate) unique: bool,
+    pub(crate) sparse: bool,
+    pub(crate) partial: Option<(Document, Matcher)>,
+}
+
+impl Collection {
+    pub(crate) fn namespace(&self) -> String {
+        format!("{}.{}", self.database, self.name)
+    }
+
+    fn to_document(&self) -> Document {
+        let indexes: Vec<Bson> = self
+            .indexes
+            .iter()
+            .map(|i| i.to_document().into())
+            .collect();
+        doc! {
+            "db": &self.database, "name": &self.name, "id": i64::from(self.id),
+            "uuid": self.uuid, "version": i64::from(self.version),
+            "pre_images": self.pre_images, "indexes": indexes,
+        }
+    }
+
+    fn from_document(document: &Document) -> Option<Self> {
+        let number = |name: &str| u32::try_from(document.get_i64(name).ok()?).ok();
+        Some(Self {
+            id: number("id")?,
+            database: document.get_str("db").ok()?.to_owned(),
+            name: document.get_str("name").ok()?.to_owned(),
+            uuid: match document.get("uuid")? {
+                Bson::Binary(binary) => binary.to_uuid().ok()?,
+                _ => return None,
+            },
+            version: number("version")?,
+            pre_images: document.get_bool("pre_images").unwrap_or(false),
+            indexes: document
+                .get_array("indexes")
+                .ok()?
+                .iter()
+                .map(|index| Index::from_document(index.as_document()?))
+                .collect::<Option<_>>()?,
+        })
+    }
+}
+
+impl Index {
+    /// Reads a specification as `createIndexes` takes it.
+    pub(crate) fn parse(id: u32, specification: &Document) -> Result<Self, CommandError> {
+        let cannot = |text: String| CommandError::new(67, text);
+        let key = specification.get_document("key").map_err(|_| {
+            CommandError::new(
+                9,
+                "The 'key' field is a required property of an index specification",
+            )
+        })?;
+        if key.is_empty() {
+            return Err(cannot("Index keys cannot be empty.".to_owned()));
+        }
+        let mut fields = Vec::new();
+        for (path, direction) in key {
+            let descending = match direction {
+                Bson::Int32(n) => *n < 0,
+                Bson::Int64(n) => *n < 0,
+                Bson::Double(n) if *n != 0.0 => *n < 0.0,
+                other => {
+                    return Err(cannot(format!(
+                        "indexes of kind {other} are not supported by the embedded engine"
+                    )));
+                }
+            };
+            if path.is_empty()
+                || path
+                    .split('.')
+                    .any(|part| part.is_empty() || part.starts_with('$'))
+            {
+                return Err(cannot(format!(
+                    "Index key contains an illegal field name: '{path}'."
+                )));
+            }
+            fields.push((Path::new(path), descending));
+        }
+        for (option, value) in specification {
+            match option.as_str() {
+                "key"
+                | "name"
+                | "unique"
+                | "sparse"
+                | "partialFilterExpression"
+                | "v"
+                | "background"
+                | "ns" => {}
+                "hidden" if *value == Bson::Boolean(false) => {}
+                other => {
+                    return Err(CommandError::new(
+                        197,
+                        format!(
+                            "the index option '{other}' is not supported by the embedded engine"
+                        ),
+                    ));
+                }
+            }
+        }
+        let partial = match specification.get_document("partialFilterExpression") {
+            Ok(filter) => {
+                let raw = RawDocumentBuf::try_from(filter)?;
+                Some((filter.clone(), Matcher::parse(&raw).map_err(crate::mql)?))
+            }
+            Err(_) => None,
+        };
+        let flag = |name| {
+            matches!(
+                specification.get(name),
+                Some(Bson::Boolean(true) | Bson::Int32(1))
+            )
+        };
+        Ok(Self {
+            id,
+            name: specification
+                .get_str("name")
+                .map_or_else(|_| default_name(key), str::to_owned),
+            key: key.clone(),
+            fields,
+            unique: flag("unique"),
+            sparse: flag("sparse"),
+            partial,
+        })
+    }
+
+    /// The index on `_id` that every collection has.
+    fn of_id(id: u32) -> Self {
+        Self {
+            id,
+            name: "_id_".to_owned(),
+            key: doc! { "_id": 1 },
+            fields: vec![(Path::new("_id"), false)],
+            unique: true,
+            sparse: false,
+            partial: None,
+        }
+    }
+
+    pub(crate) fn is_id(&self) -> bool {
+        self.name == "_id_"
+    }
+
+    /// What `listIndexes` says.
+    pub(crate) fn describe(&self) -> Document {
+        let mut document = doc! { "v": 2, "key": self.key.clone(), "name": &self.name };
+        if self.unique && !self.is_id() {
+            document.insert("unique", true);
+        }
+        if self.sparse {
+            document.insert("sparse", true);
+        }
+        if let Some((filter, _)) = &self.partial {
+            document.insert("partialFilterExpression", filter.clone());
+        }
+        document
+    }
+
+    fn to_document(&self) -> Document {
+        let mut document = self.describe();
+        document.insert("unique", self.unique);
+        document.insert("id", i64::from(self.id));
+        document
+    }
+
+    fn from_document(document: &Document) -> Option<Self> {
+        let mut specification = document.clone();
+        let id = u32::try_from(specification.remove("id")?.as_i64()?).ok()?;
+        Self::parse(id, &specification).ok()
+    }
+}
+
+fn default_name(key: &Document) -> String {
+    let parts: Vec<String> = key
+        .iter()
+        .map(|(path, direction)| format!("{path}_{direction}"))
+        .collect();
+    parts.join("_")
+}
+
+impl Catalog {
+    pub(crate) fn load(snapshot: &dyn Snapshot) -> Result<Self, CommandError> {
+        let mut catalog = Self::default();
+        for entry in snapshot.range(Table::Catalog, &[], &[0xff; 8], false) {
+            let (_, value) = entry?;
+            let document = Document::try_from(RawDocumentBuf::from_bytes(value)?)?;
+            let collection = Collection::from_document(&document).ok_or_else(|| {
+                CommandError::new(1, format!("damaged catalogue entry: {document}"))
+            })?;
+            let highest = collection
+                .indexes
+                .iter()
+                .map(|index| index.id)
+                .max()
+                .unwrap_or(0);
+            catalog.next = catalog.next.max(collection.id + 1).max(highest + 1);
+            catalog.insert(collection);
+        }
+        Ok(catalog)
+    }
+
+    /// The highest record id in use.
+    pub(crate) fn last_record(&self, snapshot: &dyn Snapshot) -> Result<u64, CommandError> {
+        let mut last = 0;
+        for collection in self.collections.values() {
+            let start = layout::document_key(collection.id, 0);
+            let end = layout::past(&collection.id.to_be_bytes());
+            if let Some(entry) = snapshot.range(Table::Documents, &start, &end, true).next() {
+                let (key, _) = entry?;
+                if let Some(Ok(bytes)) = key.get(4..).map(<[u8; 8]>::try_from) {
+                    last = last.max(u64::from_be_bytes(bytes));
+                }
+            }
+        }
+        Ok(last)
+    }
+
+    pub(crate) fn get(&self, database: &str, name: &str) -> Option<&Arc<Collection>> {
+        // Two short allocations; the map is small and the pair its natural key.
+        self.collections
+            .get(&(database.to_owned(), name.to_owned()))
+    }
+
+    pub(crate) fn by_id(&self, id: u32) -> Option<&Arc<Collection>> {
+        self.collections
+            .values()
+            .find(|collection| collection.id == id)
+    }
+
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<Collection>> {
+        self.collections.values()
+    }
+
+    pub(crate) fn next_id(&mut self) -> u32 {
+        self.next += 1;
+        self.next
+    }
+
+    /// Adds or replaces a collection.
+    pub(crate) fn insert(&mut self, collection: Collection) {
+        let key = (collection.database.clone(), collection.name.clone());
+        self.collections.insert(key, Arc::new(collection));
+    }
+
+    /// A new collection with its index on `_id`.
+    pub(crate) fn create(&mut self, database: &str, name: &str) -> Collection {
+        let id = self.next_id();
+        let index = Index::of_id(self.next_id());
+        let collection = Collection {
+            id,
+            database: database.to_owned(),
+            name: name.to_owned(),
+            uuid: bson::Uuid::new(),
+            version: 0,
+            pre_images: false,
+            indexes: vec![index],
+        };
+        self.insert(collection.clone());
+        collection
+    }
+
+    pub(crate) fn remove(&mut self, collection: &Collection) {
+        self.collections
+            .remove(&(collection.database.clone(), collection.name.clone()));
+    }
+}
+
+/// Writes a collection's entry.
+pub(crate) fn store(batch: &mut dyn Batch, collection: &Collection) -> Result<(), CommandError> {
+    let raw = RawDocumentBuf::try_from(&collection.to_document())?;
+    batch.put(Table::Catalog, &collection.id.to_be_bytes(), raw.as_bytes())
+}

@@ -1,0 +1,654 @@
+//! insert, update, delete and findAndModify, evaluated on a snapshot.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use bson::oid::ObjectId;
+use bson::raw::{RawBson, RawBsonRef};
+use bson::{Bson, DateTime, Document, RawArray, RawDocument, RawDocumentBuf, cstr, doc};
+use engine::{Answer, CommandError};
+use mql::matcher::{Compare, Node, Test};
+use mql::update::UpdateContext;
+use mql::{Matcher, Projection, Sort, Update, upsert_document};
+
+use super::{check_fields, document, flag, reply, whole};
+use crate::catalog::Collection;
+use crate::query;
+use crate::transaction::Transaction;
+use crate::write::{Changes, Located};
+use crate::{Core, mql as mql_error};
+
+/// Inserts that are evaluated on the reactor.
+const QUICK_INSERTS_MAX: usize = 16;
+/// Statements of one command.
+const STATEMENTS_MAX: usize = 100_000;
+
+/// A parsed write, which may be evaluated more than once.
+#[derive(Clone)]
+pub(super) struct Operation {
+    kind: Arc<Kind>,
+    now: DateTime,
+}
+
+enum Kind {
+    Insert {
+        documents: Vec<Result<RawDocumentBuf, CommandError>>,
+        ordered: bool,
+    },
+    Update {
+        statements: Vec<Result<Change, CommandError>>,
+        ordered: bool,
+    },
+    Delete {
+        statements: Vec<Result<(Matcher, bool), CommandError>>,
+        ordered: bool,
+    },
+    FindAndModify {
+        change: Option<Change>,
+        matcher: Matcher,
+        sort: Sort,
+        projection: Option<Projection>,
+        new: bool,
+    },
+}
+
+/// One statement of an update.
+struct Change {
+    query: RawDocumentBuf,
+    matcher: Matcher,
+    update: Update,
+    multi: bool,
+    upsert: bool,
+}
+
+/// Whether a query asks for one `_id`.
+pub(super) fn is_lookup(matcher: &Matcher) -> bool {
+    matcher.conjuncts().iter().any(|node| {
+        matches!(node, Node::Field(path, Test::Compare(Compare::Eq, _)) if path.as_str() == "_id")
+    })
+}
+
+impl Operation {
+    pub(super) fn parse(
+        name: &str,
+        command: &RawDocument,
+        now: DateTime,
+    ) -> Result<Self, CommandError> {
+        let ordered = command.get("ordered")?.is_none() || flag(command, "ordered")?;
+        let kind = match name {
+            "insert" => {
+                check_fields(
+                    command,
+                    &["documents", "ordered", "bypassDocumentValidation"],
+                )?;
+                let documents = list(command, "documents", |document| Ok(with_id(document)))?;
+                Kind::Insert { documents, ordered }
+            }
+            "update" => {
+                check_fields(
+                    command,
+                    &["updates", "ordered", "bypassDocumentValidation", "let"],
+                )?;
+                let statements = list(command, "updates", |statement| {
+                    Change::parse(
+                        document(statement, "q")?,
+                        statement.get("u")?,
+                        statement.get_array("arrayFilters").ok(),
+                        flag(statement, "multi")?,
+                        flag(statement, "upsert")?,
+                    )
+                })?;
+                Kind::Update {
+                    statements,
+                    ordered,
+                }
+            }
+            "delete" => {
+                check_fields(command, &["deletes", "ordered", "let"])?;
+                let statements = list(command, "deletes", |statement| {
+                    let limit = whole(statement, "limit")?.ok_or_else(|| {
+                        CommandError::new(
+                            40414,
+                            "BSON field 'delete.deletes.limit' is missing but a required field",
+                        )
+                    })?;
+                    if !matches!(limit, 0 | 1) {
+                        return Err(CommandError::new(
+                            9,
+                            format!(
+                                "The limit field in delete objects must be 0 or 1. Got {limit}"
+                            ),
+                        ));
+                    }
+                    Ok((query::matcher(document(statement, "q")?)?, limit == 0))
+                })?;
+                Kind::Delete {
+                    statements,
+                    ordered,
+                }
+            }
+            _ => Self::find_and_modify(command)?,
+        };
+        Ok(Self {
+            kind: Arc::new(kind),
+            now,
+        })
+    }
+
+    fn find_and_modify(command: &RawDocument) -> Result<Kind, CommandError> {
+        check_fields(
+            command,
+            &[
+                "query",
+                "sort",
+                "update",
+                "remove",
+                "new",
+                "fields",
+                "upsert",
+                "arrayFilters",
+                "bypassDocumentValidation",
+                "hint",
+                "let",
+            ],
+        )?;
+        let remove = flag(command, "remove")?;
+        let update = command.get("update")?;
+        let upsert = flag(command, "upsert")?;
+        let new = flag(command, "new")?;
+        let refused = |text: &str| Err(CommandError::new(9, text));
+        match (remove, update) {
+            (true, Some(_)) => return refused("Cannot specify both an update and remove=true"),
+            (true, None) if upsert => {
+                return refused("Cannot specify both upsert=true and remove=true");
+            }
+            (true, None) if new => {
+                return refused(
+                    "Cannot specify both new=true and remove=true; 'remove' always returns the deleted document",
+                );
+            }
+            (false, None) => return refused("Either an update or remove=true must be specified"),
+            _ => {}
+        }
+        let query = document(command, "query")?;
+        let change = match update {
+            Some(update) => Some(Change::parse(
+                query,
+                Some(update),
+                command.get_array("arrayFilters").ok(),
+                false,
+                upsert,
+            )?),
+            None => None,
+        };
+        Ok(Kind::FindAndModify {
+            change,
+            matcher: query::matcher(query)?,
+            sort: match document(command, "sort")? {
+                Some(sort) => Sort::parse(sort).map_err(mql_error)?,
+                None => Sort::default(),
+            },
+            projection: document(command, "fields")?
+                .filter(|fields| !fields.is_empty())
+                .map(|fields| Projection::parse(fields).map_err(mql_error))
+                .transpose()?,
+            new,
+        })
+    }
+
+    /// Whether it may make a document, and so a collection.
+    pub(super) fn may_insert(&self) -> bool {
+        match &*self.kind {
+            Kind::Insert { .. } => true,
+            Kind::Update { statements, .. } => {
+                statements.iter().flatten().any(|change| change.upsert)
+            }
+            Kind::Delete { .. } => false,
+            Kind::FindAndModify { change, .. } => change.as_ref().is_some_and(|c| c.upsert),
+        }
+    }
+
+    /// The reply on a collection that is not there.
+    pub(super) fn nothing(&self) -> Answer {
+        let mut errors = Vec::new();
+        let note = |index: usize, error: &CommandError, errors: &mut Vec<Bson>| {
+            errors.push(write_error(index, error).into());
+        };
+        let mut answer = match &*self.kind {
+            Kind::Insert { .. } => doc! { "n": 0 },
+            Kind::Update { statements, .. } => {
+                for (index, statement) in statements.iter().enumerate() {
+                    if let Err(error) = statement {
+                        note(index, error, &mut errors);
+                    }
+                }
+                doc! { "n": 0, "nModified": 0 }
+            }
+            Kind::Delete { statements, .. } => {
+                for (index, statement) in statements.iter().enumerate() {
+                    if let Err(error) = statement {
+                        note(index, error, &mut errors);
+                    }
+                }
+                doc! { "n": 0 }
+            }
+            Kind::FindAndModify { change, .. } => {
+                let mut last = doc! { "n": 0 };
+                if change.is_some() {
+                    last.insert("updatedExisting", false);
+                }
+                doc! { "lastErrorObject": last, "value": null }
+            }
+        };
+        if !errors.is_empty() {
+            answer.insert("writeErrors", errors);
+        }
+        answer.insert("ok", 1.0);
+        reply(&answer)
+    }
+
+    /// Whether it is short enough to be evaluated on the reactor.
+    pub(super) fn is_quick(&self) -> bool {
+        match &*self.kind {
+            Kind::Insert { documents, .. } => documents.len() <= QUICK_INSERTS_MAX,
+            Kind::Update { statements, .. } => {
+                statements.len() == 1
+                    && statements
+                        .iter()
+                        .flatten()
+                        .all(|change| is_lookup(&change.matcher))
+            }
+            Kind::Delete { statements, .. } => {
+                statements.len() == 1
+                    && statements
+                        .iter()
+                        .flatten()
+                        .all(|(matcher, _)| is_lookup(matcher))
+            }
+            Kind::FindAndModify { matcher, .. } => is_lookup(matcher),
+        }
+    }
+
+    /// Evaluates the write onto `changes`.
+    pub(super) fn evaluate(
+        &self,
+        core: &Core,
+        collection: &Arc<Collection>,
+        changes: &mut Changes,
+        transaction: Option<&Transaction>,
+    ) -> Answer {
+        let mut writer = Writer {
+            core,
+            collection,
+            changes,
+            transaction,
+            now: self.now,
+        };
+        match &*self.kind {
+            Kind::Insert { documents, ordered } => {
+                let mut n = 0;
+                let errors = statements(documents, *ordered, |_, document| {
+                    writer.insert(document.clone())?;
+                    n += 1;
+                    Ok(())
+                })?;
+                finish(doc! { "n": n }, errors)
+            }
+            Kind::Update {
+                statements: list,
+                ordered,
+            } => {
+                let (mut n, mut modified) = (0i32, 0i32);
+                let mut upserted: Vec<Bson> = Vec::new();
+                let errors = statements(list, *ordered, |index, change| {
+                    let done = writer.update(change)?;
+                    n += done.matched;
+                    modified += done.modified;
+                    if let Some(id) = done.upserted {
+                        n += 1;
+                        upserted.push(doc! { "index": index as i32, "_id": id }.into());
+                    }
+                    Ok(())
+                })?;
+                let mut answer = doc! { "n": n, "nModified": modified };
+                if !upserted.is_empty() {
+                    answer.insert("upserted", upserted);
+                }
+                finish(answer, errors)
+            }
+            Kind::Delete {
+                statements: list,
+                ordered,
+            } => {
+                let mut n = 0i32;
+                let errors = statements(list, *ordered, |_, (matcher, many)| {
+                    n += writer.delete(matcher, *many)?;
+                    Ok(())
+                })?;
+                finish(doc! { "n": n }, errors)
+            }
+            Kind::FindAndModify {
+                change,
+                matcher,
+                sort,
+                projection,
+                new,
+            } => writer.find_and_modify(change.as_ref(), matcher, sort, projection.as_ref(), *new),
+        }
+    }
+}
+
+impl Change {
+    fn parse(
+        query: Option<&RawDocument>,
+        update: Option<RawBsonRef<'_>>,
+        filters: Option<&RawArray>,
+        multi: bool,
+        upsert: bool,
+    ) -> Result<Self, CommandError> {
+        let update = update.ok_or_else(|| {
+            CommandError::new(
+                40414,
+                "BSON field 'update.updates.u' is missing but a required field",
+            )
+        })?;
+        let update = Update::parse(update, filters).map_err(mql_error)?;
+        if multi && update.is_replacement() {
+            return Err(CommandError::new(
+                9,
+                "multi update is not supported for replacement-style update",
+            ));
+        }
+        let query = query.map_or_else(RawDocumentBuf::new, ToOwned::to_owned);
+        Ok(Self {
+            matcher: Matcher::parse(&query).map_err(mql_error)?,
+            query,
+            update,
+            multi,
+            upsert,
+        })
+    }
+}
+
+/// What one statement did.
+#[derive(Default)]
+struct Done {
+    matched: i32,
+    modified: i32,
+    upserted: Option<Bson>,
+}
+
+struct Writer<'a> {
+    core: &'a Core,
+    collection: &'a Arc<Collection>,
+    changes: &'a mut Changes,
+    transaction: Option<&'a Transaction>,
+    now: DateTime,
+}
+
+impl Writer<'_> {
+    fn insert(&mut self, document: RawDocumentBuf) -> Result<(), CommandError> {
+        if document.as_bytes().len() > kit::limit::DOCUMENT_BYTES_MAX {
+            return Err(CommandError::new(
+                10334,
+                format!(
+                    "BSONObj size: {} is invalid. Size must be between 0 and {}",
+                    document.as_bytes().len(),
+                    kit::limit::DOCUMENT_BYTES_MAX
+                ),
+            ));
+        }
+        let record = self.core.records.fetch_add(1, Ordering::Relaxed);
+        self.changes.insert(self.collection, record, document)
+    }
+
+    fn matches(
+        &self,
+        matcher: &Matcher,
+        sort: &Sort,
+        many: bool,
+    ) -> Result<Vec<Located>, CommandError> {
+        let view = self.changes.view.clone();
+        let limit = usize::from(!many);
+        query::find(
+            &view,
+            Some(self.changes),
+            self.collection,
+            matcher,
+            sort,
+            0,
+            limit,
+        )
+    }
+
+    fn claim(&self, found: &Located) -> Result<(), CommandError> {
+        match self.transaction {
+            Some(transaction) => transaction.claim(self.core, self.collection.id, found),
+            None => Ok(()),
+        }
+    }
+
+    fn update(&mut self, change: &Change) -> Result<Done, CommandError> {
+        let found = self.matches(&change.matcher, &Sort::default(), change.multi)?;
+        let mut done = Done::default();
+        if found.is_empty() && change.upsert {
+            let (id, _) = self.upsert(change)?;
+            done.upserted = Some(id);
+            return Ok(done);
+        }
+        for located in found {
+            done.matched += 1;
+            if self.change(change, &located)?.is_some() {
+                done.modified += 1;
+            }
+        }
+        Ok(done)
+    }
+
+    /// Applies a change to one document; `None` when it stays as it is.
+    fn change(
+        &mut self,
+        change: &Change,
+        located: &Located,
+    ) -> Result<Option<RawDocumentBuf>, CommandError> {
+        let cx = UpdateContext {
+            now: self.now,
+            query: Some(&change.matcher),
+            inserting: false,
+        };
+        let applied = change
+            .update
+            .apply(&located.document, cx)
+            .map_err(mql_error)?;
+        if !applied.modified {
+            return Ok(None);
+        }
+        self.claim(located)?;
+        let description = (!change.update.is_replacement()).then_some(&applied.description);
+        self.changes.update(
+            self.collection,
+            located,
+            applied.document.clone(),
+            description,
+        )?;
+        Ok(Some(applied.document))
+    }
+
+    fn upsert(&mut self, change: &Change) -> Result<(Bson, RawDocumentBuf), CommandError> {
+        let base = if change.update.is_replacement() {
+            let derived = upsert_document(&change.query).map_err(mql_error)?;
+            derived
+                .get("_id")
+                .map_or_else(Document::new, |id| doc! { "_id": id.clone() })
+        } else {
+            upsert_document(&change.query).map_err(mql_error)?
+        };
+        let base = RawDocumentBuf::try_from(&base)?;
+        let cx = UpdateContext {
+            now: self.now,
+            query: None,
+            inserting: true,
+        };
+        let applied = change.update.apply(&base, cx).map_err(mql_error)?;
+        let document = with_id(&applied.document);
+        let id = match document.get("_id")? {
+            Some(id) => Bson::try_from(id)?,
+            None => Bson::Null,
+        };
+        self.insert(document.clone())?;
+        Ok((id, document))
+    }
+
+    fn delete(&mut self, matcher: &Matcher, many: bool) -> Result<i32, CommandError> {
+        let found = self.matches(matcher, &Sort::default(), many)?;
+        let n = found.len() as i32;
+        for located in found {
+            self.claim(&located)?;
+            self.changes.delete(self.collection, &located)?;
+        }
+        Ok(n)
+    }
+
+    fn find_and_modify(
+        &mut self,
+        change: Option<&Change>,
+        matcher: &Matcher,
+        sort: &Sort,
+        projection: Option<&Projection>,
+        new: bool,
+    ) -> Answer {
+        let found = self.matches(matcher, sort, false)?.into_iter().next();
+        let (value, last) = match (found, change) {
+            (Some(located), None) => {
+                self.claim(&located)?;
+                self.changes.delete(self.collection, &located)?;
+                (Some(located.document), doc! { "n": 1 })
+            }
+            (Some(located), Some(change)) => {
+                let after = self.change(change, &located)?;
+                let value = match after {
+                    Some(after) if new => after,
+                    _ => located.document,
+                };
+                (Some(value), doc! { "n": 1, "updatedExisting": true })
+            }
+            (None, Some(change)) if change.upsert => {
+                let (id, document) = self.upsert(change)?;
+                let last = doc! { "n": 1, "updatedExisting": false, "upserted": id };
+                (new.then_some(document), last)
+            }
+            (None, Some(_)) => (None, doc! { "n": 0, "updatedExisting": false }),
+            (None, None) => (None, doc! { "n": 0 }),
+        };
+        let value = match (value, projection) {
+            (Some(value), Some(projection)) => {
+                Some(projection.apply(&value, Some(matcher)).map_err(mql_error)?)
+            }
+            (value, _) => value,
+        };
+        let mut answer = RawDocumentBuf::new();
+        answer.append(cstr!("lastErrorObject"), RawDocumentBuf::try_from(&last)?);
+        match value {
+            Some(value) => answer.append(cstr!("value"), value),
+            None => answer.append(cstr!("value"), RawBson::Null),
+        }
+        answer.append(cstr!("ok"), 1.0);
+        Ok(answer)
+    }
+}
+
+/// Runs statements and collects their errors; ordered ones stop at the first.
+/// What ends the whole command (a conflict) is passed on.
+fn statements<T>(
+    list: &[Result<T, CommandError>],
+    ordered: bool,
+    mut run: impl FnMut(usize, &T) -> Result<(), CommandError>,
+) -> Result<Vec<Bson>, CommandError> {
+    let mut errors = Vec::new();
+    for (index, statement) in list.iter().enumerate() {
+        let result = match statement {
+            Ok(statement) => run(index, statement),
+            Err(error) => Err(error.clone()),
+        };
+        match result {
+            Ok(()) => {}
+            Err(error) if error.is_transient() => return Err(error),
+            Err(error) => {
+                errors.push(write_error(index, &error).into());
+                if ordered {
+                    break;
+                }
+            }
+        }
+    }
+    Ok(errors)
+}
+
+fn write_error(index: usize, error: &CommandError) -> Document {
+    let mut document = doc! { "index": index as i32, "code": error.code };
+    if let Some(details) = &error.details
+        && let Ok(details) = Document::try_from(details.as_ref() as &RawDocument)
+    {
+        document.extend(details);
+    }
+    document.insert("errmsg", error.message.clone());
+    document
+}
+
+fn finish(mut answer: Document, errors: Vec<Bson>) -> Answer {
+    if !errors.is_empty() {
+        answer.insert("writeErrors", errors);
+    }
+    answer.insert("ok", 1.0);
+    reply(&answer)
+}
+
+fn list<T>(
+    command: &RawDocument,
+    name: &str,
+    parse: impl Fn(&RawDocument) -> Result<T, CommandError>,
+) -> Result<Vec<Result<T, CommandError>>, CommandError> {
+    let array = command.get_array(name).map_err(|_| {
+        CommandError::new(
+            40414,
+            format!("BSON field '{name}' is missing but a required field"),
+        )
+    })?;
+    let mut list = Vec::new();
+    for entry in array {
+        match entry? {
+            RawBsonRef::Document(document) => list.push(parse(document)),
+            _ => return Err(CommandError::new(14, format!("'{name}' must hold objects"))),
+        }
+    }
+    if list.is_empty() || list.len() > STATEMENTS_MAX {
+        return Err(CommandError::new(
+            16,
+            format!(
+                "Write batch sizes must be between 1 and {STATEMENTS_MAX}. Got {} operations.",
+                list.len()
+            ),
+        ));
+    }
+    Ok(list)
+}
+
+/// The document with an `_id`, which comes first.
+fn with_id(document: &RawDocument) -> RawDocumentBuf {
+    if let Some(Ok((name, _))) = document.iter().next()
+        && name == "_id"
+    {
+        return document.to_owned();
+    }
+    let mut out = RawDocumentBuf::new();
+    match document.get("_id") {
+        Ok(Some(id)) => out.append(cstr!("_id"), id),
+        _ => out.append(cstr!("_id"), ObjectId::new()),
+    }
+    for (name, value) in document.iter().flatten() {
+        if name != "_id" {
+            out.append(name, value);
+        }
+    }
+    out
+}

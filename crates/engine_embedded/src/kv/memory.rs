@@ -1,0 +1,79 @@
+//! The store as ordered maps in memory, for tests: a snapshot is a share of
+//! the maps, which a commit copies when somebody still reads them.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::{Batch, Kv, Pairs, Snapshot, Table};
+use engine::CommandError;
+
+type Map = BTreeMap<Vec<u8>, Vec<u8>>;
+
+#[derive(Default, Clone)]
+struct Maps([Arc<Map>; 5]);
+
+#[derive(Default)]
+pub(crate) struct Store(Mutex<Maps>);
+
+impl Kv for Store {
+    fn snapshot(&self) -> Result<Box<dyn Snapshot>, CommandError> {
+        let maps = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(Box::new(maps.clone()))
+    }
+
+    fn write(
+        &self,
+        body: &mut dyn FnMut(&mut dyn Batch) -> Result<(), CommandError>,
+    ) -> Result<(), CommandError> {
+        let mut maps = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut changed = maps.clone();
+        body(&mut changed)?;
+        *maps = changed;
+        Ok(())
+    }
+}
+
+fn bounds<'a>(start: &'a [u8], end: &'a [u8]) -> (Bound<&'a [u8]>, Bound<&'a [u8]>) {
+    // An empty range of a map must not have its bounds crossed.
+    let end = if end < start { start } else { end };
+    (Bound::Included(start), Bound::Excluded(end))
+}
+
+impl Snapshot for Maps {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, CommandError> {
+        Ok(self.0[table as usize].get(key).cloned())
+    }
+
+    fn range(&self, table: Table, start: &[u8], end: &[u8], reverse: bool) -> Pairs<'_> {
+        let range = self.0[table as usize]
+            .range::<[u8], _>(bounds(start, end))
+            .map(|(key, value)| Ok((key.clone(), value.clone())));
+        if reverse {
+            Box::new(range.rev())
+        } else {
+            Box::new(range)
+        }
+    }
+}
+
+impl Batch for Maps {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, CommandError> {
+        Snapshot::get(self, table, key)
+    }
+
+    fn keys(&self, table: Table, start: &[u8], end: &[u8]) -> Result<Vec<Vec<u8>>, CommandError> {
+        let range = self.0[table as usize].range::<[u8], _>(bounds(start, end));
+        Ok(range.map(|(key, _)| key.clone()).collect())
+    }
+
+    fn put(&mut self, table: Table, key: &[u8], value: &[u8]) -> Result<(), CommandError> {
+        Arc::make_mut(&mut self.0[table as usize]).insert(key.to_vec(), value.to_vec());
+        Ok(())
+    }
+
+    fn remove(&mut self, table: Table, key: &[u8]) -> Result<(), CommandError> {
+        Arc::make_mut(&mut self.0[table as usize]).remove(key);
+        Ok(())
+    }
+}

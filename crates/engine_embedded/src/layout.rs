@@ -1,0 +1,124 @@
+//! Keys and values at rest (embedded-engine.md G.2).
+
+use bson::RawDocumentBuf;
+use engine::CommandError;
+
+use crate::kv::{Snapshot, Table};
+
+/// A record's number inside the database, in order of insertion.
+pub(crate) type Record = u64;
+
+/// A place in the change log: seconds, counter, index in the transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Hash)]
+pub(crate) struct Position {
+    pub(crate) time: u32,
+    pub(crate) increment: u32,
+    pub(crate) index: u32,
+}
+
+impl Position {
+    pub(crate) fn key(self) -> [u8; 12] {
+        let mut key = [0; 12];
+        key[..4].copy_from_slice(&self.time.to_be_bytes());
+        key[4..8].copy_from_slice(&self.increment.to_be_bytes());
+        key[8..].copy_from_slice(&self.index.to_be_bytes());
+        key
+    }
+
+    pub(crate) fn from_key(key: &[u8]) -> Option<Self> {
+        let part = |at: usize| Some(u32::from_be_bytes(key.get(at..at + 4)?.try_into().ok()?));
+        Some(Self {
+            time: part(0)?,
+            increment: part(4)?,
+            index: part(8)?,
+        })
+    }
+
+    /// The position of the next commit at `seconds`.
+    pub(crate) fn next(self, seconds: u32) -> Self {
+        if seconds > self.time {
+            Self {
+                time: seconds,
+                increment: 1,
+                index: 0,
+            }
+        } else {
+            Self {
+                time: self.time,
+                increment: self.increment + 1,
+                index: 0,
+            }
+        }
+    }
+}
+
+/// The last position of the log.
+pub(crate) fn last_position(snapshot: &dyn Snapshot) -> Result<Position, CommandError> {
+    let last = snapshot.range(Table::Log, &[], &[0xff; 13], true).next();
+    let from_log = match last.transpose()? {
+        Some((key, _)) => Position::from_key(&key).unwrap_or_default(),
+        None => Position::default(),
+    };
+    // Kept apart as well: the log may have been trimmed to nothing.
+    let kept = snapshot.get(Table::Meta, LAST_POSITION)?;
+    Ok(from_log.max(
+        kept.and_then(|key| Position::from_key(&key))
+            .unwrap_or_default(),
+    ))
+}
+
+/// The `meta` key of the newest position.
+pub(crate) const LAST_POSITION: &[u8] = b"last-position";
+/// The `meta` key of the newest position that was trimmed off the log.
+pub(crate) const TRIMMED: &[u8] = b"trimmed";
+
+/// The key of a document.
+pub(crate) fn document_key(collection: u32, record: Record) -> [u8; 12] {
+    let mut key = [0; 12];
+    key[..4].copy_from_slice(&collection.to_be_bytes());
+    key[4..].copy_from_slice(&record.to_be_bytes());
+    key
+}
+
+/// The first key past everything that begins with `prefix`.
+pub(crate) fn past(prefix: &[u8]) -> Vec<u8> {
+    let mut end = prefix.to_vec();
+    while let Some(last) = end.pop() {
+        if last < 0xff {
+            end.push(last + 1);
+            return end;
+        }
+    }
+    vec![0xff; prefix.len() + 1]
+}
+
+/// A stored document: the number of the commit that wrote it, and its bytes.
+pub(crate) fn stored(commit: u64, document: &[u8]) -> Vec<u8> {
+    let mut value = Vec::with_capacity(8 + document.len());
+    value.extend_from_slice(&commit.to_be_bytes());
+    value.extend_from_slice(document);
+    value
+}
+
+/// Splits a stored document.
+pub(crate) fn loaded(mut value: Vec<u8>) -> Result<(u64, RawDocumentBuf), CommandError> {
+    let Some(Ok(commit)) = value.get(..8).map(<[u8; 8]>::try_from) else {
+        return Err(CommandError::new(1, "a stored document is too short"));
+    };
+    value.drain(..8);
+    Ok((
+        u64::from_be_bytes(commit),
+        RawDocumentBuf::from_bytes(value)?,
+    ))
+}
+
+/// The record id in an index entry: the value of a unique one, the end of the
+/// key of the others.
+pub(crate) fn record_of(key: &[u8], value: &[u8]) -> Option<Record> {
+    let bytes = if value.is_empty() {
+        key.get(key.len().checked_sub(8)?..)?
+    } else {
+        value
+    };
+    Some(Record::from_be_bytes(bytes.try_into().ok()?))
+}

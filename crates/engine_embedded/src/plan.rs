@@ -1,0 +1,146 @@
+//! Which way to the documents: by an index, or all of them.
+//!
+//! Every candidate is matched again, so a plan may find too many, never too
+//! few.
+
+use bson::RawBson;
+use bson::raw::RawBsonRef;
+use mql::key;
+use mql::matcher::{Compare, Matcher, Node, Test};
+
+use crate::catalog::{Collection, Index};
+use crate::layout::past;
+
+/// Ranges that an `$in` may open.
+const RANGES_MAX: usize = 1000;
+
+/// How to find candidates.
+pub(crate) enum Plan<'c> {
+    /// Every document of the collection.
+    Scan,
+    /// Ranges of an index: full keys, end exclusive.
+    Index(&'c Index, Vec<(Vec<u8>, Vec<u8>)>),
+}
+
+/// The best plan: the one whose index answers most.
+pub(crate) fn plan<'c>(collection: &'c Collection, matcher: &Matcher) -> Plan<'c> {
+    let conjuncts = matcher.conjuncts();
+    let mut best: Option<(u32, Plan<'c>)> = None;
+    for index in &collection.indexes {
+        if index.partial.is_some() || (index.sparse && index.fields.len() > 1) {
+            continue;
+        }
+        let Some((score, ranges)) = bounds(index, &conjuncts) else {
+            continue;
+        };
+        if best.as_ref().is_none_or(|(other, _)| score > *other) {
+            best = Some((score, Plan::Index(index, ranges)));
+        }
+    }
+    best.map_or(Plan::Scan, |(_, plan)| plan)
+}
+
+fn bounds(index: &Index, conjuncts: &[&Node]) -> Option<(u32, Vec<(Vec<u8>, Vec<u8>)>)> {
+    let mut prefixes = vec![index.id.to_be_bytes().to_vec()];
+    let mut score = 0;
+    for (path, descending) in &index.fields {
+        let tests = || {
+            conjuncts.iter().flat_map(|node| match node {
+                Node::Field(found, Test::All(tests)) if found == path => tests.iter().collect(),
+                Node::Field(found, test) if found == path => vec![test],
+                _ => Vec::new(),
+            })
+        };
+        if let Some(values) = tests().find_map(equalities)
+            && prefixes.len() * values.len() <= RANGES_MAX
+        {
+            score += if index.unique { 4 } else { 3 };
+            prefixes = prefixes
+                .iter()
+                .flat_map(|prefix| values.iter().map(move |value| (prefix, value)))
+                .map(|(prefix, value)| {
+                    let mut next = prefix.clone();
+                    let start = next.len();
+                    key::encode(value.as_raw_bson_ref(), &mut next);
+                    if *descending {
+                        key::invert(&mut next, start);
+                    }
+                    next
+                })
+                .collect();
+            continue;
+        }
+        if let Some((low, high)) = tests().find_map(range) {
+            let ranges = prefixes
+                .iter()
+                .map(|prefix| within(prefix, &low, &high, *descending))
+                .collect();
+            return Some((score + 1, ranges));
+        }
+        break;
+    }
+    if score == 0 {
+        return None;
+    }
+    let ranges = prefixes.into_iter().map(|prefix| {
+        let end = past(&prefix);
+        (prefix, end)
+    });
+    Some((score, ranges.collect()))
+}
+
+fn within(prefix: &[u8], low: &[u8], high: &[u8], descending: bool) -> (Vec<u8>, Vec<u8>) {
+    let join = |part: &[u8]| [prefix, part].concat();
+    if !descending {
+        return (join(low), join(high));
+    }
+    let inverted = |part: &[u8]| part.iter().map(|byte| !byte).collect::<Vec<u8>>();
+    (join(&inverted(high)), past(&join(&inverted(low))))
+}
+
+/// The values that a test is an equality with.
+fn equalities(test: &Test) -> Option<Vec<&RawBson>> {
+    match test {
+        Test::Compare(Compare::Eq, value) if indexable(value) => Some(vec![value]),
+        Test::In(values, regexes)
+            if regexes.is_empty() && !values.is_empty() && values.iter().all(indexable) =>
+        {
+            Some(values.iter().collect())
+        }
+        _ => None,
+    }
+}
+
+/// The range of keys that a comparison allows; an end includes its value's own
+/// key.
+fn range(test: &Test) -> Option<(Vec<u8>, Vec<u8>)> {
+    let Test::Compare(compare, value) = test else {
+        return None;
+    };
+    if !indexable(value) {
+        return None;
+    }
+    let value = value.as_raw_bson_ref();
+    let (start, end) = key::bracket(value);
+    let mut own = Vec::new();
+    key::encode(value, &mut own);
+    Some(match compare {
+        Compare::Eq => return None,
+        Compare::Gt | Compare::Gte => (own, end),
+        Compare::Lt | Compare::Lte => (start, past(&own)),
+    })
+}
+
+/// Whether index keys find every document that equals the value. Null also
+/// means missing, and an array also means its elements: those are scanned for.
+fn indexable(value: &RawBson) -> bool {
+    !matches!(
+        value.as_raw_bson_ref(),
+        RawBsonRef::Null
+            | RawBsonRef::Undefined
+            | RawBsonRef::Array(_)
+            | RawBsonRef::RegularExpression(_)
+            | RawBsonRef::MinKey
+            | RawBsonRef::MaxKey
+    )
+}

@@ -1,0 +1,351 @@
+//! Changes in the making: what one operation or transaction has done so far,
+//! on top of the snapshot that it reads.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+use bson::raw::RawBsonRef;
+use bson::{RawDocument, RawDocumentBuf, cstr};
+use engine::CommandError;
+use mql::UpdateDescription;
+
+use crate::View;
+use crate::catalog::{Collection, Index};
+use crate::index::{keys, prefixed};
+use crate::kv::Table;
+use crate::layout::Record;
+
+/// The writes of an operation or transaction.
+pub(crate) struct Changes {
+    pub(crate) view: Arc<View>,
+    pub(crate) records: BTreeMap<(u32, Record), Change>,
+    pub(crate) events: Vec<RawDocumentBuf>,
+    unique_added: HashMap<Vec<u8>, Record>,
+    unique_removed: HashSet<Vec<u8>>,
+}
+
+/// What happened to one record.
+pub(crate) struct Change {
+    pub(crate) collection: Arc<Collection>,
+    /// The commit that wrote what the snapshot has; `None` for a new record.
+    pub(crate) seen: Option<u64>,
+    /// What the snapshot has.
+    pub(crate) base: Option<RawDocumentBuf>,
+    /// What it is now; `None` when deleted.
+    pub(crate) now: Option<RawDocumentBuf>,
+}
+
+/// A change as the committer takes it.
+pub(crate) struct Item {
+    pub(crate) collection: u32,
+    pub(crate) version: u32,
+    pub(crate) record: Record,
+    pub(crate) seen: Option<u64>,
+    pub(crate) now: Option<RawDocumentBuf>,
+    pub(crate) removed: Vec<(Vec<u8>, bool)>,
+    pub(crate) added: Vec<(Vec<u8>, bool)>,
+}
+
+impl Changes {
+    pub(crate) fn new(view: Arc<View>) -> Self {
+        Self {
+            view,
+            records: BTreeMap::new(),
+            events: Vec::new(),
+            unique_added: HashMap::new(),
+            unique_removed: HashSet::new(),
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    /// Inserts a document, which has an `_id`.
+    pub(crate) fn insert(
+        &mut self,
+        collection: &Arc<Collection>,
+        record: Record,
+        document: RawDocumentBuf,
+    ) -> Result<(), CommandError> {
+        check_id(&document)?;
+        self.index(collection, record, None, Some(&document))?;
+        let mut event = event(collection, "insert", &document);
+        event.append(cstr!("fullDocument"), document.as_ref());
+        self.events.push(event);
+        self.records.insert(
+            (collection.id, record),
+            Change {
+                collection: collection.clone(),
+                seen: None,
+                base: None,
+                now: Some(document),
+            },
+        );
+        Ok(())
+    }
+
+    /// Replaces a document's content; `description` is `None` for a whole
+    /// replacement.
+    pub(crate) fn update(
+        &mut self,
+        collection: &Arc<Collection>,
+        found: &Located,
+        document: RawDocumentBuf,
+        description: Option<&UpdateDescription>,
+    ) -> Result<(), CommandError> {
+        self.index(
+            collection,
+            found.record,
+            Some(&found.document),
+            Some(&document),
+        )?;
+        let kind = if description.is_some() {
+            "update"
+        } else {
+            "replace"
+        };
+        let mut event = event(collection, kind, &document);
+        match description {
+            None => event.append(cstr!("fullDocument"), document.as_ref()),
+            Some(description) => event.append(cstr!("updateDescription"), described(description)?),
+        }
+        if collection.pre_images {
+            event.append(cstr!("fullDocumentBeforeChange"), found.document.as_ref());
+        }
+        self.events.push(event);
+        self.set(collection, found, Some(document));
+        Ok(())
+    }
+
+    /// Deletes a document.
+    pub(crate) fn delete(
+        &mut self,
+        collection: &Arc<Collection>,
+        found: &Located,
+    ) -> Result<(), CommandError> {
+        self.index(collection, found.record, Some(&found.document), None)?;
+        let mut event = event(collection, "delete", &found.document);
+        if collection.pre_images {
+            event.append(cstr!("fullDocumentBeforeChange"), found.document.as_ref());
+        }
+        self.events.push(event);
+        self.set(collection, found, None);
+        Ok(())
+    }
+
+    fn set(&mut self, collection: &Arc<Collection>, found: &Located, now: Option<RawDocumentBuf>) {
+        self.records
+            .entry((collection.id, found.record))
+            .or_insert_with(|| Change {
+                collection: collection.clone(),
+                seen: found.commit,
+                base: Some(found.document.clone()),
+                now: None,
+            })
+            .now = now;
+    }
+
+    /// Keeps track of unique keys and refuses a second one.
+    fn index(
+        &mut self,
+        collection: &Collection,
+        record: Record,
+        old: Option<&RawDocument>,
+        new: Option<&RawDocument>,
+    ) -> Result<(), CommandError> {
+        let side = |index: &Index, document: Option<&RawDocument>| match document {
+            Some(document) => keys(index, document),
+            None => Ok(Vec::new()),
+        };
+        for index in &collection.indexes {
+            let after = side(index, new)?;
+            if !index.unique {
+                continue;
+            }
+            let before = side(index, old)?;
+            for key in &after {
+                if before.contains(key) {
+                    continue;
+                }
+                let full = prefixed(index, key);
+                let taken = match self.unique_added.get(&full) {
+                    Some(owner) => *owner != record,
+                    None if self.unique_removed.contains(&full) => false,
+                    None => self.view.snapshot.get(Table::Indexes, &full)?.is_some(),
+                };
+                if taken {
+                    return Err(duplicate(collection, index, new));
+                }
+            }
+            for key in &before {
+                if !after.contains(key) {
+                    let full = prefixed(index, key);
+                    self.unique_added.remove(&full);
+                    self.unique_removed.insert(full);
+                }
+            }
+            for key in &after {
+                if !before.contains(key) {
+                    self.unique_added.insert(prefixed(index, key), record);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The changes as the committer takes them, with their index entries.
+    pub(crate) fn into_items(self) -> Result<(Vec<Item>, Vec<RawDocumentBuf>), CommandError> {
+        let mut items = Vec::with_capacity(self.records.len());
+        for ((collection, record), change) in self.records {
+            if change.base.is_none() && change.now.is_none() {
+                continue;
+            }
+            let (mut removed, mut added) = (Vec::new(), Vec::new());
+            for index in &change.collection.indexes {
+                let side = |document: &Option<RawDocumentBuf>| match document {
+                    Some(document) => keys(index, document),
+                    None => Ok(Vec::new()),
+                };
+                let (before, after) = (side(&change.base)?, side(&change.now)?);
+                let entry = |key: &[u8]| {
+                    let mut full = prefixed(index, key);
+                    if !index.unique {
+                        full.extend_from_slice(&record.to_be_bytes());
+                    }
+                    (full, index.unique)
+                };
+                removed.extend(
+                    before
+                        .iter()
+                        .filter(|k| !after.contains(k))
+                        .map(|k| entry(k)),
+                );
+                added.extend(
+                    after
+                        .iter()
+                        .filter(|k| !before.contains(k))
+                        .map(|k| entry(k)),
+                );
+            }
+            items.push(Item {
+                collection,
+                version: change.collection.version,
+                record,
+                seen: change.seen,
+                now: change.now,
+                removed,
+                added,
+            });
+        }
+        Ok((items, self.events))
+    }
+}
+
+/// A document where it was found.
+pub(crate) struct Located {
+    pub(crate) record: Record,
+    /// The commit that wrote it; `None` for one that this transaction inserted.
+    pub(crate) commit: Option<u64>,
+    pub(crate) document: RawDocumentBuf,
+}
+
+fn event(collection: &Collection, kind: &str, document: &RawDocument) -> RawDocumentBuf {
+    let mut event = RawDocumentBuf::new();
+    event.append(cstr!("operationType"), kind);
+    event.append(
+        cstr!("ns"),
+        bson::rawdoc! { "db": collection.database.as_str(), "coll": collection.name.as_str() },
+    );
+    let mut key = RawDocumentBuf::new();
+    if let Ok(Some(id)) = document.get("_id") {
+        key.append(cstr!("_id"), id);
+    }
+    event.append(cstr!("documentKey"), key);
+    event
+}
+
+fn described(description: &UpdateDescription) -> Result<RawDocumentBuf, CommandError> {
+    let truncated: Vec<bson::Bson> = description
+        .truncated_arrays
+        .iter()
+        .map(|(field, size)| bson::bson!({ "field": field, "newSize": *size }))
+        .collect();
+    Ok(RawDocumentBuf::try_from(&bson::doc! {
+        "updatedFields": description.updated_fields.clone(),
+        "removedFields": description.removed_fields.clone(),
+        "truncatedArrays": truncated,
+    })?)
+}
+
+fn check_id(document: &RawDocument) -> Result<(), CommandError> {
+    match document.get("_id")? {
+        Some(RawBsonRef::Array(_)) => Err(CommandError::new(
+            53,
+            "The '_id' value cannot be of type array",
+        )),
+        Some(RawBsonRef::RegularExpression(_)) => Err(CommandError::new(
+            53,
+            "The '_id' value cannot be of type regex",
+        )),
+        Some(RawBsonRef::Undefined) => Err(CommandError::new(
+            53,
+            "The '_id' value cannot be of type undefined",
+        )),
+        Some(RawBsonRef::Document(id)) => {
+            let dollar = id
+                .iter()
+                .flatten()
+                .find(|(name, _)| name.as_str().starts_with('$'));
+            match dollar {
+                Some((name, _)) => Err(CommandError::new(
+                    52,
+                    format!(
+                        "_id fields may not contain '$'-prefixed fields: {name} is not valid for storage."
+                    ),
+                )),
+                None => Ok(()),
+            }
+        }
+        _ => Ok(()),
+    }
+}
+
+fn duplicate(
+    collection: &Collection,
+    index: &Index,
+    document: Option<&RawDocument>,
+) -> CommandError {
+    let mut value = bson::Document::new();
+    for (path, _) in &index.fields {
+        let found = document.and_then(|document| mql::path::get(document, path.parts()));
+        let found = found.and_then(|found| bson::Bson::try_from(found).ok());
+        value.insert(path.as_str(), found.unwrap_or(bson::Bson::Null));
+    }
+    let mut error = CommandError::new(
+        11000,
+        format!(
+            "E11000 duplicate key error collection: {} index: {} dup key: {}",
+            collection.namespace(),
+            index.name,
+            shown(&value)
+        ),
+    );
+    error.details = RawDocumentBuf::try_from(&bson::doc! {
+        "keyPattern": index.key.clone(), "keyValue": value,
+    })
+    .ok();
+    error
+}
+
+/// A key as MongoDB's shell writes it.
+fn shown(value: &bson::Document) -> String {
+    let parts: Vec<String> = value
+        .iter()
+        .map(|(name, value)| match value {
+            bson::Bson::ObjectId(id) => format!("{name}: ObjectId('{id}')"),
+            other => format!("{name}: {other}"),
+        })
+        .collect();
+    format!("{{ {} }}", parts.join(", "))
+}
