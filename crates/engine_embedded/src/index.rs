@@ -23,9 +23,9 @@ pub(crate) fn keys(index: &Index, document: &RawDocument) -> Result<Vec<Vec<u8>>
     let mut multikey = false;
     let mut any = false;
     for (path, descending) in &index.fields {
-        let (parts, present) = field_keys(document, path);
+        let (parts, present, array) = field_keys(document, path);
         any |= present;
-        if parts.len() > 1 {
+        if array {
             if multikey {
                 return Err(CommandError::new(171, "cannot index parallel arrays"));
             }
@@ -53,17 +53,20 @@ pub(crate) fn keys(index: &Index, document: &RawDocument) -> Result<Vec<Vec<u8>>
     Ok(keys)
 }
 
-fn field_keys(document: &RawDocument, field: &path::Path) -> (Vec<Vec<u8>>, bool) {
+/// The keys of one path, whether it is there, and whether an array is on it.
+fn field_keys(document: &RawDocument, field: &path::Path) -> (Vec<Vec<u8>>, bool, bool) {
     let mut found = Vec::new();
     let mut present = false;
+    let mut array = through_array(document, field.parts());
     path::visit(document, field.parts(), &mut |value| {
         let mut out = Vec::with_capacity(16);
         match value {
             None => key::encode_missing(&mut out),
-            Some(RawBsonRef::Array(array)) => {
+            Some(RawBsonRef::Array(elements)) => {
                 present = true;
+                array = true;
                 let mut empty = true;
-                for element in array.into_iter().flatten() {
+                for element in elements.into_iter().flatten() {
                     empty = false;
                     let mut out = Vec::with_capacity(16);
                     key::encode(element, &mut out);
@@ -89,7 +92,17 @@ fn field_keys(document: &RawDocument, field: &path::Path) -> (Vec<Vec<u8>>, bool
     }
     found.sort_unstable();
     found.dedup();
-    (found, present)
+    (found, present, array)
+}
+
+/// Whether a path goes through an array before its end.
+fn through_array(document: &RawDocument, parts: &[path::Part]) -> bool {
+    (1..parts.len()).any(|depth| {
+        matches!(
+            path::get(document, &parts[..depth]),
+            Some(RawBsonRef::Array(_))
+        )
+    })
 }
 
 /// A key with the index's prefix: the whole key of a unique index.

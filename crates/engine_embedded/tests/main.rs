@@ -1,1 +1,48 @@
-//! x
+//! The embedded engine: the conformance suite on both of its stores, and that
+//! what was acknowledged survives.
+
+mod crash;
+
+use std::sync::Arc;
+
+use engine::SharedEngine;
+use engine::conformance::{World, cases};
+use engine_embedded::Embedded;
+use kit::SystemClock;
+
+/// Runs every case, each in a task of its own, and names those that failed.
+async fn conforms(engine: SharedEngine) {
+    let mut failed = Vec::new();
+    for (index, (case, body)) in cases().into_iter().enumerate() {
+        let world = World {
+            engine: engine.clone(),
+            database: format!("conformance_{index}"),
+        };
+        if tokio::spawn(body(world)).await.is_err() {
+            failed.push(case);
+        }
+    }
+    assert!(failed.is_empty(), "{failed:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn conforms_in_memory() {
+    let engine = Embedded::in_memory(Arc::new(SystemClock)).expect("opens");
+    conforms(Arc::new(engine)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn conforms_on_disk() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let engine = Embedded::open(folder.path(), Arc::new(SystemClock)).expect("opens");
+    conforms(Arc::new(engine)).await;
+}
+
+/// What the suite says is what MongoDB does.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_real_mongod_conforms() {
+    match testkit::mongod::Mongod::start().await {
+        None => println!("left out: no mongod (BACKSTITCH_MONGOD, MONGODB_URI or PATH)"),
+        Some(mongod) => conforms(mongod.engine()).await,
+    }
+}

@@ -167,7 +167,7 @@ impl Parser {
             RawBsonRef::Document(inner) => return self.nested(name, &path, inner, fields, depth),
             expression => {
                 self.mode(&path, true)?;
-                Field::Computed(Expression::parse(expression)?)
+                Field::Computed(computed(expression)?)
             }
         };
         insert(fields, name, field, &path)
@@ -206,7 +206,7 @@ impl Parser {
             }
             text if text.starts_with('$') => {
                 self.mode(path, true)?;
-                Field::Computed(Expression::parse(RawBsonRef::Document(inner))?)
+                Field::Computed(computed(RawBsonRef::Document(inner))?)
             }
             _ => {
                 for entry in inner {
@@ -239,6 +239,14 @@ impl Parser {
             }
         }
     }
+}
+
+/// An unknown expression has a code of its own in projections.
+fn computed(value: RawBsonRef<'_>) -> Result<Expression> {
+    Expression::parse(value).map_err(|error| match error.code {
+        168 => MqlError::new(31325, format!("Unknown expression: {}", error.message)),
+        _ => error,
+    })
 }
 
 fn is_expression_slice(operand: RawBsonRef<'_>) -> bool {

@@ -1,1 +1,3 @@
-//! testkit
+//! Support for tests: a real mongod to compare with.
+
+pub mod mongod;

@@ -299,11 +299,7 @@ impl Read {
 
 fn sort(command: &RawDocument) -> Result<Sort, CommandError> {
     match document(command, "sort")? {
-        Some(specification) => Sort::parse(specification).map_err(|error| {
-            // `find` has a code of its own for a bad direction.
-            let code = if error.code == 15975 { 2 } else { error.code };
-            CommandError::new(code, error.message)
-        }),
+        Some(specification) => Sort::parse(specification).map_err(mql_error),
         None => Ok(Sort::default()),
     }
 }

@@ -115,10 +115,13 @@ fn extreme(values: &[Bson], greatest: bool) -> Option<Bson> {
 
 fn not_numeric(name: &str, value: &Bson) -> MqlError {
     match name {
-        "$add" => MqlError::type_mismatch(format!(
-            "$add only supports numeric or date types, not {}",
-            super::convert::type_name(value)
-        )),
+        "$add" => MqlError::new(
+            16554,
+            format!(
+                "$add only supports numeric or date types, not {}",
+                super::convert::type_name(value)
+            ),
+        ),
         "$multiply" => MqlError::type_mismatch(format!(
             "$multiply only supports numeric types, not {}",
             super::convert::type_name(value)

@@ -249,13 +249,13 @@ fn size(value: RawBsonRef<'_>) -> Result<Test> {
         RawBsonRef::Int64(n) => n,
         RawBsonRef::Double(n) if n.trunc() == n => n as i64,
         _ => {
-            return Err(MqlError::failed_to_parse(
+            return Err(MqlError::bad_value(
                 "Failed to parse $size. Expected a number in: $size",
             ));
         }
     };
     if n < 0 {
-        return Err(MqlError::failed_to_parse(
+        return Err(MqlError::bad_value(
             "Failed to parse $size. Expected a non-negative number in: $size",
         ));
     }

@@ -1,0 +1,289 @@
+//! A real mongod behind the engine's trait: started for the test as a
+//! one-member replica set, spoken to with bare OP_MSG.
+//!
+//! Not a driver: no pools, no retries, no authentication.
+
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bson::{Document, RawDocument, RawDocumentBuf, doc};
+use engine::{
+    Answer, BoxFuture, Capabilities, ChangeFeed, CommandError, Engine, SharedEngine, WatchRequest,
+};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::Mutex;
+
+/// How long a mongod may take to answer for the first time.
+const START: Duration = Duration::from_secs(60);
+
+/// A mongod that ends with this value.
+pub struct Mongod {
+    process: Option<(Child, tempfile::TempDir)>,
+    engine: SharedEngine,
+}
+
+impl Mongod {
+    /// Starts the binary that `BACKSTITCH_MONGOD` or `PATH` names, or uses the
+    /// server that `MONGODB_URI` (`mongodb://host:port`) names. `None` when
+    /// there is none.
+    ///
+    /// # Panics
+    /// When there is one and it does not start.
+    pub async fn start() -> Option<Self> {
+        if let Ok(uri) = std::env::var("MONGODB_URI") {
+            let address = uri
+                .trim_start_matches("mongodb://")
+                .split(['/', '?'])
+                .next()
+                .unwrap_or_default()
+                .to_owned();
+            let wire = Wire::connect(&address).await.expect("MONGODB_URI answers");
+            return Some(Self {
+                process: None,
+                engine: Arc::new(wire),
+            });
+        }
+        let binary = binary()?;
+        let home = tempfile::tempdir().expect("a folder");
+        let port = std::net::TcpListener::bind("127.0.0.1:0")
+            .and_then(|listener| listener.local_addr())
+            .expect("a free port")
+            .port();
+        let child = Command::new(binary)
+            .args(["--replSet", "r", "--bind_ip", "127.0.0.1", "--quiet"])
+            .args(["--port", &port.to_string(), "--dbpath"])
+            .arg(home.path())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("mongod starts");
+        let address = format!("127.0.0.1:{port}");
+        let wire = ready(&address).await;
+        Some(Self {
+            process: Some((child, home)),
+            engine: Arc::new(wire),
+        })
+    }
+
+    /// The server as an engine.
+    pub fn engine(&self) -> SharedEngine {
+        self.engine.clone()
+    }
+}
+
+impl Drop for Mongod {
+    fn drop(&mut self) {
+        if let Some((child, _)) = &mut self.process {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+fn binary() -> Option<PathBuf> {
+    if let Some(path) = std::env::var_os("BACKSTITCH_MONGOD") {
+        return Some(path.into());
+    }
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path)
+        .map(|folder| folder.join("mongod"))
+        .find(|file| file.is_file())
+}
+
+/// Connects as soon as the server listens, makes the set, and waits until it
+/// has a primary.
+async fn ready(address: &str) -> Wire {
+    let start = Instant::now();
+    let wire = loop {
+        match Wire::connect(address).await {
+            Ok(wire) => break wire,
+            Err(error) => assert!(start.elapsed() < START, "mongod does not listen: {error}"),
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    let run = async |command: Document| {
+        let raw = RawDocumentBuf::try_from(&command).expect("encodes");
+        wire.command("admin", &raw).await
+    };
+    run(doc! { "replSetInitiate": { "_id": "r", "members": [{ "_id": 0, "host": address }] } })
+        .await
+        .expect("the set is made");
+    loop {
+        let hello = run(doc! { "hello": 1 }).await.expect("hello");
+        if hello.get_bool("isWritablePrimary").unwrap_or(false) {
+            return wire;
+        }
+        assert!(start.elapsed() < START, "no primary");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// One connection.
+struct Wire {
+    address: String,
+    stream: Mutex<TcpStream>,
+}
+
+impl Wire {
+    async fn connect(address: &str) -> std::io::Result<Self> {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        Ok(Self {
+            address: address.to_owned(),
+            stream: Mutex::new(stream),
+        })
+    }
+
+    async fn send(&self, body: &RawDocument) -> std::io::Result<RawDocumentBuf> {
+        const OP_MSG: i32 = 2013;
+        let mut message = Vec::new();
+        let length = 16 + 4 + 1 + body.as_bytes().len();
+        for part in [length as i32, 1, 0, OP_MSG, 0] {
+            message.extend_from_slice(&part.to_le_bytes());
+        }
+        message.push(0);
+        message.extend_from_slice(body.as_bytes());
+        let mut stream = self.stream.lock().await;
+        stream.write_all(&message).await?;
+        let mut header = [0; 21];
+        stream.read_exact(&mut header).await?;
+        let length = i32::from_le_bytes([header[0], header[1], header[2], header[3]]) as usize;
+        let mut reply = vec![0; length - header.len()];
+        stream.read_exact(&mut reply).await?;
+        RawDocumentBuf::from_bytes(reply).map_err(std::io::Error::other)
+    }
+}
+
+impl Engine for Wire {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            name: "mongodb",
+            transactions: true,
+            change_feeds: true,
+        }
+    }
+
+    fn command<'a>(&'a self, database: &'a str, command: &'a RawDocument) -> BoxFuture<'a, Answer> {
+        Box::pin(async move {
+            let mut body = command.to_owned();
+            body.append(bson::cstr!("$db"), database);
+            let reply = self
+                .send(&body)
+                .await
+                .map_err(|error| CommandError::new(6, error.to_string()))?;
+            let reply_document = Document::try_from(reply.as_ref() as &RawDocument)?;
+            let ok = reply_document.get("ok").and_then(|ok| match ok {
+                bson::Bson::Double(n) => Some(*n),
+                bson::Bson::Int32(n) => Some(f64::from(*n)),
+                _ => None,
+            });
+            if ok == Some(1.0) {
+                return Ok(reply);
+            }
+            let mut error = CommandError::new(
+                reply_document.get_i32("code").unwrap_or(8),
+                reply_document.get_str("errmsg").unwrap_or_default(),
+            );
+            for label in reply_document
+                .get_array("errorLabels")
+                .into_iter()
+                .flatten()
+            {
+                error = error.label(label.as_str().unwrap_or_default());
+            }
+            Err(error)
+        })
+    }
+
+    fn watch(
+        &self,
+        request: WatchRequest,
+    ) -> BoxFuture<'_, Result<Box<dyn ChangeFeed>, CommandError>> {
+        Box::pin(async move {
+            let wire = Self::connect(&self.address)
+                .await
+                .map_err(|error| CommandError::new(6, error.to_string()))?;
+            let mut options = Document::new();
+            if request.full_document {
+                options.insert("fullDocument", "updateLookup");
+            }
+            if let Some(token) = &request.resume_after {
+                options.insert(
+                    "resumeAfter",
+                    Document::try_from(token.as_ref() as &RawDocument)?,
+                );
+            }
+            let mut pipeline = vec![doc! { "$changeStream": options }];
+            for stage in &request.pipeline {
+                pipeline.push(Document::try_from(stage.as_ref() as &RawDocument)?);
+            }
+            let database = request.database.unwrap_or_else(|| "admin".to_owned());
+            let target = request.collection.unwrap_or_default();
+            let command = doc! { "aggregate": &target, "pipeline": pipeline, "cursor": {} };
+            let reply = wire
+                .command(&database, &RawDocumentBuf::try_from(&command)?)
+                .await?;
+            let reply = Document::try_from(reply)?;
+            let cursor = reply
+                .get_document("cursor")
+                .map_err(|e| CommandError::new(1, e.to_string()))?;
+            let feed = Feed {
+                wire,
+                database,
+                target,
+                cursor: cursor.get_i64("id").unwrap_or(0),
+                ready: cursor
+                    .get_array("firstBatch")
+                    .cloned()
+                    .unwrap_or_default()
+                    .into(),
+                token: None,
+            };
+            Ok(Box::new(feed) as Box<dyn ChangeFeed>)
+        })
+    }
+}
+
+struct Feed {
+    wire: Wire,
+    database: String,
+    target: String,
+    cursor: i64,
+    ready: std::collections::VecDeque<bson::Bson>,
+    token: Option<RawDocumentBuf>,
+}
+
+impl ChangeFeed for Feed {
+    fn next(&mut self) -> BoxFuture<'_, Answer> {
+        Box::pin(async move {
+            loop {
+                if let Some(bson::Bson::Document(event)) = self.ready.pop_front() {
+                    if let Ok(token) = event.get_document("_id") {
+                        self.token = Some(RawDocumentBuf::try_from(token)?);
+                    }
+                    return Ok(RawDocumentBuf::try_from(&event)?);
+                }
+                let command =
+                    doc! { "getMore": self.cursor, "collection": &self.target, "maxTimeMS": 1000 };
+                let reply = self
+                    .wire
+                    .command(&self.database, &RawDocumentBuf::try_from(&command)?)
+                    .await?;
+                let reply = Document::try_from(reply)?;
+                if let Ok(batch) = reply
+                    .get_document("cursor")
+                    .and_then(|c| c.get_array("nextBatch"))
+                {
+                    self.ready.extend(batch.iter().cloned());
+                }
+            }
+        })
+    }
+
+    fn resume_token(&self) -> Option<RawDocumentBuf> {
+        self.token.clone()
+    }
+}
