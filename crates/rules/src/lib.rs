@@ -1,1 +1,33 @@
-//! rules
+//! Rules: expressions, roles, filters and collection schemas, decided on raw
+//! BSON (rules-schemas.md).
+//!
+//! Pure. A rule set is parsed once ([`RuleSet::parse`]); a request asks a
+//! [`Decider`] per document. Functions named by `%function` are the only thing
+//! a decision may wait for: a decision that lacks an answer says which call it
+//! [`Needed`], and is asked again when [`Answers`] has it.
+//!
+//! Not here: reading or writing documents, running functions, sync's own
+//! decisions, which the same expressions will serve.
+
+mod decider;
+mod expression;
+mod filter;
+mod issue;
+mod narrow;
+mod operators;
+mod parse;
+mod role;
+mod scope;
+mod schema;
+mod value;
+
+pub use decider::{Decider, Readable, Refusal, Write};
+pub use expression::{Expression, FunctionCall};
+pub use filter::{Filter, Merged};
+pub use issue::Issue;
+pub use narrow::Narrowed;
+pub use operators::{Restriction, forbidden_in_pipeline, forbidden_in_query};
+pub use parse::Place;
+pub use role::{DocumentFilters, FieldRule, Fields, Permission, Role, RuleSet};
+pub use scope::{Answers, Decided, Expansions, Needed, Scope};
+pub use schema::{Breach, CollectionSchema};
