@@ -1,0 +1,283 @@
+//! The memory of a realm: one private mapping with an allocator whose state
+//! lies in the mapping itself, so that copying a saved prefix back resets the
+//! realm bit for bit.
+//!
+//! A worker process has one arena and one thread that uses it.
+
+use std::ptr;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use libc::{MAP_ANONYMOUS, MAP_NORESERVE, MAP_PRIVATE, PROT_READ, PROT_WRITE, c_void};
+use rquickjs_sys::{JSMallocFunctions, size_t};
+
+/// Address space of the mapping; pages cost nothing until they are touched.
+const MAPPING_BYTES: usize = 4 << 30;
+/// Each block begins with its class and size.
+const HEADER_BYTES: usize = 16;
+/// Size classes: 16-byte steps to 512, then four to each power of two.
+const CLASSES: usize = 128;
+/// What a call may leave dirty past the image before it is given back.
+const KEEP_DIRTY_BYTES: usize = 8 << 20;
+
+/// Set when the time is up for good: every allocation is refused.
+pub(crate) static REFUSE: AtomicBool = AtomicBool::new(false);
+/// Set when an allocation went over the memory limit.
+pub(crate) static OVER_MEMORY: AtomicBool = AtomicBool::new(false);
+
+/// The allocator's state, at the beginning of the mapping.
+#[repr(C)]
+struct State {
+    bump: usize,
+    used: usize,
+    peak: usize,
+    limit: usize,
+    free: [*mut u8; CLASSES],
+}
+
+#[repr(C)]
+struct Header {
+    class: usize,
+    size: usize,
+}
+
+/// The mapping and the saved image of its used prefix.
+pub(crate) struct Arena {
+    base: *mut u8,
+    image: Vec<u8>,
+}
+
+impl Arena {
+    /// Maps an empty arena.
+    pub(crate) fn new() -> std::io::Result<Self> {
+        // SAFETY: an anonymous private mapping at an address of the kernel's choice.
+        let base = unsafe {
+            libc::mmap(
+                ptr::null_mut(),
+                MAPPING_BYTES,
+                PROT_READ | PROT_WRITE,
+                MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+                -1,
+                0,
+            )
+        };
+        if base == libc::MAP_FAILED {
+            return Err(std::io::Error::last_os_error());
+        }
+        let state = State {
+            bump: size_of::<State>().next_multiple_of(HEADER_BYTES),
+            used: 0,
+            peak: 0,
+            limit: MAPPING_BYTES,
+            free: [ptr::null_mut(); CLASSES],
+        };
+        // SAFETY: the mapping is larger than the state and aligned to a page.
+        unsafe { base.cast::<State>().write(state) };
+        Ok(Self {
+            base: base.cast(),
+            image: Vec::new(),
+        })
+    }
+
+    fn state(&mut self) -> &mut State {
+        // SAFETY: the state lies at the beginning of the mapping, which this
+        // value owns; the engine touches it only inside its own calls.
+        unsafe { &mut *self.base.cast::<State>() }
+    }
+
+    /// What the engine gets as its allocator's opaque pointer.
+    pub(crate) fn opaque(&self) -> *mut c_void {
+        self.base.cast()
+    }
+
+    /// Saves the present content as what [`Arena::reset`] goes back to.
+    pub(crate) fn save(&mut self) {
+        let length = self.state().bump;
+        // SAFETY: everything below the bump pointer is mapped.
+        self.image = unsafe { std::slice::from_raw_parts(self.base, length) }.to_vec();
+    }
+
+    /// Goes back to the saved image.
+    pub(crate) fn reset(&mut self) {
+        let dirty = self.state().bump.saturating_sub(self.image.len());
+        // SAFETY: the image was copied from here, so the mapping is as long.
+        unsafe { ptr::copy_nonoverlapping(self.image.as_ptr(), self.base, self.image.len()) };
+        if dirty > KEEP_DIRTY_BYTES {
+            let start = self.image.len().next_multiple_of(4096);
+            // SAFETY: the range is page-aligned and inside the mapping; nothing
+            // of the restored image lies in it.
+            unsafe { libc::madvise(self.base.add(start).cast(), dirty, libc::MADV_DONTNEED) };
+        }
+        REFUSE.store(false, Ordering::Relaxed);
+        OVER_MEMORY.store(false, Ordering::Relaxed);
+    }
+
+    /// Limits what is allocated from now on, on top of the image.
+    pub(crate) fn limit(&mut self, bytes: usize) {
+        let state = self.state();
+        state.limit = state.used.saturating_add(bytes);
+        state.peak = state.used;
+    }
+
+    /// The most bytes held since [`Arena::limit`], the image's included.
+    pub(crate) fn peak(&mut self) -> usize {
+        self.state().peak
+    }
+
+    /// Lifts the limit, so that the engine can build the error of a call.
+    pub(crate) fn unlimited(&mut self) {
+        self.state().limit = MAPPING_BYTES;
+    }
+}
+
+/// The allocator as the engine calls it.
+pub(crate) static FUNCTIONS: JSMallocFunctions = JSMallocFunctions {
+    js_calloc: Some(calloc),
+    js_malloc: Some(malloc),
+    js_free: Some(free),
+    js_realloc: Some(realloc),
+    js_malloc_usable_size: Some(usable_size),
+};
+
+/// The class of a size, and the size that its blocks have.
+fn class(size: usize) -> (usize, usize) {
+    if size <= 512 {
+        let class = size.max(1).div_ceil(16);
+        return (class - 1, class * 16);
+    }
+    // Four steps to each power of two.
+    let power = (usize::BITS - 1 - (size - 1).leading_zeros()) as usize;
+    let step = 1 << (power - 2);
+    let index = (size - (1 << power)).div_ceil(step);
+    (
+        32 + (power - 9) * 4 + index - 1,
+        (1 << power) + index * step,
+    )
+}
+
+unsafe extern "C" fn malloc(opaque: *mut c_void, size: size_t) -> *mut c_void {
+    let state = opaque.cast::<State>();
+    let size = size as usize;
+    if REFUSE.load(Ordering::Relaxed) || size > MAPPING_BYTES / 4 {
+        return ptr::null_mut();
+    }
+    let (class, size) = class(size);
+    // SAFETY: the opaque pointer is the arena's state; blocks on a free list
+    // were handed out by this function and hold the next one's address; fresh
+    // blocks are taken below the end of the mapping.
+    unsafe {
+        let total = size + HEADER_BYTES;
+        if (*state).used + total > (*state).limit {
+            OVER_MEMORY.store(true, Ordering::Relaxed);
+            return ptr::null_mut();
+        }
+        let recycled = (*state).free[class];
+        let block = if recycled.is_null() {
+            if (*state).bump + total > MAPPING_BYTES {
+                OVER_MEMORY.store(true, Ordering::Relaxed);
+                return ptr::null_mut();
+            }
+            let block = opaque.cast::<u8>().add((*state).bump);
+            (*state).bump += total;
+            block
+        } else {
+            (*state).free[class] = recycled.add(HEADER_BYTES).cast::<*mut u8>().read();
+            recycled
+        };
+        block.cast::<Header>().write(Header { class, size });
+        (*state).used += total;
+        (*state).peak = (*state).peak.max((*state).used);
+        block.add(HEADER_BYTES).cast()
+    }
+}
+
+unsafe extern "C" fn calloc(opaque: *mut c_void, count: size_t, size: size_t) -> *mut c_void {
+    let Some(total) = count.checked_mul(size) else {
+        return ptr::null_mut();
+    };
+    // SAFETY: as for `malloc`; a block is at least as long as was asked for.
+    unsafe {
+        let block = malloc(opaque, total);
+        if !block.is_null() {
+            ptr::write_bytes(block.cast::<u8>(), 0, total as usize);
+        }
+        block
+    }
+}
+
+unsafe extern "C" fn free(opaque: *mut c_void, pointer: *mut c_void) {
+    if pointer.is_null() {
+        return;
+    }
+    let state = opaque.cast::<State>();
+    // SAFETY: the pointer came from `malloc`, so its header lies before it.
+    unsafe {
+        let block = pointer.cast::<u8>().sub(HEADER_BYTES);
+        let Header { class, size } = block.cast::<Header>().read();
+        (*state).used -= size + HEADER_BYTES;
+        pointer.cast::<*mut u8>().write((*state).free[class]);
+        (*state).free[class] = block;
+    }
+}
+
+unsafe extern "C" fn realloc(
+    opaque: *mut c_void,
+    pointer: *mut c_void,
+    size: size_t,
+) -> *mut c_void {
+    if pointer.is_null() {
+        // SAFETY: as for `malloc`.
+        return unsafe { malloc(opaque, size) };
+    }
+    if size == 0 {
+        // SAFETY: as for `free`.
+        unsafe { free(opaque, pointer) };
+        return ptr::null_mut();
+    }
+    // SAFETY: the pointer came from `malloc`; both blocks are at least as long
+    // as what is copied.
+    unsafe {
+        let old = usable_size(pointer) as usize;
+        let wanted = size as usize;
+        if wanted <= old && old - wanted <= old / 2 {
+            return pointer;
+        }
+        let new = malloc(opaque, size);
+        if !new.is_null() {
+            ptr::copy_nonoverlapping(pointer.cast::<u8>(), new.cast::<u8>(), old.min(wanted));
+            free(opaque, pointer);
+        }
+        new
+    }
+}
+
+unsafe extern "C" fn usable_size(pointer: *const c_void) -> size_t {
+    if pointer.is_null() {
+        return 0;
+    }
+    // SAFETY: the pointer came from `malloc`, so its header lies before it.
+    unsafe { (*pointer.cast::<u8>().sub(HEADER_BYTES).cast::<Header>()).size as size_t }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{CLASSES, MAPPING_BYTES, class};
+
+    #[test]
+    fn classes_cover_every_size_and_do_not_waste() {
+        let mut last = (0, 0);
+        for size in (1..4096).chain((12..30).flat_map(|p| [(1 << p) - 1, 1 << p, (1 << p) + 1])) {
+            let (index, rounded) = class(size);
+            assert!(rounded >= size && index < CLASSES, "{size}");
+            assert!(
+                size <= 512 || rounded <= size + size / 4 + 1,
+                "{size} → {rounded}"
+            );
+            assert!(rounded % 16 == 0, "{size} → {rounded}");
+            if size > last.1 {
+                assert!(index > last.0 || last.1 == 0, "{size}");
+            }
+            last = (index, rounded);
+        }
+        assert!(class(MAPPING_BYTES / 4).0 < CLASSES);
+    }
+}

@@ -1,0 +1,145 @@
+//! Source to bytecode, in an engine of its own that runs nothing.
+
+use std::ffi::CString;
+
+use bson::Document;
+use rquickjs_sys as q;
+
+use crate::convert::text_of;
+
+/// A compiled function file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Compiled {
+    /// Identifies the code: a hash of its bytes.
+    pub hash: [u8; 32],
+    /// The engine's bytecode. It is trusted: never take it from outside.
+    pub bytecode: Vec<u8>,
+}
+
+/// Why a source does not compile.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct CompileError {
+    /// What is wrong.
+    pub message: String,
+    /// 1-based line.
+    pub line: u32,
+    /// 1-based column.
+    pub column: u32,
+}
+
+/// Bytes that compiling one source may take.
+const MEMORY_BYTES_MAX: usize = 256 << 20;
+/// Stack that compiling may take.
+const STACK_BYTES_MAX: usize = 1 << 20;
+/// What stands before the source, on its first line.
+const BEFORE: &str = "(function(context,require,console){let exports;";
+/// What stands after it.
+const AFTER: &str = "\nreturn exports})";
+
+/// Compiles a function file; `path` is what stack traces show.
+///
+/// # Errors
+/// Where the source is wrong.
+pub fn compile(path: &str, source: &str) -> Result<Compiled, CompileError> {
+    let wrapped = format!("{BEFORE}{source}{AFTER}");
+    let bytecode = bytecode(path, &wrapped).map_err(|mut error| {
+        if error.line == 1 {
+            error.column = error.column.saturating_sub(BEFORE.len() as u32).max(1);
+        }
+        // The end of the file is on the wrapper's line.
+        let lines = source.lines().count().max(1) as u32;
+        error.line = error.line.min(lines);
+        error
+    })?;
+    use sha2::Digest as _;
+    let hash = sha2::Sha256::digest(&bytecode).into();
+    Ok(Compiled { hash, bytecode })
+}
+
+/// Compiles a script.
+pub(crate) fn bytecode(path: &str, source: &str) -> Result<Vec<u8>, CompileError> {
+    let broken = |message: &str| CompileError {
+        message: message.to_owned(),
+        line: 1,
+        column: 1,
+    };
+    let path = CString::new(path).map_err(|_| broken("the path contains a null byte"))?;
+    let text = CString::new(source).map_err(|_| broken("the source contains a null byte"))?;
+    // SAFETY: a runtime of its own, used on this thread only and freed at the
+    // end; strings are terminated and passed with their length.
+    unsafe {
+        let runtime = q::JS_NewRuntime();
+        if runtime.is_null() {
+            return Err(broken("out of memory"));
+        }
+        q::JS_SetMemoryLimit(runtime, MEMORY_BYTES_MAX as _);
+        q::JS_SetMaxStackSize(runtime, STACK_BYTES_MAX as _);
+        let context = q::JS_NewContext(runtime);
+        let flags = (q::JS_EVAL_TYPE_GLOBAL | q::JS_EVAL_FLAG_COMPILE_ONLY) as i32;
+        let function = q::JS_Eval(
+            context,
+            text.as_ptr(),
+            source.len() as _,
+            path.as_ptr(),
+            flags,
+        );
+        let result = if q::JS_IsException(function) {
+            let exception = q::JS_GetException(context);
+            let error = located(context, exception);
+            q::JS_FreeValue(context, exception);
+            Err(error)
+        } else {
+            let mut length = 0;
+            let flags = (q::JS_WRITE_OBJ_BYTECODE | q::JS_WRITE_OBJ_STRIP_SOURCE) as i32;
+            let bytes = q::JS_WriteObject(context, &raw mut length, function, flags);
+            q::JS_FreeValue(context, function);
+            if bytes.is_null() {
+                Err(broken("the function is too large"))
+            } else {
+                let copied = std::slice::from_raw_parts(bytes, length as usize).to_vec();
+                q::js_free(context, bytes.cast());
+                Ok(copied)
+            }
+        };
+        q::JS_FreeContext(context);
+        q::JS_FreeRuntime(runtime);
+        result
+    }
+}
+
+/// The message of a syntax error, and the place that its stack names first.
+unsafe fn located(context: *mut q::JSContext, exception: q::JSValue) -> CompileError {
+    // SAFETY: the context and the value are live; properties are released.
+    let property = |name: &std::ffi::CStr| unsafe {
+        let value = q::JS_GetPropertyStr(context, exception, name.as_ptr());
+        let text = text_of(context, value).unwrap_or_default();
+        q::JS_FreeValue(context, value);
+        text
+    };
+    let stack = property(c"stack");
+    let place = stack.lines().find_map(|line| {
+        let mut parts = line.trim_end_matches(')').rsplit(':');
+        let column = parts.next()?.trim().parse().ok()?;
+        let line = parts.next()?.parse().ok()?;
+        Some((line, column))
+    });
+    let (line, column) = place.unwrap_or((1, 1));
+    CompileError {
+        message: format!("{}: {}", property(c"name"), property(c"message")),
+        line,
+        column,
+    }
+}
+
+/// The document of a message that carries code.
+pub(crate) fn coded(document: &mut Document, code: &Compiled, with_bytes: bool) {
+    let binary = |bytes: Vec<u8>| bson::Binary {
+        subtype: bson::spec::BinarySubtype::Generic,
+        bytes,
+    };
+    document.insert("hash", binary(code.hash.to_vec()));
+    if with_bytes {
+        document.insert("code", binary(code.bytecode.clone()));
+    }
+}

@@ -1,0 +1,586 @@
+//! The functions that the prelude calls: the host's half of `natives`.
+
+use std::ffi::{CStr, c_int, c_void};
+use std::ptr;
+use std::sync::atomic::{AtomicPtr, Ordering};
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bson::{Bson, Document, RawDocumentBuf, doc};
+use kit::limit;
+use rquickjs_sys as q;
+use rquickjs_sys::{JSContext, JSValue};
+
+use crate::LogLine;
+use crate::convert::{Unconvertible, from_js, int, string, text_of};
+use crate::realm::{Realm, Timer};
+
+/// The realm of this process. Natives find it here, since pointers inside the
+/// arena must not lead out of it.
+pub(crate) static REALM: AtomicPtr<Realm> = AtomicPtr::new(ptr::null_mut());
+
+/// The realm, for a native that the engine calls.
+#[allow(clippy::mut_from_ref)]
+fn realm() -> &'static mut Realm {
+    // SAFETY: the worker's one thread sets the pointer before it runs any
+    // code, and natives run on that thread only, one inside the other.
+    unsafe { &mut *REALM.load(Ordering::Relaxed) }
+}
+
+type Native = unsafe extern "C" fn(*mut JSContext, JSValue, c_int, *mut JSValue) -> JSValue;
+
+const NATIVES: &[(&CStr, Native)] = &[
+    (c"objectId", object_id),
+    (c"decimal", decimal),
+    (c"utf8", utf8),
+    (c"text", text),
+    (c"toBase64", to_base64),
+    (c"fromBase64", from_base64),
+    (c"stringify", stringify),
+    (c"relaxed", relaxed),
+    (c"parse", parse),
+    (c"log", log),
+    (c"timer", timer),
+    (c"clearTimer", clear_timer),
+    (c"hash", hash),
+    (c"hmac", hmac),
+    (c"random", random),
+    (c"call", call),
+    (c"sync", sync),
+    (c"enter", enter),
+];
+
+/// The object that the prelude gets.
+///
+/// # Safety
+/// `context` is live.
+pub(crate) unsafe fn make(context: *mut JSContext) -> JSValue {
+    // SAFETY: names are terminated, functions have the engine's signature.
+    unsafe {
+        let natives = q::JS_NewObject(context);
+        for (name, native) in NATIVES {
+            let function = q::JS_NewCFunction2(
+                context,
+                Some(*native),
+                name.as_ptr(),
+                0,
+                q::JSCFunctionEnum_JS_CFUNC_generic,
+                0,
+            );
+            q::JS_SetPropertyStr(context, natives, name.as_ptr(), function);
+        }
+        natives
+    }
+}
+
+unsafe fn argument(count: c_int, arguments: *mut JSValue, index: usize) -> JSValue {
+    if index < count as usize {
+        // SAFETY: the engine passes `count` arguments.
+        unsafe { *arguments.add(index) }
+    } else {
+        q::JS_UNDEFINED
+    }
+}
+
+/// Throws an `Error` with a name, a message and the wire's code.
+pub(crate) unsafe fn throw(ctx: *mut JSContext, name: &str, message: &str, code: &str) -> JSValue {
+    // SAFETY: `ctx` is live; the error is handed over to the engine.
+    unsafe {
+        let error = q::JS_NewError(ctx);
+        let set = |key: &CStr, text: &str| {
+            let value = string(ctx, text);
+            let atom = q::JS_NewAtom(ctx, key.as_ptr());
+            // Writable and configurable, as the engine's own.
+            q::JS_DefinePropertyValue(ctx, error, atom, value, 3);
+            q::JS_FreeAtom(ctx, atom);
+        };
+        set(c"message", message);
+        if name != "Error" {
+            set(c"name", name);
+        }
+        if !code.is_empty() {
+            set(c"code", code);
+        }
+        q::JS_Throw(ctx, error)
+    }
+}
+
+unsafe fn throw_unconvertible(ctx: *mut JSContext, why: &Unconvertible) -> JSValue {
+    // SAFETY: `ctx` is live.
+    unsafe {
+        match why {
+            Unconvertible::Thrown if q::JS_HasException(ctx) => q::JS_EXCEPTION,
+            Unconvertible::Thrown => throw(ctx, "TypeError", "the value has no BSON form", ""),
+            Unconvertible::TooDeep => throw(
+                ctx,
+                "TypeError",
+                "the value contains itself or is nested too deeply",
+                "",
+            ),
+            Unconvertible::TooLarge => throw(ctx, "RangeError", "the value is too large", ""),
+        }
+    }
+}
+
+unsafe extern "C" fn object_id(
+    ctx: *mut JSContext,
+    _: JSValue,
+    _: c_int,
+    _: *mut JSValue,
+) -> JSValue {
+    // SAFETY: `ctx` is live.
+    unsafe { string(ctx, &bson::oid::ObjectId::new().to_hex()) }
+}
+
+unsafe extern "C" fn decimal(
+    ctx: *mut JSContext,
+    _: JSValue,
+    n: c_int,
+    a: *mut JSValue,
+) -> JSValue {
+    // SAFETY: as the engine promises for every native in this file: `ctx` is
+    // live and `a` holds `n` values.
+    unsafe {
+        let text = text_of(ctx, argument(n, a, 0)).unwrap_or_default();
+        match text.parse::<bson::Decimal128>() {
+            Ok(value) => string(ctx, &value.to_string()),
+            Err(_) => throw(
+                ctx,
+                "TypeError",
+                &format!("'{text}' is not a Decimal128"),
+                "",
+            ),
+        }
+    }
+}
+
+unsafe fn bytes(ctx: *mut JSContext, bytes: &[u8]) -> JSValue {
+    // SAFETY: the bytes are copied with their length.
+    unsafe { q::JS_NewUint8ArrayCopy(ctx, bytes.as_ptr(), bytes.len() as _) }
+}
+
+unsafe fn bytes_of(ctx: *mut JSContext, value: JSValue) -> Option<Vec<u8>> {
+    let mut length = 0;
+    // SAFETY: the array's memory is copied at once.
+    unsafe {
+        let start = q::JS_GetUint8Array(ctx, &raw mut length, value);
+        (!start.is_null()).then(|| std::slice::from_raw_parts(start, length as usize).to_vec())
+    }
+}
+
+unsafe extern "C" fn utf8(ctx: *mut JSContext, _: JSValue, n: c_int, a: *mut JSValue) -> JSValue {
+    // SAFETY: as for `decimal`.
+    unsafe {
+        match text_of(ctx, argument(n, a, 0)) {
+            Some(text) => bytes(ctx, text.as_bytes()),
+            None => q::JS_EXCEPTION,
+        }
+    }
+}
+
+unsafe extern "C" fn text(ctx: *mut JSContext, _: JSValue, n: c_int, a: *mut JSValue) -> JSValue {
+    // SAFETY: as for `decimal`.
+    unsafe {
+        match bytes_of(ctx, argument(n, a, 0)) {
+            Some(bytes) => string(ctx, &String::from_utf8_lossy(&bytes)),
+            None => q::JS_EXCEPTION,
+        }
+    }
+}
+
+unsafe extern "C" fn to_base64(
+    ctx: *mut JSContext,
+    _: JSValue,
+    n: c_int,
+    a: *mut JSValue,
+) -> JSValue {
+    // SAFETY: as for `decimal`.
+    unsafe {
+        match bytes_of(ctx, argument(n, a, 0)) {
+            Some(bytes) => string(ctx, &STANDARD.encode(bytes)),
+            None => q::JS_EXCEPTION,
+        }
+    }
+}
+
+unsafe extern "C" fn from_base64(
+    ctx: *mut JSContext,
+    _: JSValue,
+    n: c_int,
+    a: *mut JSValue,
+) -> JSValue {
+    // SAFETY: as for `decimal`.
+    unsafe {
+        let text = text_of(ctx, argument(n, a, 0)).unwrap_or_default();
+        match STANDARD.decode(text) {
+            Ok(decoded) => bytes(ctx, &decoded),
+            Err(_) => throw(ctx, "TypeError", "the text is not base64 with padding", ""),
+        }
+    }
+}
+
+unsafe fn json(ctx: *mut JSContext, value: JSValue, relaxed: bool) -> JSValue {
+    // SAFETY: as for `decimal`.
+    unsafe {
+        match from_js(ctx, &realm().shapes, value, true) {
+            Ok(document) => match document.get("v") {
+                Ok(Some(value)) => {
+                    let mut out = Vec::new();
+                    if relaxed {
+                        kit::ejson::relaxed(value, &mut out);
+                    } else {
+                        kit::ejson::canonical(value, &mut out);
+                    }
+                    string(ctx, &String::from_utf8_lossy(&out))
+                }
+                _ => q::JS_UNDEFINED,
+            },
+            Err(why) => throw_unconvertible(ctx, &why),
+        }
+    }
+}
+
+unsafe extern "C" fn stringify(
+    ctx: *mut JSContext,
+    _: JSValue,
+    n: c_int,
+    a: *mut JSValue,
+) -> JSValue {
+    // SAFETY: as for `decimal`.
+    unsafe { json(ctx, argument(n, a, 0), false) }
+}
+
+unsafe extern "C" fn relaxed(
+    ctx: *mut JSContext,
+    _: JSValue,
+    n: c_int,
+    a: *mut JSValue,
+) -> JSValue {
+    // SAFETY: as for `decimal`.
+    unsafe { json(ctx, argument(n, a, 0), true) }
+}
+
+unsafe extern "C" fn parse(ctx: *mut JSContext, _: JSValue, n: c_int, a: *mut JSValue) -> JSValue {
+    // SAFETY: as for `decimal`.
+    unsafe {
+        let text = text_of(ctx, argument(n, a, 0)).unwrap_or_default();
+        match kit::ejson::parse(text.as_bytes()) {
+            Ok(value) => realm().value(&value),
+            Err(error) => throw(ctx, "SyntaxError", &error.message, ""),
+        }
+    }
+}
+
+unsafe extern "C" fn log(ctx: *mut JSContext, _: JSValue, n: c_int, a: *mut JSValue) -> JSValue {
+    // SAFETY: as for `decimal`.
+    let (is_error, text) = unsafe {
+        let is_error = q::JS_ToBool(ctx, argument(n, a, 0)) == 1;
+        (
+            is_error,
+            text_of(ctx, argument(n, a, 1)).unwrap_or_default(),
+        )
+    };
+    let logs = &mut realm().run.logs;
+    if logs.len() >= limit::CALL_LOG_LINES_MAX {
+        logs.pop_front();
+    }
+    let mut end = text.len().min(limit::CALL_LOG_LINE_BYTES_MAX);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    logs.push_back(LogLine {
+        is_error,
+        text: text[..end].to_owned(),
+    });
+    q::JS_UNDEFINED
+}
+
+unsafe extern "C" fn timer(ctx: *mut JSContext, _: JSValue, n: c_int, a: *mut JSValue) -> JSValue {
+    // SAFETY: as for `decimal`; the callback is kept with a reference.
+    unsafe {
+        let mut delay = 0.0;
+        q::JS_ToFloat64(ctx, &raw mut delay, argument(n, a, 1));
+        let delay = Duration::from_secs_f64((delay / 1000.0).clamp(0.0, 1e6));
+        let repeats = q::JS_ToBool(ctx, argument(n, a, 2)) == 1;
+        let run = &mut realm().run;
+        if run.timers.len() >= limit::CALL_HOST_OPERATIONS_MAX as usize {
+            return throw(ctx, "RangeError", "too many timers", "");
+        }
+        run.next += 1;
+        run.timers.push(Timer {
+            id: run.next,
+            due: Instant::now() + delay,
+            every: repeats.then(|| delay.max(Duration::from_millis(1))),
+            callback: q::JS_DupValue(ctx, argument(n, a, 0)),
+        });
+        int(run.next)
+    }
+}
+
+unsafe extern "C" fn clear_timer(
+    ctx: *mut JSContext,
+    _: JSValue,
+    n: c_int,
+    a: *mut JSValue,
+) -> JSValue {
+    let mut id = 0;
+    // SAFETY: as for `decimal`.
+    unsafe { q::JS_ToInt32(ctx, &raw mut id, argument(n, a, 0)) };
+    realm().run.timers.retain(|timer| timer.id != id);
+    q::JS_UNDEFINED
+}
+
+unsafe extern "C" fn hash(ctx: *mut JSContext, _: JSValue, n: c_int, a: *mut JSValue) -> JSValue {
+    use md5::Digest as _;
+    // SAFETY: as for `decimal`.
+    unsafe {
+        let algorithm = text_of(ctx, argument(n, a, 0)).unwrap_or_default();
+        let Some(input) = bytes_of(ctx, argument(n, a, 1)) else {
+            return q::JS_EXCEPTION;
+        };
+        let digest = match algorithm.as_str() {
+            "md5" => md5::Md5::digest(&input).to_vec(),
+            "sha1" => sha1::Sha1::digest(&input).to_vec(),
+            "sha256" => sha2::Sha256::digest(&input).to_vec(),
+            "sha512" => sha2::Sha512::digest(&input).to_vec(),
+            other => {
+                return throw(
+                    ctx,
+                    "TypeError",
+                    &format!("unknown hash function '{other}'"),
+                    "",
+                );
+            }
+        };
+        bytes(ctx, &digest)
+    }
+}
+
+unsafe extern "C" fn hmac(ctx: *mut JSContext, _: JSValue, n: c_int, a: *mut JSValue) -> JSValue {
+    use ::hmac::{Hmac, Mac as _};
+    // SAFETY: as for `decimal`.
+    unsafe {
+        let algorithm = text_of(ctx, argument(n, a, 0)).unwrap_or_default();
+        let (Some(key), Some(input)) = (
+            bytes_of(ctx, argument(n, a, 1)),
+            bytes_of(ctx, argument(n, a, 2)),
+        ) else {
+            return q::JS_EXCEPTION;
+        };
+        macro_rules! digest {
+            ($hash:ty) => {
+                Hmac::<$hash>::new_from_slice(&key).map(|mut mac| {
+                    mac.update(&input);
+                    mac.finalize().into_bytes().to_vec()
+                })
+            };
+        }
+        let digest = match algorithm.as_str() {
+            "sha1" => digest!(sha1::Sha1),
+            "sha256" => digest!(sha2::Sha256),
+            "sha512" => digest!(sha2::Sha512),
+            other => {
+                return throw(
+                    ctx,
+                    "TypeError",
+                    &format!("unknown hash function '{other}'"),
+                    "",
+                );
+            }
+        };
+        match digest {
+            Ok(digest) => bytes(ctx, &digest),
+            Err(_) => throw(ctx, "TypeError", "the key cannot be used", ""),
+        }
+    }
+}
+
+/// A number from the kernel's generator: the engine's own would repeat after
+/// each reset.
+unsafe extern "C" fn random(_: *mut JSContext, _: JSValue, _: c_int, _: *mut JSValue) -> JSValue {
+    let mut word = [0u8; 8];
+    // SAFETY: the buffer is eight bytes long.
+    unsafe { libc::getrandom(word.as_mut_ptr().cast(), word.len(), 0) };
+    let n = (u64::from_le_bytes(word) >> 11) as f64 / (1u64 << 53) as f64;
+    crate::convert::float(n)
+}
+
+/// A host operation's message: frame, name, arguments.
+unsafe fn request(ctx: *mut JSContext, n: c_int, a: *mut JSValue) -> Result<Document, JSValue> {
+    // SAFETY: as for `decimal`.
+    unsafe {
+        let run = &mut realm().run;
+        run.operations += 1;
+        if run.operations > limit::CALL_HOST_OPERATIONS_MAX {
+            let text = format!(
+                "a function may start {} operations at most",
+                limit::CALL_HOST_OPERATIONS_MAX
+            );
+            return Err(throw(ctx, "RangeError", &text, ""));
+        }
+        let mut frame = 0;
+        q::JS_ToInt32(ctx, &raw mut frame, argument(n, a, 0));
+        let name = text_of(ctx, argument(n, a, 1)).unwrap_or_default();
+        // Undefined fields of arguments are left out, as drivers do.
+        let arguments = from_js(ctx, &realm().shapes, argument(n, a, 2), false)
+            .map_err(|why| throw_unconvertible(ctx, &why))?;
+        let arguments = match arguments.get("v") {
+            Ok(Some(value)) => Bson::try_from(value).unwrap_or(Bson::Null),
+            _ => Bson::Null,
+        };
+        run.next += 1;
+        Ok(doc! { "k": "host", "id": run.next, "frame": frame, "op": name, "args": arguments })
+    }
+}
+
+fn send(message: &Document) -> bool {
+    let realm = realm();
+    let sent = RawDocumentBuf::try_from(message)
+        .map_err(std::io::Error::other)
+        .and_then(|message| crate::wire::write(&mut realm.socket, &message));
+    realm.run.broken |= sent.is_err();
+    sent.is_ok()
+}
+
+/// An asynchronous operation: a promise that the reply settles.
+unsafe extern "C" fn call(ctx: *mut JSContext, _: JSValue, n: c_int, a: *mut JSValue) -> JSValue {
+    // SAFETY: as for `decimal`; the resolving functions are owned by the table.
+    unsafe {
+        let message = match request(ctx, n, a) {
+            Ok(message) => message,
+            Err(exception) => return exception,
+        };
+        let mut functions = [q::JS_UNDEFINED; 2];
+        let promise = q::JS_NewPromiseCapability(ctx, functions.as_mut_ptr());
+        if q::JS_IsException(promise) {
+            return promise;
+        }
+        if !send(&message) {
+            return throw(ctx, "Error", "the connection to the server is lost", "");
+        }
+        realm()
+            .run
+            .pending
+            .insert(message.get_i32("id").unwrap_or(0), functions);
+        promise
+    }
+}
+
+/// Waits for the reply to a message; other replies are kept for later.
+unsafe fn wait(ctx: *mut JSContext, message: &Document) -> Result<Document, JSValue> {
+    // SAFETY: as for `decimal`.
+    unsafe {
+        let lost = || throw(ctx, "Error", "the connection to the server is lost", "");
+        if !send(message) {
+            return Err(lost());
+        }
+        let id = message.get_i32("id").unwrap_or(0);
+        let realm = realm();
+        loop {
+            match crate::wire::read(&mut realm.socket, &mut realm.input) {
+                Ok(reply) if reply.get_i32("id").ok() == Some(id) => {
+                    let reply = Document::try_from(reply).map_err(|_| lost())?;
+                    return match reply.get_document("error") {
+                        Ok(error) => Err(throw(
+                            ctx,
+                            error.get_str("name").unwrap_or("Error"),
+                            error.get_str("message").unwrap_or_default(),
+                            error.get_str("code").unwrap_or_default(),
+                        )),
+                        Err(_) => Ok(reply),
+                    };
+                }
+                Ok(reply) => realm.run.replies.push_back(reply),
+                Err(error) if error.kind() == std::io::ErrorKind::TimedOut => {
+                    return Err(throw(ctx, "Error", "execution time limit exceeded", ""));
+                }
+                Err(_) => {
+                    realm.run.broken = true;
+                    return Err(lost());
+                }
+            }
+        }
+    }
+}
+
+/// A synchronous operation: blocks until the reply is there.
+unsafe extern "C" fn sync(ctx: *mut JSContext, _: JSValue, n: c_int, a: *mut JSValue) -> JSValue {
+    // SAFETY: as for `decimal`.
+    unsafe {
+        let reply = request(ctx, n, a).and_then(|message| wait(ctx, &message));
+        match reply {
+            Ok(reply) => realm().value(reply.get("value").unwrap_or(&Bson::Undefined)),
+            Err(exception) => exception,
+        }
+    }
+}
+
+/// `context.functions.execute`: asks for the function and makes it here.
+unsafe extern "C" fn enter(ctx: *mut JSContext, _: JSValue, n: c_int, a: *mut JSValue) -> JSValue {
+    // SAFETY: as for `decimal`; made values are handed on or released.
+    unsafe {
+        let mut frame = 0;
+        q::JS_ToInt32(ctx, &raw mut frame, argument(n, a, 0));
+        let name = text_of(ctx, argument(n, a, 1)).unwrap_or_default();
+        let run = &mut realm().run;
+        run.next += 1;
+        let message = doc! { "k": "enter", "id": run.next, "frame": frame, "name": name };
+        let reply = match wait(ctx, &message) {
+            Ok(reply) => reply,
+            Err(exception) => return exception,
+        };
+        load(&reply)
+    }
+}
+
+/// Makes the function that a message carries: code, frame, context.
+pub(crate) unsafe fn load(message: &Document) -> JSValue {
+    let realm = realm();
+    let hash = match message.get("hash") {
+        Some(Bson::Binary(hash)) => hash.bytes.clone(),
+        _ => Vec::new(),
+    };
+    if let Some(Bson::Binary(code)) = message.get("code") {
+        realm.codes.insert(hash.clone(), code.bytes.clone());
+    }
+    let ctx = realm.context;
+    // SAFETY: the code came from the server and was compiled by this build;
+    // values are released after the call.
+    unsafe {
+        let Some(code) = realm.codes.get(&hash) else {
+            return throw(ctx, "Error", "the function's code is missing", "");
+        };
+        let factory = realm.evaluate(code);
+        if q::JS_IsException(factory) {
+            return factory;
+        }
+        let frame = int(message.get_i32("frame").unwrap_or(0));
+        let data = realm.value(message.get("context").unwrap_or(&Bson::Null));
+        let mut arguments = [factory, frame, data];
+        let loaded = q::JS_Call(ctx, realm.load, q::JS_UNDEFINED, 3, arguments.as_mut_ptr());
+        q::JS_FreeValue(ctx, factory);
+        q::JS_FreeValue(ctx, data);
+        loaded
+    }
+}
+
+/// Keeps the promises that were rejected and that nobody has handled.
+pub(crate) unsafe extern "C" fn rejection(
+    ctx: *mut JSContext,
+    promise: JSValue,
+    reason: JSValue,
+    is_handled: bool,
+    _: *mut c_void,
+) {
+    let unhandled = &mut realm().run.unhandled;
+    // SAFETY: promises are objects, so their identity is their address.
+    unsafe {
+        let address = |value: JSValue| q::JS_VALUE_GET_PTR(value);
+        if is_handled {
+            unhandled.retain(|(other, _)| address(*other) != address(promise));
+        } else {
+            unhandled.push((q::JS_DupValue(ctx, promise), q::JS_DupValue(ctx, reason)));
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! The realm: runtime, context and prelude in the arena, and what the process
+//! keeps outside of it for the call that runs.
+
+use std::collections::{HashMap, VecDeque};
+use std::os::unix::net::UnixStream;
+use std::ptr;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use bson::{Bson, RawDocumentBuf};
+use rquickjs_sys as q;
+use rquickjs_sys::{JSContext, JSRuntime, JSValue};
+
+use crate::LogLine;
+use crate::arena::{self, Arena};
+use crate::convert::{CLASSES, Shapes, to_js};
+
+/// Set by the timer signal when a call's time is up.
+pub(crate) static EXPIRED: AtomicBool = AtomicBool::new(false);
+
+const PRELUDE: &str = include_str!("prelude.js");
+
+/// One realm in one arena.
+pub(crate) struct Realm {
+    pub(crate) arena: Arena,
+    pub(crate) runtime: *mut JSRuntime,
+    pub(crate) context: *mut JSContext,
+    pub(crate) shapes: Shapes,
+    pub(crate) load: JSValue,
+    pub(crate) is_cursor: JSValue,
+    pub(crate) settle: JSValue,
+    pub(crate) run: Run,
+    pub(crate) socket: UnixStream,
+    pub(crate) input: Vec<u8>,
+    /// Bytecode by hash, kept between calls.
+    pub(crate) codes: HashMap<Vec<u8>, Vec<u8>>,
+}
+
+/// What belongs to the call that runs.
+#[derive(Default)]
+pub(crate) struct Run {
+    pub(crate) logs: VecDeque<LogLine>,
+    pub(crate) pending: HashMap<i32, [JSValue; 2]>,
+    pub(crate) replies: VecDeque<RawDocumentBuf>,
+    pub(crate) timers: Vec<Timer>,
+    pub(crate) unhandled: Vec<(JSValue, JSValue)>,
+    pub(crate) operations: u32,
+    pub(crate) next: i32,
+    /// The connection broke: nothing can go on.
+    pub(crate) broken: bool,
+}
+
+/// A timer that waits.
+pub(crate) struct Timer {
+    pub(crate) id: i32,
+    pub(crate) due: std::time::Instant,
+    pub(crate) every: Option<std::time::Duration>,
+    pub(crate) callback: JSValue,
+}
+
+impl Realm {
+    /// Builds the realm and saves its image.
+    ///
+    /// # Errors
+    /// When memory cannot be mapped or the prelude does not run.
+    pub(crate) fn new(socket: UnixStream) -> std::io::Result<Box<Self>> {
+        let mut arena = Arena::new()?;
+        let broken =
+            |what: &str| std::io::Error::other(format!("the realm cannot be made: {what}"));
+        // SAFETY: the runtime lives in the arena, which lives as long; it is
+        // used on this thread only. Values kept here are owned by the realm and
+        // saved with its image.
+        unsafe {
+            let runtime = q::JS_NewRuntime2(&raw const arena::FUNCTIONS, arena.opaque());
+            if runtime.is_null() {
+                return Err(broken("runtime"));
+            }
+            q::JS_SetMaxStackSize(runtime, kit::limit::CALL_STACK_BYTES_MAX as _);
+            q::JS_SetInterruptHandler(runtime, Some(interrupt), ptr::null_mut());
+            q::JS_SetHostPromiseRejectionTracker(
+                runtime,
+                Some(crate::natives::rejection),
+                ptr::null_mut(),
+            );
+            // Collection is left to reference counts and to the reset.
+            q::JS_SetGCThreshold(runtime, (8 << 20) as _);
+            let context = q::JS_NewContext(runtime);
+            if context.is_null() {
+                return Err(broken("context"));
+            }
+            let code = crate::compile::bytecode("prelude", PRELUDE)
+                .map_err(|error| broken(&format!("{error} at {}:{}", error.line, error.column)))?;
+            let factory = evaluate(context, &code);
+            let natives = crate::natives::make(context);
+            let mut arguments = [natives];
+            let made = q::JS_Call(context, factory, q::JS_UNDEFINED, 1, arguments.as_mut_ptr());
+            if q::JS_IsException(made) {
+                let exception = q::JS_GetException(context);
+                let text = crate::convert::text_of(context, exception).unwrap_or_default();
+                return Err(broken(&text));
+            }
+            let get = |name: &std::ffi::CStr| q::JS_GetPropertyStr(context, made, name.as_ptr());
+            let list = get(c"prototypes");
+            let mut prototypes = [q::JS_UNDEFINED; CLASSES.len()];
+            for (index, prototype) in prototypes.iter_mut().enumerate() {
+                *prototype = q::JS_GetPropertyUint32(context, list, index as u32);
+            }
+            let atom =
+                |name: &str| q::JS_NewAtomLen(context, name.as_ptr().cast(), name.len() as _);
+            let shapes = Shapes {
+                prototypes,
+                min_key: get(c"MinKey"),
+                max_key: get(c"MaxKey"),
+                type_atom: atom("_bsontype"),
+                value_atom: atom("_v"),
+                extra_atom: atom("_x"),
+            };
+            let realm = Self {
+                runtime,
+                context,
+                shapes,
+                load: get(c"load"),
+                is_cursor: get(c"isCursor"),
+                settle: get(c"settle"),
+                run: Run::default(),
+                socket,
+                input: Vec::new(),
+                codes: HashMap::new(),
+                arena: {
+                    arena.save();
+                    arena
+                },
+            };
+            Ok(Box::new(realm))
+        }
+    }
+
+    /// Goes back to the realm that nobody used.
+    pub(crate) fn reset(&mut self) {
+        self.run = Run::default();
+        self.arena.reset();
+        EXPIRED.store(false, Ordering::Relaxed);
+        // SAFETY: the runtime is the restored one, on the thread that made it.
+        unsafe { q::JS_UpdateStackTop(self.runtime) };
+    }
+
+    /// A BSON value in the realm.
+    pub(crate) fn value(&self, value: &Bson) -> JSValue {
+        let raw = bson::RawBson::try_from(value.clone()).unwrap_or(bson::RawBson::Null);
+        // SAFETY: the context is live and the shapes are its own.
+        unsafe { to_js(self.context, &self.shapes, raw.as_raw_bson_ref()) }
+    }
+
+    /// Runs compiled code and answers its value: for a function file, its
+    /// factory.
+    pub(crate) fn evaluate(&self, code: &[u8]) -> JSValue {
+        // SAFETY: the code was compiled by this build and came from the server.
+        unsafe { evaluate(self.context, code) }
+    }
+}
+
+/// # Safety
+/// `code` is bytecode of this engine build, `context` is live.
+unsafe fn evaluate(context: *mut JSContext, code: &[u8]) -> JSValue {
+    // SAFETY: as the caller promises; `JS_EvalFunction` takes the function over.
+    unsafe {
+        let flags = q::JS_READ_OBJ_BYTECODE as i32;
+        let function = q::JS_ReadObject(context, code.as_ptr(), code.len() as _, flags);
+        if q::JS_IsException(function) {
+            return function;
+        }
+        q::JS_EvalFunction(context, function)
+    }
+}
+
+unsafe extern "C" fn interrupt(_: *mut JSRuntime, _: *mut std::ffi::c_void) -> std::ffi::c_int {
+    i32::from(EXPIRED.load(Ordering::Relaxed))
+}

@@ -1,0 +1,116 @@
+//! Functions in real worker processes: forms, values, isolation, limits.
+
+mod limits;
+mod realm;
+mod values;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use bson::{Bson, Document, doc};
+use js::{
+    BoxFuture, Call, Compiled, Entered, Failure, Frame, Host, HostError, Limits, Outcome, Pool,
+    PoolSettings, compile,
+};
+
+/// A host with functions by name; operations are answered with what was asked.
+#[derive(Default)]
+pub(crate) struct World {
+    functions: BTreeMap<String, (Arc<Compiled>, bool)>,
+    frames: Mutex<Vec<bool>>,
+}
+
+impl World {
+    pub(crate) fn with(mut self, name: &str, source: &str, system: bool) -> Self {
+        self.functions
+            .insert(name.to_owned(), (compiled(source), system));
+        self
+    }
+}
+
+impl Host for World {
+    fn call(
+        &self,
+        frame: Frame,
+        operation: &str,
+        arguments: Document,
+    ) -> BoxFuture<'_, Result<Bson, HostError>> {
+        let operation = operation.to_owned();
+        Box::pin(async move {
+            let inner = arguments.get_document("arguments").unwrap_or(&arguments);
+            match arguments.get_str("name").or(inner.get_str("action")) {
+                Ok("broken") => Err(HostError::new("it broke")),
+                Ok("never") => std::future::pending().await,
+                _ => Ok(doc! { "frame": frame as i32, "op": operation, "args": arguments }.into()),
+            }
+        })
+    }
+
+    fn enter(&self, _: Frame, name: &str) -> BoxFuture<'_, Result<Entered, HostError>> {
+        let found = self.functions.get(name).cloned();
+        let missing = HostError::new(format!("function not found: '{name}'"));
+        Box::pin(async move {
+            let (code, system) = found.ok_or(missing)?;
+            let mut frames = self.frames.lock().unwrap();
+            frames.push(system);
+            Ok(Entered {
+                frame: frames.len() as Frame,
+                code,
+                context: context(system),
+            })
+        })
+    }
+}
+
+pub(crate) fn context(system: bool) -> Document {
+    doc! {
+        "user": { "id": "u1", "type": "normal" }, "system": system, "request": {}, "app": {},
+        "environment": { "tag": "", "values": {} }, "services": { "mongodb-atlas": "mongodb-atlas" },
+    }
+}
+
+pub(crate) fn compiled(source: &str) -> Arc<Compiled> {
+    Arc::new(compile("test.js", source).unwrap_or_else(|error| panic!("{source}: {error}")))
+}
+
+pub(crate) fn pool() -> Pool {
+    Pool::new(PoolSettings::new(
+        env!("CARGO_BIN_EXE_js-test-worker"),
+        [""; 0],
+    ))
+}
+
+pub(crate) fn call(source: &str, arguments: Vec<Bson>) -> Call {
+    Call {
+        code: compiled(source),
+        arguments,
+        context: context(false),
+        limits: Limits {
+            time_ms: 5000,
+            ..Limits::default()
+        },
+        evaluate: None,
+    }
+}
+
+pub(crate) async fn run(source: &str, arguments: Vec<Bson>) -> Outcome {
+    pool()
+        .call(call(source, arguments), Arc::new(World::default()))
+        .await
+}
+
+/// The value of a call that has to succeed.
+pub(crate) async fn value(source: &str) -> Bson {
+    run(source, Vec::new())
+        .await
+        .result
+        .unwrap_or_else(|failure| panic!("{source}: {failure:?}"))
+}
+
+/// The message of a call that has to throw.
+pub(crate) async fn thrown(source: &str) -> String {
+    match run(source, Vec::new()).await.result {
+        Err(Failure::Threw { message, .. }) => message,
+        other => panic!("{source}: {other:?}"),
+    }
+}
