@@ -17,8 +17,8 @@ mod narrow;
 mod operators;
 mod parse;
 mod role;
-mod scope;
 mod schema;
+mod scope;
 mod value;
 
 pub use decider::{Decider, Readable, Refusal, Write};
@@ -26,8 +26,10 @@ pub use expression::{Expression, FunctionCall};
 pub use filter::{Filter, Merged};
 pub use issue::Issue;
 pub use narrow::Narrowed;
-pub use operators::{Restriction, forbidden_in_pipeline, forbidden_in_query};
+pub use operators::{
+    Restriction, forbidden_in_expressions, forbidden_in_pipeline, forbidden_in_query,
+};
 pub use parse::Place;
 pub use role::{DocumentFilters, FieldRule, Fields, Permission, Role, RuleSet};
-pub use scope::{Answers, Decided, Expansions, Needed, Scope};
 pub use schema::{Breach, CollectionSchema};
+pub use scope::{Answers, Decided, Expansions, Needed, Scope};

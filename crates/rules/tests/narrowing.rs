@@ -1,0 +1,281 @@
+//! The law of push-down: the query shows every document that the roles show,
+//! and when it claims to be exact, it shows those as a whole and no other.
+
+use bson::{Bson, Document, RawDocumentBuf, doc};
+use mql::Matcher;
+use proptest::prelude::*;
+use rules::{Decider, Readable, RuleSet};
+
+use crate::{Request, decided, raw, relaxed, rule_set};
+
+/// The query and whether it is exact.
+fn narrowed(roles: &str) -> (Option<String>, bool) {
+    let (rules, request) = (
+        rule_set(&format!("{{\"roles\":[{roles}]}}")),
+        Request::new(),
+    );
+    let narrowed = Decider::new(&rules, &request).narrowed();
+    (narrowed.query.map(|query| relaxed(&query)), narrowed.exact)
+}
+
+#[test]
+fn what_is_pushed() {
+    let id = "0123456789abcdef01234567";
+    let own = format!(r#"{{"o":{{"$eq":"{id}"}}}}"#);
+    let table: &[(&str, Option<&str>, bool)] = &[
+        (r#"{"name":"x","apply_when":{},"read":true}"#, None, true),
+        (
+            r#"{"name":"x","apply_when":{},"read":false}"#,
+            Some(r#"{"_id":{"$in":[]}}"#),
+            true,
+        ),
+        (
+            r#"{"name":"x","apply_when":{"o":"%%user.id"},"read":true,"write":true}"#,
+            Some(&own),
+            true,
+        ),
+        (
+            r#"{"name":"x","apply_when":{"%%user.id":"%%root.o"},"read":true}"#,
+            Some(&own),
+            true,
+        ),
+        (
+            r#"{"name":"x","apply_when":{},"read":{"o":"%%user.id"}}"#,
+            Some(&own),
+            true,
+        ),
+        (
+            r#"{"name":"x","apply_when":{"o":"%%user.id"},"fields":{"a":{"read":true}}}"#,
+            Some(&own),
+            false,
+        ),
+        (
+            r#"{"name":"x","apply_when":{"%%user.type":"server"},"read":true},{"name":"y","apply_when":{"o":"%%user.id"},"read":true}"#,
+            Some(&own),
+            true,
+        ),
+        (
+            r#"{"name":"x","apply_when":{"a":1},"read":false},{"name":"y","apply_when":{},"read":true}"#,
+            Some(r#"{"$nor":[{"a":{"$eq":1}}]}"#),
+            true,
+        ),
+        (
+            r#"{"name":"x","apply_when":{"%%true":{"%function":{"name":"f"}}},"read":true}"#,
+            None,
+            false,
+        ),
+        (
+            r#"{"name":"x","apply_when":{"o":"%%user.custom_data.none"},"read":true}"#,
+            Some(r#"{"_id":{"$in":[]}}"#),
+            true,
+        ),
+    ];
+    for (roles, query, exact) in table {
+        assert_eq!(
+            narrowed(roles),
+            (query.map(str::to_owned), *exact),
+            "{roles}"
+        );
+    }
+}
+
+fn value() -> impl Strategy<Value = Bson> {
+    let scalar = prop_oneof![
+        Just(Bson::Null),
+        (0..3i32).prop_map(Bson::Int32),
+        (0..3i64).prop_map(Bson::Int64),
+        prop_oneof![Just(0.0), Just(1.0), Just(f64::NAN)].prop_map(Bson::Double),
+        prop_oneof![Just("red"), Just("blue"), Just("")].prop_map(|s| Bson::String(s.to_owned())),
+        any::<bool>().prop_map(Bson::Boolean),
+    ];
+    scalar.prop_recursive(2, 6, 3, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..3).prop_map(Bson::Array),
+            (name(), inner).prop_map(|(name, value)| Bson::Document(doc! { name: value })),
+        ]
+    })
+}
+
+fn name() -> impl Strategy<Value = &'static str> {
+    prop_oneof![Just("a"), Just("b"), Just("c")]
+}
+
+fn document() -> impl Strategy<Value = Document> {
+    prop::collection::vec((name(), value()), 0..4).prop_map(|fields| {
+        let mut document = doc! { "_id": 1 };
+        for (name, value) in fields {
+            document.insert(name, value);
+        }
+        document
+    })
+}
+
+fn key() -> impl Strategy<Value = &'static str> {
+    prop_oneof![
+        4 => name(),
+        1 => Just("a.b"),
+        1 => Just("%%root.a"),
+        1 => Just("%%prevRoot.b"),
+        1 => Just("%%user.custom_data.level"),
+        1 => Just("%%user.custom_data.teams"),
+        1 => Just("%%user.custom_data.none"),
+        1 => Just("%%true"),
+    ]
+}
+
+fn operand() -> impl Strategy<Value = Bson> {
+    prop_oneof![
+        3 => value(),
+        1 => prop_oneof![
+            Just("%%user.custom_data.level"),
+            Just("%%user.custom_data.teams"),
+            Just("%%user.custom_data.nothing"),
+            Just("%%user.custom_data.none"),
+            Just("%%root.a"),
+            Just("%%true"),
+        ]
+        .prop_map(|s| Bson::String(s.to_owned())),
+    ]
+}
+
+fn test() -> impl Strategy<Value = Bson> {
+    let one = prop_oneof![
+        operand(),
+        (
+            prop_oneof![
+                Just("%eq"),
+                Just("%ne"),
+                Just("%gt"),
+                Just("$gte"),
+                Just("%lt"),
+                Just("%lte"),
+                Just("%in"),
+                Just("%nin"),
+                Just("%all")
+            ],
+            operand()
+        )
+            .prop_map(|(operator, value)| Bson::Document(doc! { operator: value })),
+        (
+            prop_oneof![Just("%in"), Just("%nin")],
+            prop::collection::vec(operand(), 0..3)
+        )
+            .prop_map(|(operator, list)| Bson::Document(doc! { operator: list })),
+        any::<bool>().prop_map(|wanted| Bson::Document(doc! { "%exists": wanted })),
+    ];
+    one.prop_recursive(2, 4, 2, |inner| {
+        prop_oneof![
+            inner.clone().prop_map(|test| match test {
+                Bson::Document(_) => Bson::Document(doc! { "%not": test }),
+                other => other,
+            }),
+            (
+                prop_oneof![Just("%or"), Just("%and")],
+                prop::collection::vec(inner, 1..3)
+            )
+                .prop_map(|(operator, list)| Bson::Document(doc! { operator: list })),
+        ]
+    })
+}
+
+fn expression() -> impl Strategy<Value = Bson> {
+    let one = prop_oneof![
+        1 => any::<bool>().prop_map(Bson::Boolean),
+        5 => prop::collection::vec((key(), test()), 1..3).prop_map(|tests| {
+            let mut expression = Document::new();
+            for (key, test) in tests {
+                expression.insert(key, test);
+            }
+            Bson::Document(expression)
+        }),
+    ];
+    one.prop_recursive(2, 6, 2, |inner| {
+        prop_oneof![
+            inner
+                .clone()
+                .prop_map(|e| Bson::Document(doc! { "%not": e })),
+            (
+                prop_oneof![Just("%or"), Just("%and"), Just("%nor")],
+                prop::collection::vec(inner, 1..3)
+            )
+                .prop_map(|(operator, list)| Bson::Document(doc! { operator: list })),
+        ]
+    })
+}
+
+fn role() -> impl Strategy<Value = Document> {
+    let permission = || prop::option::weighted(0.6, expression());
+    (
+        expression(),
+        permission(),
+        permission(),
+        prop::option::weighted(0.3, (permission(), permission())),
+        prop::option::weighted(0.2, name()),
+    )
+        .prop_map(|(apply_when, read, write, gate, field)| {
+            let mut role = doc! { "name": "r", "apply_when": apply_when };
+            let put = |role: &mut Document, key: &str, value: Option<Bson>| {
+                if let Some(value) = value {
+                    role.insert(key, value);
+                }
+            };
+            put(&mut role, "read", read);
+            put(&mut role, "write", write);
+            if let Some((read, write)) = gate {
+                let mut filters = Document::new();
+                put(&mut filters, "read", read);
+                put(&mut filters, "write", write);
+                role.insert("document_filters", filters);
+            }
+            if let Some(field) = field {
+                role.insert("fields", doc! { field: { "read": true } });
+            }
+            role
+        })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1500, ..ProptestConfig::default() })]
+
+    #[test]
+    fn pushing_down_changes_no_answer(
+        roles in prop::collection::vec(role(), 1..4),
+        documents in prop::collection::vec(document(), 1..8),
+    ) {
+        let mut roles = roles;
+        for (index, role) in roles.iter_mut().enumerate() {
+            role.insert("name", format!("r{index}"));
+        }
+        // What happens to be no valid expression is not this test's matter.
+        let Ok(rules) = RuleSet::parse(&doc! { "roles": roles.clone() }) else {
+            return Ok(());
+        };
+        let request = Request::new();
+        let mut decider = Decider::new(&rules, &request);
+        let narrowed = decider.narrowed();
+        let query = narrowed.query.as_ref().map(|query| Matcher::parse(query).unwrap());
+        for document in documents {
+            let document = RawDocumentBuf::try_from(&document).unwrap();
+            let readable = decided(decider.read(&document));
+            let matched = query.as_ref().is_none_or(|query| query.matches(&document));
+            let say = || format!("{roles:?} on {} with {:?}", relaxed(&document), narrowed);
+            if readable != Readable::Hidden {
+                prop_assert!(matched, "hidden by the query: {}", say());
+            }
+            if narrowed.exact {
+                let expected = if matched { Readable::Whole } else { Readable::Hidden };
+                prop_assert_eq!(&readable, &expected, "not exact: {}", say());
+            }
+        }
+    }
+}
+
+#[test]
+fn the_owner_rule_sees_nothing_of_others() {
+    let rules = rule_set(r#"{"roles":[{"name":"x","apply_when":{"o":"%%user.id"},"read":true}]}"#);
+    let request = Request::new();
+    let narrowed = Decider::new(&rules, &request).narrowed();
+    let query = Matcher::parse(&narrowed.query.unwrap()).unwrap();
+    assert!(query.matches(&raw(r#"{"o":["x","0123456789abcdef01234567"]}"#)));
+    assert!(!query.matches(&raw(r#"{"o":"x"}"#)));
+}
