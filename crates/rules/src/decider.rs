@@ -2,14 +2,14 @@
 //! written (rules-schemas.md §3–§5).
 
 use bson::raw::RawBsonRef;
-use bson::{RawArray, RawArrayBuf, RawBson, RawDocument, RawDocumentBuf};
+use bson::{RawArrayBuf, RawBson, RawDocument, RawDocumentBuf};
 use kit::limit::NESTING_DEPTH_MAX;
 
 use crate::filter::{Merged, merge};
 use crate::narrow::{Narrowed, narrow};
 use crate::role::{FieldRule, Fields, Permission, Role, RuleSet};
 use crate::scope::{Answers, Decided, Expansions, Needed, Scope};
-use crate::value::identical;
+use crate::write::denied;
 
 /// Decides for one request under one rule set.
 pub struct Decider<'a> {
@@ -135,15 +135,14 @@ impl<'a> Decider<'a> {
         let rules: &'a RuleSet = self.rules;
         let scope = Scope::request(self.request, &self.answers).images(root, prev);
         for (role, known) in rules.roles.iter().zip(&mut self.applies) {
-            let applies = match known {
-                Some(applies) => *applies,
-                None => {
-                    let applies = role.apply_when.holds(&scope)?;
-                    if !role.apply_when.depends_on_documents() {
-                        *known = Some(applies);
-                    }
-                    applies
+            let applies = if let Some(applies) = known {
+                *applies
+            } else {
+                let applies = role.apply_when.holds(&scope)?;
+                if !role.apply_when.depends_on_documents() {
+                    *known = Some(applies);
                 }
+                applies
             };
             if applies {
                 return Ok(Some(role));
@@ -163,7 +162,7 @@ impl std::fmt::Debug for Decider<'_> {
 }
 
 /// True, false or absent.
-fn ask(permission: &Permission, scope: &Scope<'_>) -> Decided<Option<bool>> {
+pub(crate) fn ask(permission: &Permission, scope: &Scope<'_>) -> Decided<Option<bool>> {
     permission
         .as_ref()
         .map(|expression| expression.holds(scope))
@@ -290,247 +289,5 @@ fn children(
             Ok((!out.is_empty()).then_some(RawBson::Array(out)))
         }
         _ => Ok(None),
-    }
-}
-
-/// Why the role refuses the write; `None` when it does not.
-fn denied(role: &Role, write: Write<'_>, scope: &Scope<'_>) -> Decided<Option<String>> {
-    if let Some(gate) = role
-        .document_filters
-        .as_ref()
-        .and_then(|f| f.write.as_ref())
-    {
-        // A change must not take a document into or out of one's own scope; an
-        // expression that itself looks at both images is asked once.
-        let stays = match write {
-            Write::Update(before, _) if !gate.looks_back() => {
-                gate.holds(&scope.images(Some(before), Some(before)))?
-            }
-            _ => true,
-        };
-        if !stays || !gate.holds(scope)? {
-            return Ok(Some("document_filters.write is false".to_owned()));
-        }
-    }
-    match ask(&role.write, scope)? {
-        Some(true) => {}
-        Some(false) => return Ok(Some("write is false".to_owned())),
-        None => {
-            let change = match write {
-                Write::Insert(document) => Change::of(None, Some(document)),
-                Write::Update(before, after) => Change::of(Some(before), Some(after)),
-                Write::Delete(document) => Change {
-                    everything: true,
-                    ..Change::of(Some(document), Some(document))
-                },
-            };
-            let additional = Some(&role.fields.additional_write);
-            if let Some(path) = change.denied(&role.fields.named, additional, scope, "", 0)? {
-                return Ok(Some(format!("no write permission on field '{path}'")));
-            }
-        }
-    }
-    let besides = match write {
-        Write::Insert(_) => ask(&role.insert, scope)?.map(|held| (held, "insert")),
-        Write::Delete(_) => ask(&role.delete, scope)?.map(|held| (held, "delete")),
-        Write::Update(..) => None,
-    };
-    Ok(match besides {
-        Some((false, name)) => Some(format!("{name} is false")),
-        _ => None,
-    })
-}
-
-/// Two images of one document, or of one embedded document.
-#[derive(Clone, Copy)]
-struct Change<'a> {
-    before: Option<&'a RawDocument>,
-    after: Option<&'a RawDocument>,
-    /// Every field counts as changed.
-    everything: bool,
-}
-
-impl<'a> Change<'a> {
-    fn of(before: Option<&'a RawDocument>, after: Option<&'a RawDocument>) -> Self {
-        Self {
-            before,
-            after,
-            everything: false,
-        }
-    }
-
-    /// The first changed path that may not be written. `additional` is about
-    /// unlisted names; nested scopes have none and deny.
-    fn denied(
-        &self,
-        rules: &[(String, FieldRule)],
-        additional: Option<&Permission>,
-        scope: &Scope<'_>,
-        prefix: &str,
-        depth: usize,
-    ) -> Decided<Option<String>> {
-        let after = self.after.into_iter().flat_map(RawDocument::iter).flatten();
-        for (name, value) in after {
-            let old = self.before.and_then(|doc| get(doc, name.as_str()));
-            let found = self.field(
-                name.as_str(),
-                old,
-                Some(value),
-                rules,
-                additional,
-                scope,
-                prefix,
-                depth,
-            )?;
-            if found.is_some() {
-                return Ok(found);
-            }
-        }
-        let before = self
-            .before
-            .into_iter()
-            .flat_map(RawDocument::iter)
-            .flatten();
-        for (name, value) in before {
-            if self
-                .after
-                .is_some_and(|doc| get(doc, name.as_str()).is_some())
-            {
-                continue;
-            }
-            let found = self.field(
-                name.as_str(),
-                Some(value),
-                None,
-                rules,
-                additional,
-                scope,
-                prefix,
-                depth,
-            )?;
-            if found.is_some() {
-                return Ok(found);
-            }
-        }
-        Ok(None)
-    }
-
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "one step of `denied`, called from its two loops"
-    )]
-    fn field(
-        &self,
-        name: &str,
-        before: Option<RawBsonRef<'_>>,
-        after: Option<RawBsonRef<'_>>,
-        rules: &[(String, FieldRule)],
-        additional: Option<&Permission>,
-        scope: &Scope<'_>,
-        prefix: &str,
-        depth: usize,
-    ) -> Decided<Option<String>> {
-        if !self.everything && identical(before, after) {
-            return Ok(None);
-        }
-        let path = || {
-            if prefix.is_empty() {
-                name.to_owned()
-            } else {
-                format!("{prefix}.{name}")
-            }
-        };
-        let scope = Scope {
-            this: after,
-            prev: before,
-            ..*scope
-        };
-        let Some((_, rule)) = rules.iter().find(|(named, _)| named == name) else {
-            let allowed = match additional {
-                Some(permission) => ask(permission, &scope)? == Some(true),
-                None => false,
-            };
-            return Ok((!allowed).then(path));
-        };
-        match ask(&rule.write, &scope)? {
-            Some(true) => Ok(None),
-            Some(false) => Ok(Some(path())),
-            None if rule.fields.is_empty() || depth > NESTING_DEPTH_MAX => Ok(Some(path())),
-            None => self.inside(before, after, &rule.fields, &scope, path(), depth),
-        }
-    }
-
-    /// Goes into documents and arrays of documents. What is neither, or has no
-    /// fields of its own, changed as a whole and is denied.
-    fn inside(
-        &self,
-        before: Option<RawBsonRef<'_>>,
-        after: Option<RawBsonRef<'_>>,
-        rules: &[(String, FieldRule)],
-        scope: &Scope<'_>,
-        path: String,
-        depth: usize,
-    ) -> Decided<Option<String>> {
-        if depth > NESTING_DEPTH_MAX {
-            return Ok(Some(path));
-        }
-        if let (Some(before), Some(after)) = (documents(before), documents(after)) {
-            let empty = |side: Option<&RawDocument>| side.is_none_or(RawDocument::is_empty);
-            if empty(before) && empty(after) {
-                return Ok(Some(path));
-            }
-            let inner = Change {
-                before,
-                after,
-                everything: self.everything,
-            };
-            return inner.denied(rules, None, scope, &path, depth + 1);
-        }
-        if let (Some(before), Some(after)) = (arrays(before), arrays(after)) {
-            let list = |side: Option<&'_ RawArray>| -> usize {
-                side.map_or(0, |array| array.into_iter().count())
-            };
-            let most = list(before).max(list(after));
-            if most == 0 {
-                return Ok(Some(path));
-            }
-            let mut old = before.into_iter().flatten();
-            let mut new = after.into_iter().flatten();
-            for _ in 0..most {
-                let old = old.next().and_then(Result::ok);
-                let new = new.next().and_then(Result::ok);
-                if !self.everything && identical(old, new) {
-                    continue;
-                }
-                let found = self.inside(old, new, rules, scope, path.clone(), depth + 1)?;
-                if found.is_some() {
-                    return Ok(found);
-                }
-            }
-            return Ok(None);
-        }
-        Ok(Some(path))
-    }
-}
-
-fn get<'a>(document: &'a RawDocument, name: &str) -> Option<RawBsonRef<'a>> {
-    document.get(name).ok().flatten()
-}
-
-/// A side that is a document or absent.
-fn documents(side: Option<RawBsonRef<'_>>) -> Option<Option<&RawDocument>> {
-    match side {
-        None => Some(None),
-        Some(RawBsonRef::Document(document)) => Some(Some(document)),
-        Some(_) => None,
-    }
-}
-
-/// A side that is an array or absent.
-fn arrays(side: Option<RawBsonRef<'_>>) -> Option<Option<&RawArray>> {
-    match side {
-        None => Some(None),
-        Some(RawBsonRef::Array(array)) => Some(Some(array)),
-        Some(_) => None,
     }
 }

@@ -421,7 +421,7 @@ impl FunctionCall {
             }
         }
         match scope.answers.get(&self.name, &arguments) {
-            Some(answer) => Ok(answer.map(RawBson::as_raw_bson_ref).into()),
+            Some(answer) => Ok(answer.as_ref().map(RawBson::as_raw_bson_ref).into()),
             None => Err(Box::new(Needed {
                 function: self.name.clone(),
                 arguments,

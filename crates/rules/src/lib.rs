@@ -20,6 +20,7 @@ mod role;
 mod schema;
 mod scope;
 mod value;
+mod write;
 
 pub use decider::{Decider, Readable, Refusal, Write};
 pub use expression::{Expression, FunctionCall};

@@ -13,6 +13,7 @@ use crate::expression::{Expression, Head, Node, Operand, Order, Test, is_nan};
 use crate::filter::{field, nothing};
 use crate::role::{Permission, Role, RuleSet};
 use crate::scope::Scope;
+use crate::value::Found;
 
 /// Rule sets with more roles are decided per document only.
 const ROLES_MAX: usize = 8;
@@ -292,7 +293,7 @@ fn reversed(subject: &Operand, head: Head, path: &[Part], scope: &Scope<'_>) -> 
     let Some(name) = name(head, path) else {
         return Known::Unknown;
     };
-    match subject.value(scope).as_ref().map(|value| value.as_ref()) {
+    match subject.value(scope).as_ref().map(Found::as_ref) {
         Ok(None) => Known::Never,
         Ok(Some(value)) => same(&name, path.len() == 1, value, true),
         Err(_) => Known::Unknown,
@@ -326,7 +327,6 @@ fn tested(name: &str, single: bool, test: &Test, scope: &Scope<'_>) -> Known {
             )),
         },
         Test::Compare(order, operand) => match value(operand) {
-            None => Known::Unknown,
             Some(None) => Known::Never,
             Some(Some(value)) if is_plain(value.as_raw_bson_ref()) => {
                 let operator = match order {
@@ -337,7 +337,7 @@ fn tested(name: &str, single: bool, test: &Test, scope: &Scope<'_>) -> Known {
                 };
                 query(name, operator, value, single)
             }
-            Some(Some(_)) => Known::Unknown,
+            None | Some(Some(_)) => Known::Unknown,
         },
         Test::In(operand) => match value(operand) {
             None => Known::Unknown,

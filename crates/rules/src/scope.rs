@@ -109,10 +109,7 @@ impl Answers {
             .insert(call.arguments.as_bytes().to_vec(), result);
     }
 
-    pub(crate) fn get(&self, function: &str, arguments: &RawArray) -> Option<Option<&RawBson>> {
-        self.known
-            .get(function)?
-            .get(arguments.as_bytes())
-            .map(Option::as_ref)
+    pub(crate) fn get(&self, function: &str, arguments: &RawArray) -> Option<&Option<RawBson>> {
+        self.known.get(function)?.get(arguments.as_bytes())
     }
 }

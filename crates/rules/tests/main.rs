@@ -41,7 +41,7 @@ struct Request {
     user: RawDocumentBuf,
     values: RawDocumentBuf,
     environment: RawDocumentBuf,
-    request: RawDocumentBuf,
+    sent: RawDocumentBuf,
 }
 
 impl Request {
@@ -60,7 +60,7 @@ impl Request {
             user: raw(user),
             values: raw(r#"{"admins": ["0123456789abcdef01234567"], "open": true}"#),
             environment: raw(r#"{"tag": "testing", "values": {"limit": 5}}"#),
-            request: raw(r#"{"remoteIPAddress": "127.0.0.1", "requestHeaders": {"X-A": ["1"]}}"#),
+            sent: raw(r#"{"remoteIPAddress": "127.0.0.1", "requestHeaders": {"X-A": ["1"]}}"#),
         }
     }
 }
@@ -76,6 +76,6 @@ impl Expansions for Request {
         &self.environment
     }
     fn request(&self) -> &RawDocument {
-        &self.request
+        &self.sent
     }
 }
