@@ -20,6 +20,8 @@ pub(crate) enum Plan<'c> {
     Scan,
     /// Ranges of an index: full keys, end exclusive.
     Index(&'c Index, Vec<(Vec<u8>, Vec<u8>)>),
+    /// Whole keys of a unique index, each of which one record has at most.
+    Keys(Vec<Vec<u8>>),
 }
 
 /// The best plan: the one whose index answers most.
@@ -30,19 +32,20 @@ pub(crate) fn plan<'c>(collection: &'c Collection, matcher: &Matcher) -> Plan<'c
         if index.partial.is_some() || (index.sparse && index.fields.len() > 1) {
             continue;
         }
-        let Some((score, ranges)) = bounds(index, &conjuncts) else {
+        let Some((score, plan)) = bounds(index, &conjuncts) else {
             continue;
         };
         if best.as_ref().is_none_or(|(other, _)| score > *other) {
-            best = Some((score, Plan::Index(index, ranges)));
+            best = Some((score, plan));
         }
     }
     best.map_or(Plan::Scan, |(_, plan)| plan)
 }
 
-fn bounds(index: &Index, conjuncts: &[&Node]) -> Option<(u32, Vec<(Vec<u8>, Vec<u8>)>)> {
+fn bounds<'c>(index: &'c Index, conjuncts: &[&Node]) -> Option<(u32, Plan<'c>)> {
     let mut prefixes = vec![index.id.to_be_bytes().to_vec()];
     let mut score = 0;
+    let mut equal = 0;
     for (path, descending) in &index.fields {
         let tests = || {
             conjuncts.iter().flat_map(|node| match node {
@@ -55,6 +58,7 @@ fn bounds(index: &Index, conjuncts: &[&Node]) -> Option<(u32, Vec<(Vec<u8>, Vec<
             && prefixes.len() * values.len() <= RANGES_MAX
         {
             score += if index.unique { 4 } else { 3 };
+            equal += 1;
             prefixes = prefixes
                 .iter()
                 .flat_map(|prefix| values.iter().map(move |value| (prefix, value)))
@@ -75,18 +79,21 @@ fn bounds(index: &Index, conjuncts: &[&Node]) -> Option<(u32, Vec<(Vec<u8>, Vec<
                 .iter()
                 .map(|prefix| within(prefix, &low, &high, *descending))
                 .collect();
-            return Some((score + 1, ranges));
+            return Some((score + 1, Plan::Index(index, ranges)));
         }
         break;
     }
     if score == 0 {
         return None;
     }
+    if index.unique && equal == index.fields.len() {
+        return Some((score, Plan::Keys(prefixes)));
+    }
     let ranges = prefixes.into_iter().map(|prefix| {
         let end = past(&prefix);
         (prefix, end)
     });
-    Some((score, ranges.collect()))
+    Some((score, Plan::Index(index, ranges.collect())))
 }
 
 fn within(prefix: &[u8], low: &[u8], high: &[u8], descending: bool) -> (Vec<u8>, Vec<u8>) {

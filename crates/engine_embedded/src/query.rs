@@ -11,7 +11,7 @@ use mql::{Matcher, Sort};
 use crate::View;
 use crate::catalog::Collection;
 use crate::kv::Table;
-use crate::layout::{document_key, loaded, past, record_of};
+use crate::layout::{Record, document_key, loaded, past, record_of};
 use crate::plan::{Plan, plan};
 use crate::write::{Changes, Located};
 
@@ -51,37 +51,27 @@ pub(crate) fn each(
                 }
             }
         }
-        Plan::Index(index, ranges) => {
+        Plan::Keys(keys) => {
+            for key in keys {
+                let found = view.snapshot.get(Table::Indexes, &key)?;
+                if let Some(record) = found.and_then(|value| record_of(&key, &value))
+                    && !overlaid(record)
+                    && !fetch(view, collection, matcher, record, take)?
+                {
+                    return Ok(());
+                }
+            }
+        }
+        Plan::Index(_, ranges) => {
+            // A multikey index has a record more than once.
             let mut seen = HashSet::new();
             for (start, end) in ranges {
-                // One exact key of a unique index is a lookup.
-                let exact = index.unique && end == past(&start);
-                let records: Box<dyn Iterator<Item = _>> = if exact {
-                    let found = view.snapshot.get(Table::Indexes, &start)?;
-                    let record = found.and_then(|value| record_of(&start, &value));
-                    Box::new(record.map(Ok).into_iter())
-                } else {
-                    let pairs = view.snapshot.range(Table::Indexes, &start, &end, false);
-                    Box::new(pairs.filter_map(|pair| {
-                        pair.map(|(key, value)| record_of(&key, &value)).transpose()
-                    }))
-                };
-                for record in records {
-                    let record = record?;
-                    if overlaid(record) || (!exact && !seen.insert(record)) {
-                        continue;
-                    }
-                    let key = document_key(collection.id, record);
-                    let Some(value) = view.snapshot.get(Table::Documents, &key)? else {
-                        continue;
-                    };
-                    let (commit, document) = loaded(value)?;
-                    if matcher.matches(&document)
-                        && !take(Located {
-                            record,
-                            commit: Some(commit),
-                            document,
-                        })?
+                for pair in view.snapshot.range(Table::Indexes, &start, &end, false) {
+                    let (key, value) = pair?;
+                    if let Some(record) = record_of(&key, &value)
+                        && !overlaid(record)
+                        && seen.insert(record)
+                        && !fetch(view, collection, matcher, record, take)?
                     {
                         return Ok(());
                     }
@@ -107,6 +97,29 @@ pub(crate) fn each(
         }
     }
     Ok(())
+}
+
+/// Takes a record that an index named, if it matches; false to stop.
+fn fetch(
+    view: &View,
+    collection: &Collection,
+    matcher: &Matcher,
+    record: Record,
+    take: &mut dyn FnMut(Located) -> Result<bool, CommandError>,
+) -> Result<bool, CommandError> {
+    let key = document_key(collection.id, record);
+    let Some(value) = view.snapshot.get(Table::Documents, &key)? else {
+        return Ok(true);
+    };
+    let (commit, document) = loaded(value)?;
+    if !matcher.matches(&document) {
+        return Ok(true);
+    }
+    take(Located {
+        record,
+        commit: Some(commit),
+        document,
+    })
 }
 
 /// The matches, sorted, from `skip`, at most `limit` (0 is all).

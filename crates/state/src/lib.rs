@@ -1,1 +1,134 @@
-//! state
+//! Backstitch's own records at rest, in a database of their own on the state
+//! engine: get by id, insert, compare-and-set, ordered lists, delete.
+//!
+//! Not here: what the records mean. Keys, passwords and private keys come in
+//! hashed or sealed.
+
+mod records;
+mod seal;
+mod table;
+
+use bson::{Document, doc};
+use engine::{CommandError, SharedEngine};
+
+pub use records::{
+    AdminKey, AdminSession, ApiKey, App, Blob, Deployment, Identity, LogEntry, NodeId, Password,
+    Project, Record, Revision, RevisionFile, Secret, Session, User,
+};
+pub use seal::{MasterKey, SealError, digest, random_bytes, random_hex};
+pub use table::Table;
+
+/// The database that the records live in.
+pub const DATABASE: &str = "backstitch";
+
+/// Every table.
+#[derive(Clone)]
+pub struct State {
+    /// Projects (the service's groups).
+    pub projects: Table<Project>,
+    /// Programmatic API keys of administrators.
+    pub admin_keys: Table<AdminKey>,
+    /// Sessions of administrators.
+    pub admin_sessions: Table<AdminSession>,
+    /// Apps.
+    pub apps: Table<App>,
+    /// Revisions of configurations.
+    pub revisions: Table<Revision>,
+    /// File contents by hash.
+    pub blobs: Table<Blob>,
+    /// Deployments.
+    pub deployments: Table<Deployment>,
+    /// Secret values, sealed.
+    pub secrets: Table<Secret>,
+    /// Users of apps.
+    pub users: Table<User>,
+    /// Email/password accounts, with or without a user yet.
+    pub passwords: Table<Password>,
+    /// Users' sessions.
+    pub sessions: Table<Session>,
+    /// API keys of users and servers.
+    pub api_keys: Table<ApiKey>,
+    /// Log entries.
+    pub logs: Table<LogEntry>,
+}
+
+impl State {
+    /// Opens the tables and makes their indexes.
+    pub async fn open(engine: &SharedEngine) -> Result<Self, CommandError> {
+        let state = Self {
+            projects: Table::new(engine),
+            admin_keys: Table::new(engine),
+            admin_sessions: Table::new(engine),
+            apps: Table::new(engine),
+            revisions: Table::new(engine),
+            blobs: Table::new(engine),
+            deployments: Table::new(engine),
+            secrets: Table::new(engine),
+            users: Table::new(engine),
+            passwords: Table::new(engine),
+            sessions: Table::new(engine),
+            api_keys: Table::new(engine),
+            logs: Table::new(engine),
+        };
+        state
+            .admin_keys
+            .index("public_key", doc! { "public_key": 1 }, true)
+            .await?;
+        state
+            .apps
+            .index("client_app_id", doc! { "client_app_id": 1 }, true)
+            .await?;
+        state
+            .apps
+            .index("project", doc! { "project_id": 1 }, false)
+            .await?;
+        state
+            .deployments
+            .index("app", doc! { "app_id": 1, "at": -1 }, false)
+            .await?;
+        state
+            .secrets
+            .index("name", doc! { "app_id": 1, "name": 1 }, true)
+            .await?;
+        // An identity belongs to one user of an app.
+        state
+            .users
+            .index("keys", doc! { "app_id": 1, "keys": 1 }, true)
+            .await?;
+        state
+            .passwords
+            .index("email", doc! { "app_id": 1, "email": 1 }, true)
+            .await?;
+        state
+            .sessions
+            .index("user", doc! { "user_id": 1 }, false)
+            .await?;
+        state
+            .api_keys
+            .index("hash", doc! { "app_id": 1, "hash": 1 }, true)
+            .await?;
+        state
+            .api_keys
+            .index("user", doc! { "app_id": 1, "user_id": 1, "name": 1 }, true)
+            .await?;
+        state
+            .logs
+            .index("time", doc! { "app_id": 1, "started": -1 }, false)
+            .await?;
+        Ok(state)
+    }
+
+    /// Removes everything that belongs to an app.
+    pub async fn erase_app(&self, app_id: &str) -> Result<(), CommandError> {
+        let of: Document = doc! { "app_id": app_id };
+        self.deployments.delete_all(of.clone()).await?;
+        self.secrets.delete_all(of.clone()).await?;
+        self.users.delete_all(of.clone()).await?;
+        self.passwords.delete_all(of.clone()).await?;
+        self.sessions.delete_all(of.clone()).await?;
+        self.api_keys.delete_all(of.clone()).await?;
+        self.logs.delete_all(of.clone()).await?;
+        self.revisions.delete_all(of).await?;
+        self.apps.delete(app_id).await.map(drop)
+    }
+}

@@ -179,8 +179,10 @@ async fn indexes_do_not_change_answers(w: World) {
         doc! { "v": -1 },
         doc! { "w": 1, "v": -1 },
         doc! { "w": -1, "v": 1 },
+        doc! { "w": 1, "_id": 1 },
     ] {
-        index(&w, key.clone(), doc! {}).await;
+        let unique = key.contains_key("_id");
+        index(&w, key.clone(), doc! { "unique": unique }).await;
         for (query, wanted) in queries.iter().zip(&wanted) {
             let found = w
                 .find(doc! { "filter": query.clone(), "sort": { "_id": 1 } })

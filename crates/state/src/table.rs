@@ -1,0 +1,147 @@
+//! One table: records of one type.
+
+use std::marker::PhantomData;
+
+use bson::{Bson, Document, RawDocumentBuf, doc};
+use engine::{Collection, CommandError, Found, SharedEngine};
+
+use crate::{DATABASE, Record};
+
+/// Records of one type, by `_id`.
+pub struct Table<T> {
+    collection: Collection,
+    of: PhantomData<fn() -> T>,
+}
+
+impl<T> Clone for Table<T> {
+    fn clone(&self) -> Self {
+        Self {
+            collection: self.collection.clone(),
+            of: PhantomData,
+        }
+    }
+}
+
+impl<T: Record> Table<T> {
+    pub(crate) fn new(engine: &SharedEngine) -> Self {
+        Self {
+            collection: Collection::new(engine, DATABASE, T::TABLE),
+            of: PhantomData,
+        }
+    }
+
+    pub(crate) async fn index(
+        &self,
+        name: &str,
+        key: Document,
+        unique: bool,
+    ) -> Result<(), CommandError> {
+        self.collection.create_index(name, key, unique).await
+    }
+
+    /// The record of an id.
+    pub async fn get(&self, id: &str) -> Result<Option<T>, CommandError> {
+        self.first(doc! { "_id": id }).await
+    }
+
+    /// The first record that matches.
+    pub async fn first(&self, filter: Document) -> Result<Option<T>, CommandError> {
+        self.collection
+            .find_one(filter)
+            .await?
+            .map(|document| read(&document))
+            .transpose()
+    }
+
+    /// The records that match, sorted, from `skip`, at most `limit` (0 is all).
+    pub async fn list(
+        &self,
+        filter: Document,
+        sort: Document,
+        skip: u64,
+        limit: u64,
+    ) -> Result<Vec<T>, CommandError> {
+        let options = Found {
+            sort: Some(sort),
+            skip,
+            limit,
+            ..Found::default()
+        };
+        let found = self.collection.find(filter, options).await?;
+        found.iter().map(|document| read(document)).collect()
+    }
+
+    /// Adds a record; an id or unique field that is taken is a duplicate key.
+    pub async fn insert(&self, record: &T) -> Result<(), CommandError> {
+        self.collection.insert_one(&write(record)?).await
+    }
+
+    /// Adds records that are not there yet.
+    pub async fn insert_missing(&self, records: &[T]) -> Result<(), CommandError> {
+        for record in records {
+            match self.insert(record).await {
+                Err(error) if !error.is_duplicate_key() => return Err(error),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds many records at once.
+    pub async fn insert_many(&self, records: &[T]) -> Result<(), CommandError> {
+        let documents: Vec<RawDocumentBuf> = records.iter().map(write).collect::<Result<_, _>>()?;
+        self.collection.insert_many(&documents).await.map(drop)
+    }
+
+    /// Sets a record, whether there was one or not.
+    pub async fn put(&self, record: &T) -> Result<(), CommandError> {
+        let document = Document::try_from(write(record)?)?;
+        let id = document.get("_id").cloned().unwrap_or(Bson::Null);
+        self.collection
+            .replace_one(doc! { "_id": id }, document, true)
+            .await
+            .map(drop)
+    }
+
+    /// Updates the record if it still matches; says whether it did.
+    pub async fn change(&self, filter: Document, update: Document) -> Result<bool, CommandError> {
+        let done = self.collection.update_one(filter, update).await?;
+        Ok(done.matched > 0)
+    }
+
+    /// Updates every record that matches; answers how many.
+    pub async fn change_all(
+        &self,
+        filter: Document,
+        update: Document,
+    ) -> Result<u64, CommandError> {
+        let done = self.collection.update(filter, update, true, false).await?;
+        Ok(done.matched)
+    }
+
+    /// Removes a record; says whether there was one.
+    pub async fn delete(&self, id: &str) -> Result<bool, CommandError> {
+        Ok(self.collection.delete(doc! { "_id": id }, false).await? > 0)
+    }
+
+    /// Removes every record that matches; answers how many.
+    pub async fn delete_all(&self, filter: Document) -> Result<u64, CommandError> {
+        self.collection.delete(filter, true).await
+    }
+
+    /// How many records match.
+    pub async fn count(&self, filter: Document) -> Result<u64, CommandError> {
+        self.collection.count(filter).await
+    }
+}
+
+fn read<T: Record>(document: &RawDocumentBuf) -> Result<T, CommandError> {
+    bson::deserialize_from_slice(document.as_bytes())
+        .map_err(|error| CommandError::new(1, format!("a damaged record in {}: {error}", T::TABLE)))
+}
+
+fn write<T: Record>(record: &T) -> Result<RawDocumentBuf, CommandError> {
+    let bytes = bson::serialize_to_vec(record)
+        .map_err(|error| CommandError::new(1, format!("a record for {}: {error}", T::TABLE)))?;
+    Ok(RawDocumentBuf::from_bytes(bytes)?)
+}
