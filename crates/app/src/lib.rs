@@ -1,1 +1,3 @@
-//! app
+//! Apps: everything behind the surfaces.
+
+pub mod data;

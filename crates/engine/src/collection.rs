@@ -81,6 +81,14 @@ impl Collection {
         self.engine.command(&self.database, &command).await
     }
 
+    /// Runs a raw command whose first field names this collection.
+    pub async fn send(&self, mut command: RawDocumentBuf) -> Answer {
+        if let Some(session) = &self.session {
+            session.decorate_raw(&mut command);
+        }
+        self.engine.command(&self.database, &command).await
+    }
+
     /// The first document that matches.
     pub async fn find_one(&self, filter: Document) -> Result<Option<RawDocumentBuf>, CommandError> {
         let options = Found {

@@ -38,6 +38,20 @@ impl Session {
         }
     }
 
+    /// The same for a raw command.
+    pub(crate) fn decorate_raw(&self, command: &mut bson::RawDocumentBuf) {
+        let mut fields = Document::new();
+        self.decorate(&mut fields);
+        for (name, value) in fields {
+            if let (Ok(name), Ok(value)) = (
+                bson::raw::CString::try_from(name),
+                bson::RawBson::try_from(value),
+            ) {
+                command.append(name, value);
+            }
+        }
+    }
+
     /// Commits.
     ///
     /// # Errors

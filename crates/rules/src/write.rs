@@ -239,7 +239,7 @@ fn documents<'a>(
     before: Option<RawBsonRef<'a>>,
     after: Option<RawBsonRef<'a>>,
 ) -> Option<(Option<&'a RawDocument>, Option<&'a RawDocument>)> {
-    let side = |side: Option<RawBsonRef<'a>>| side.map(|value| value.as_document());
+    let side = |side: Option<RawBsonRef<'a>>| side.map(RawBsonRef::as_document);
     match (side(before), side(after)) {
         (Some(None), _) | (_, Some(None)) => None,
         (before, after) => Some((before.flatten(), after.flatten())),
@@ -251,7 +251,7 @@ fn arrays<'a>(
     before: Option<RawBsonRef<'a>>,
     after: Option<RawBsonRef<'a>>,
 ) -> Option<(Option<&'a RawArray>, Option<&'a RawArray>)> {
-    let side = |side: Option<RawBsonRef<'a>>| side.map(|value| value.as_array());
+    let side = |side: Option<RawBsonRef<'a>>| side.map(RawBsonRef::as_array);
     match (side(before), side(after)) {
         (Some(None), _) | (_, Some(None)) => None,
         (before, after) => Some((before.flatten(), after.flatten())),

@@ -1,0 +1,187 @@
+//! The one door to users' data: every read and write of a user or of the
+//! system goes through [`Data`], under the rules of the collection or
+//! expressly without (rules-schemas.md §2, client-api.md §5.2).
+//!
+//! Not here: who the caller is, what functions do, how apps are deployed.
+
+mod aggregate;
+mod arguments;
+mod bulk;
+mod failure;
+mod guard;
+mod modify;
+mod read;
+mod service;
+mod watch;
+mod write;
+
+use std::sync::Arc;
+
+use bson::{RawArrayBuf, RawBson, RawDocument};
+use engine::{BoxFuture, Collection, Session, SharedEngine};
+use kit::{Kind, Problem};
+use rules::Expansions;
+
+use arguments::Arguments;
+pub use service::{CollectionRules, ServiceRules};
+pub use watch::Watch;
+
+/// The door to the data of one app.
+#[derive(Clone)]
+pub struct Data {
+    engine: SharedEngine,
+}
+
+/// On whose behalf data is used.
+#[derive(Clone)]
+pub enum Access {
+    /// No filters, roles and schemas (rules-schemas.md §10).
+    System,
+    /// Under the rules of a service.
+    User(UserAccess),
+}
+
+/// A user's access to one service.
+#[derive(Clone)]
+pub struct UserAccess {
+    /// What `%%user`, `%%values`, `%%environment` and `%%request` are.
+    pub expansions: Arc<dyn Expansions + Send + Sync>,
+    /// The rules of the service.
+    pub rules: Arc<ServiceRules>,
+    /// Runs the functions that rules call.
+    pub calls: Arc<dyn Calls>,
+}
+
+/// Runs functions for rules.
+pub trait Calls: Send + Sync {
+    /// Calls a function, private or not, in the caller's context; `None` is a
+    /// function that returned nothing. A problem ends the request.
+    fn call(
+        &self,
+        function: Arc<str>,
+        arguments: RawArrayBuf,
+    ) -> BoxFuture<'_, Result<Option<RawBson>, Problem>>;
+}
+
+impl Data {
+    /// The door to what `engine` keeps.
+    pub fn new(engine: SharedEngine) -> Self {
+        Self { engine }
+    }
+
+    /// Runs one action of the MongoDB service: `find`, `findOne`, `count`,
+    /// `distinct`, `aggregate`, `insertOne`, `insertMany`, `updateOne`,
+    /// `updateMany`, `replaceOne`, `deleteOne`, `deleteMany`,
+    /// `findOneAndUpdate`, `findOneAndReplace`, `findOneAndDelete`,
+    /// `bulkWrite`. `arguments` has `database`, `collection` and the keys of
+    /// client-api.md §5.2; plain actions also take `skip`, `distinct` takes
+    /// `field`, `replaceOne` takes `update`, `bulkWrite` takes `operations` and
+    /// `ordered`.
+    ///
+    /// # Errors
+    /// `NoMatchingRuleFound`, `SchemaValidationFailedWrite`, `MongoDBError`,
+    /// `InvalidParameter`, `MissingParameter`, `ServiceCommandNotFound`, and
+    /// what a function of a rule ends with.
+    pub async fn run(
+        &self,
+        access: &Access,
+        action: &str,
+        arguments: &RawDocument,
+        session: Option<&Session>,
+    ) -> Result<RawBson, Problem> {
+        let arguments = Arguments::new(arguments)?;
+        let door = self.door(access, &arguments, session)?;
+        match action {
+            "find" => door.find(&arguments).await,
+            "findOne" => door.find_one(&arguments).await,
+            "count" => door.count(&arguments).await,
+            "distinct" => door.distinct(&arguments).await,
+            "aggregate" => door.aggregate(&arguments).await,
+            "insertOne" => door.insert_one(&arguments).await,
+            "insertMany" => door.insert_many(&arguments).await,
+            "updateOne" => door.update(&arguments, write::Shape::Any, false).await,
+            "updateMany" => door.update(&arguments, write::Shape::Any, true).await,
+            "replaceOne" => door.update(&arguments, write::Shape::Replacement, false).await,
+            "deleteOne" => door.delete(&arguments, false).await,
+            "deleteMany" => door.delete(&arguments, true).await,
+            "findOneAndUpdate" => door.find_one_and_update(&arguments, write::Shape::Any).await,
+            "findOneAndReplace" => {
+                door.find_one_and_update(&arguments, write::Shape::Replacement).await
+            }
+            "findOneAndDelete" => door.find_one_and_delete(&arguments).await,
+            "bulkWrite" => door.bulk_write(&arguments).await,
+            "watch" => Err(Problem::bad_request("watch is a stream; open it as one")),
+            _ => Err(Problem::new(
+                Kind::NotFound,
+                "ServiceCommandNotFound",
+                format!("unknown MongoDB action '{action}'"),
+            )),
+        }
+    }
+
+    /// Opens a stream of changes; `arguments` has `database`, `collection` and
+    /// `ids` or `filter`.
+    pub async fn watch(&self, access: &Access, arguments: &RawDocument) -> Result<Watch, Problem> {
+        let arguments = Arguments::new(arguments)?;
+        let door = self.door(access, &arguments, None)?;
+        Watch::open(&self.engine, access, door.namespace, &arguments).await
+    }
+
+    fn door<'a>(
+        &self,
+        access: &'a Access,
+        arguments: &Arguments<'_>,
+        session: Option<&Session>,
+    ) -> Result<Door<'a>, Problem> {
+        arguments.refuse(&["collation", "readConcern", "writeConcern"])?;
+        let rules = match access {
+            Access::System => None,
+            Access::User(user) => Some(user.rules.as_ref()),
+        };
+        let namespace = arguments.namespace(rules)?;
+        let rules = match (access, rules) {
+            (Access::User(user), Some(rules)) => Some((user, rules.of(&namespace)?)),
+            _ => None,
+        };
+        let mut collection = Collection::new(&self.engine, &namespace.database, &namespace.collection);
+        if let Some(session) = session {
+            collection = collection.within(session);
+        }
+        Ok(Door {
+            namespace,
+            collection,
+            rules,
+            in_transaction: session.is_some(),
+        })
+    }
+}
+
+impl std::fmt::Debug for Data {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Data").finish_non_exhaustive()
+    }
+}
+
+/// A database and a collection.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Namespace {
+    /// The database.
+    pub database: String,
+    /// The collection.
+    pub collection: String,
+}
+
+impl std::fmt::Display for Namespace {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}.{}", self.database, self.collection)
+    }
+}
+
+/// The door at one collection for one caller.
+struct Door<'a> {
+    namespace: Namespace,
+    collection: Collection,
+    /// `None` is the system.
+    rules: Option<(&'a UserAccess, &'a CollectionRules)>,
+    in_transaction: bool,
+}
