@@ -15,19 +15,19 @@ use crate::layout::past;
 const RANGES_MAX: usize = 1000;
 
 /// How to find candidates.
-pub(crate) enum Plan<'c> {
+pub(crate) enum Plan {
     /// Every document of the collection.
     Scan,
     /// Ranges of an index: full keys, end exclusive.
-    Index(&'c Index, Vec<(Vec<u8>, Vec<u8>)>),
+    Range(Vec<(Vec<u8>, Vec<u8>)>),
     /// Whole keys of a unique index, each of which one record has at most.
     Keys(Vec<Vec<u8>>),
 }
 
 /// The best plan: the one whose index answers most.
-pub(crate) fn plan<'c>(collection: &'c Collection, matcher: &Matcher) -> Plan<'c> {
+pub(crate) fn plan(collection: &Collection, matcher: &Matcher) -> Plan {
     let conjuncts = matcher.conjuncts();
-    let mut best: Option<(u32, Plan<'c>)> = None;
+    let mut best: Option<(u32, Plan)> = None;
     for index in &collection.indexes {
         if index.partial.is_some() || (index.sparse && index.fields.len() > 1) {
             continue;
@@ -42,7 +42,7 @@ pub(crate) fn plan<'c>(collection: &'c Collection, matcher: &Matcher) -> Plan<'c
     best.map_or(Plan::Scan, |(_, plan)| plan)
 }
 
-fn bounds<'c>(index: &'c Index, conjuncts: &[&Node]) -> Option<(u32, Plan<'c>)> {
+fn bounds(index: &Index, conjuncts: &[&Node]) -> Option<(u32, Plan)> {
     let mut prefixes = vec![index.id.to_be_bytes().to_vec()];
     let mut score = 0;
     let mut equal = 0;
@@ -79,7 +79,7 @@ fn bounds<'c>(index: &'c Index, conjuncts: &[&Node]) -> Option<(u32, Plan<'c>)> 
                 .iter()
                 .map(|prefix| within(prefix, &low, &high, *descending))
                 .collect();
-            return Some((score + 1, Plan::Index(index, ranges)));
+            return Some((score + 1, Plan::Range(ranges)));
         }
         break;
     }
@@ -93,7 +93,7 @@ fn bounds<'c>(index: &'c Index, conjuncts: &[&Node]) -> Option<(u32, Plan<'c>)> 
         let end = past(&prefix);
         (prefix, end)
     });
-    Some((score, Plan::Index(index, ranges.collect())))
+    Some((score, Plan::Range(ranges.collect())))
 }
 
 fn within(prefix: &[u8], low: &[u8], high: &[u8], descending: bool) -> (Vec<u8>, Vec<u8>) {

@@ -62,7 +62,7 @@ pub(crate) fn each(
                 }
             }
         }
-        Plan::Index(_, ranges) => {
+        Plan::Range(ranges) => {
             // A multikey index has a record more than once.
             let mut seen = HashSet::new();
             for (start, end) in ranges {

@@ -15,7 +15,7 @@ pub use records::{
     AdminKey, AdminSession, ApiKey, App, Blob, Deployment, Identity, LogEntry, NodeId, Password,
     Project, Record, Revision, RevisionFile, Secret, Session, User,
 };
-pub use seal::{MasterKey, SealError, digest, random_bytes, random_hex};
+pub use seal::{MasterKey, SealError, content_hash, digest, random_bytes, random_hex};
 pub use table::Table;
 
 /// The database that the records live in.

@@ -105,6 +105,11 @@ pub fn digest(key: &str) -> String {
     hex(&Sha256::digest(key.as_bytes()))
 }
 
+/// The hash that identifies content.
+pub fn content_hash(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
+}
+
 /// Bytes from the operating system's generator.
 ///
 /// # Panics
