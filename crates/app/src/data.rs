@@ -8,10 +8,11 @@ mod aggregate;
 mod arguments;
 mod bulk;
 mod failure;
+mod find_and_modify;
 mod guard;
-mod modify;
 mod read;
 mod service;
+mod transaction;
 mod watch;
 mod write;
 
@@ -101,12 +102,19 @@ impl Data {
             "insertMany" => door.insert_many(&arguments).await,
             "updateOne" => door.update(&arguments, write::Shape::Any, false).await,
             "updateMany" => door.update(&arguments, write::Shape::Any, true).await,
-            "replaceOne" => door.update(&arguments, write::Shape::Replacement, false).await,
+            "replaceOne" => {
+                door.update(&arguments, write::Shape::Replacement, false)
+                    .await
+            }
             "deleteOne" => door.delete(&arguments, false).await,
             "deleteMany" => door.delete(&arguments, true).await,
-            "findOneAndUpdate" => door.find_one_and_update(&arguments, write::Shape::Any).await,
+            "findOneAndUpdate" => {
+                door.find_one_and_update(&arguments, write::Shape::Any)
+                    .await
+            }
             "findOneAndReplace" => {
-                door.find_one_and_update(&arguments, write::Shape::Replacement).await
+                door.find_one_and_update(&arguments, write::Shape::Replacement)
+                    .await
             }
             "findOneAndDelete" => door.find_one_and_delete(&arguments).await,
             "bulkWrite" => door.bulk_write(&arguments).await,
@@ -128,7 +136,7 @@ impl Data {
     }
 
     fn door<'a>(
-        &self,
+        &'a self,
         access: &'a Access,
         arguments: &Arguments<'_>,
         session: Option<&Session>,
@@ -143,7 +151,8 @@ impl Data {
             (Access::User(user), Some(rules)) => Some((user, rules.of(&namespace)?)),
             _ => None,
         };
-        let mut collection = Collection::new(&self.engine, &namespace.database, &namespace.collection);
+        let mut collection =
+            Collection::new(&self.engine, &namespace.database, &namespace.collection);
         if let Some(session) = session {
             collection = collection.within(session);
         }
@@ -151,7 +160,8 @@ impl Data {
             namespace,
             collection,
             rules,
-            in_transaction: session.is_some(),
+            engine: &self.engine,
+            session: session.cloned(),
         })
     }
 }
@@ -183,5 +193,7 @@ struct Door<'a> {
     collection: Collection,
     /// `None` is the system.
     rules: Option<(&'a UserAccess, &'a CollectionRules)>,
-    in_transaction: bool,
+    engine: &'a SharedEngine,
+    /// The caller's own transaction.
+    session: Option<Session>,
 }

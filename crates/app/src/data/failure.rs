@@ -1,0 +1,101 @@
+//! From errors of the engine and refusals of rules to what callers see
+//! (client-api.md §5.2, rules-schemas.md §12).
+
+use engine::CommandError;
+use kit::{Kind, Problem};
+use mql::MqlError;
+
+use super::Namespace;
+
+/// Why a write did not happen: only an error of the engine can be worth
+/// another try.
+#[derive(Debug)]
+pub(super) enum Failure {
+    Command(CommandError),
+    Problem(Problem),
+}
+
+impl Failure {
+    pub(super) fn is_transient(&self) -> bool {
+        matches!(self, Self::Command(error) if error.is_transient())
+    }
+}
+
+impl From<CommandError> for Failure {
+    fn from(error: CommandError) -> Self {
+        Self::Command(error)
+    }
+}
+
+impl From<Problem> for Failure {
+    fn from(problem: Problem) -> Self {
+        Self::Problem(problem)
+    }
+}
+
+impl From<Failure> for Problem {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Command(error) => mongodb(error),
+            Failure::Problem(problem) => problem,
+        }
+    }
+}
+
+/// The engine refused. The prefix of duplicate keys is what SDK users match.
+pub(super) fn mongodb(error: CommandError) -> Problem {
+    let message = if error.is_duplicate_key() {
+        format!("Duplicate key error: {}", error.message)
+    } else {
+        error.message
+    };
+    Problem::new(Kind::Invalid, "MongoDBError", message)
+}
+
+/// The query language refused.
+pub(super) fn language(error: MqlError) -> Problem {
+    Problem::new(Kind::Invalid, "MongoDBError", error.message)
+}
+
+/// Bytes that are no BSON.
+pub(super) fn malformed(error: bson::error::Error) -> Problem {
+    Problem::bad_request(format!("invalid BSON: {error}"))
+}
+
+pub(super) fn no_rule(namespace: &Namespace) -> Problem {
+    Problem::new(
+        Kind::Forbidden,
+        "NoMatchingRuleFound",
+        format!("no rule exists for namespace '{namespace}'"),
+    )
+}
+
+/// What users may not send.
+pub(super) fn restricted(restriction: rules::Restriction) -> Problem {
+    Problem::new(Kind::Invalid, "MongoDBError", restriction.to_string())
+}
+
+/// A role refused; the reason is for the log.
+pub(super) fn not_permitted(verb: &str, reason: impl std::fmt::Display) -> Problem {
+    Problem::new(
+        Kind::Invalid,
+        "NoMatchingRuleFound",
+        format!("{verb} not permitted"),
+    )
+    .because(reason)
+}
+
+/// The schema refused: the same text, another code.
+pub(super) fn not_valid(verb: &str, reason: impl std::fmt::Display) -> Problem {
+    Problem::new(
+        Kind::Invalid,
+        "SchemaValidationFailedWrite",
+        format!("{verb} not permitted"),
+    )
+    .because(reason)
+}
+
+/// Filters that both include and exclude.
+pub(super) fn mixed(message: String) -> Problem {
+    Problem::new(Kind::Invalid, "MongoDBError", message)
+}

@@ -1,0 +1,169 @@
+//! findOneAndUpdate, findOneAndReplace, findOneAndDelete: they need read and
+//! write (rules-schemas.md §6).
+
+use bson::raw::RawBsonRef;
+use bson::{RawBson, RawDocument, RawDocumentBuf, cstr, rawdoc};
+use engine::Collection;
+use kit::Problem;
+use mql::{Matcher, Projection};
+use rules::{Readable, Write, forbidden_in_expressions, forbidden_in_query};
+
+use super::Door;
+use super::arguments::{Arguments, empty};
+use super::failure::{Failure, language, malformed, mongodb, not_permitted, restricted};
+use super::guard::Guard;
+use super::transaction::Job;
+use super::write::{Change, Shape, delete, insert};
+
+/// One of the three.
+pub(super) struct FindOneAnd<'a> {
+    query: &'a RawDocument,
+    sort: Option<&'a RawDocument>,
+    projection: Option<&'a RawDocument>,
+    /// `None` deletes.
+    change: Option<Change<'a>>,
+    upsert: bool,
+    /// Answer with the new document.
+    new: bool,
+}
+
+impl Door<'_> {
+    /// A missing replacement is `{}`: realm-web sends its findOneAndDelete so.
+    pub(super) async fn find_one_and_update(
+        &self,
+        arguments: &Arguments<'_>,
+        shape: Shape,
+    ) -> Result<RawBson, Problem> {
+        let missing = (shape == Shape::Replacement).then(empty);
+        let change = Change::parse(arguments, shape, missing)?;
+        self.find_one_and_do(arguments, Some(change)).await
+    }
+
+    pub(super) async fn find_one_and_delete(
+        &self,
+        arguments: &Arguments<'_>,
+    ) -> Result<RawBson, Problem> {
+        self.find_one_and_do(arguments, None).await
+    }
+
+    async fn find_one_and_do(
+        &self,
+        arguments: &Arguments<'_>,
+        change: Option<Change<'_>>,
+    ) -> Result<RawBson, Problem> {
+        let job = FindOneAnd {
+            query: arguments.query()?,
+            sort: arguments.sort()?,
+            projection: arguments.projection()?,
+            change,
+            upsert: change.is_some() && arguments.flag("upsert")?,
+            new: change.is_some() && arguments.flag("returnNewDocument")?,
+        };
+        if self.rules.is_none() {
+            return self.directly(&job).await;
+        }
+        forbidden_in_query(job.query).map_err(restricted)?;
+        if let Some(change) = &job.change {
+            change.restrict()?;
+        }
+        if let Some(projection) = job.projection {
+            forbidden_in_expressions(projection).map_err(restricted)?;
+        }
+        self.transact(&Job::FindOneAnd(job)).await
+    }
+
+    async fn directly(&self, job: &FindOneAnd<'_>) -> Result<RawBson, Problem> {
+        let mut command = rawdoc! { "findAndModify": self.namespace.collection.as_str() };
+        command.append(cstr!("query"), job.query);
+        if let Some(sort) = job.sort {
+            command.append(cstr!("sort"), sort);
+        }
+        if let Some(projection) = job.projection {
+            command.append(cstr!("fields"), projection);
+        }
+        match &job.change {
+            Some(change) => {
+                command.append(cstr!("new"), job.new);
+                command.append(cstr!("upsert"), job.upsert);
+                change.append_to(&mut command, cstr!("update"));
+            }
+            None => command.append(cstr!("remove"), true),
+        }
+        let reply = self.collection.send(command).await.map_err(mongodb)?;
+        Ok(match reply.get("value").map_err(malformed)? {
+            Some(RawBsonRef::Document(document)) => document.to_owned().into(),
+            _ => RawBson::Null,
+        })
+    }
+
+    pub(super) async fn find_one_and(
+        &self,
+        job: &FindOneAnd<'_>,
+        collection: &Collection,
+    ) -> Result<RawBson, Failure> {
+        let mut guard = self.guard();
+        let before = self
+            .targets(&mut guard, job.query, job.sort, 1, collection)
+            .await?
+            .pop();
+        let Some(guard) = &mut guard else {
+            return Err(Problem::internal("the system needs no decisions").into());
+        };
+        let Some(before) = before else {
+            return match &job.change {
+                Some(change) if job.upsert => {
+                    let made = change.inserted(job.query)?;
+                    guard.check(Write::Insert(&made), "insert").await?;
+                    insert(collection, std::slice::from_ref(&made), true).await?;
+                    if job.new {
+                        job.shown(guard, &made).await
+                    } else {
+                        Ok(RawBson::Null)
+                    }
+                }
+                _ => Ok(RawBson::Null),
+            };
+        };
+        let verb = job.change.as_ref().map_or("delete", |change| change.verb);
+        if guard.read(&before).await? == Readable::Hidden {
+            return Err(not_permitted(verb, "the document is not readable").into());
+        }
+        let Some(change) = &job.change else {
+            guard.check(Write::Delete(&before), verb).await?;
+            let id = before.get("_id").map_err(malformed)?;
+            let mut query = RawDocumentBuf::new();
+            if let Some(id) = id {
+                query.append(cstr!("_id"), rawdoc! { "$eq": id });
+                delete(collection, query, false).await?;
+            }
+            return job.shown(guard, &before).await;
+        };
+        let after = change
+            .apply(collection, Some(&mut *guard), job.query, &before)
+            .await?;
+        let image = if job.new { &after } else { &before };
+        job.shown(guard, image).await
+    }
+}
+
+impl FindOneAnd<'_> {
+    /// What the caller sees of an image.
+    async fn shown(&self, guard: &mut Guard<'_>, image: &RawDocument) -> Result<RawBson, Failure> {
+        let Some(mut visible) = guard.visible(image).await? else {
+            return Ok(RawBson::Null);
+        };
+        if let Some(projection) = guard.filters().await?.projection {
+            let projection = RawDocumentBuf::try_from(&projection).map_err(malformed)?;
+            let projection = Projection::parse(&projection).map_err(language)?;
+            visible = projection.apply(&visible, None).map_err(language)?;
+        }
+        if let Some(projection) = self.projection {
+            let matcher = Matcher::parse(self.query).map_err(language)?;
+            let projection = Projection::parse(projection).map_err(language)?;
+            visible = projection
+                .apply(&visible, Some(&matcher))
+                .map_err(language)?;
+        }
+        Ok(visible.into())
+    }
+}

@@ -1,0 +1,378 @@
+//! find, findOne, count, distinct: documents pass the role before anything
+//! counts, skips or projects them (rules-schemas.md §6).
+
+use std::collections::BTreeMap;
+
+use bson::raw::RawBsonRef;
+use bson::{RawArrayBuf, RawBson, RawDocument, RawDocumentBuf, cstr, rawdoc};
+use engine::Collection;
+use kit::Problem;
+use kit::limit::QUERY_DOCUMENTS_MAX;
+use mql::path::Path;
+use mql::{Matcher, Projection};
+use rules::{forbidden_in_expressions, forbidden_in_query};
+
+use super::Door;
+use super::arguments::Arguments;
+use super::failure::{Failure, language, malformed, mongodb, restricted};
+use super::guard::Guard;
+
+/// A query as it goes to the engine, and what is left to do with its answer.
+pub(super) struct Reading<'a> {
+    pub(super) query: RawDocumentBuf,
+    /// Asked about every document; absent when the query says it all.
+    pub(super) guard: Option<Guard<'a>>,
+    /// The filters' projection.
+    pub(super) projection: Option<Projection>,
+}
+
+impl Reading<'_> {
+    /// Whether the engine's answer is the caller's.
+    pub(super) fn is_plain(&self) -> bool {
+        self.guard.is_none() && self.projection.is_none()
+    }
+
+    /// What the caller may see of a document, filters' projection included.
+    pub(super) async fn visible(
+        &mut self,
+        document: &RawDocument,
+    ) -> Result<Option<RawDocumentBuf>, Problem> {
+        let visible = match &mut self.guard {
+            Some(guard) => guard.visible(document).await?,
+            None => Some(document.to_owned()),
+        };
+        match (&self.projection, visible) {
+            (Some(projection), Some(visible)) => {
+                projection.apply(&visible, None).map(Some).map_err(language)
+            }
+            (_, visible) => Ok(visible),
+        }
+    }
+}
+
+/// All of `queries` at once; never by merging keys, so that a client's key
+/// cannot take the place of a filter's.
+pub(super) fn all_of<'q>(queries: impl IntoIterator<Item = &'q RawDocument>) -> RawDocumentBuf {
+    let queries: Vec<&RawDocument> = queries.into_iter().filter(|q| !q.is_empty()).collect();
+    match queries.as_slice() {
+        [] => RawDocumentBuf::new(),
+        [only] => (*only).to_owned(),
+        several => {
+            let mut list = RawArrayBuf::new();
+            for query in several {
+                list.push(*query);
+            }
+            let mut all = RawDocumentBuf::new();
+            all.append(cstr!("$and"), list);
+            all
+        }
+    }
+}
+
+impl<'a> Door<'a> {
+    pub(super) fn guard(&self) -> Option<Guard<'a>> {
+        self.rules.map(|(user, rules)| Guard::new(user, rules))
+    }
+
+    /// What a caller's query becomes.
+    pub(super) async fn reading(&self, query: &RawDocument) -> Result<Reading<'a>, Problem> {
+        let Some(mut guard) = self.guard() else {
+            return Ok(Reading {
+                query: query.to_owned(),
+                guard: None,
+                projection: None,
+            });
+        };
+        forbidden_in_query(query).map_err(restricted)?;
+        let filters = guard.filters().await?;
+        let narrowed = guard.narrowed();
+        // The client's own comes last: the positional operator looks there.
+        let queries = filters
+            .queries
+            .iter()
+            .map(AsRef::as_ref)
+            .chain(narrowed.query.as_deref())
+            .chain(std::iter::once(query));
+        let projection = match filters.projection {
+            None => None,
+            Some(projection) => {
+                let projection = RawDocumentBuf::try_from(&projection).map_err(malformed)?;
+                Some(Projection::parse(&projection).map_err(language)?)
+            }
+        };
+        Ok(Reading {
+            query: all_of(queries),
+            guard: (!narrowed.exact).then_some(guard),
+            projection,
+        })
+    }
+
+    /// The most documents to answer with.
+    fn limit(&self, asked: u64) -> u64 {
+        let most = QUERY_DOCUMENTS_MAX as u64;
+        match (asked, self.rules.is_some()) {
+            (0, true) => most,
+            (0, false) => 0,
+            (asked, true) => asked.min(most),
+            (asked, false) => asked,
+        }
+    }
+
+    pub(super) async fn find(&self, arguments: &Arguments<'_>) -> Result<RawBson, Problem> {
+        let limit = self.limit(arguments.number("limit")?);
+        let found = self.found(arguments, limit).await?;
+        Ok(RawBson::Array(found))
+    }
+
+    pub(super) async fn find_one(&self, arguments: &Arguments<'_>) -> Result<RawBson, Problem> {
+        let found = self.found(arguments, 1).await?;
+        let first = found.into_iter().next().transpose().map_err(malformed)?;
+        Ok(first.map_or(RawBson::Null, RawBson::from))
+    }
+
+    async fn found(&self, arguments: &Arguments<'_>, limit: u64) -> Result<RawArrayBuf, Problem> {
+        let query = arguments.query()?;
+        let projection = arguments.projection()?;
+        if let (Some(projection), true) = (projection, self.rules.is_some()) {
+            forbidden_in_expressions(projection).map_err(restricted)?;
+        }
+        let skip = arguments.number("skip")?;
+        let mut reading = self.reading(query).await?;
+        let mut command = RawDocumentBuf::new();
+        command.append(cstr!("find"), self.namespace.collection.as_str());
+        command.append(cstr!("filter"), reading.query.as_ref());
+        if let Some(sort) = arguments.sort()? {
+            command.append(cstr!("sort"), sort);
+        }
+        let mut found = RawArrayBuf::new();
+        if reading.is_plain() {
+            if let Some(projection) = projection {
+                command.append(cstr!("projection"), projection);
+            }
+            if skip > 0 {
+                command.append(cstr!("skip"), skip as i64);
+            }
+            if limit > 0 {
+                command.append(cstr!("limit"), limit as i64);
+                command.append(cstr!("batchSize"), limit as i64);
+            }
+            let mut cursor = Cursor::open(&self.collection, command);
+            while let Some(reply) = cursor.next().await? {
+                for document in documents(&reply)? {
+                    found.push(document?);
+                }
+            }
+            return Ok(found);
+        }
+        let matcher = Matcher::parse(query).map_err(language)?;
+        let projection = projection
+            .map(Projection::parse)
+            .transpose()
+            .map_err(language)?;
+        let (mut skip, mut left) = (skip, if limit == 0 { u64::MAX } else { limit });
+        let mut cursor = Cursor::open(&self.collection, command);
+        'all: while let Some(reply) = cursor.next().await? {
+            for document in documents(&reply)? {
+                let document = document?;
+                let Some(visible) = reading.visible(document).await? else {
+                    continue;
+                };
+                if skip > 0 {
+                    skip -= 1;
+                    continue;
+                }
+                match &projection {
+                    Some(projection) => {
+                        let shown = projection.apply(&visible, Some(&matcher));
+                        found.push(shown.map_err(language)?);
+                    }
+                    None => found.push(visible),
+                }
+                left -= 1;
+                if left == 0 {
+                    break 'all;
+                }
+            }
+        }
+        cursor.close().await;
+        Ok(found)
+    }
+
+    pub(super) async fn count(&self, arguments: &Arguments<'_>) -> Result<RawBson, Problem> {
+        let limit = arguments.number("limit")?;
+        let mut reading = self.reading(arguments.query()?).await?;
+        if reading.guard.is_none() {
+            let mut command = rawdoc! { "count": self.namespace.collection.as_str() };
+            command.append(cstr!("query"), reading.query);
+            if limit > 0 {
+                command.append(cstr!("limit"), limit as i64);
+            }
+            let reply = self.collection.send(command).await.map_err(mongodb)?;
+            return Ok(RawBson::Int64(integer(&reply, "n")));
+        }
+        let mut counted = 0;
+        let mut cursor = Cursor::open(&self.collection, self.scan(&reading));
+        'all: while let Some(reply) = cursor.next().await? {
+            for document in documents(&reply)? {
+                if reading.visible(document?).await?.is_some() {
+                    counted += 1;
+                    if counted == limit {
+                        break 'all;
+                    }
+                }
+            }
+        }
+        cursor.close().await;
+        Ok(RawBson::Int64(counted as i64))
+    }
+
+    pub(super) async fn distinct(&self, arguments: &Arguments<'_>) -> Result<RawBson, Problem> {
+        let Some(field) = arguments.text("field")? else {
+            return Err(Problem::missing_parameter("missing argument 'field'"));
+        };
+        let mut reading = self.reading(arguments.query()?).await?;
+        if reading.is_plain() {
+            let mut command = rawdoc! { "distinct": self.namespace.collection.as_str() };
+            command.append(cstr!("key"), field);
+            command.append(cstr!("query"), reading.query);
+            let reply = self.collection.send(command).await.map_err(mongodb)?;
+            let values = reply.get_array("values").map_err(Problem::internal)?;
+            return Ok(RawBson::Array(values.to_owned()));
+        }
+        let path = Path::new(field);
+        let mut values: BTreeMap<Vec<u8>, RawBson> = BTreeMap::new();
+        let mut cursor = Cursor::open(&self.collection, self.scan(&reading));
+        while let Some(reply) = cursor.next().await? {
+            for document in documents(&reply)? {
+                let Some(visible) = reading.visible(document?).await? else {
+                    continue;
+                };
+                mql::path::visit(&visible, path.parts(), &mut |value| {
+                    match value {
+                        None => {}
+                        Some(RawBsonRef::Array(array)) => {
+                            array
+                                .into_iter()
+                                .flatten()
+                                .for_each(|v| keep(&mut values, v));
+                        }
+                        Some(value) => keep(&mut values, value),
+                    }
+                    false
+                });
+            }
+        }
+        let mut list = RawArrayBuf::new();
+        for value in values.into_values() {
+            list.push(value);
+        }
+        Ok(RawBson::Array(list))
+    }
+
+    /// The command that reads what a reading asks about.
+    pub(super) fn scan(&self, reading: &Reading<'_>) -> RawDocumentBuf {
+        let mut command = rawdoc! { "find": self.namespace.collection.as_str() };
+        command.append(cstr!("filter"), reading.query.as_ref());
+        command
+    }
+}
+
+fn keep(values: &mut BTreeMap<Vec<u8>, RawBson>, value: RawBsonRef<'_>) {
+    let mut key = Vec::new();
+    mql::key::encode(value, &mut key);
+    values.entry(key).or_insert_with(|| value.into());
+}
+
+pub(super) fn integer(reply: &RawDocument, name: &str) -> i64 {
+    match reply.get(name) {
+        Ok(Some(RawBsonRef::Int32(n))) => n.into(),
+        Ok(Some(RawBsonRef::Int64(n))) => n,
+        Ok(Some(RawBsonRef::Double(n))) => n as i64,
+        _ => 0,
+    }
+}
+
+/// The batches of a command's cursor.
+pub(super) struct Cursor<'c> {
+    collection: &'c Collection,
+    /// The command that has not been sent yet.
+    command: Option<RawDocumentBuf>,
+    id: i64,
+}
+
+impl<'c> Cursor<'c> {
+    pub(super) fn open(collection: &'c Collection, command: RawDocumentBuf) -> Self {
+        Self {
+            collection,
+            command: Some(command),
+            id: 0,
+        }
+    }
+
+    /// The next reply; `None` at the end.
+    pub(super) async fn next(&mut self) -> Result<Option<RawDocumentBuf>, Problem> {
+        Ok(self.advance().await?)
+    }
+
+    /// The same with an error that can be worth another try.
+    pub(super) async fn advance(&mut self) -> Result<Option<RawDocumentBuf>, Failure> {
+        let command = match self.command.take() {
+            Some(command) => command,
+            None if self.id == 0 => return Ok(None),
+            None => {
+                let mut command = rawdoc! { "getMore": self.id };
+                command.append(cstr!("collection"), self.collection.name());
+                command
+            }
+        };
+        let reply = self.collection.send(command).await?;
+        let cursor = reply.get_document("cursor").map_err(Problem::internal)?;
+        self.id = integer(cursor, "id");
+        Ok(Some(reply))
+    }
+
+    /// Gives up what has not been read. Best effort: the engine forgets idle
+    /// cursors by itself.
+    pub(super) async fn close(self) {
+        if self.id == 0 {
+            return;
+        }
+        let mut ids = RawArrayBuf::new();
+        ids.push(self.id);
+        let mut command = rawdoc! { "killCursors": self.collection.name() };
+        command.append(cstr!("cursors"), ids);
+        if let Err(error) = self.collection.send(command).await {
+            tracing::debug!(%error, "a cursor was not closed");
+        }
+    }
+}
+
+/// The documents of a cursor's reply.
+pub(super) fn documents(reply: &RawDocument) -> Result<Documents<'_>, Problem> {
+    let cursor = reply.get_document("cursor").map_err(Problem::internal)?;
+    let batch = match cursor.get_array("firstBatch") {
+        Ok(batch) => batch,
+        Err(_) => cursor.get_array("nextBatch").map_err(Problem::internal)?,
+    };
+    Ok(Documents {
+        entries: batch.into_iter(),
+    })
+}
+
+/// The documents of one batch.
+pub(super) struct Documents<'r> {
+    entries: bson::raw::RawArrayIter<'r>,
+}
+
+impl<'r> Iterator for Documents<'r> {
+    type Item = Result<&'r RawDocument, Problem>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let entry = self.entries.next()?;
+        Some(match entry {
+            Ok(RawBsonRef::Document(document)) => Ok(document),
+            Ok(other) => Err(Problem::internal(format!("a batch with {other:?}"))),
+            Err(error) => Err(Problem::internal(error)),
+        })
+    }
+}

@@ -1,0 +1,81 @@
+//! Writes under rules: everything of a request or nothing
+//! (rules-schemas.md §0, §16.3).
+
+use bson::RawBson;
+use engine::{Collection, Session};
+use kit::{Kind, Problem};
+
+use super::Door;
+use super::failure::Failure;
+use super::find_and_modify::FindOneAnd;
+use super::write::{Deletion, Modification};
+
+/// Tries of a transaction that keeps meeting others.
+const TRIES_MAX: u32 = 100;
+
+/// A write that has to look before it is allowed.
+pub(super) enum Job<'a> {
+    Update(Modification<'a>),
+    Delete(Deletion<'a>),
+    FindOneAnd(FindOneAnd<'a>),
+}
+
+impl Door<'_> {
+    /// Runs `job` in a transaction of its own, again when another write came
+    /// first; or in the caller's, which a refusal ends: what the job had
+    /// already written must not be committed.
+    pub(super) async fn transact(&self, job: &Job<'_>) -> Result<RawBson, Problem> {
+        if let Some(session) = &self.session {
+            let result = self.attempt(job, &self.collection).await;
+            if result.is_err() {
+                self.abort(session.clone()).await;
+            }
+            return result.map_err(Problem::from);
+        }
+        if !self.engine.capabilities().transactions {
+            return Err(Problem::new(
+                Kind::Invalid,
+                "MongoDBError",
+                "unsupported: writes under rules need a deployment with transactions",
+            ));
+        }
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let session = Session::start();
+            let collection = self.collection.within(&session);
+            let result = match self.attempt(job, &collection).await {
+                Ok(value) => session
+                    .commit(self.engine)
+                    .await
+                    .map(|()| value)
+                    .map_err(Failure::from),
+                Err(failure) => {
+                    self.abort(session).await;
+                    Err(failure)
+                }
+            };
+            match result {
+                Err(failure) if failure.is_transient() && tries < TRIES_MAX => {
+                    tokio::task::yield_now().await;
+                }
+                other => return other.map_err(Problem::from),
+            }
+        }
+    }
+
+    /// What the abort itself says matters less than why it came to it.
+    async fn abort(&self, session: Session) {
+        if let Err(error) = session.abort(self.engine).await {
+            tracing::debug!(%error, "a transaction was not aborted");
+        }
+    }
+
+    async fn attempt(&self, job: &Job<'_>, collection: &Collection) -> Result<RawBson, Failure> {
+        match job {
+            Job::Update(modification) => self.modify(modification, collection).await,
+            Job::Delete(deletion) => self.remove(deletion, collection).await,
+            Job::FindOneAnd(job) => self.find_one_and(job, collection).await,
+        }
+    }
+}

@@ -1,0 +1,464 @@
+//! insert, update, replace, delete (rules-schemas.md §5, §6).
+
+use bson::oid::ObjectId;
+use bson::raw::RawBsonRef;
+use bson::{DateTime, RawArray, RawArrayBuf, RawBson, RawDocument, RawDocumentBuf, cstr, rawdoc};
+use engine::{Collection, CommandError};
+use kit::Problem;
+use mql::Update;
+use mql::update::UpdateContext;
+use rules::{Readable, Write, forbidden_in_expressions, forbidden_in_query};
+
+use super::Door;
+use super::arguments::Arguments;
+use super::failure::{Failure, language, malformed, mongodb, not_permitted, restricted};
+use super::guard::Guard;
+use super::read::{Cursor, all_of, documents, integer};
+use super::transaction::Job;
+
+/// What an update may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shape {
+    /// Operators, a pipeline or a replacement.
+    Any,
+    /// A document without operators.
+    Replacement,
+}
+
+/// updateOne, updateMany, replaceOne.
+pub(super) struct Modification<'a> {
+    pub(super) query: &'a RawDocument,
+    pub(super) update: Change<'a>,
+    pub(super) multi: bool,
+    pub(super) upsert: bool,
+}
+
+/// deleteOne, deleteMany.
+pub(super) struct Deletion<'a> {
+    query: &'a RawDocument,
+    multi: bool,
+}
+
+/// An update as the caller sent it.
+#[derive(Clone, Copy)]
+pub(super) struct Change<'a> {
+    pub(super) update: RawBsonRef<'a>,
+    pub(super) array_filters: Option<&'a RawArray>,
+    /// The word in a refusal.
+    pub(super) verb: &'static str,
+}
+
+/// A document with an `_id`, made when missing, and that `_id`.
+pub(super) fn with_id(document: &RawDocument) -> Result<(RawDocumentBuf, RawBson), Problem> {
+    if let Some(id) = document.get("_id").map_err(malformed)? {
+        return Ok((document.to_owned(), id.into()));
+    }
+    let id = ObjectId::new();
+    let mut made = RawDocumentBuf::new();
+    made.append(cstr!("_id"), id);
+    for entry in document {
+        let (name, value) = entry.map_err(malformed)?;
+        made.append(name, value);
+    }
+    Ok((made, RawBson::ObjectId(id)))
+}
+
+impl<'a> Change<'a> {
+    /// Reads `update` and `arrayFilters`.
+    pub(super) fn parse(
+        arguments: &Arguments<'a>,
+        shape: Shape,
+        missing: Option<&'a RawDocument>,
+    ) -> Result<Self, Problem> {
+        let update = match (arguments.get("update"), missing) {
+            (Some(update @ (RawBsonRef::Document(_) | RawBsonRef::Array(_))), _) => update,
+            (Some(_), _) => {
+                return Err(Problem::invalid_parameter(
+                    "argument 'update' must be a document or an array",
+                ));
+            }
+            (None, Some(missing)) => RawBsonRef::Document(missing),
+            (None, None) => return Err(Problem::missing_parameter("missing argument 'update'")),
+        };
+        let replaces = match update {
+            RawBsonRef::Document(document) => document
+                .iter()
+                .flatten()
+                .all(|(name, _)| !name.as_str().starts_with('$')),
+            _ => false,
+        };
+        if shape == Shape::Replacement && !replaces {
+            return Err(Problem::invalid_parameter(
+                "the replace operation document must not contain atomic operators",
+            ));
+        }
+        Ok(Self {
+            update,
+            array_filters: arguments.array("arrayFilters")?,
+            verb: if shape == Shape::Replacement {
+                "replace"
+            } else {
+                "update"
+            },
+        })
+    }
+
+    pub(super) fn is_replacement(&self) -> bool {
+        matches!(self.update, RawBsonRef::Document(document) if !document
+            .iter()
+            .flatten()
+            .next()
+            .is_some_and(|(name, _)| name.as_str().starts_with('$')))
+    }
+
+    /// What a user may not send in an update.
+    pub(super) fn restrict(&self) -> Result<(), Problem> {
+        match self.update {
+            RawBsonRef::Document(document) => forbidden_in_expressions(document),
+            RawBsonRef::Array(stages) => stages
+                .into_iter()
+                .flatten()
+                .filter_map(|stage| stage.as_document())
+                .try_for_each(forbidden_in_expressions),
+            _ => Ok(()),
+        }
+        .and_then(|()| {
+            self.array_filters
+                .into_iter()
+                .flat_map(|filters| filters.into_iter().flatten())
+                .filter_map(|filter| filter.as_document())
+                .try_for_each(forbidden_in_query)
+        })
+        .map_err(restricted)
+    }
+
+    pub(super) fn append_to(&self, command: &mut RawDocumentBuf, name: &bson::raw::CStr) {
+        command.append(name, self.update);
+        if let Some(filters) = self.array_filters {
+            command.append(cstr!("arrayFilters"), filters.to_owned());
+        }
+    }
+
+    /// The document that an upsert inserts, which filters do not enrich.
+    pub(super) fn inserted(&self, query: &RawDocument) -> Result<RawDocumentBuf, Problem> {
+        let base = mql::upsert_document(query).map_err(language)?;
+        let base = RawDocumentBuf::try_from(&base).map_err(malformed)?;
+        let update = Update::parse(self.update, self.array_filters).map_err(language)?;
+        let context = UpdateContext {
+            now: DateTime::now(),
+            query: None,
+            inserting: true,
+        };
+        let made = update.apply(&base, context).map_err(language)?;
+        Ok(with_id(&made.document)?.0)
+    }
+
+    /// Changes the document `before`, in the transaction of `collection`, and
+    /// asks whether that was allowed. The engine applies the update, so that
+    /// feeds tell of it as what it was.
+    pub(super) async fn apply(
+        &self,
+        collection: &Collection,
+        guard: Option<&mut Guard<'_>>,
+        query: &RawDocument,
+        before: &RawDocument,
+    ) -> Result<RawDocumentBuf, Failure> {
+        let id = before.get("_id").map_err(malformed)?;
+        let Some(id) = id else {
+            return Err(Problem::internal("a stored document without _id").into());
+        };
+        let mut by_id = RawDocumentBuf::new();
+        by_id.append(cstr!("_id"), rawdoc! { "$eq": id });
+        let mut command = rawdoc! { "findAndModify": collection.name() };
+        // With the query, so that the positional operator has its place.
+        command.append(cstr!("query"), all_of([by_id.as_ref(), query]));
+        command.append(cstr!("new"), true);
+        self.append_to(&mut command, cstr!("update"));
+        if let Some(guard) = guard {
+            // A pipeline computes from every field: what may not be read must
+            // not be copied to where it may.
+            if matches!(self.update, RawBsonRef::Array(_))
+                && guard.read(before).await? != Readable::Whole
+            {
+                return Err(not_permitted(
+                    self.verb,
+                    "a pipeline needs a document that is readable as a whole",
+                )
+                .into());
+            }
+            let reply = collection.send(command).await?;
+            let after = image(&reply)?;
+            guard
+                .check(Write::Update(before, &after), self.verb)
+                .await?;
+            return Ok(after);
+        }
+        let reply = collection.send(command).await?;
+        image(&reply)
+    }
+}
+
+/// The document in a findAndModify's reply. In a transaction there is one.
+fn image(reply: &RawDocument) -> Result<RawDocumentBuf, Failure> {
+    match reply.get("value").map_err(malformed)? {
+        Some(RawBsonRef::Document(document)) => Ok(document.to_owned()),
+        _ => Err(CommandError::write_conflict().into()),
+    }
+}
+
+impl<'a> Door<'a> {
+    pub(super) async fn insert_one(&self, arguments: &Arguments<'_>) -> Result<RawBson, Problem> {
+        let Some(document) = arguments.document("document")? else {
+            return Err(Problem::missing_parameter("missing argument 'document'"));
+        };
+        let (document, id) = with_id(document)?;
+        if let Some(mut guard) = self.guard() {
+            guard.check(Write::Insert(&document), "insert").await?;
+        }
+        insert(&self.collection, &[document], true)
+            .await
+            .map_err(mongodb)?;
+        let mut result = RawDocumentBuf::new();
+        result.append(cstr!("insertedId"), id);
+        Ok(result.into())
+    }
+
+    pub(super) async fn insert_many(&self, arguments: &Arguments<'_>) -> Result<RawBson, Problem> {
+        let Some(list) = arguments.array("documents")? else {
+            return Err(Problem::missing_parameter("missing argument 'documents'"));
+        };
+        let ordered = arguments.get("ordered").is_none() || arguments.flag("ordered")?;
+        let (mut documents, mut ids) = (Vec::new(), RawArrayBuf::new());
+        for entry in list {
+            let RawBsonRef::Document(document) = entry.map_err(malformed)? else {
+                return Err(Problem::invalid_parameter(
+                    "argument 'documents' must be an array of documents",
+                ));
+            };
+            let (document, id) = with_id(document)?;
+            documents.push(document);
+            ids.push(id);
+        }
+        if documents.is_empty() {
+            return Err(Problem::invalid_parameter(
+                "must provide at least one element",
+            ));
+        }
+        // All may be inserted, or none is.
+        if let Some(mut guard) = self.guard() {
+            for document in &documents {
+                guard.check(Write::Insert(document), "insert").await?;
+            }
+        }
+        insert(&self.collection, &documents, ordered)
+            .await
+            .map_err(mongodb)?;
+        let mut result = RawDocumentBuf::new();
+        result.append(cstr!("insertedIds"), ids);
+        Ok(result.into())
+    }
+
+    pub(super) async fn update(
+        &self,
+        arguments: &Arguments<'_>,
+        shape: Shape,
+        multi: bool,
+    ) -> Result<RawBson, Problem> {
+        let modification = Modification {
+            query: arguments.query()?,
+            update: Change::parse(arguments, shape, None)?,
+            multi,
+            upsert: arguments.flag("upsert")?,
+        };
+        if self.rules.is_some() {
+            forbidden_in_query(modification.query).map_err(restricted)?;
+            modification.update.restrict()?;
+        } else if !(multi && modification.update.is_replacement()) {
+            return self.update_directly(&modification).await;
+        }
+        self.transact(&Job::Update(modification)).await
+    }
+
+    /// The system's update is one command; only replacing many documents, which
+    /// the engine has no command for, goes document by document.
+    async fn update_directly(&self, modification: &Modification<'_>) -> Result<RawBson, Problem> {
+        let mut statement = RawDocumentBuf::new();
+        statement.append(cstr!("q"), modification.query);
+        modification.update.append_to(&mut statement, cstr!("u"));
+        statement.append(cstr!("multi"), modification.multi);
+        statement.append(cstr!("upsert"), modification.upsert);
+        let mut command = rawdoc! { "update": self.namespace.collection.as_str() };
+        let mut updates = RawArrayBuf::new();
+        updates.push(statement);
+        command.append(cstr!("updates"), updates);
+        let reply = self.collection.send(command).await.map_err(mongodb)?;
+        checked(&reply).map_err(mongodb)?;
+        let upserted = match reply.get_array("upserted") {
+            Ok(list) => list
+                .get(0)
+                .map_err(malformed)?
+                .and_then(|entry| entry.as_document())
+                .and_then(|entry| entry.get("_id").ok().flatten()),
+            Err(_) => None,
+        };
+        let matched = integer(&reply, "n") - i64::from(upserted.is_some());
+        Ok(updated(
+            matched,
+            integer(&reply, "nModified"),
+            upserted.map(RawBson::from),
+        ))
+    }
+
+    pub(super) async fn modify(
+        &self,
+        modification: &Modification<'_>,
+        collection: &Collection,
+    ) -> Result<RawBson, Failure> {
+        let mut guard = self.guard();
+        let limit = u64::from(!modification.multi);
+        let targets = self
+            .targets(&mut guard, modification.query, None, limit, collection)
+            .await?;
+        if targets.is_empty() && modification.upsert {
+            let made = modification.update.inserted(modification.query)?;
+            if let Some(guard) = &mut guard {
+                guard.check(Write::Insert(&made), "insert").await?;
+            }
+            let id = made.get("_id").map_err(malformed)?.map(RawBson::from);
+            insert(collection, &[made], true).await?;
+            return Ok(updated(0, 0, id));
+        }
+        let mut modified = 0;
+        for before in &targets {
+            let after = modification
+                .update
+                .apply(collection, guard.as_mut(), modification.query, before)
+                .await?;
+            modified += i64::from(after.as_bytes() != before.as_bytes());
+        }
+        Ok(updated(targets.len() as i64, modified, None))
+    }
+
+    /// The documents that a write is about: those that the query and the
+    /// filters match, whether the caller may see them or not.
+    pub(super) async fn targets(
+        &self,
+        guard: &mut Option<Guard<'_>>,
+        query: &RawDocument,
+        sort: Option<&RawDocument>,
+        limit: u64,
+        collection: &Collection,
+    ) -> Result<Vec<RawDocumentBuf>, Failure> {
+        let filters = match guard {
+            Some(guard) => guard.filters().await?.queries,
+            None => Vec::new(),
+        };
+        let queries = filters.iter().map(AsRef::as_ref);
+        let mut command = rawdoc! { "find": collection.name() };
+        command.append(
+            cstr!("filter"),
+            all_of(queries.chain(std::iter::once(query))),
+        );
+        if let Some(sort) = sort {
+            command.append(cstr!("sort"), sort);
+        }
+        if limit > 0 {
+            command.append(cstr!("limit"), limit as i64);
+        }
+        let mut targets = Vec::new();
+        let mut cursor = Cursor::open(collection, command);
+        while let Some(reply) = cursor.advance().await? {
+            for document in documents(&reply)? {
+                targets.push(document?.to_owned());
+            }
+        }
+        Ok(targets)
+    }
+
+    pub(super) async fn delete(
+        &self,
+        arguments: &Arguments<'_>,
+        multi: bool,
+    ) -> Result<RawBson, Problem> {
+        let query = arguments.query()?;
+        if self.rules.is_some() {
+            forbidden_in_query(query).map_err(restricted)?;
+            return self.transact(&Job::Delete(Deletion { query, multi })).await;
+        }
+        let deleted = delete(&self.collection, query.to_owned(), multi)
+            .await
+            .map_err(mongodb)?;
+        Ok(rawdoc! { "deletedCount": deleted }.into())
+    }
+
+    pub(super) async fn remove(
+        &self,
+        deletion: &Deletion<'_>,
+        collection: &Collection,
+    ) -> Result<RawBson, Failure> {
+        let mut guard = self.guard();
+        let limit = u64::from(!deletion.multi);
+        let targets = self
+            .targets(&mut guard, deletion.query, None, limit, collection)
+            .await?;
+        let mut ids = RawArrayBuf::new();
+        for document in &targets {
+            if let Some(guard) = &mut guard {
+                guard.check(Write::Delete(document), "delete").await?;
+            }
+            if let Some(id) = document.get("_id").map_err(malformed)? {
+                ids.push(id);
+            }
+        }
+        let deleted = if targets.is_empty() {
+            0
+        } else {
+            delete(collection, rawdoc! { "_id": { "$in": ids } }, true).await?
+        };
+        Ok(rawdoc! { "deletedCount": deleted }.into())
+    }
+}
+
+/// Inserts documents that have their `_id`.
+pub(super) async fn insert(
+    collection: &Collection,
+    documents: &[RawDocumentBuf],
+    ordered: bool,
+) -> Result<(), CommandError> {
+    let mut list = RawArrayBuf::new();
+    for document in documents {
+        list.push(document.as_ref());
+    }
+    let mut command = rawdoc! { "insert": collection.name() };
+    command.append(cstr!("documents"), list);
+    command.append(cstr!("ordered"), ordered);
+    checked(&collection.send(command).await?)
+}
+
+/// Deletes; answers how many.
+pub(super) async fn delete(
+    collection: &Collection,
+    query: RawDocumentBuf,
+    multi: bool,
+) -> Result<i32, CommandError> {
+    let mut deletes = RawArrayBuf::new();
+    deletes.push(rawdoc! { "q": query, "limit": i32::from(!multi) });
+    let mut command = rawdoc! { "delete": collection.name() };
+    command.append(cstr!("deletes"), deletes);
+    let reply = collection.send(command).await?;
+    checked(&reply)?;
+    Ok(integer(&reply, "n") as i32)
+}
+
+fn checked(reply: &RawDocument) -> Result<(), CommandError> {
+    CommandError::first_write_error(reply).map_or(Ok(()), Err)
+}
+
+/// `{matchedCount, modifiedCount[, upsertedId]}`.
+fn updated(matched: i64, modified: i64, upserted: Option<RawBson>) -> RawBson {
+    let mut result = rawdoc! { "matchedCount": matched as i32, "modifiedCount": modified as i32 };
+    if let Some(id) = upserted {
+        result.append(cstr!("upsertedId"), id);
+    }
+    result.into()
+}
