@@ -1,3 +1,39 @@
-//! Apps: everything behind the surfaces.
+//! Every verb of the product, without HTTP.
+//!
+//! [`Backstitch`] is the server's core: engines, state, workers, apps. An
+//! [`App`] serves its live [`Release`]; a request takes one and keeps it. User
+//! data has one door, [`data`].
 
+pub mod administrators;
+mod call;
+mod caller;
+mod compile;
 pub mod data;
+mod deploy;
+mod host;
+mod live;
+mod logbook;
+mod registry;
+mod secrets;
+pub mod users;
+
+pub use call::{Calling, DebugRun};
+pub use caller::{Caller, Cx, RequestInfo, User};
+pub use compile::{Function, Release, check, compile};
+pub use deploy::{Deployed, Rejected};
+pub use live::{App, Author};
+pub use logbook::{LogQuery, Logbook};
+pub use registry::{Backstitch, NewApp, Settings};
+
+use engine::CommandError;
+use kit::Problem;
+
+/// A failure of our own store: never the caller's fault.
+pub(crate) fn stored(error: CommandError) -> Problem {
+    Problem::internal(format!("state: {} ({})", error.message, error.code))
+}
+
+/// A new object id in hex.
+pub(crate) fn new_id() -> String {
+    bson::oid::ObjectId::new().to_hex()
+}

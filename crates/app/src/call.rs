@@ -1,0 +1,427 @@
+//! Calling a function: who may, as whom, under which limits, and what is
+//! logged.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Instant;
+
+use bson::{Bson, Document, RawBson, RawDocumentBuf, doc};
+use js::{Call, Failure, Outcome};
+use kit::{Kind, Problem};
+use rules::{Answers, Expansions, Needed, Scope};
+use state::LogEntry;
+
+use crate::caller::{Caller, Cx};
+use crate::compile::{Function, Release};
+use crate::host::CallHost;
+use crate::{App, new_id, stored};
+
+/// How a function is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Calling {
+    /// By a client: private functions are closed.
+    Client,
+    /// By the server itself, such as for a rule.
+    Server,
+}
+
+/// What a debug run shows.
+#[derive(Debug)]
+pub struct DebugRun {
+    /// The value.
+    pub result: Bson,
+    /// `console.log` and its kin.
+    pub logs: Vec<String>,
+    /// `console.warn` and `console.error`.
+    pub error_logs: Vec<String>,
+    /// Microseconds.
+    pub time_us: u64,
+}
+
+impl App {
+    /// Calls a function of the request's release.
+    ///
+    /// # Errors
+    /// `FunctionNotFound`, `NotCallable`, `FunctionExecutionError`,
+    /// `ExecutionTimeLimitExceeded`.
+    pub async fn call(
+        &self,
+        cx: &Cx,
+        name: &str,
+        arguments: Vec<Bson>,
+        calling: Calling,
+    ) -> Result<Bson, Problem> {
+        let missing = || {
+            Problem::new(
+                Kind::NotFound,
+                "FunctionNotFound",
+                format!("function not found: '{name}'"),
+            )
+        };
+        let function = cx
+            .release
+            .functions
+            .get(name)
+            .cloned()
+            .ok_or_else(missing)?;
+        if function.private && calling == Calling::Client {
+            return Err(Problem::new(
+                Kind::Forbidden,
+                "NotCallable",
+                format!("function '{name}' is private"),
+            ));
+        }
+        let started = Started::now(self);
+        let logged: Vec<Bson> = arguments.clone();
+        let (outcome, result) = match may_run(cx, &function).await {
+            Err(problem) => (None, Err(problem)),
+            Ok(()) => {
+                let outcome = self.run(cx, &function, arguments, None).await;
+                let result = value(&outcome);
+                (Some(outcome), result)
+            }
+        };
+        self.log_call(cx, name, logged, &started, outcome.as_ref(), &result);
+        result
+    }
+
+    /// Runs a function, or source that is no function of the app, and shows
+    /// everything: for administrators.
+    pub async fn debug_run(
+        &self,
+        cx: &Cx,
+        name: &str,
+        source: Option<&str>,
+        evaluate: Option<String>,
+        arguments: Vec<Bson>,
+    ) -> Result<DebugRun, Problem> {
+        let function = match source {
+            Some(source) => {
+                let code = js::compile("source.js", source).map_err(|error| {
+                    Problem::new(
+                        Kind::Invalid,
+                        "FunctionSyntaxError",
+                        format!(
+                            "{} (line {}, column {})",
+                            error.message, error.line, error.column
+                        ),
+                    )
+                })?;
+                Arc::new(Function::of_source(code))
+            }
+            None => cx.release.functions.get(name).cloned().ok_or_else(|| {
+                Problem::new(
+                    Kind::NotFound,
+                    "FunctionNotFound",
+                    format!("function not found: '{name}'"),
+                )
+            })?,
+        };
+        let started = Started::now(self);
+        may_run(cx, &function).await?;
+        let outcome = self.run(cx, &function, arguments.clone(), evaluate).await;
+        let result = value(&outcome);
+        self.log_call(cx, name, arguments, &started, Some(&outcome), &result);
+        let lines = |errors: bool| {
+            outcome
+                .logs
+                .iter()
+                .filter(|line| line.is_error == errors)
+                .map(|line| line.text.clone())
+                .collect()
+        };
+        Ok(DebugRun {
+            result: result?,
+            logs: lines(false),
+            error_logs: lines(true),
+            time_us: outcome.time_us,
+        })
+    }
+
+    async fn run(
+        &self,
+        cx: &Cx,
+        function: &Arc<Function>,
+        arguments: Vec<Bson>,
+        evaluate: Option<String>,
+    ) -> Outcome {
+        let caller = caller_of(cx, function).await;
+        let cx = match caller {
+            Ok(caller) => cx.acting_as(caller),
+            Err(problem) => {
+                return Outcome {
+                    result: Err(Failure::Threw {
+                        message: problem.message,
+                        stack: String::new(),
+                        code: problem.code.into_owned(),
+                    }),
+                    logs: Vec::new(),
+                    time_us: 0,
+                    memory_bytes: 0,
+                };
+            }
+        };
+        let call = Call {
+            code: function.code.clone(),
+            arguments,
+            context: context(&cx),
+            limits: self.core.limits,
+            evaluate,
+        };
+        self.core.pool.call(call, Arc::new(CallHost::new(cx))).await
+    }
+
+    fn log_call(
+        &self,
+        cx: &Cx,
+        name: &str,
+        arguments: Vec<Bson>,
+        started: &Started,
+        outcome: Option<&Outcome>,
+        result: &Result<Bson, Problem>,
+    ) {
+        let lines: Vec<Bson> = outcome
+            .into_iter()
+            .flat_map(|outcome| &outcome.logs)
+            .map(|line| line.text.clone().into())
+            .collect();
+        let mut details = doc! {
+            "function_name": name, "messages": lines, "arguments": arguments,
+            "remote_ip_address": &cx.request.remote_address,
+            "mem_time_usage": outcome.map_or(0, |o| (o.memory_bytes.saturating_mul(o.time_us) / 1000) as i64),
+        };
+        if let Some(Failure::Threw { stack, .. }) = outcome.and_then(|o| o.result.as_ref().err())
+            && !stack.is_empty()
+        {
+            details.insert("stack", stack.clone());
+        }
+        self.log(cx, "FUNCTION", started, details, result.as_ref().err());
+    }
+
+    /// Adds a log entry.
+    pub(crate) fn log(
+        &self,
+        cx: &Cx,
+        kind: &str,
+        started: &Started,
+        details: Document,
+        problem: Option<&Problem>,
+    ) {
+        let entry = LogEntry {
+            id: new_id(),
+            app_id: self.id.clone(),
+            started: started.at,
+            completed: self.core.clock.now_ms(),
+            kind: kind.to_owned(),
+            co_id: cx.request.id.clone(),
+            user_id: cx
+                .user
+                .as_ref()
+                .map_or(String::new(), |user| user.id.clone()),
+            error: problem.map_or(String::new(), |problem| problem.message.clone()),
+            error_code: problem.map_or(String::new(), |problem| problem.code.to_string()),
+            details,
+        };
+        self.core.logbook.add(entry);
+    }
+}
+
+/// When something began.
+pub(crate) struct Started {
+    pub(crate) at: i64,
+    _instant: Instant,
+}
+
+impl Started {
+    pub(crate) fn now(app: &App) -> Self {
+        Self {
+            at: app.core.clock.now_ms(),
+            _instant: Instant::now(),
+        }
+    }
+}
+
+impl Function {
+    /// A function of an administrator's source.
+    fn of_source(code: js::Compiled) -> Self {
+        Self::bare("", Arc::new(code))
+    }
+}
+
+/// As whom a function runs.
+pub(crate) async fn caller_of(cx: &Cx, function: &Function) -> Result<Caller, Problem> {
+    if function.run_as_system {
+        return Ok(Caller::System);
+    }
+    if function.run_as_user_id.is_empty() {
+        return Ok(cx.caller.clone());
+    }
+    let record = cx
+        .app
+        .core
+        .state
+        .users
+        .first(doc! { "_id": &function.run_as_user_id, "app_id": &cx.app.id })
+        .await
+        .map_err(stored)?;
+    let record = record.ok_or_else(|| {
+        Problem::new(
+            Kind::NotFound,
+            "UserNotFound",
+            format!("user not found: '{}'", function.run_as_user_id),
+        )
+    })?;
+    let custom = cx.app.custom_data(&record.id).await?;
+    let user = crate::User::new(&record, custom, "", "", "")?;
+    Ok(Caller::User(Arc::new(user)))
+}
+
+/// Checks `can_evaluate`; functions that it calls run as the system.
+pub(crate) fn may_run<'a>(
+    cx: &'a Cx,
+    function: &'a Function,
+) -> js::BoxFuture<'a, Result<(), Problem>> {
+    Box::pin(async move {
+        let Some(condition) = &function.can_evaluate else {
+            return Ok(());
+        };
+        if matches!(cx.caller, Caller::System) && cx.user.is_none() {
+            return Ok(());
+        }
+        let expansions = RequestExpansions::of(cx);
+        let mut answers = Answers::default();
+        loop {
+            match condition.holds(&Scope::request(&expansions, &answers)) {
+                Ok(true) => return Ok(()),
+                Ok(false) => {
+                    return Err(Problem::new(
+                        Kind::Invalid,
+                        "FunctionExecutionError",
+                        format!("rule not matched for function \"{}\"", function.name),
+                    ));
+                }
+                Err(needed) => {
+                    let result = rule_function(cx, &needed).await?;
+                    answers.insert(*needed, result);
+                }
+            }
+        }
+    })
+}
+
+/// Runs a function that a rule calls.
+pub(crate) async fn rule_function(cx: &Cx, needed: &Needed) -> Result<Option<RawBson>, Problem> {
+    let arguments: Vec<Bson> = needed
+        .arguments
+        .into_iter()
+        .flatten()
+        .filter_map(|value| Bson::try_from(value).ok())
+        .collect();
+    let result = cx
+        .app
+        .call(cx, &needed.function, arguments, Calling::Server)
+        .await?;
+    match result {
+        Bson::Undefined => Ok(None),
+        value => Ok(RawBson::try_from(value).ok()),
+    }
+}
+
+/// `%%user`, `%%values`, `%%environment` and `%%request` of a request.
+pub(crate) struct RequestExpansions {
+    release: Arc<Release>,
+    user: Option<Arc<crate::User>>,
+    empty: RawDocumentBuf,
+    request: std::sync::OnceLock<RawDocumentBuf>,
+    info: Arc<crate::RequestInfo>,
+}
+
+impl RequestExpansions {
+    pub(crate) fn of(cx: &Cx) -> Self {
+        Self {
+            release: cx.release.clone(),
+            user: match &cx.caller {
+                Caller::User(user) => Some(user.clone()),
+                Caller::System => cx.user.clone(),
+            },
+            empty: RawDocumentBuf::new(),
+            request: std::sync::OnceLock::new(),
+            info: cx.request.clone(),
+        }
+    }
+}
+
+impl Expansions for RequestExpansions {
+    fn user(&self) -> &bson::RawDocument {
+        self.user
+            .as_ref()
+            .map_or(&self.empty, |user| &user.document)
+    }
+
+    fn values(&self) -> &bson::RawDocument {
+        &self.release.values_document
+    }
+
+    fn environment(&self) -> &bson::RawDocument {
+        &self.release.environment_document
+    }
+
+    fn request(&self) -> &bson::RawDocument {
+        self.request
+            .get_or_init(|| RawDocumentBuf::try_from(&self.info.document()).unwrap_or_default())
+    }
+}
+
+/// What a frame's `context` holds.
+pub(crate) fn context(cx: &Cx) -> Document {
+    // The function sees the user behind the request, whoever it runs as.
+    let user = match (&cx.caller, &cx.user) {
+        (Caller::User(user), _) | (Caller::System, Some(user)) => {
+            Document::try_from(user.document.as_ref() as &bson::RawDocument).unwrap_or_default()
+        }
+        (Caller::System, None) => {
+            doc! { "id": "", "type": "system", "data": {}, "custom_data": {}, "identities": [] }
+        }
+    };
+    doc! {
+        "user": user,
+        "system": matches!(cx.caller, Caller::System),
+        "environment": cx.release.environment.clone(),
+        "request": cx.request.document(),
+        "app": {
+            "id": &cx.app.client_app_id, "clientAppId": &cx.app.client_app_id,
+            "name": cx.release.config.name(), "projectId": &cx.app.project_id,
+        },
+        "services": cx.release.services.clone(),
+    }
+}
+
+/// An outcome as the wire tells it.
+fn value(outcome: &Outcome) -> Result<Bson, Problem> {
+    let execution =
+        |message: String| Problem::new(Kind::Invalid, "FunctionExecutionError", message);
+    match &outcome.result {
+        Ok(value) => Ok(value.clone()),
+        Err(Failure::Threw { message, code, .. }) => Err(Problem::new(
+            Kind::Invalid,
+            if code == "ExecutionTimeLimitExceeded" {
+                Cow::Owned(code.clone())
+            } else {
+                Cow::Borrowed("FunctionExecutionError")
+            },
+            message.clone(),
+        )),
+        Err(Failure::TimeLimit) => Err(Problem::new(
+            Kind::Invalid,
+            "ExecutionTimeLimitExceeded",
+            "execution time limit exceeded",
+        )),
+        Err(Failure::MemoryLimit) => Err(execution("execution memory limit exceeded".to_owned())),
+        Err(Failure::Crashed) => Err(execution("the function's process ended".to_owned())),
+        Err(Failure::Overloaded) => Err(Problem::new(
+            Kind::Limited,
+            "TooManyRequests",
+            "too many function calls are waiting",
+        )),
+    }
+}

@@ -1,0 +1,189 @@
+//! Who asks, and with which request.
+
+use std::sync::Arc;
+
+use bson::{Bson, Document, RawDocumentBuf, doc};
+use kit::Problem;
+use state::Identity;
+
+use crate::{App, Release};
+
+/// On whose behalf something happens.
+#[derive(Debug, Clone)]
+pub enum Caller {
+    /// The system: rules do not apply.
+    System,
+    /// A user of the app, under its rules.
+    User(Arc<User>),
+}
+
+/// A user as requests see it: a snapshot of the moment the token was made.
+#[derive(Debug, Clone)]
+pub struct User {
+    /// The id.
+    pub id: String,
+    /// `normal` or `server`.
+    pub kind: String,
+    /// What the providers told, merged.
+    pub data: Document,
+    /// The identities, oldest first.
+    pub identities: Vec<Identity>,
+    /// Custom user data as of the token.
+    pub custom_data: Document,
+    /// The session.
+    pub session_id: String,
+    /// The provider that the session began with.
+    pub provider_type: String,
+    /// The device.
+    pub device_id: String,
+    /// `context.user` and `%%user`.
+    pub document: RawDocumentBuf,
+}
+
+impl User {
+    /// A user's snapshot.
+    pub fn new(
+        record: &state::User,
+        custom_data: Document,
+        session_id: &str,
+        provider_type: &str,
+        device_id: &str,
+    ) -> Result<Self, Problem> {
+        let data = merged_data(&record.identities);
+        let identities: Vec<Bson> = record
+            .identities
+            .iter()
+            .map(|i| identity(i).into())
+            .collect();
+        let document = doc! {
+            "id": &record.id, "type": &record.kind, "data": data.clone(),
+            "custom_data": custom_data.clone(), "identities": identities,
+        };
+        Ok(Self {
+            id: record.id.clone(),
+            kind: record.kind.clone(),
+            data,
+            identities: record.identities.clone(),
+            custom_data,
+            session_id: session_id.to_owned(),
+            provider_type: provider_type.to_owned(),
+            device_id: device_id.to_owned(),
+            document: RawDocumentBuf::try_from(&document).map_err(Problem::internal)?,
+        })
+    }
+}
+
+/// What the providers told, the latest winning.
+pub(crate) fn merged_data(identities: &[Identity]) -> Document {
+    let mut data = Document::new();
+    for identity in identities {
+        data.extend(identity.data.clone());
+    }
+    data
+}
+
+/// An identity as functions and rules see it.
+pub(crate) fn identity(identity: &Identity) -> Document {
+    doc! {
+        "id": &identity.id, "provider_type": &identity.provider_type,
+        "provider_id": &identity.provider_id, "data": identity.data.clone(),
+    }
+}
+
+/// The request behind a call.
+#[derive(Debug, Clone, Default)]
+pub struct RequestInfo {
+    /// The request's id, which is the log entry's `co_id`.
+    pub id: String,
+    /// The peer's address.
+    pub remote_address: String,
+    /// `GET`, `POST`, …
+    pub method: String,
+    /// Header names and values.
+    pub headers: Vec<(String, String)>,
+    /// The query string without `?`.
+    pub query: String,
+    /// The path.
+    pub path: String,
+}
+
+impl RequestInfo {
+    /// `context.request` and `%%request`.
+    pub fn document(&self) -> Document {
+        let mut headers = Document::new();
+        for (name, value) in &self.headers {
+            // A token is the server's business, not the function's.
+            if name.eq_ignore_ascii_case("authorization") {
+                continue;
+            }
+            let values = headers
+                .entry(name.clone())
+                .or_insert_with(|| Bson::Array(Vec::new()));
+            if let Bson::Array(values) = values {
+                values.push(value.clone().into());
+            }
+        }
+        doc! {
+            "remoteIPAddress": &self.remote_address, "requestHeaders": headers,
+            "httpMethod": &self.method, "rawQueryString": &self.query,
+            "httpUserAgent": self.header("user-agent").unwrap_or_default(),
+            "httpReferrer": self.header("referer").unwrap_or_default(),
+        }
+    }
+
+    /// A header's first value.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers
+            .iter()
+            .find(|(known, _)| known.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
+    }
+}
+
+/// The context of one request: its app, the one release it keeps, who asks.
+#[derive(Clone)]
+pub struct Cx {
+    /// The app.
+    pub app: Arc<App>,
+    /// The release that the request began with.
+    pub release: Arc<Release>,
+    /// On whose behalf.
+    pub caller: Caller,
+    /// The user behind the request, also while the system acts for them.
+    pub user: Option<Arc<User>>,
+    /// The request.
+    pub request: Arc<RequestInfo>,
+}
+
+impl Cx {
+    /// A request of a user, on the app's live release.
+    pub fn of_user(app: &Arc<App>, user: Arc<User>, request: RequestInfo) -> Self {
+        Self {
+            app: app.clone(),
+            release: app.release(),
+            caller: Caller::User(user.clone()),
+            user: Some(user),
+            request: Arc::new(request),
+        }
+    }
+
+    /// A request of the system, on the app's live release.
+    pub fn of_system(app: &Arc<App>, request: RequestInfo) -> Self {
+        Self {
+            app: app.clone(),
+            release: app.release(),
+            caller: Caller::System,
+            user: None,
+            request: Arc::new(request),
+        }
+    }
+
+    /// The same request on behalf of another.
+    #[must_use]
+    pub fn acting_as(&self, caller: Caller) -> Self {
+        Self {
+            caller,
+            ..self.clone()
+        }
+    }
+}

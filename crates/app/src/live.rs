@@ -1,0 +1,354 @@
+//! An app that serves: its live release, and the one funnel through which its
+//! configuration changes.
+
+use std::collections::HashMap;
+use std::sync::{Arc, RwLock};
+
+use arc_swap::ArcSwap;
+use bson::{Bson, doc};
+use config::{AppConfig, Files, Kind, NodeKey};
+use kit::{Finding, Problem, Secret};
+use state::{Blob, Deployment, NodeId, Revision, RevisionFile};
+
+use crate::{Backstitch, Release, compile, new_id, stored};
+
+/// Tries of an edit that keeps losing the race for the live pointer.
+const EDIT_TRIES_MAX: u32 = 20;
+
+/// An app.
+pub struct App {
+    /// The server's core.
+    pub core: Arc<Backstitch>,
+    /// The id.
+    pub id: String,
+    /// The project.
+    pub project_id: String,
+    /// What clients call it.
+    pub client_app_id: String,
+    /// The domain that tokens name.
+    pub domain_id: String,
+    pub(crate) signing_key: Secret<Vec<u8>>,
+    live: ArcSwap<Release>,
+    record: ArcSwap<state::App>,
+    editing: tokio::sync::Mutex<()>,
+    pub(crate) secrets: RwLock<HashMap<String, Arc<str>>>,
+    pub(crate) tokens: crate::users::TokenCache,
+}
+
+/// Who changes a configuration, and through what.
+#[derive(Debug, Clone)]
+pub struct Author {
+    /// The administrator's id.
+    pub user_id: String,
+    /// `UI`, `CLI` or `API`.
+    pub origin: String,
+}
+
+/// A change of node keys, so that ids follow: kind, old key, new key.
+pub(crate) type Renames = Vec<(Kind, NodeKey, NodeKey)>;
+
+impl App {
+    pub(crate) async fn load(
+        core: &Arc<Backstitch>,
+        record: state::App,
+    ) -> Result<Arc<Self>, Problem> {
+        let config = read_revision(core, &record.live).await?;
+        let (release, findings) = compile(config, None);
+        let mut release = release.ok_or_else(|| {
+            let text: Vec<String> = findings.iter().map(ToString::to_string).collect();
+            Problem::internal(format!(
+                "the live revision does not compile: {}",
+                text.join("; ")
+            ))
+        })?;
+        release.revision.clone_from(&record.live);
+        Self::with(core, record, release)
+    }
+
+    fn with(
+        core: &Arc<Backstitch>,
+        record: state::App,
+        release: Release,
+    ) -> Result<Arc<Self>, Problem> {
+        let key = core
+            .master_key
+            .open(&record.signing_key)
+            .map_err(Problem::internal)?;
+        Ok(Arc::new(Self {
+            core: core.clone(),
+            id: record.id.clone(),
+            project_id: record.project_id.clone(),
+            client_app_id: record.client_app_id.clone(),
+            domain_id: record.domain_id.clone(),
+            signing_key: Secret::new(key),
+            live: ArcSwap::from_pointee(release),
+            record: ArcSwap::from_pointee(record),
+            editing: tokio::sync::Mutex::default(),
+            secrets: RwLock::default(),
+            tokens: crate::users::TokenCache::default(),
+        }))
+    }
+
+    pub(crate) async fn create(
+        core: &Arc<Backstitch>,
+        mut record: state::App,
+        config: AppConfig,
+        author: &Author,
+    ) -> Result<Arc<Self>, Problem> {
+        let (release, findings) = compile(config, None);
+        let mut release = release.ok_or_else(|| rejected(&findings))?;
+        let revision = write_revision(core, &record, &release.config, "", author).await?;
+        release.revision.clone_from(&revision);
+        record.live = revision;
+        record.ids = ids(&release.config, &[], &Renames::new());
+        core.state.apps.insert(&record).await.map_err(stored)?;
+        Self::with(core, record, release)
+    }
+
+    /// The live release. A request takes it once.
+    pub fn release(&self) -> Arc<Release> {
+        self.live.load_full()
+    }
+
+    /// The app's record as of the last edit.
+    pub fn record(&self) -> Arc<state::App> {
+        self.record.load_full()
+    }
+
+    /// A node's id.
+    pub fn node_id(&self, kind: Kind, key: &str) -> Option<String> {
+        let record = self.record.load();
+        let found = record
+            .ids
+            .iter()
+            .find(|id| id.kind == kind.noun() && id.key == key);
+        found.map(|id| id.id.clone())
+    }
+
+    /// The key of the node that has an id.
+    pub fn node_key(&self, kind: Kind, id: &str) -> Option<NodeKey> {
+        let record = self.record.load();
+        let found = record
+            .ids
+            .iter()
+            .find(|known| known.kind == kind.noun() && known.id == id);
+        found.map(|known| known.key.clone())
+    }
+
+    /// Changes the configuration and deploys it: clone, change, compile, store,
+    /// compare and set, swap. `change` may run more than once. Any failure
+    /// leaves the release before serving.
+    ///
+    /// # Errors
+    /// What `change` refuses, what does not compile, or a conflict.
+    pub async fn edit<F>(&self, author: &Author, change: F) -> Result<Arc<Release>, Problem>
+    where
+        F: Fn(&mut AppConfig) -> Result<Renames, Problem>,
+    {
+        let _editing = self.editing.lock().await;
+        for _ in 0..EDIT_TRIES_MAX {
+            let (base, record) = (self.release(), self.record());
+            let mut config = base.config.clone();
+            let renames = change(&mut config)?;
+            let (release, findings) = compile(config, Some(&base));
+            let mut release = release.ok_or_else(|| rejected(&findings))?;
+            let revision =
+                write_revision(&self.core, &record, &release.config, &record.live, author).await?;
+            release.revision.clone_from(&revision);
+            let mut next = state::App::clone(&record);
+            next.live.clone_from(&revision);
+            next.ids = ids(&release.config, &record.ids, &renames);
+            next.name = release.config.name().to_owned();
+            if self.move_pointer(&record, &next).await? {
+                self.note_deployment(author, &revision).await?;
+                let release = Arc::new(release);
+                self.live.store(release.clone());
+                self.record.store(Arc::new(next));
+                return Ok(release);
+            }
+            // Another process deployed: begin from what it made.
+            self.follow().await?;
+        }
+        Err(Problem::new(
+            kit::Kind::Conflict,
+            "DeploymentConflict",
+            "the configuration keeps changing; try again",
+        ))
+    }
+
+    async fn move_pointer(&self, before: &state::App, next: &state::App) -> Result<bool, Problem> {
+        let ids: Vec<Bson> = next
+            .ids
+            .iter()
+            .map(|id| doc! { "kind": &id.kind, "key": &id.key, "id": &id.id }.into())
+            .collect();
+        self.core
+            .state
+            .apps
+            .change(
+                doc! { "_id": &self.id, "live": &before.live },
+                doc! { "$set": { "live": &next.live, "name": &next.name, "ids": ids } },
+            )
+            .await
+            .map_err(stored)
+    }
+
+    /// Takes over what the store has as live.
+    async fn follow(&self) -> Result<(), Problem> {
+        let record = self.core.state.apps.get(&self.id).await.map_err(stored)?;
+        let record = record.ok_or_else(|| {
+            Problem::new(kit::Kind::NotFound, "AppNotFound", "the app was deleted")
+        })?;
+        let config = read_revision(&self.core, &record.live).await?;
+        let (release, _) = compile(config, Some(&self.release()));
+        if let Some(mut release) = release {
+            release.revision.clone_from(&record.live);
+            self.live.store(Arc::new(release));
+        }
+        self.record.store(Arc::new(record));
+        Ok(())
+    }
+
+    async fn note_deployment(&self, author: &Author, revision: &str) -> Result<(), Problem> {
+        let deployment = Deployment {
+            id: new_id(),
+            app_id: self.id.clone(),
+            revision: revision.to_owned(),
+            user_id: author.user_id.clone(),
+            at: self.core.clock.now_ms(),
+            origin: author.origin.clone(),
+            status: "successful".to_owned(),
+            error: String::new(),
+        };
+        self.core
+            .state
+            .deployments
+            .insert(&deployment)
+            .await
+            .map_err(stored)
+    }
+}
+
+/// The findings of a configuration that was refused, as one problem.
+pub(crate) fn rejected(findings: &[Finding]) -> Problem {
+    let errors: Vec<String> = findings
+        .iter()
+        .filter(|finding| finding.severity == kit::Severity::Error)
+        .map(ToString::to_string)
+        .collect();
+    Problem::bad_request(errors.join("\n"))
+}
+
+/// Ids of a configuration's nodes: kept by kind and key, new where missing.
+fn ids(config: &AppConfig, before: &[NodeId], renames: &Renames) -> Vec<NodeId> {
+    let mut known: HashMap<(&str, &str), &str> = before
+        .iter()
+        .map(|id| ((id.kind.as_str(), id.key.as_str()), id.id.as_str()))
+        .collect();
+    for (kind, old, new) in renames {
+        if let Some(id) = known.remove(&(kind.noun(), old.as_str())) {
+            known.insert((kind.noun(), new.as_str()), id);
+        }
+    }
+    let mut ids = Vec::new();
+    for kind in config.kinds() {
+        if kind == Kind::HostingFile {
+            continue;
+        }
+        for (key, _) in config.all(kind) {
+            let id = known.get(&(kind.noun(), key.as_str()));
+            ids.push(NodeId {
+                kind: kind.noun().to_owned(),
+                key: key.clone(),
+                id: id.map_or_else(new_id, |id| (*id).to_owned()),
+            });
+        }
+    }
+    ids
+}
+
+/// Stores a configuration's files by content and its manifest by hash.
+async fn write_revision(
+    core: &Backstitch,
+    app: &state::App,
+    config: &AppConfig,
+    parent: &str,
+    author: &Author,
+) -> Result<String, Problem> {
+    let printed = config::print(config);
+    let mut manifest = format!("{}\n", app.id);
+    let (mut files, mut blobs) = (Vec::new(), Vec::new());
+    for (path, bytes) in &printed.0 {
+        let hash = state::content_hash(bytes);
+        manifest.push_str(&format!("{hash} {path}\n"));
+        files.push(RevisionFile {
+            path: path.clone(),
+            hash: hash.clone(),
+        });
+        blobs.push(Blob {
+            id: hash,
+            bytes: bytes.to_vec(),
+        });
+    }
+    let known: Vec<&str> = blobs.iter().map(|blob| blob.id.as_str()).collect();
+    let stored_already = core
+        .state
+        .blobs
+        .list(doc! { "_id": { "$in": known } }, doc! { "_id": 1 }, 0, 0)
+        .await
+        .map_err(stored)?;
+    let mut missing: Vec<Blob> = blobs
+        .into_iter()
+        .filter(|blob| stored_already.iter().all(|known| known.id != blob.id))
+        .collect();
+    missing.sort_by(|a, b| a.id.cmp(&b.id));
+    missing.dedup_by(|a, b| a.id == b.id);
+    core.state
+        .blobs
+        .insert_missing(&missing)
+        .await
+        .map_err(stored)?;
+    let revision = Revision {
+        id: state::content_hash(manifest.as_bytes()),
+        app_id: app.id.clone(),
+        parent: parent.to_owned(),
+        author: author.user_id.clone(),
+        at: core.clock.now_ms(),
+        files,
+    };
+    core.state
+        .revisions
+        .insert_missing(std::slice::from_ref(&revision))
+        .await
+        .map_err(stored)?;
+    Ok(revision.id)
+}
+
+/// Reads a revision back.
+pub(crate) async fn read_revision(core: &Backstitch, id: &str) -> Result<AppConfig, Problem> {
+    let damaged = |what: &str| Problem::internal(format!("revision {id}: {what}"));
+    let revision = core.state.revisions.get(id).await.map_err(stored)?;
+    let revision = revision.ok_or_else(|| damaged("is missing"))?;
+    let hashes: Vec<&str> = revision
+        .files
+        .iter()
+        .map(|file| file.hash.as_str())
+        .collect();
+    let blobs = core
+        .state
+        .blobs
+        .list(doc! { "_id": { "$in": hashes } }, doc! { "_id": 1 }, 0, 0)
+        .await
+        .map_err(stored)?;
+    let by_hash: HashMap<&str, &Blob> = blobs.iter().map(|blob| (blob.id.as_str(), blob)).collect();
+    let mut files = Files::default();
+    for file in &revision.files {
+        let blob = by_hash
+            .get(file.hash.as_str())
+            .ok_or_else(|| damaged(&file.path))?;
+        files.insert(file.path.clone(), blob.bytes.clone());
+    }
+    config::parse(&files)
+        .0
+        .ok_or_else(|| damaged("does not parse"))
+}

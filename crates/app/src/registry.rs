@@ -1,0 +1,307 @@
+//! The server's core: engines, state, workers, and the apps.
+
+use std::collections::HashMap;
+use std::sync::{Arc, RwLock};
+
+use arc_swap::ArcSwap;
+use bson::doc;
+use config::AppConfig;
+use engine::SharedEngine;
+use js::{Limits, Pool, PoolSettings};
+use kit::{Clock, Kind, Problem, Secret};
+use state::{MasterKey, Project, State};
+
+use crate::live::Author;
+use crate::{App, Logbook, new_id, stored};
+
+/// What the core is made of.
+pub struct Settings {
+    /// The engine of the state and of every cluster that is not named.
+    pub engine: SharedEngine,
+    /// Engines of named clusters.
+    pub clusters: HashMap<String, SharedEngine>,
+    /// Seals secrets.
+    pub master_key: MasterKey,
+    /// How workers are started.
+    pub workers: PoolSettings,
+    /// Bounds of a function call.
+    pub limits: Limits,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Whether passwords are hashed as cheaply as a test needs.
+    pub cheap_passwords: bool,
+}
+
+/// The server's core. Shared by everything that serves.
+pub struct Backstitch {
+    pub(crate) engine: SharedEngine,
+    clusters: HashMap<String, SharedEngine>,
+    /// The records at rest.
+    pub state: State,
+    pub(crate) master_key: MasterKey,
+    pub(crate) pool: Pool,
+    pub(crate) limits: Limits,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) passwords: crate::users::Hasher,
+    /// The log.
+    pub logbook: Logbook,
+    /// Apps by client app id and by id.
+    apps: ArcSwap<HashMap<String, Arc<App>>>,
+    loading: tokio::sync::Mutex<()>,
+    /// Signs administrators' tokens.
+    pub(crate) admin_key: Secret<Vec<u8>>,
+    /// Administrators' sessions that were ended while this process runs.
+    pub(crate) ended: RwLock<std::collections::HashSet<String>>,
+}
+
+/// A new app.
+#[derive(Debug, Clone, Default)]
+pub struct NewApp {
+    /// Its name.
+    pub name: String,
+    /// Its client app id, if it has one already.
+    pub client_app_id: Option<String>,
+    /// `standard` unless said otherwise.
+    pub product: String,
+    /// Its configuration; a default one unless given.
+    pub config: Option<AppConfig>,
+}
+
+impl Backstitch {
+    /// Opens the core.
+    pub async fn open(settings: Settings) -> Result<Arc<Self>, Problem> {
+        let state = State::open(&settings.engine).await.map_err(stored)?;
+        let admin_key = administrators_key(&state, &settings.master_key).await?;
+        Ok(Arc::new(Self {
+            logbook: Logbook::start(state.clone(), settings.clock.clone()),
+            engine: settings.engine,
+            clusters: settings.clusters,
+            state,
+            master_key: settings.master_key,
+            pool: Pool::new(settings.workers),
+            limits: settings.limits,
+            clock: settings.clock,
+            passwords: crate::users::Hasher::new(settings.cheap_passwords),
+            apps: ArcSwap::default(),
+            loading: tokio::sync::Mutex::default(),
+            admin_key,
+            ended: RwLock::default(),
+        }))
+    }
+
+    /// The workers, for their numbers.
+    pub fn pool(&self) -> &Pool {
+        &self.pool
+    }
+
+    /// The clock.
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
+    }
+
+    /// The engine of a cluster: the one of that name, else the default.
+    pub(crate) fn cluster(&self, name: &str) -> &SharedEngine {
+        self.clusters.get(name).unwrap_or(&self.engine)
+    }
+
+    /// Makes a project, or finds the one of that id.
+    pub async fn ensure_project(&self, id: Option<&str>, name: &str) -> Result<Project, Problem> {
+        let id = id.map_or_else(new_id, str::to_owned);
+        if let Some(found) = self.state.projects.get(&id).await.map_err(stored)? {
+            return Ok(found);
+        }
+        let project = Project {
+            id,
+            name: name.to_owned(),
+            created: self.clock.now_ms(),
+        };
+        self.state.projects.insert(&project).await.map_err(stored)?;
+        Ok(project)
+    }
+
+    /// The app that clients call by this id, loaded on first use.
+    ///
+    /// # Errors
+    /// `AppNotFound`.
+    pub async fn app_by_client_id(self: &Arc<Self>, id: &str) -> Result<Arc<App>, Problem> {
+        if let Some(app) = self.apps.load().get(id) {
+            return Ok(app.clone());
+        }
+        let missing = || {
+            Problem::new(
+                Kind::NotFound,
+                "AppNotFound",
+                format!("cannot find app using Client App ID '{id}'"),
+            )
+        };
+        self.load(doc! { "client_app_id": id })
+            .await?
+            .ok_or_else(missing)
+    }
+
+    /// The app of an id.
+    ///
+    /// # Errors
+    /// `AppNotFound`.
+    pub async fn app(self: &Arc<Self>, id: &str) -> Result<Arc<App>, Problem> {
+        if let Some(app) = self.apps.load().get(id) {
+            return Ok(app.clone());
+        }
+        let missing = || {
+            Problem::new(
+                Kind::NotFound,
+                "AppNotFound",
+                format!("app not found: '{id}'"),
+            )
+        };
+        self.load(doc! { "_id": id }).await?.ok_or_else(missing)
+    }
+
+    /// The app of a token's domain.
+    pub(crate) async fn app_by_domain(
+        self: &Arc<Self>,
+        id: &str,
+    ) -> Result<Option<Arc<App>>, Problem> {
+        if let Some(app) = self.apps.load().get(id) {
+            return Ok(Some(app.clone()));
+        }
+        self.load(doc! { "domain_id": id }).await
+    }
+
+    async fn load(self: &Arc<Self>, filter: bson::Document) -> Result<Option<Arc<App>>, Problem> {
+        // One at a time: an app is compiled once, not once for each waiter.
+        let _loading = self.loading.lock().await;
+        let Some(record) = self.state.apps.first(filter).await.map_err(stored)? else {
+            return Ok(None);
+        };
+        if let Some(app) = self.apps.load().get(&record.id) {
+            return Ok(Some(app.clone()));
+        }
+        let app = App::load(self, record).await?;
+        self.keep(&app);
+        Ok(Some(app))
+    }
+
+    fn keep(&self, app: &Arc<App>) {
+        self.apps.rcu(|apps| {
+            let mut apps = HashMap::clone(apps);
+            for key in [&app.id, &app.client_app_id, &app.domain_id] {
+                apps.insert(key.clone(), app.clone());
+            }
+            apps
+        });
+    }
+
+    /// The apps of a project, oldest first.
+    pub async fn apps(&self, project_id: &str) -> Result<Vec<state::App>, Problem> {
+        self.state
+            .apps
+            .list(
+                doc! { "project_id": project_id },
+                doc! { "created": 1, "_id": 1 },
+                0,
+                0,
+            )
+            .await
+            .map_err(stored)
+    }
+
+    /// Makes an app.
+    ///
+    /// # Errors
+    /// `BadRequest` for a bad name, a conflict when the client app id is taken,
+    /// and what is wrong with its configuration.
+    pub async fn create_app(
+        self: &Arc<Self>,
+        project_id: &str,
+        new: NewApp,
+        author: &Author,
+    ) -> Result<Arc<App>, Problem> {
+        let name = new.name.trim();
+        let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+        if name.is_empty() || name.len() > 64 || !name.chars().all(fits) {
+            return Err(Problem::bad_request(
+                "app name must have 1 to 64 ASCII letters, numbers, hyphens and underscores",
+            ));
+        }
+        let client_app_id = new.client_app_id.unwrap_or_else(|| client_app_id(name));
+        let record = state::App {
+            id: new_id(),
+            project_id: project_id.to_owned(),
+            client_app_id: client_app_id.clone(),
+            name: name.to_owned(),
+            product: if new.product.is_empty() {
+                "standard".to_owned()
+            } else {
+                new.product
+            },
+            domain_id: new_id(),
+            signing_key: self.master_key.seal(&state::random_bytes::<32>()),
+            live: String::new(),
+            ids: Vec::new(),
+            created: self.clock.now_ms(),
+        };
+        let config = new.config.unwrap_or_else(|| AppConfig::new(name));
+        let app = App::create(self, record, config, author)
+            .await
+            .map_err(|problem| {
+                if problem
+                    .because
+                    .as_deref()
+                    .is_some_and(|b| b.contains("E11000"))
+                {
+                    Problem::new(
+                        Kind::Conflict,
+                        "AppAlreadyExists",
+                        format!("the client app id '{client_app_id}' is taken"),
+                    )
+                } else {
+                    problem
+                }
+            })?;
+        self.keep(&app);
+        Ok(app)
+    }
+
+    /// Removes an app with everything that belongs to it but its users'
+    /// documents.
+    pub async fn delete_app(self: &Arc<Self>, app: &Arc<App>) -> Result<(), Problem> {
+        self.state.erase_app(&app.id).await.map_err(stored)?;
+        self.apps.rcu(|apps| {
+            let mut apps = HashMap::clone(apps);
+            apps.retain(|_, kept| kept.id != app.id);
+            apps
+        });
+        Ok(())
+    }
+}
+
+/// `<name>-<five lower-case letters>`.
+fn client_app_id(name: &str) -> String {
+    let letters: String = state::random_bytes::<5>()
+        .iter()
+        .map(|byte| char::from(b'a' + byte % 26))
+        .collect();
+    format!("{}-{letters}", name.to_lowercase())
+}
+
+/// The key of administrators' tokens, made on first start.
+async fn administrators_key(state: &State, master: &MasterKey) -> Result<Secret<Vec<u8>>, Problem> {
+    const ID: &str = "administrators";
+    loop {
+        if let Some(found) = state.secrets.get(ID).await.map_err(stored)? {
+            let key = master.open(&found.sealed).map_err(Problem::internal)?;
+            return Ok(Secret::new(key));
+        }
+        let record = state::Secret {
+            id: ID.to_owned(),
+            app_id: String::new(),
+            name: ID.to_owned(),
+            sealed: master.seal(&state::random_bytes::<32>()),
+        };
+        match state.secrets.insert(&record).await {
+            Err(error) if !error.is_duplicate_key() => return Err(stored(error)),
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! Secret values: sealed at rest, read at use, in no export.
+
+use std::sync::{Arc, PoisonError};
+
+use bson::doc;
+use kit::{Kind, Problem};
+
+use crate::{App, new_id, stored};
+
+impl App {
+    /// The names of the secrets with their ids.
+    pub async fn list_secrets(&self) -> Result<Vec<state::Secret>, Problem> {
+        self.core
+            .state
+            .secrets
+            .list(doc! { "app_id": &self.id }, doc! { "name": 1 }, 0, 0)
+            .await
+            .map_err(stored)
+    }
+
+    /// Adds a secret.
+    ///
+    /// # Errors
+    /// A conflict when the name is taken.
+    pub async fn create_secret(&self, name: &str, value: &str) -> Result<state::Secret, Problem> {
+        let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+        if name.is_empty() || name.len() > 64 || !name.chars().all(fits) {
+            return Err(Problem::bad_request(
+                "secret names have 1 to 64 ASCII letters, numbers, underscores and hyphens",
+            ));
+        }
+        let secret = state::Secret {
+            id: new_id(),
+            app_id: self.id.clone(),
+            name: name.to_owned(),
+            sealed: self.core.master_key.seal(value.as_bytes()),
+        };
+        self.core
+            .state
+            .secrets
+            .insert(&secret)
+            .await
+            .map_err(|error| {
+                if error.is_duplicate_key() {
+                    Problem::new(
+                        Kind::Conflict,
+                        "SecretDuplicateName",
+                        format!("secret '{name}' already exists"),
+                    )
+                } else {
+                    stored(error)
+                }
+            })?;
+        self.forget_secrets();
+        Ok(secret)
+    }
+
+    /// Changes a secret's name and, unless it is empty, its value.
+    pub async fn update_secret(&self, id: &str, name: &str, value: &str) -> Result<(), Problem> {
+        let mut set = doc! { "name": name };
+        if !value.is_empty() {
+            let sealed = self.core.master_key.seal(value.as_bytes());
+            set.insert(
+                "sealed",
+                bson::Binary {
+                    subtype: bson::spec::BinarySubtype::Generic,
+                    bytes: sealed,
+                },
+            );
+        }
+        let found = self
+            .core
+            .state
+            .secrets
+            .change(doc! { "_id": id, "app_id": &self.id }, doc! { "$set": set })
+            .await
+            .map_err(stored)?;
+        self.forget_secrets();
+        if found { Ok(()) } else { Err(missing(id)) }
+    }
+
+    /// Sets a secret by name.
+    pub async fn set_secret(&self, name: &str, value: &str) -> Result<(), Problem> {
+        match self
+            .list_secrets()
+            .await?
+            .into_iter()
+            .find(|secret| secret.name == name)
+        {
+            Some(known) => self.update_secret(&known.id, name, value).await,
+            None => self.create_secret(name, value).await.map(drop),
+        }
+    }
+
+    /// Removes a secret.
+    pub async fn delete_secret(&self, id: &str) -> Result<(), Problem> {
+        let filter = doc! { "_id": id, "app_id": &self.id };
+        let gone = self
+            .core
+            .state
+            .secrets
+            .delete_all(filter)
+            .await
+            .map_err(stored)?;
+        self.forget_secrets();
+        if gone > 0 { Ok(()) } else { Err(missing(id)) }
+    }
+
+    /// A secret's value by name.
+    pub(crate) async fn secret(&self, name: &str) -> Result<Option<Arc<str>>, Problem> {
+        if let Some(known) = self
+            .secrets
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(name)
+        {
+            return Ok(Some(known.clone()));
+        }
+        let filter = doc! { "app_id": &self.id, "name": name };
+        let Some(found) = self
+            .core
+            .state
+            .secrets
+            .first(filter)
+            .await
+            .map_err(stored)?
+        else {
+            return Ok(None);
+        };
+        let plain = self
+            .core
+            .master_key
+            .open(&found.sealed)
+            .map_err(Problem::internal)?;
+        let value: Arc<str> = String::from_utf8_lossy(&plain).into();
+        let mut secrets = self.secrets.write().unwrap_or_else(PoisonError::into_inner);
+        secrets.insert(name.to_owned(), value.clone());
+        Ok(Some(value))
+    }
+
+    fn forget_secrets(&self) {
+        self.secrets
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
+    }
+}
+
+fn missing(id: &str) -> Problem {
+    Problem::new(
+        Kind::NotFound,
+        "SecretNotFound",
+        format!("secret not found: \"{id}\""),
+    )
+}

@@ -1,0 +1,429 @@
+//! Logging in and out (client-api.md §2).
+
+use std::sync::Arc;
+
+use bson::{Bson, Document, doc};
+use kit::{Kind, Problem, limit};
+use serde_json::{Value, json};
+use state::{Identity, Password, Session, User};
+
+use super::invalid_session;
+use crate::call::Started;
+use crate::caller::{Cx, RequestInfo, merged_data};
+use crate::{App, new_id, stored};
+
+/// Twenty-four zeros: the device of a client that said nothing of itself.
+const NO_DEVICE: &str = "000000000000000000000000";
+
+/// What a client says of its device.
+#[derive(Debug, Clone, Default)]
+pub struct Device {
+    /// The id it was given before.
+    pub id: Option<String>,
+    /// Whether it described itself at all.
+    pub described: bool,
+}
+
+/// The answer to a login.
+#[derive(Debug, Clone)]
+pub struct Login {
+    /// The access token.
+    pub access_token: String,
+    /// The refresh token.
+    pub refresh_token: String,
+    /// The user's id.
+    pub user_id: String,
+    /// The device's id.
+    pub device_id: String,
+}
+
+/// A proven identity: whose it is, or how to make its user.
+struct Proven {
+    identity: Identity,
+    kind: &'static str,
+    /// The user that a user API key belongs to.
+    owner: Option<String>,
+}
+
+impl App {
+    /// Logs a user in with a provider's credentials.
+    ///
+    /// # Errors
+    /// `AuthProviderNotFound`, `InvalidPassword`, `AuthError`, `UserDisabled`.
+    pub async fn login(
+        self: &Arc<Self>,
+        provider: &str,
+        credentials: &Document,
+        device: Device,
+        request: &RequestInfo,
+    ) -> Result<Login, Problem> {
+        let started = Started::now(self);
+        let result = self.try_login(provider, credentials, device).await;
+        let mut cx = Cx::of_system(self, request.clone());
+        if let Ok((user, _)) = &result {
+            cx.user = Some(Arc::new(crate::User::new(
+                user,
+                Document::new(),
+                "",
+                provider,
+                "",
+            )?));
+        }
+        let details = doc! {
+            "auth_event": { "type": "LOGIN", "provider": provider },
+            "remote_ip_address": &request.remote_address,
+        };
+        self.log(&cx, "AUTH", &started, details, result.as_ref().err());
+        result.map(|(_, login)| login)
+    }
+
+    async fn try_login(
+        &self,
+        provider: &str,
+        credentials: &Document,
+        device: Device,
+    ) -> Result<(User, Login), Problem> {
+        self.provider(provider)?;
+        let proven = match provider {
+            "anon-user" => self.anonymous(),
+            "local-userpass" => self.by_password(credentials).await?,
+            "api-key" => self.by_api_key(credentials).await?,
+            other => {
+                return Err(Problem::new(
+                    Kind::NotFound,
+                    "AuthProviderNotFound",
+                    format!("login with '{other}' is not supported yet"),
+                ));
+            }
+        };
+        let user = self.user_of(&proven).await?;
+        if user.disabled {
+            return Err(Problem::new(
+                Kind::Unauthenticated,
+                "UserDisabled",
+                "user disabled",
+            ));
+        }
+        let login = self.begin_session(&user, &proven.identity, device).await?;
+        Ok((user, login))
+    }
+
+    fn identity(&self, id: String, provider: &str, data: Document) -> Identity {
+        Identity {
+            id,
+            provider_type: provider.to_owned(),
+            provider_id: self.provider_id(provider),
+            data,
+        }
+    }
+
+    fn anonymous(&self) -> Proven {
+        let letters: String = state::random_bytes::<24>()
+            .iter()
+            .map(|byte| char::from(b'a' + byte % 26))
+            .collect();
+        Proven {
+            identity: self.identity(
+                format!("{}-{letters}", new_id()),
+                "anon-user",
+                Document::new(),
+            ),
+            kind: "normal",
+            owner: None,
+        }
+    }
+
+    async fn by_password(&self, credentials: &Document) -> Result<Proven, Problem> {
+        let wrong = || Problem::new(Kind::Unauthenticated, "InvalidPassword", "unauthorized");
+        let (Ok(email), Ok(password)) = (
+            credentials.get_str("username"),
+            credentials.get_str("password"),
+        ) else {
+            return Err(wrong());
+        };
+        let account = self.account(email).await?;
+        let hash = account.as_ref().map(|account| account.hash.as_str());
+        // Longer ones were never accepted, and hashing them would be work for nothing.
+        let password = if password.chars().count() > limit::PASSWORD_CHARS_MAX {
+            ""
+        } else {
+            password
+        };
+        if !self.core.passwords.verify(password, hash).await? {
+            return Err(wrong());
+        }
+        let account = account.ok_or_else(wrong)?;
+        if !account.confirmed {
+            return Err(Problem::unauthorized());
+        }
+        Ok(Proven {
+            identity: self.identity(account.id, "local-userpass", doc! { "email": email }),
+            kind: "normal",
+            owner: None,
+        })
+    }
+
+    async fn by_api_key(&self, credentials: &Document) -> Result<Proven, Problem> {
+        let key = credentials
+            .get_str("key")
+            .map_err(|_| Problem::unauthorized())?;
+        let filter = doc! { "app_id": &self.id, "hash": state::digest(key) };
+        let found = self
+            .core
+            .state
+            .api_keys
+            .first(filter)
+            .await
+            .map_err(stored)?;
+        let found = found
+            .filter(|key| !key.disabled)
+            .ok_or_else(Problem::unauthorized)?;
+        let data = if found.user_id.is_empty() {
+            doc! { "name": &found.name }
+        } else {
+            Document::new()
+        };
+        Ok(Proven {
+            identity: self.identity(found.id, "api-key", data),
+            kind: if found.user_id.is_empty() {
+                "server"
+            } else {
+                "normal"
+            },
+            owner: (!found.user_id.is_empty()).then_some(found.user_id),
+        })
+    }
+
+    /// The user of a proven identity, made or extended if need be.
+    async fn user_of(&self, proven: &Proven) -> Result<User, Problem> {
+        let users = &self.core.state.users;
+        let now = self.core.clock.now_ms();
+        let key = format!("{}:{}", proven.identity.provider_type, proven.identity.id);
+        let known = users
+            .first(doc! { "app_id": &self.id, "keys": &key })
+            .await
+            .map_err(stored)?;
+        if let Some(mut user) = known {
+            users
+                .change(
+                    doc! { "_id": &user.id },
+                    doc! { "$set": { "last_login": now } },
+                )
+                .await
+                .map_err(stored)?;
+            user.last_login = now;
+            return Ok(user);
+        }
+        if let Some(owner) = &proven.owner {
+            // The first login with a key adds it to its owner's identities.
+            let identity = bson::serialize_to_bson(&proven.identity).map_err(Problem::internal)?;
+            users
+                .change(
+                    doc! { "_id": owner, "app_id": &self.id, "keys": { "$ne": &key } },
+                    doc! { "$push": { "identities": identity, "keys": &key }, "$set": { "last_login": now } },
+                )
+                .await
+                .map_err(stored)?;
+            self.tokens.forget(owner);
+            let found = users.get(owner).await.map_err(stored)?;
+            return found.ok_or_else(Problem::unauthorized);
+        }
+        let user = User {
+            id: new_id(),
+            app_id: self.id.clone(),
+            kind: proven.kind.to_owned(),
+            identities: vec![proven.identity.clone()],
+            keys: vec![key.clone()],
+            disabled: false,
+            created: now,
+            last_login: now,
+        };
+        match users.insert(&user).await {
+            Ok(()) => Ok(user),
+            // Somebody logged in with the same identity a moment earlier.
+            Err(error) if error.is_duplicate_key() => users
+                .first(doc! { "app_id": &self.id, "keys": &key })
+                .await
+                .map_err(stored)?
+                .ok_or_else(invalid_session),
+            Err(error) => Err(stored(error)),
+        }
+    }
+
+    async fn begin_session(
+        &self,
+        user: &User,
+        identity: &Identity,
+        device: Device,
+    ) -> Result<Login, Problem> {
+        let now = self.core.clock.now_ms();
+        let lifetime = if identity.provider_type == "anon-user" {
+            limit::ANONYMOUS_REFRESH_TOKEN_S
+        } else {
+            limit::REFRESH_TOKEN_S
+        };
+        let is_id = |id: &String| {
+            id.len() == 24 && id.bytes().all(|b| b.is_ascii_hexdigit()) && id != NO_DEVICE
+        };
+        let device_id = match device.id.filter(is_id) {
+            Some(id) => id,
+            None if device.described => new_id(),
+            None => NO_DEVICE.to_owned(),
+        };
+        let started = now - now.rem_euclid(1000);
+        let session = Session {
+            id: new_id(),
+            app_id: self.id.clone(),
+            user_id: user.id.clone(),
+            device_id: device_id.clone(),
+            provider_type: identity.provider_type.clone(),
+            created: started,
+            expires: started + lifetime * 1000,
+        };
+        self.core
+            .state
+            .sessions
+            .insert(&session)
+            .await
+            .map_err(stored)?;
+        let custom = self.custom_data(&user.id).await?;
+        Ok(Login {
+            access_token: self.access_token(&session, &custom)?,
+            refresh_token: self.refresh_token(&session, identity)?,
+            user_id: user.id.clone(),
+            device_id,
+        })
+    }
+
+    /// A new access token for a refresh token; reads custom user data afresh.
+    ///
+    /// # Errors
+    /// `InvalidSession`.
+    pub async fn refresh(&self, token: &str) -> Result<String, Problem> {
+        let session = self.session(token).await?;
+        let user = self
+            .core
+            .state
+            .users
+            .get(&session.user_id)
+            .await
+            .map_err(stored)?;
+        if user.is_none_or(|user| user.disabled) {
+            return Err(invalid_session());
+        }
+        let custom = self.custom_data(&session.user_id).await?;
+        self.access_token(&session, &custom)
+    }
+
+    /// Ends the session of a refresh token.
+    pub async fn logout(&self, token: &str) -> Result<(), Problem> {
+        let session = self.session(token).await?;
+        self.core
+            .state
+            .sessions
+            .delete(&session.id)
+            .await
+            .map_err(stored)?;
+        self.tokens.forget(&session.user_id);
+        Ok(())
+    }
+
+    /// The user of a refresh token, for the routes that take one.
+    pub async fn user_of_refresh(&self, token: &str) -> Result<Arc<crate::User>, Problem> {
+        let session = self.session(token).await?;
+        let record = self
+            .core
+            .state
+            .users
+            .get(&session.user_id)
+            .await
+            .map_err(stored)?;
+        let record = record
+            .filter(|user| !user.disabled)
+            .ok_or_else(invalid_session)?;
+        Ok(Arc::new(crate::User::new(
+            &record,
+            Document::new(),
+            &session.id,
+            &session.provider_type,
+            &session.device_id,
+        )?))
+    }
+
+    /// `GET auth/profile`.
+    pub async fn profile(&self, user_id: &str) -> Result<Value, Problem> {
+        let record = self.core.state.users.get(user_id).await.map_err(stored)?;
+        let record = record.ok_or_else(invalid_session)?;
+        let json = |document: Document| Bson::Document(document).into_relaxed_extjson();
+        let identities: Vec<Value> = record
+            .identities
+            .iter()
+            .map(|identity| {
+                json!({
+                    "id": identity.id, "provider_id": identity.provider_id,
+                    "provider_type": identity.provider_type,
+                    "provider_data": json(identity.data.clone()),
+                })
+            })
+            .collect();
+        Ok(json!({
+            "user_id": record.id, "domain_id": self.domain_id, "identities": identities,
+            "data": json(merged_data(&record.identities)), "type": record.kind,
+        }))
+    }
+
+    async fn account(&self, email: &str) -> Result<Option<Password>, Problem> {
+        let filter = doc! { "app_id": &self.id, "email": email };
+        self.core
+            .state
+            .passwords
+            .first(filter)
+            .await
+            .map_err(stored)
+    }
+
+    /// Registers an email/password account.
+    ///
+    /// # Errors
+    /// `AccountNameInUse`, `BadRequest`.
+    pub async fn register(&self, email: &str, password: &str) -> Result<Password, Problem> {
+        self.provider("local-userpass")?;
+        if email.is_empty() {
+            return Err(Problem::bad_request("email invalid"));
+        }
+        let length = password.chars().count();
+        if !(limit::PASSWORD_CHARS_MIN..=limit::PASSWORD_CHARS_MAX).contains(&length) {
+            return Err(Problem::bad_request(format!(
+                "password must be between {} and {} characters",
+                limit::PASSWORD_CHARS_MIN,
+                limit::PASSWORD_CHARS_MAX
+            )));
+        }
+        let taken = || Problem::new(Kind::Conflict, "AccountNameInUse", "name already in use");
+        if self.account(email).await?.is_some() {
+            return Err(taken());
+        }
+        let confirmed = self
+            .release()
+            .config
+            .get(config::Kind::AuthProvider, "local-userpass")
+            .is_some_and(|node| {
+                node.at("/config/autoConfirm")
+                    .and_then(Value::as_bool)
+                    .unwrap_or(false)
+            });
+        let account = Password {
+            id: new_id(),
+            app_id: self.id.clone(),
+            email: email.to_owned(),
+            hash: self.core.passwords.hash(password).await?,
+            confirmed,
+            created: self.core.clock.now_ms(),
+        };
+        match self.core.state.passwords.insert(&account).await {
+            Err(error) if error.is_duplicate_key() => Err(taken()),
+            Err(error) => Err(stored(error)),
+            Ok(()) => Ok(account),
+        }
+    }
+}
