@@ -1,1 +1,14 @@
-//! web
+//! What the HTTP surfaces share: operation tables, requests, answers, and the
+//! one place where a problem gets its status.
+//!
+//! Not here: an app, a user, a decision.
+
+mod answer;
+mod operation;
+mod problem;
+mod request;
+
+pub use answer::Answer;
+pub use operation::{Found, Handler, Operation, Routes, Scope, routes};
+pub use problem::{respond, status};
+pub use request::{Request, body_bytes};

@@ -1,0 +1,48 @@
+//! Successful answers. One without a value has neither body nor content type.
+
+use axum::body::Body;
+use axum::http::{HeaderValue, Response, StatusCode, header};
+use serde_json::Value;
+
+/// What a handler answers.
+#[derive(Debug)]
+pub struct Answer(pub Response<Body>);
+
+impl Answer {
+    /// JSON with status 200.
+    pub fn ok(value: &Value) -> Self {
+        Self::json(StatusCode::OK, value)
+    }
+
+    /// JSON with status 201.
+    pub fn created(value: &Value) -> Self {
+        Self::json(StatusCode::CREATED, value)
+    }
+
+    /// JSON with a status. The content type has no parameters.
+    pub fn json(status: StatusCode, value: &Value) -> Self {
+        Self::bytes(status, "application/json", value.to_string().into_bytes())
+    }
+
+    /// Bytes of a type.
+    pub fn bytes(status: StatusCode, kind: &'static str, bytes: Vec<u8>) -> Self {
+        let mut response = Response::new(Body::from(bytes));
+        *response.status_mut() = status;
+        response
+            .headers_mut()
+            .insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+        Self(response)
+    }
+
+    /// A status without a body.
+    pub fn empty(status: StatusCode) -> Self {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = status;
+        Self(response)
+    }
+
+    /// 204.
+    pub fn no_content() -> Self {
+        Self::empty(StatusCode::NO_CONTENT)
+    }
+}

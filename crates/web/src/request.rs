@@ -1,0 +1,161 @@
+//! A request as handlers see it.
+
+use std::net::SocketAddr;
+
+use axum::body::Body;
+use axum::http::{HeaderMap, Method, header};
+use bson::{Bson, Document};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use kit::{Kind, Problem, limit};
+use serde_json::Value;
+
+/// A request whose body has been read.
+#[derive(Debug)]
+pub struct Request {
+    /// The id that answers and log entries carry.
+    pub id: String,
+    /// The method.
+    pub method: Method,
+    /// The path, percent-encoded.
+    pub path: String,
+    /// The query string; empty without one.
+    pub query: String,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The peer.
+    pub peer: Option<SocketAddr>,
+    /// Values of the path's `{names}`, in order, decoded.
+    pub parameters: Vec<(String, String)>,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+/// Reads a body within the limit.
+///
+/// # Errors
+/// `ReadSizeLimitExceeded`.
+pub async fn body_bytes(body: Body) -> Result<Vec<u8>, Problem> {
+    match Limited::new(body, limit::BODY_BYTES_MAX).collect().await {
+        Ok(collected) => Ok(collected.to_bytes().into()),
+        Err(error) if error.is::<LengthLimitError>() => Err(Problem::new(
+            Kind::TooLarge,
+            "ReadSizeLimitExceeded",
+            format!(
+                "the request body is larger than {} bytes",
+                limit::BODY_BYTES_MAX
+            ),
+        )),
+        Err(error) => Err(Problem::bad_request("the request body cannot be read").because(error)),
+    }
+}
+
+impl Request {
+    /// A path parameter; empty when the path has none of that name.
+    pub fn parameter(&self, name: &str) -> &str {
+        self.parameters
+            .iter()
+            .find(|(known, _)| known == name)
+            .map_or("", |(_, value)| value.as_str())
+    }
+
+    /// The first value of a query parameter, decoded.
+    pub fn query_value(&self, name: &str) -> Option<String> {
+        self.query.split('&').find_map(|pair| {
+            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+            (decode(key) == name).then(|| decode(value))
+        })
+    }
+
+    /// A header's text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// The bearer token.
+    ///
+    /// # Errors
+    /// `MissingAuthReq` without the header; a text without a code for one that
+    /// is no bearer token.
+    pub fn bearer(&self) -> Result<&str, Problem> {
+        let Some(value) = self.header(header::AUTHORIZATION.as_str()) else {
+            return Err(Problem::new(
+                Kind::Unauthenticated,
+                "MissingAuthReq",
+                "must authenticate first",
+            ));
+        };
+        let token = value
+            .strip_prefix("Bearer")
+            .map(str::trim)
+            .unwrap_or_default();
+        if token.is_empty() {
+            return Err(Problem::new(
+                Kind::Unauthenticated,
+                "",
+                "expected Authorization header with JWT (Bearer schema)",
+            ));
+        }
+        Ok(token)
+    }
+
+    /// The body as an Extended JSON document; an empty one is an empty
+    /// document.
+    ///
+    /// # Errors
+    /// `BadRequest`.
+    pub fn ejson(&self) -> Result<Document, Problem> {
+        let body = self.body.trim_ascii();
+        if body.is_empty() || body == b"null" || body == b"\"\"" {
+            return Ok(Document::new());
+        }
+        kit::ejson::parse_document(body).map_err(|error| {
+            Problem::bad_request(format!("the request body is not valid JSON: {error}"))
+        })
+    }
+
+    /// The body as plain JSON; Extended JSON wrappers are relaxed.
+    ///
+    /// # Errors
+    /// `BadRequest`.
+    pub fn json(&self) -> Result<Value, Problem> {
+        Ok(Bson::Document(self.ejson()?).into_relaxed_extjson())
+    }
+}
+
+/// Decodes percent escapes; `+` is a space.
+pub(crate) fn decode(text: &str) -> String {
+    let bytes = text.as_bytes();
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while at < bytes.len() {
+        let escaped = (bytes[at] == b'%')
+            .then(|| {
+                text.get(at + 1..at + 3)
+                    .and_then(|hex| u8::from_str_radix(hex, 16).ok())
+            })
+            .flatten();
+        match (escaped, bytes[at]) {
+            (Some(byte), _) => {
+                out.push(byte);
+                at += 3;
+                continue;
+            }
+            (None, b'+') => out.push(b' '),
+            (None, byte) => out.push(byte),
+        }
+        at += 1;
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::decode;
+
+    #[test]
+    fn escapes() {
+        assert_eq!(decode("a%20b+c%C3%A9"), "a b cé");
+        assert_eq!(decode("%zz%4"), "%zz%4");
+        assert_eq!(decode("%€"), "%€");
+    }
+}
