@@ -1,1 +1,3 @@
 //! Scenarios of the app core.
+
+mod data;

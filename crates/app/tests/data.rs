@@ -1,0 +1,195 @@
+//! The door to data: owners and strangers, document filters, field
+//! permissions, and those rows of the edge-case table that need an engine
+//! (rules-schemas.md §17).
+
+mod decisions;
+mod edges;
+mod feeds;
+mod system;
+
+use std::sync::Arc;
+
+use app::data::{Access, Calls, Data, ServiceRules, UserAccess};
+use bson::raw::RawBsonRef;
+use bson::{RawArrayBuf, RawBson, RawDocument, RawDocumentBuf};
+use engine::{BoxFuture, SharedEngine};
+use engine_embedded::Embedded;
+use kit::{Problem, SystemClock};
+use rules::Expansions;
+
+/// Extended JSON as raw BSON.
+fn raw(text: &str) -> RawDocumentBuf {
+    let document = kit::ejson::parse_document(text.as_bytes())
+        .unwrap_or_else(|error| panic!("{text}: {error}"));
+    RawDocumentBuf::try_from(&document).unwrap()
+}
+
+/// A value as relaxed Extended JSON.
+fn relaxed(value: RawBsonRef<'_>) -> String {
+    let mut out = Vec::new();
+    kit::ejson::relaxed(value, &mut out);
+    String::from_utf8(out).unwrap()
+}
+
+/// An engine with one service, `s`, and the collection `d.c`.
+struct World {
+    data: Data,
+    engine: SharedEngine,
+    rules: Arc<ServiceRules>,
+}
+
+/// A user of whom rules know only `%%user`.
+struct User {
+    user: RawDocumentBuf,
+    nothing: RawDocumentBuf,
+}
+
+impl Expansions for User {
+    fn user(&self) -> &RawDocument {
+        &self.user
+    }
+    fn values(&self) -> &RawDocument {
+        &self.nothing
+    }
+    fn environment(&self) -> &RawDocument {
+        &self.nothing
+    }
+    fn request(&self) -> &RawDocument {
+        &self.nothing
+    }
+}
+
+/// `isEven` answers whether its argument is; `fails` throws.
+struct Functions;
+
+impl Calls for Functions {
+    fn call(
+        &self,
+        function: Arc<str>,
+        arguments: RawArrayBuf,
+    ) -> BoxFuture<'_, Result<Option<RawBson>, Problem>> {
+        Box::pin(async move {
+            match &*function {
+                "isEven" => {
+                    let even =
+                        matches!(arguments.get(0), Ok(Some(RawBsonRef::Int32(n))) if n % 2 == 0);
+                    Ok(Some(RawBson::Boolean(even)))
+                }
+                _ => Err(Problem::new(
+                    kit::Kind::Invalid,
+                    "FunctionExecutionError",
+                    "it threw",
+                )),
+            }
+        })
+    }
+}
+
+/// A rules file of `d.c` around `roles`.
+fn roles(roles: &str) -> String {
+    format!(r#"{{"database":"d","collection":"c","roles":[{roles}]}}"#)
+}
+
+impl World {
+    /// A world with the files of the data source, by path below it.
+    fn new(files: &[(&str, &str)]) -> Self {
+        let mut all = config::Files::default();
+        let root = r#"{"config_version":20210101,"app_id":"a-abcde","name":"a"}"#;
+        all.insert("realm_config.json", root.as_bytes().to_vec());
+        all.insert(
+            "data_sources/s/config.json",
+            br#"{"name":"s","type":"mongodb-atlas","config":{"clusterName":"c"}}"#.to_vec(),
+        );
+        all.insert(
+            "functions/config.json",
+            br#"[{"name":"isEven","private":true},{"name":"fails","private":true}]"#.to_vec(),
+        );
+        for name in ["isEven", "fails"] {
+            all.insert(
+                format!("functions/{name}.js"),
+                b"exports = () => true;".to_vec(),
+            );
+        }
+        for (path, text) in files {
+            all.insert(format!("data_sources/s/{path}"), text.as_bytes().to_vec());
+        }
+        let (config, findings) = config::parse(&all);
+        let config = config.unwrap_or_else(|| panic!("{findings:?}"));
+        let rules = ServiceRules::compile(&config, "s").unwrap_or_else(|e| panic!("{e:?}"));
+        let engine: SharedEngine = Arc::new(Embedded::in_memory(Arc::new(SystemClock)).unwrap());
+        Self {
+            data: Data::new(engine.clone()),
+            engine,
+            rules: Arc::new(rules),
+        }
+    }
+
+    /// A world with these roles on `d.c`, and documents in it.
+    async fn with(roles: &str, documents: &str) -> Self {
+        let world = Self::new(&[("d/c/rules.json", &self::roles(roles))]);
+        world.seed(documents).await;
+        world
+    }
+
+    async fn seed(&self, documents: &str) {
+        let arguments = format!(r#"{{"documents":[{documents}]}}"#);
+        self.system("insertMany", &arguments).await.unwrap();
+    }
+
+    fn user(&self, user: &str) -> Access {
+        Access::User(UserAccess {
+            expansions: Arc::new(User {
+                user: raw(user),
+                nothing: RawDocumentBuf::new(),
+            }),
+            rules: self.rules.clone(),
+            calls: Arc::new(Functions),
+        })
+    }
+
+    async fn run(&self, access: &Access, action: &str, arguments: &str) -> Result<String, Problem> {
+        let mut all = bson::rawdoc! { "database": "d", "collection": "c" };
+        for entry in &raw(arguments) {
+            let (name, value) = entry.unwrap();
+            all.append(name, value);
+        }
+        let result = self.data.run(access, action, &all, None).await?;
+        Ok(relaxed(result.as_raw_bson_ref()))
+    }
+
+    async fn system(&self, action: &str, arguments: &str) -> Result<String, Problem> {
+        self.run(&Access::System, action, arguments).await
+    }
+
+    /// As the user `ann`: the result, or `code: text` of the problem.
+    async fn ann(&self, action: &str, arguments: &str) -> String {
+        self.says(
+            &self.user(r#"{"id":"ann","custom_data":{}}"#),
+            action,
+            arguments,
+        )
+        .await
+    }
+
+    /// As the user `bob`.
+    async fn bob(&self, action: &str, arguments: &str) -> String {
+        self.says(
+            &self.user(r#"{"id":"bob","custom_data":{}}"#),
+            action,
+            arguments,
+        )
+        .await
+    }
+
+    async fn says(&self, access: &Access, action: &str, arguments: &str) -> String {
+        match self.run(access, action, arguments).await {
+            Ok(result) => result,
+            Err(problem) => format!("{}: {}", problem.code, problem.message),
+        }
+    }
+
+    /// Everything that is stored, by `_id`.
+    async fn stored(&self) -> String {
+        self.system("find", r#"{"sort":{"_id":1}}"#).await.unwrap()
+    }
+}
