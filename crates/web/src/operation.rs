@@ -1,7 +1,7 @@
 //! Operation tables: a surface is a const table of rows, and one function
 //! finds the row of a request.
 //!
-//! ```ignore
+//! ```text
 //! const ROWS: &[Operation<Cx>] = &[Operation {
 //!     id: "adminGetValue",
 //!     method: Method::GET,
@@ -130,7 +130,7 @@ fn walk<'n, Cx>(node: &'n Node<Cx>, parts: &[&str]) -> Option<&'n Node<Cx>> {
     let Some((first, rest)) = parts.split_first() else {
         return (!node.operations.is_empty()).then_some(node);
     };
-    let exact = node.exact.get(first).and_then(|next| walk(next, rest));
+    let exact = node.exact.get(*first).and_then(|next| walk(next, rest));
     exact.or_else(|| node.any.as_deref().and_then(|next| walk(next, rest)))
 }
 
