@@ -20,7 +20,7 @@ use std::sync::Arc;
 
 use bson::{RawArrayBuf, RawBson, RawDocument};
 use engine::{BoxFuture, Collection, Session, SharedEngine};
-use kit::{Kind, Problem};
+use kit::{Clock, Kind, Problem};
 use rules::Expansions;
 
 use arguments::Arguments;
@@ -31,6 +31,8 @@ pub use watch::Watch;
 #[derive(Clone)]
 pub struct Data {
     engine: SharedEngine,
+    /// For `$currentDate` in documents that upserts make.
+    clock: Arc<dyn Clock>,
 }
 
 /// On whose behalf data is used.
@@ -66,8 +68,8 @@ pub trait Calls: Send + Sync {
 
 impl Data {
     /// The door to what `engine` keeps.
-    pub fn new(engine: SharedEngine) -> Self {
-        Self { engine }
+    pub fn new(engine: SharedEngine, clock: Arc<dyn Clock>) -> Self {
+        Self { engine, clock }
     }
 
     /// Runs one action of the MongoDB service: `find`, `findOne`, `count`,
@@ -161,6 +163,7 @@ impl Data {
             collection,
             rules,
             engine: &self.engine,
+            clock: self.clock.as_ref(),
             session: session.cloned(),
         })
     }
@@ -194,6 +197,7 @@ struct Door<'a> {
     /// `None` is the system.
     rules: Option<(&'a UserAccess, &'a CollectionRules)>,
     engine: &'a SharedEngine,
+    clock: &'a dyn Clock,
     /// The caller's own transaction.
     session: Option<Session>,
 }

@@ -155,7 +155,8 @@ impl Cx {
             };
             Problem::new(kit::Kind::Invalid, "FunctionExecutionError", text)
         })?;
-        let data = Data::new(self.app.core.cluster(&source.cluster).clone());
+        let core = &self.app.core;
+        let data = Data::new(core.cluster(&source.cluster).clone(), core.clock.clone());
         let access = match &self.caller {
             Caller::System => Access::System,
             Caller::User(_) => Access::User(UserAccess {

@@ -118,7 +118,7 @@ impl World {
         let rules = ServiceRules::compile(&config, "s").unwrap_or_else(|e| panic!("{e:?}"));
         let engine: SharedEngine = Arc::new(Embedded::in_memory(Arc::new(SystemClock)).unwrap());
         Self {
-            data: Data::new(engine.clone()),
+            data: Data::new(engine.clone(), Arc::new(SystemClock)),
             engine,
             rules: Arc::new(rules),
         }

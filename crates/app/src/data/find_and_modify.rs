@@ -112,7 +112,7 @@ impl Door<'_> {
         let Some(before) = before else {
             return match &job.change {
                 Some(change) if job.upsert => {
-                    let made = change.inserted(job.query)?;
+                    let made = change.inserted(job.query, self.clock.now())?;
                     guard.check(Write::Insert(&made), "insert").await?;
                     insert(collection, std::slice::from_ref(&made), true).await?;
                     if job.new {

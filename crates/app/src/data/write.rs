@@ -118,7 +118,7 @@ impl<'a> Change<'a> {
             RawBsonRef::Array(stages) => stages
                 .into_iter()
                 .flatten()
-                .filter_map(|stage| stage.as_document())
+                .filter_map(RawBsonRef::as_document)
                 .try_for_each(forbidden_in_expressions),
             _ => Ok(()),
         }
@@ -126,7 +126,7 @@ impl<'a> Change<'a> {
             self.array_filters
                 .into_iter()
                 .flat_map(|filters| filters.into_iter().flatten())
-                .filter_map(|filter| filter.as_document())
+                .filter_map(RawBsonRef::as_document)
                 .try_for_each(forbidden_in_query)
         })
         .map_err(restricted)
@@ -140,12 +140,16 @@ impl<'a> Change<'a> {
     }
 
     /// The document that an upsert inserts, which filters do not enrich.
-    pub(super) fn inserted(&self, query: &RawDocument) -> Result<RawDocumentBuf, Problem> {
+    pub(super) fn inserted(
+        &self,
+        query: &RawDocument,
+        now: DateTime,
+    ) -> Result<RawDocumentBuf, Problem> {
         let base = mql::upsert_document(query).map_err(language)?;
         let base = RawDocumentBuf::try_from(&base).map_err(malformed)?;
         let update = Update::parse(self.update, self.array_filters).map_err(language)?;
         let context = UpdateContext {
-            now: DateTime::now(),
+            now,
             query: None,
             inserting: true,
         };
@@ -206,7 +210,7 @@ fn image(reply: &RawDocument) -> Result<RawDocumentBuf, Failure> {
     }
 }
 
-impl<'a> Door<'a> {
+impl Door<'_> {
     pub(super) async fn insert_one(&self, arguments: &Arguments<'_>) -> Result<RawBson, Problem> {
         let Some(document) = arguments.document("document")? else {
             return Err(Problem::missing_parameter("missing argument 'document'"));
@@ -297,7 +301,7 @@ impl<'a> Door<'a> {
             Ok(list) => list
                 .get(0)
                 .map_err(malformed)?
-                .and_then(|entry| entry.as_document())
+                .and_then(RawBsonRef::as_document)
                 .and_then(|entry| entry.get("_id").ok().flatten()),
             Err(_) => None,
         };
@@ -320,7 +324,9 @@ impl<'a> Door<'a> {
             .targets(&mut guard, modification.query, None, limit, collection)
             .await?;
         if targets.is_empty() && modification.upsert {
-            let made = modification.update.inserted(modification.query)?;
+            let made = modification
+                .update
+                .inserted(modification.query, self.clock.now())?;
             if let Some(guard) = &mut guard {
                 guard.check(Write::Insert(&made), "insert").await?;
             }

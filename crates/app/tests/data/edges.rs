@@ -334,3 +334,69 @@ async fn a_refusal_ends_the_caller_s_transaction() {
         r#"[{"_id":1,"o":"ann","n":1},{"_id":2,"o":"ann","n":1}]"#
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn writes_that_meet_all_happen() {
+    let w = std::sync::Arc::new(World::with(ALL, r#"{"_id":1,"n":0}"#).await);
+    let tasks: Vec<_> = (0..20)
+        .map(|_| {
+            let w = w.clone();
+            tokio::spawn(async move {
+                w.ann(
+                    "updateOne",
+                    r#"{"query":{"_id":1},"update":{"$inc":{"n":1}}}"#,
+                )
+                .await
+            })
+        })
+        .collect();
+    for task in tasks {
+        assert_eq!(
+            task.await.unwrap(),
+            r#"{"matchedCount":1,"modifiedCount":1}"#
+        );
+    }
+    assert_eq!(w.stored().await, r#"[{"_id":1,"n":20}]"#);
+}
+
+#[tokio::test]
+async fn what_is_wrong_is_found_with_its_file() {
+    let mut files = config::Files::default();
+    for (path, text) in [
+        (
+            "realm_config.json",
+            r#"{"config_version":20210101,"app_id":"a-abcde","name":"a"}"#,
+        ),
+        (
+            "data_sources/s/config.json",
+            r#"{"name":"s","type":"mongodb-atlas","config":{"clusterName":"c"}}"#,
+        ),
+        (
+            "data_sources/s/d/c/rules.json",
+            r#"{"database":"d","collection":"c","roles":[
+            {"name":"r","apply_when":{"%%foo":1}}]}"#,
+        ),
+        (
+            "data_sources/s/d/e/rules.json",
+            r#"{"database":"d","collection":"e","roles":[
+            {"name":"r","apply_when":{"%%true":{"%function":{"name":"nope"}}}}]}"#,
+        ),
+        (
+            "data_sources/s/d/e/schema.json",
+            r#"{"title":"e","properties":{"a":{"bsonType":"nonsense"}}}"#,
+        ),
+    ] {
+        files.insert(path, text.as_bytes().to_vec());
+    }
+    let config = config::parse(&files).0.unwrap();
+    let findings = app::data::ServiceRules::compile(&config, "s").unwrap_err();
+    let said: Vec<String> = findings.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        said,
+        [
+            "data_sources/s/d/c/rules.json: error: roles[0].apply_when.%%foo: do not know how to expand '%%foo'",
+            "data_sources/s/d/e/rules.json: error: function 'nope' does not exist",
+            "data_sources/s/d/e/schema.json: error: Unknown type name alias: nonsense",
+        ]
+    );
+}
