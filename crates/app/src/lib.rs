@@ -33,6 +33,11 @@ pub(crate) fn stored(error: CommandError) -> Problem {
     Problem::internal(format!("state: {} ({})", error.message, error.code))
 }
 
+/// A new request's id.
+pub fn request_id() -> String {
+    new_id()
+}
+
 /// A new object id in hex.
 pub(crate) fn new_id() -> String {
     bson::oid::ObjectId::new().to_hex()

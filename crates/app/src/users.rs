@@ -9,6 +9,7 @@ mod tokens;
 pub use api_keys::NewApiKey;
 pub use login::{Device, Login};
 pub(crate) use password::Hasher;
+pub use state::ApiKey;
 pub(crate) use tokens::{TokenCache, sign, verify};
 
 use bson::{Document, doc};

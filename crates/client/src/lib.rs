@@ -1,1 +1,143 @@
-//! client
+//! Surface two: what the SDKs of shipped apps call, under
+//! `/api/client/v2.0` (client-api.md).
+//!
+//! Decides nothing: decodes, calls one verb of `app`, encodes.
+
+mod auth;
+mod functions;
+mod watch;
+
+use std::sync::Arc;
+
+use app::{App, Backstitch, RequestInfo};
+use axum::body::Body;
+use axum::http::{Method, Response};
+use kit::{Kind, Problem};
+use serde_json::json;
+use web::{Answer, Request};
+
+/// Where the surface lives.
+pub const PREFIX: &str = "/api/client/v2.0/";
+
+/// The client surface.
+#[derive(Clone)]
+pub struct Client {
+    core: Arc<Backstitch>,
+}
+
+/// A handler's result.
+type Handled = Result<Answer, Failed>;
+
+/// A problem, and the app whose log tells more.
+struct Failed {
+    problem: Problem,
+    app: Option<Arc<App>>,
+}
+
+impl From<Problem> for Failed {
+    fn from(problem: Problem) -> Self {
+        Self { problem, app: None }
+    }
+}
+
+/// Names the app that a problem belongs to.
+fn of(app: &Arc<App>) -> impl FnOnce(Problem) -> Failed {
+    let app = Some(app.clone());
+    move |problem| Failed { problem, app }
+}
+
+impl Client {
+    /// The surface of a core.
+    pub fn new(core: Arc<Backstitch>) -> Self {
+        Self { core }
+    }
+
+    /// Answers a request whose path begins with [`PREFIX`]. `base_url` is the
+    /// address by which the client reached the server.
+    pub async fn handle(&self, request: Request, base_url: &str) -> Response<Body> {
+        let id = request.id.clone();
+        match self.route(request, base_url).await {
+            Ok(answer) => answer.0,
+            Err(Failed { problem, app }) => {
+                let place = app.map_or(String::new(), |app| {
+                    format!("/groups/{}/apps/{}", app.project_id, app.id)
+                });
+                web::respond(&problem, Some(format!("{base_url}{place}/logs?co_id={id}")))
+            }
+        }
+    }
+
+    async fn route(&self, request: Request, base_url: &str) -> Handled {
+        let path = request.path.clone();
+        let rest = path.strip_prefix(PREFIX).unwrap_or_default();
+        let parts: Vec<&str> = rest.split('/').collect();
+        match parts.as_slice() {
+            ["auth", part @ ..] => self.auth(part, &request).await,
+            ["app", id, part @ ..] => {
+                let app = self.core.app_by_client_id(id).await?;
+                self.of_app(&app, part, request, base_url).await
+            }
+            _ => Err(unknown().into()),
+        }
+    }
+
+    async fn of_app(
+        &self,
+        app: &Arc<App>,
+        parts: &[&str],
+        request: Request,
+        base_url: &str,
+    ) -> Handled {
+        let method = request.method.clone();
+        match (method, parts) {
+            (Method::POST, ["functions", "call"]) => functions::call(app, &request).await,
+            (Method::GET, ["functions", "call"]) => watch::open(app, &request).await,
+            (Method::GET, ["location"]) => Ok(Answer::ok(&json!({
+                "deployment_model": "GLOBAL", "location": "US-VA", "hostname": base_url,
+                "ws_hostname": base_url.replacen("http", "ws", 1),
+            }))),
+            (Method::POST, ["auth", "providers", provider, "login"]) => {
+                auth::login(app, provider, &request).await
+            }
+            (Method::POST, ["auth", "providers", "local-userpass", verb @ ..]) => {
+                auth::local_userpass(app, verb, &request).await
+            }
+            (Method::POST, ["graphql"]) => Err(of(app)(not_yet("GraphQL"))),
+            (_, ["push", ..]) => Err(of(app)(not_yet("push notifications"))),
+            (_, ["service", ..]) => Err(of(app)(not_yet("incoming webhooks"))),
+            _ => Err(of(app)(unknown())),
+        }
+    }
+}
+
+fn unknown() -> Problem {
+    Problem::new(Kind::NotFound, "", "404 page not found")
+}
+
+fn not_yet(what: &str) -> Problem {
+    Problem::new(Kind::NotFound, "", format!("{what}: not supported yet"))
+}
+
+/// What calls and logs know of a request.
+fn info(request: &Request) -> RequestInfo {
+    let forwarded = request
+        .header("x-forwarded-for")
+        .and_then(|list| list.split(',').next());
+    let peer = request.peer.map(|peer| peer.ip().to_string());
+    RequestInfo {
+        id: request.id.clone(),
+        remote_address: forwarded
+            .map(str::trim)
+            .map_or(peer.unwrap_or_default(), str::to_owned),
+        method: request.method.to_string(),
+        headers: request
+            .headers
+            .iter()
+            .filter_map(|(name, value)| {
+                Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
+            })
+            .collect(),
+        query: request.query.clone(),
+        path: request.path.clone(),
+    }
+}

@@ -71,7 +71,7 @@ pub struct WatchRequest {
 }
 
 /// A stream of change events.
-pub trait ChangeFeed: Send {
+pub trait ChangeFeed: Send + Sync {
     /// Waits for the next event. Cancel safe.
     fn next(&mut self) -> BoxFuture<'_, Answer>;
 

@@ -1,0 +1,144 @@
+//! Logging in and out, accounts, profiles, API keys (client-api.md §2–§4).
+
+use std::sync::Arc;
+
+use app::App;
+use app::users::Device;
+use axum::http::{Method, StatusCode};
+use bson::{Bson, Document};
+use kit::{Kind, Problem};
+use serde_json::json;
+use web::{Answer, Request};
+
+use crate::{Client, Handled, info, not_yet, of, unknown};
+
+/// `POST auth/providers/{provider}/login`.
+pub(crate) async fn login(app: &Arc<App>, provider: &str, request: &Request) -> Handled {
+    if request.query_value("link").as_deref() == Some("true") {
+        return Err(of(app)(not_yet("linking identities")));
+    }
+    let mut credentials = request.ejson().map_err(of(app))?;
+    let device = credentials
+        .remove("options")
+        .and_then(|options| match options {
+            Bson::Document(mut options) => options.remove("device"),
+            _ => None,
+        })
+        .map_or_else(Device::default, |device| self::device(&device));
+    let login = app
+        .login(provider, &credentials, device, &info(request))
+        .await
+        .map_err(of(app))?;
+    Ok(Answer::ok(&json!({
+        "access_token": login.access_token, "refresh_token": login.refresh_token,
+        "user_id": login.user_id, "device_id": login.device_id,
+    })))
+}
+
+fn device(device: &Bson) -> Device {
+    let Bson::Document(device) = device else {
+        return Device::default();
+    };
+    Device {
+        id: match device.get("deviceId") {
+            Some(Bson::ObjectId(id)) => Some(id.to_hex()),
+            Some(Bson::String(id)) => Some(id.clone()),
+            _ => None,
+        },
+        described: !device.is_empty(),
+    }
+}
+
+/// `POST auth/providers/local-userpass/…`.
+pub(crate) async fn local_userpass(app: &Arc<App>, verb: &[&str], request: &Request) -> Handled {
+    match verb {
+        ["register"] => {
+            let body = request.ejson().map_err(of(app))?;
+            let (email, password) = (text(&body, "email"), text(&body, "password"));
+            app.register(email, password).await.map_err(of(app))?;
+            Ok(Answer::empty(StatusCode::CREATED))
+        }
+        ["confirm" | "reset", ..] => Err(of(app)(not_yet("confirming and resetting passwords"))),
+        _ => Err(of(app)(unknown())),
+    }
+}
+
+/// A text field; empty when missing.
+fn text<'a>(body: &'a Document, name: &str) -> &'a str {
+    body.get_str(name).unwrap_or_default()
+}
+
+impl Client {
+    /// The routes that name no app: it is in the token.
+    pub(crate) async fn auth(&self, parts: &[&str], request: &Request) -> Handled {
+        let token = request.bearer()?;
+        let app = self.core.app_of_token(token).await?;
+        let result = match (request.method.clone(), parts) {
+            (Method::POST, ["session"]) => {
+                let access_token = app.refresh(token).await.map_err(of(&app))?;
+                Answer::json(
+                    StatusCode::CREATED,
+                    &json!({ "access_token": access_token }),
+                )
+            }
+            (Method::DELETE, ["session"]) => {
+                app.logout(token).await.map_err(of(&app))?;
+                Answer::no_content()
+            }
+            (Method::GET, ["profile"]) => {
+                let user = app.authenticate(token).await.map_err(of(&app))?;
+                Answer::ok(&app.profile(&user.id).await.map_err(of(&app))?)
+            }
+            (Method::DELETE, ["delete"]) => {
+                let user = app.authenticate(token).await.map_err(of(&app))?;
+                app.delete_user(&user.id).await.map_err(of(&app))?;
+                Answer::no_content()
+            }
+            (_, ["api_keys", rest @ ..]) => api_keys(&app, token, rest, request)
+                .await
+                .map_err(of(&app))?,
+            _ => return Err(of(&app)(unknown())),
+        };
+        Ok(result)
+    }
+}
+
+async fn api_keys(
+    app: &Arc<App>,
+    token: &str,
+    parts: &[&str],
+    request: &Request,
+) -> Result<Answer, Problem> {
+    let user = app.user_of_refresh(token).await?;
+    let shown = |key: &app::users::ApiKey| json!({ "_id": key.id, "name": key.name, "disabled": key.disabled });
+    match (request.method.clone(), parts) {
+        (Method::POST, []) => {
+            if user.provider_type == "anon-user" {
+                return Err(Problem::new(
+                    Kind::Forbidden,
+                    "BadRequest",
+                    "anonymous users cannot create API keys",
+                ));
+            }
+            let body = request.ejson()?;
+            let made = app.create_api_key(&user.id, text(&body, "name")).await?;
+            let mut shown = shown(&made.record);
+            shown["key"] = json!(made.key);
+            Ok(Answer::created(&shown))
+        }
+        (Method::GET, []) => {
+            let keys = app.api_keys(&user.id).await?;
+            Ok(Answer::ok(&keys.iter().map(shown).collect()))
+        }
+        (Method::GET, [id]) => Ok(Answer::ok(&shown(&app.api_key(&user.id, id).await?))),
+        (Method::DELETE, [id]) => {
+            app.delete_api_key(&user.id, id).await?;
+            Ok(Answer::no_content())
+        }
+        (Method::PUT, [id, verb @ ("enable" | "disable")]) => {
+            app.set_api_key(&user.id, id, *verb == "disable").await?;
+            Ok(Answer::no_content())
+        }
+        _ => Err(unknown()),
+    }
+}

@@ -1,0 +1,92 @@
+//! `POST functions/call`: app functions and service actions
+//! (client-api.md §5.1).
+
+use std::sync::Arc;
+
+use app::{App, Calling, Cx};
+use axum::http::StatusCode;
+use bson::raw::RawBsonRef;
+use bson::{Bson, Document, RawBson, RawDocumentBuf};
+use kit::Problem;
+use web::{Answer, Request};
+
+use crate::{Handled, info, of};
+
+/// Runs the function or action that the body names.
+pub(crate) async fn call(app: &Arc<App>, request: &Request) -> Handled {
+    let user = app
+        .authenticate(request.bearer().map_err(of(app))?)
+        .await
+        .map_err(of(app))?;
+    let mut body = request.ejson().map_err(of(app))?;
+    let cx = Cx::of_user(app, user, info(request));
+    let value = match service(&body) {
+        Some(service) => {
+            let (name, argument) = action(&mut body).map_err(of(app))?;
+            cx.data(&service, &name, &argument).await.map_err(of(app))?
+        }
+        None => {
+            let name = name(&body).map_err(of(app))?.to_owned();
+            let arguments = arguments(&mut body).map_err(of(app))?;
+            let value = app
+                .call(&cx, &name, arguments, Calling::Client)
+                .await
+                .map_err(of(app))?;
+            RawBson::try_from(value)
+                .map_err(Problem::internal)
+                .map_err(of(app))?
+        }
+    };
+    Ok(encode(value.as_raw_bson_ref()))
+}
+
+/// A value as canonical Extended JSON.
+fn encode(value: RawBsonRef<'_>) -> Answer {
+    let mut out = Vec::with_capacity(128);
+    kit::ejson::canonical(value, &mut out);
+    // A parameter keeps SDKs from mistaking a value with an `error` field for
+    // an error; they accept it on success.
+    Answer::bytes(StatusCode::OK, "application/json; charset=utf-8", out)
+}
+
+fn service(body: &Document) -> Option<String> {
+    match body.get("service") {
+        Some(Bson::String(service)) if !service.is_empty() => Some(service.clone()),
+        _ => None,
+    }
+}
+
+fn name(body: &Document) -> Result<&str, Problem> {
+    body.get_str("name")
+        .map_err(|_| Problem::missing_parameter("'name' is a required string"))
+}
+
+fn arguments(body: &mut Document) -> Result<Vec<Bson>, Problem> {
+    match body.remove("arguments") {
+        Some(Bson::Array(arguments)) => Ok(arguments),
+        None | Some(Bson::Null) => Ok(Vec::new()),
+        Some(_) => Err(Problem::invalid_parameter("'arguments' must be an array")),
+    }
+}
+
+/// A service action's name and its one argument.
+pub(crate) fn action(body: &mut Document) -> Result<(String, RawDocumentBuf), Problem> {
+    let name = name(body)?.to_owned();
+    let argument = match arguments(body)?.into_iter().next() {
+        Some(Bson::Document(argument)) => argument,
+        None => Document::new(),
+        Some(_) => {
+            return Err(Problem::invalid_parameter(
+                "the action's argument must be an object",
+            ));
+        }
+    };
+    let argument = RawDocumentBuf::try_from(&argument)
+        .map_err(|error| Problem::invalid_parameter(error.to_string()))?;
+    Ok((name, argument))
+}
+
+/// The service that a watch request names.
+pub(crate) fn service_of(body: &Document) -> Option<String> {
+    service(body)
+}
