@@ -24,6 +24,7 @@ pub use deploy::{Deployed, Rejected};
 pub use live::{App, Author};
 pub use logbook::{LogQuery, Logbook};
 pub use registry::{Backstitch, NewApp, Settings};
+pub use state::LogEntry;
 
 use engine::CommandError;
 use kit::Problem;

@@ -1,1 +1,116 @@
-fn main() {}
+//! The binary `backstitch`.
+
+mod check;
+mod dev;
+mod directory;
+mod serve;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+/// An open, self-hosted replacement for MongoDB Atlas App Services.
+#[derive(Parser)]
+#[command(name = "backstitch", version, about)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run an app directory here: deploy it, serve it, deploy it again on each change
+    Dev(Dev),
+    /// Run a server
+    Serve(Serve),
+    /// Check an exported app directory: every problem, with file and line
+    Check {
+        /// The app directory
+        directory: PathBuf,
+    },
+    /// Run functions for a server (started by it)
+    #[command(hide = true)]
+    Worker,
+}
+
+/// What every server takes.
+#[derive(Args)]
+struct ServerOptions {
+    /// Address to listen on
+    #[arg(long, env = "BACKSTITCH_LISTEN", default_value = "127.0.0.1:9090")]
+    listen: SocketAddr,
+    /// Folder that everything is kept in
+    #[arg(long, env = "BACKSTITCH_DATA_DIR", default_value = ".backstitch")]
+    data_dir: PathBuf,
+    /// URL by which clients reach the server (default: the address they used)
+    #[arg(long, env = "BACKSTITCH_PUBLIC_URL")]
+    public_url: Option<String>,
+    /// Id of the first project: 24 hex digits
+    #[arg(long, env = "BACKSTITCH_PROJECT_ID", value_parser = object_id)]
+    project_id: Option<String>,
+    /// Public key of the first administrator
+    #[arg(
+        long,
+        env = "BACKSTITCH_ADMIN_PUBLIC_KEY",
+        requires = "admin_private_key"
+    )]
+    admin_public_key: Option<String>,
+    /// Private key of the first administrator
+    #[arg(
+        long,
+        env = "BACKSTITCH_ADMIN_PRIVATE_KEY",
+        hide_env_values = true,
+        requires = "admin_public_key"
+    )]
+    admin_private_key: Option<String>,
+    /// Text that secrets are sealed with (default: a key file in the data directory)
+    #[arg(long, env = "BACKSTITCH_MASTER_KEY", hide_env_values = true)]
+    master_key: Option<String>,
+    /// Milliseconds that one function call may take
+    #[arg(long, env = "BACKSTITCH_CALL_MS_MAX", default_value_t = kit::limit::CALL_MS_MAX)]
+    call_ms_max: u64,
+    /// Bytes of memory that one function call may take
+    #[arg(long, env = "BACKSTITCH_CALL_MEMORY_BYTES_MAX", default_value_t = kit::limit::CALL_MEMORY_BYTES_MAX)]
+    call_memory_bytes_max: usize,
+    /// Function calls that run at once
+    #[arg(long, env = "BACKSTITCH_WORKERS_MAX")]
+    workers_max: Option<usize>,
+}
+
+#[derive(Args)]
+struct Dev {
+    /// The app directory, as the CLI exports it
+    directory: Option<PathBuf>,
+    /// Write JSON lines: one when ready, then events and logs
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    server: ServerOptions,
+}
+
+#[derive(Args)]
+struct Serve {
+    #[command(flatten)]
+    server: ServerOptions,
+}
+
+fn object_id(text: &str) -> Result<String, String> {
+    let fits = text.len() == 24 && text.bytes().all(|b| b.is_ascii_hexdigit());
+    if fits {
+        Ok(text.to_lowercase())
+    } else {
+        Err("24 hex digits are needed".to_owned())
+    }
+}
+
+fn main() -> ExitCode {
+    match Cli::parse().command {
+        // Before anything else starts threads: a worker has one.
+        Command::Worker => js::worker::main(),
+        Command::Check { directory } => check::run(&directory),
+        Command::Dev(options) => serve::with_runtime(dev::run(options)),
+        Command::Serve(options) => serve::with_runtime(serve::run(options)),
+    }
+}

@@ -1,0 +1,85 @@
+//! `backstitch serve`, and what both ways of serving share.
+
+use std::process::ExitCode;
+
+use js::{Limits, PoolSettings};
+use server::{KeySettings, Running, Settings, StartError};
+use tokio::signal;
+
+use crate::{Serve, ServerOptions};
+
+/// Runs a command on the runtime; an error is printed.
+pub(crate) fn with_runtime(work: impl Future<Output = Result<(), StartError>>) -> ExitCode {
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .compact()
+        .init();
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("backstitch: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(work) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("backstitch: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Starts a server with the options of the command line.
+pub(crate) async fn start(options: ServerOptions) -> Result<Running, StartError> {
+    let mut workers =
+        PoolSettings::this_program().map_err(|error| StartError(error.to_string()))?;
+    if let Some(most) = options.workers_max {
+        workers.workers_max = most.max(1);
+    }
+    server::start(Settings {
+        data_dir: options.data_dir,
+        listen: options.listen,
+        public_url: options.public_url,
+        keys: KeySettings {
+            project_id: options.project_id,
+            public_key: options.admin_public_key,
+            private_key: options.admin_private_key.map(Into::into),
+        },
+        master_key: options.master_key.map(Into::into),
+        workers,
+        limits: Limits {
+            time_ms: options.call_ms_max,
+            memory_bytes: options.call_memory_bytes_max,
+        },
+    })
+    .await
+}
+
+/// Waits for the signal to stop.
+pub(crate) async fn stopped() {
+    let Ok(mut terminate) = signal::unix::signal(signal::unix::SignalKind::terminate()) else {
+        let _ = signal::ctrl_c().await;
+        return;
+    };
+    tokio::select! {
+        _ = signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
+    }
+}
+
+/// The whole of `backstitch serve`.
+pub(crate) async fn run(options: Serve) -> Result<(), StartError> {
+    let running = start(options.server).await?;
+    eprintln!(
+        "backstitch serves {} (project {})",
+        running.url, running.project_id
+    );
+    stopped().await;
+    running.shutdown().await;
+    Ok(())
+}

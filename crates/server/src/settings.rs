@@ -1,0 +1,130 @@
+//! What a server is started with, and what it opens.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use app::Backstitch;
+use app::administrators::KeyPair;
+use engine::SharedEngine;
+use engine_embedded::Embedded;
+use js::{Limits, PoolSettings};
+use kit::{Clock, Secret, SystemClock};
+use state::MasterKey;
+
+use crate::StartError;
+
+/// What a server is started with.
+pub struct Settings {
+    /// Where everything lives.
+    pub data_dir: PathBuf,
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// The URL by which clients reach the server; their `Host` header unless
+    /// set.
+    pub public_url: Option<String>,
+    /// The first project and key pair.
+    pub keys: KeySettings,
+    /// The master key's text; a key file in the data directory unless set.
+    pub master_key: Option<Secret>,
+    /// How workers are started.
+    pub workers: PoolSettings,
+    /// Bounds of a function call.
+    pub limits: Limits,
+}
+
+/// The first project and key pair; what is not given is made up and kept in
+/// the data directory.
+#[derive(Default)]
+pub struct KeySettings {
+    /// 24 hex digits.
+    pub project_id: Option<String>,
+    /// The public half.
+    pub public_key: Option<String>,
+    /// The private half.
+    pub private_key: Option<Secret>,
+}
+
+/// Opens engine and core, and makes project and keys.
+pub(crate) async fn open(
+    settings: &Settings,
+) -> Result<(Arc<Backstitch>, String, KeyPair), StartError> {
+    let failed = |error: &dyn std::fmt::Display| {
+        StartError(format!("{}: {error}", settings.data_dir.display()))
+    };
+    std::fs::create_dir_all(&settings.data_dir).map_err(|error| failed(&error))?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let engine =
+        Embedded::open(&settings.data_dir, clock.clone()).map_err(|error| failed(&error))?;
+    let engine: SharedEngine = Arc::new(engine);
+    let master_key = match &settings.master_key {
+        Some(text) => MasterKey::from_text(text.expose()),
+        None => MasterKey::from_file(&settings.data_dir.join("master.key"))
+            .map_err(|error| failed(&error))?,
+    };
+    let core = Backstitch::open(app::Settings {
+        engine,
+        clusters: HashMap::new(),
+        master_key,
+        workers: settings.workers.clone(),
+        limits: settings.limits,
+        clock,
+        cheap_passwords: false,
+    })
+    .await?;
+    core.pool()
+        .warm()
+        .await
+        .map_err(|error| StartError(format!("a function worker cannot be started: {error}")))?;
+    let kept = kept_keys(&settings.data_dir, &settings.keys).map_err(|error| failed(&error))?;
+    let project = core.ensure_project(Some(&kept.0), "default").await?;
+    core.ensure_key(&project.id, &kept.1).await?;
+    Ok((core, project.id, kept.1))
+}
+
+/// Project id and key pair: as set, else as kept, else new ones that are kept.
+fn kept_keys(folder: &Path, settings: &KeySettings) -> std::io::Result<(String, KeyPair)> {
+    let path = folder.join("admin-keys");
+    let kept = std::fs::read_to_string(&path).unwrap_or_default();
+    let mut lines = kept.lines().map(str::to_owned);
+    let (project, public, private) = (lines.next(), lines.next(), lines.next());
+    let new = Backstitch::new_key_pair();
+    let project = settings
+        .project_id
+        .clone()
+        .or(project)
+        .unwrap_or_else(state::random_hex::<12>);
+    let pair = match (&settings.public_key, &settings.private_key, public, private) {
+        (Some(public), Some(private), ..) => KeyPair {
+            public_key: public.clone(),
+            private_key: private.clone(),
+        },
+        (_, _, Some(public), Some(private)) => KeyPair {
+            public_key: public,
+            private_key: private.into(),
+        },
+        _ => new,
+    };
+    let text = format!(
+        "{project}\n{}\n{}\n",
+        pair.public_key,
+        pair.private_key.expose()
+    );
+    if text != kept {
+        write_private(&path, text.as_bytes())?;
+    }
+    Ok((project, pair))
+}
+
+/// Writes a file that only its owner can read.
+fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    use std::io::Write as _;
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
