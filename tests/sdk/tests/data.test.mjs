@@ -30,15 +30,13 @@ test("a stranger sees and changes nothing", async () => {
   assert.equal(await notes.findOne({ _id: insertedId }), null);
   assert.deepEqual(await notes.find({ _id: insertedId }), []);
   assert.equal(await notes.count({ _id: insertedId }), 0);
-  assert.deepEqual(await notes.updateOne({ _id: insertedId }, { $set: { text: "his" } }), { matchedCount: 0, modifiedCount: 0 });
-  assert.deepEqual(await notes.deleteMany({ _id: insertedId }), { deletedCount: 0 });
+  await refused(notes.updateOne({ _id: insertedId }, { $set: { text: "his" } }), 400, "NoMatchingRuleFound", "update not permitted");
+  await refused(notes.deleteMany({ _id: insertedId }), 400, "NoMatchingRuleFound", "delete not permitted");
   assert.equal((await collection(ada, "notes").findOne({ _id: insertedId })).text, "mine");
 });
 
 test("nobody inserts in another's name", async () => {
-  const error = await refused(collection(bob, "notes").insertOne({ owner_id: ada.id, text: "forged" }), 403, "NoMatchingRuleFound").catch((e) => e);
-  if (error instanceof Error && !error.statusCode) throw error;
-  assert.match(error.error, /insert not permitted|no rule exists|no matching rule/i);
+  await refused(collection(bob, "notes").insertOne({ owner_id: ada.id, text: "forged" }), 400, "NoMatchingRuleFound", "insert not permitted");
   assert.equal(await collection(ada, "notes").count({ text: "forged" }), 0);
 });
 
@@ -99,15 +97,12 @@ test("aggregate works on what the caller may see", async () => {
 });
 
 test("an updateMany that meets one refused document changes none", async () => {
-  const posts = collection(ada, "posts");
-  await posts.insertMany([
-    { author: ada.id, published: true, title: "a", batch: 1 },
-    { author: bob.id, published: true, title: "b", batch: 1 },
-  ].slice(0, 1));
-  await collection(bob, "posts").insertOne({ author: bob.id, published: true, title: "b", batch: 1 });
-  await posts.updateMany({ batch: 1 }, { $set: { title: "changed" } }).catch((error) => error);
-  const theirs = await collection(bob, "posts").findOne({ author: bob.id, batch: 1 });
-  assert.equal(theirs.title, "b");
+  const post = (user) => ({ author: user.id, published: true, title: "same", batch: 1 });
+  await collection(ada, "posts").insertOne(post(ada));
+  await collection(bob, "posts").insertOne(post(bob));
+  await refused(collection(ada, "posts").updateMany({ batch: 1 }, { $set: { title: "changed" } }), 400, "NoMatchingRuleFound", "update not permitted");
+  const titles = (await collection(ada, "posts").find({ batch: 1 })).map(({ title }) => title);
+  assert.deepEqual(titles, ["same", "same"]);
 });
 
 test("readers see published posts without the draft field", async () => {
@@ -123,7 +118,7 @@ test("readers see published posts without the draft field", async () => {
 
 test("a reader may not write", async () => {
   const { insertedId } = await collection(ada, "posts").insertOne({ author: ada.id, published: true, title: "fixed" });
-  await collection(bob, "posts").updateOne({ _id: insertedId }, { $set: { title: "bent" } }).catch((error) => error);
+  await refused(collection(bob, "posts").updateOne({ _id: insertedId }, { $set: { title: "bent" } }), 400, "NoMatchingRuleFound", "update not permitted");
   assert.equal((await collection(ada, "posts").findOne({ _id: insertedId })).title, "fixed");
 });
 
