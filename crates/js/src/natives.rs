@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use bson::{Bson, Document, RawDocumentBuf, doc};
+use bson::raw::RawBsonRef;
+use bson::{Bson, Document, RawDocument, RawDocumentBuf, doc};
 use kit::limit;
 use rquickjs_sys as q;
 use rquickjs_sys::{JSContext, JSValue};
@@ -49,6 +50,7 @@ const NATIVES: &[(&CStr, Native)] = &[
     (c"call", call),
     (c"sync", sync),
     (c"enter", enter),
+    (c"field", field),
 ];
 
 /// The object that the prelude gets.
@@ -468,7 +470,7 @@ unsafe extern "C" fn call(ctx: *mut JSContext, _: JSValue, n: c_int, a: *mut JSV
 }
 
 /// Waits for the reply to a message; other replies are kept for later.
-unsafe fn wait(ctx: *mut JSContext, message: &Document) -> Result<Document, JSValue> {
+unsafe fn wait(ctx: *mut JSContext, message: &Document) -> Result<RawDocumentBuf, JSValue> {
     // SAFETY: as for `decimal`.
     unsafe {
         let lost = || throw(ctx, "Error", "the connection to the server is lost", "");
@@ -480,16 +482,15 @@ unsafe fn wait(ctx: *mut JSContext, message: &Document) -> Result<Document, JSVa
         loop {
             match crate::wire::read(&mut realm.socket, &mut realm.input) {
                 Ok(reply) if reply.get_i32("id").ok() == Some(id) => {
-                    let reply = Document::try_from(reply).map_err(|_| lost())?;
-                    return match reply.get_document("error") {
-                        Ok(error) => Err(throw(
+                    if let Ok(error) = reply.get_document("error") {
+                        return Err(throw(
                             ctx,
                             error.get_str("name").unwrap_or("Error"),
                             error.get_str("message").unwrap_or_default(),
                             error.get_str("code").unwrap_or_default(),
-                        )),
-                        Err(_) => Ok(reply),
-                    };
+                        ));
+                    }
+                    return Ok(reply);
                 }
                 Ok(reply) => realm.run.replies.push_back(reply),
                 Err(error) if error.kind() == std::io::ErrorKind::TimedOut => {
@@ -510,7 +511,10 @@ unsafe extern "C" fn sync(ctx: *mut JSContext, _: JSValue, n: c_int, a: *mut JSV
     unsafe {
         let reply = request(ctx, n, a).and_then(|message| wait(ctx, &message));
         match reply {
-            Ok(reply) => realm().value(reply.get("value").unwrap_or(&Bson::Undefined)),
+            Ok(reply) => match reply.get("value") {
+                Ok(Some(value)) => crate::convert::to_js(ctx, &realm().shapes, value),
+                _ => q::JS_UNDEFINED,
+            },
             Err(exception) => exception,
         }
     }
@@ -534,33 +538,50 @@ unsafe extern "C" fn enter(ctx: *mut JSContext, _: JSValue, n: c_int, a: *mut JS
     }
 }
 
+/// A part of a frame's context, converted when it is asked for.
+unsafe extern "C" fn field(ctx: *mut JSContext, _: JSValue, n: c_int, a: *mut JSValue) -> JSValue {
+    // SAFETY: as for `decimal`.
+    unsafe {
+        let mut frame = 0;
+        q::JS_ToInt32(ctx, &raw mut frame, argument(n, a, 0));
+        let name = text_of(ctx, argument(n, a, 1)).unwrap_or_default();
+        let realm = realm();
+        let context = realm.run.contexts.iter().find(|(of, _)| *of == frame);
+        match context.map(|(_, context)| context.get(name.as_str())) {
+            Some(Ok(Some(value))) => crate::convert::to_js(ctx, &realm.shapes, value),
+            _ => q::JS_UNDEFINED,
+        }
+    }
+}
+
 /// Makes the function that a message carries: code, frame, context.
-pub(crate) unsafe fn load(message: &Document) -> JSValue {
+pub(crate) unsafe fn load(message: &RawDocument) -> JSValue {
     let realm = realm();
     let hash = match message.get("hash") {
-        Some(Bson::Binary(hash)) => hash.bytes.clone(),
-        _ => Vec::new(),
+        Ok(Some(RawBsonRef::Binary(hash))) => hash.bytes,
+        _ => &[],
     };
-    if let Some(Bson::Binary(code)) = message.get("code") {
-        realm.codes.insert(hash.clone(), code.bytes.clone());
+    if let Ok(Some(RawBsonRef::Binary(code))) = message.get("code") {
+        realm.codes.insert(hash.to_vec(), code.bytes.to_vec());
+    }
+    let frame = message.get_i32("frame").unwrap_or(0);
+    if let Ok(context) = message.get_document("context") {
+        realm.run.contexts.push((frame, context.to_owned()));
     }
     let ctx = realm.context;
     // SAFETY: the code came from the server and was compiled by this build;
     // values are released after the call.
     unsafe {
-        let Some(code) = realm.codes.get(&hash) else {
+        let Some(code) = realm.codes.get(hash) else {
             return throw(ctx, "Error", "the function's code is missing", "");
         };
         let factory = realm.evaluate(code);
         if q::JS_IsException(factory) {
             return factory;
         }
-        let frame = int(message.get_i32("frame").unwrap_or(0));
-        let data = realm.value(message.get("context").unwrap_or(&Bson::Null));
-        let mut arguments = [factory, frame, data];
-        let loaded = q::JS_Call(ctx, realm.load, q::JS_UNDEFINED, 3, arguments.as_mut_ptr());
+        let mut arguments = [factory, int(frame)];
+        let loaded = q::JS_Call(ctx, realm.load, q::JS_UNDEFINED, 2, arguments.as_mut_ptr());
         q::JS_FreeValue(ctx, factory);
-        q::JS_FreeValue(ctx, data);
         loaded
     }
 }

@@ -15,7 +15,7 @@ use bson::{Bson, Document, RawDocumentBuf, doc};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::process::{Child, Command};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
 
 use crate::compile::coded;
 use crate::wire::length;
@@ -23,6 +23,12 @@ use crate::{BoxFuture, Call, Compiled, Entered, Failure, Host, HostError, LogLin
 
 /// From the time limit to the kill of a worker that has not answered.
 const KILL_AFTER: Duration = Duration::from_millis(250);
+/// Calls that start at once, for each core: more would only trade places and
+/// caches.
+const STARTING_PER_CORE: usize = 2;
+/// A call that takes longer, or that waits for the host, makes room for
+/// another.
+const START_TIME: Duration = Duration::from_millis(10);
 /// Code that one worker keeps.
 const CODES_PER_WORKER_MAX: usize = 2000;
 
@@ -53,14 +59,17 @@ impl PoolSettings {
         program: impl Into<PathBuf>,
         arguments: impl IntoIterator<Item = impl Into<OsString>>,
     ) -> Self {
-        let cores = std::thread::available_parallelism().map_or(2, usize::from);
         Self {
             program: program.into(),
             arguments: arguments.into_iter().map(Into::into).collect(),
-            workers_max: (cores * 8).max(16),
+            workers_max: (cores() * 8).max(16),
             waiting_max: 10_000,
         }
     }
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(2, usize::from)
 }
 
 /// The worker processes. Cloning shares them; they end with the last clone.
@@ -73,6 +82,7 @@ struct Shared {
     settings: PoolSettings,
     idle: Mutex<Vec<Worker>>,
     permits: Semaphore,
+    starting: Semaphore,
     waiting: AtomicUsize,
     running: AtomicUsize,
 }
@@ -83,6 +93,7 @@ impl Pool {
         Self {
             shared: Arc::new(Shared {
                 permits: Semaphore::new(settings.workers_max.max(1)),
+                starting: Semaphore::new(cores() * STARTING_PER_CORE),
                 settings,
                 idle: Mutex::default(),
                 waiting: AtomicUsize::new(0),
@@ -124,6 +135,10 @@ impl Pool {
         let Ok(permit) = self.permit().await else {
             return failed(Failure::Overloaded);
         };
+        let starting = {
+            let _waiting = Counted::new(&self.shared.waiting);
+            self.shared.starting.acquire().await.ok()
+        };
         let _running = Counted::new(&self.shared.running);
         let idle = self
             .shared
@@ -136,7 +151,8 @@ impl Pool {
             Err(_) => return failed(Failure::Crashed),
         };
         let limit = Duration::from_millis(call.limits.time_ms);
-        let outcome = tokio::time::timeout(limit + KILL_AFTER, worker.run(&call, &host)).await;
+        let outcome =
+            tokio::time::timeout(limit + KILL_AFTER, worker.run(&call, &host, starting)).await;
         drop(permit);
         match outcome {
             Ok(Ok(outcome)) => {
@@ -149,7 +165,7 @@ impl Pool {
         }
     }
 
-    async fn permit(&self) -> Result<tokio::sync::SemaphorePermit<'_>, ()> {
+    async fn permit(&self) -> Result<SemaphorePermit<'_>, ()> {
         if let Ok(permit) = self.shared.permits.try_acquire() {
             return Ok(permit);
         }
@@ -214,7 +230,14 @@ impl Worker {
         })
     }
 
-    async fn run(&mut self, call: &Call, host: &Arc<dyn Host>) -> io::Result<Outcome> {
+    /// Runs a call. `starting` is given back as soon as the call waits for the
+    /// host, or has run for a while.
+    async fn run(
+        &mut self,
+        call: &Call,
+        host: &Arc<dyn Host>,
+        starting: Option<SemaphorePermit<'_>>,
+    ) -> io::Result<Outcome> {
         let mut message = doc! {
             "k": "call", "frame": 0, "context": call.context.clone(), "arguments": call.arguments.clone(),
             "time_ms": call.limits.time_ms as i64, "memory_bytes": call.limits.memory_bytes as i64,
@@ -224,7 +247,16 @@ impl Worker {
         }
         self.add_code(&mut message, &call.code);
         self.send(&message).await?;
+        let first = receive(&mut self.socket, &mut self.input);
+        let first = tokio::time::timeout(START_TIME, first).await;
+        drop(starting);
         let (replies, mut ready) = mpsc::unbounded_channel::<Reply>();
+        if let Ok(message) = first {
+            let message = message?;
+            if let Some(outcome) = self.take(&message, host, &replies)? {
+                return Ok(outcome);
+            }
+        }
         loop {
             tokio::select! {
                 // Replies first: the worker is waiting for them.
@@ -234,15 +266,27 @@ impl Worker {
                     self.send(&reply).await?;
                 }
                 message = receive(&mut self.socket, &mut self.input) => {
-                    let message = message?;
-                    match message.get_str("k").unwrap_or_default() {
-                        "done" => return Ok(outcome(&message)),
-                        "host" | "enter" => serve(&message, host, &replies),
-                        _ => return Err(io::Error::other("an unknown message")),
+                    if let Some(outcome) = self.take(&message?, host, &replies)? {
+                        return Ok(outcome);
                     }
                 }
             }
         }
+    }
+
+    /// Takes a message of the worker: its last one, or a request.
+    fn take(
+        &self,
+        message: &Document,
+        host: &Arc<dyn Host>,
+        replies: &mpsc::UnboundedSender<Reply>,
+    ) -> io::Result<Option<Outcome>> {
+        match message.get_str("k").unwrap_or_default() {
+            "done" => return Ok(Some(outcome(message))),
+            "host" | "enter" => serve(message, host, replies),
+            _ => return Err(io::Error::other("an unknown message")),
+        }
+        Ok(None)
     }
 
     async fn send(&mut self, message: &Document) -> io::Result<()> {

@@ -282,20 +282,36 @@ function makeService(frame, name, type) {
 
 const http = new Proxy({}, { get: (_, verb) => () => unsupported(`context.http.${String(verb)}`) });
 
-function makeContext(frame, data) {
-  return {
-    user: data.user,
-    environment: data.environment,
-    request: data.request,
-    app: data.app,
+// What most functions never look at is made when they do.
+const lazy = (target, frame, name) =>
+  Object.defineProperty(target, name, {
+    configurable: true,
+    enumerable: true,
+    get() {
+      const value = natives.field(frame, name);
+      Object.defineProperty(target, name, { value, writable: true, configurable: true, enumerable: true });
+      return value;
+    },
+    set(value) {
+      Object.defineProperty(target, name, { value, writable: true, configurable: true, enumerable: true });
+    },
+  });
+
+function makeContext(frame) {
+  const context = {
     values: { get: (name) => natives.sync(frame, "value", { name }) },
     functions: { execute: (name, ...args) => natives.enter(frame, String(name))(...args) },
     services: {
-      get: (name) => (Object.hasOwn(data.services, name) ? makeService(frame, name, data.services[name]) : undefined),
+      get: (name) => {
+        const services = natives.field(frame, "services");
+        return Object.hasOwn(services, name) ? makeService(frame, name, services[name]) : undefined;
+      },
     },
     http,
-    runningAsSystem: () => data.system,
+    runningAsSystem: () => natives.field(frame, "system"),
   };
+  for (const name of ["user", "environment", "request", "app"]) lazy(context, frame, name);
+  return context;
 }
 
 const require = (name) => {
@@ -319,8 +335,8 @@ define(Math, "random", natives.random);
 return {
   prototypes, MinKey, MaxKey,
   // Makes a function of its factory, in a frame.
-  load: (factory, frame, data) => {
-    const loaded = factory(makeContext(frame, data), require, console);
+  load: (factory, frame) => {
+    const loaded = factory(makeContext(frame), require, console);
     if (typeof loaded !== "function") throw new TypeError("exports is not a function");
     return loaded;
   },

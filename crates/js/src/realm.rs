@@ -43,6 +43,8 @@ pub(crate) struct Run {
     pub(crate) replies: VecDeque<RawDocumentBuf>,
     pub(crate) timers: Vec<Timer>,
     pub(crate) unhandled: Vec<(JSValue, JSValue)>,
+    /// What each frame's `context` holds.
+    pub(crate) contexts: Vec<(i32, RawDocumentBuf)>,
     pub(crate) operations: u32,
     pub(crate) next: i32,
     /// The connection broke: nothing can go on.

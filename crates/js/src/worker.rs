@@ -8,7 +8,7 @@ use std::ptr;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use bson::{Bson, Document, RawDocumentBuf, doc};
+use bson::{Bson, Document, RawDocument, RawDocumentBuf, doc};
 use rquickjs_sys as q;
 use rquickjs_sys::JSValue;
 
@@ -51,7 +51,7 @@ fn serve() -> std::io::Result<()> {
     crate::sandbox::enter()?;
     loop {
         let call = match crate::wire::read(&mut realm.socket, &mut realm.input) {
-            Ok(call) => Document::try_from(call).map_err(std::io::Error::other)?,
+            Ok(call) => call,
             Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => return Ok(()),
             Err(error) => return Err(error),
         };
@@ -96,7 +96,7 @@ enum Ended {
     Threw(Document),
 }
 
-fn run(realm: &mut Realm, call: &Document) -> Document {
+fn run(realm: &mut Realm, call: &RawDocument) -> Document {
     let start = Instant::now();
     let number = |name: &str| call.get_i64(name).unwrap_or(0).max(1) as u64;
     realm.arena.limit(number("memory_bytes") as usize);
@@ -130,7 +130,7 @@ fn run(realm: &mut Realm, call: &Document) -> Document {
 
 /// # Safety
 /// Runs on the realm's thread, outside of any other call.
-unsafe fn execute(realm: &mut Realm, call: &Document) -> Ended {
+unsafe fn execute(realm: &mut Realm, call: &RawDocument) -> Ended {
     let ctx = realm.context;
     // SAFETY: throughout, values belong to the live context; what is not
     // released goes with the reset.
@@ -142,9 +142,10 @@ unsafe fn execute(realm: &mut Realm, call: &Document) -> Ended {
         let mut result = match call.get_str("evaluate") {
             Ok(source) => evaluate(realm, function, source),
             Err(_) => {
-                let empty = Vec::new();
-                let arguments = call.get_array("arguments").unwrap_or(&empty);
-                let mut values: Vec<JSValue> = arguments.iter().map(|v| realm.value(v)).collect();
+                let arguments = call.get_array("arguments").into_iter().flatten().flatten();
+                let mut values: Vec<JSValue> = arguments
+                    .map(|value| crate::convert::to_js(ctx, &realm.shapes, value))
+                    .collect();
                 q::JS_Call(
                     ctx,
                     function,
