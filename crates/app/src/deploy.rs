@@ -1,11 +1,14 @@
 //! Whole configurations: push, pull, deployments.
 
+use std::sync::Arc;
+
 use bson::doc;
 use config::Files;
-use kit::{Finding, Problem, Severity};
+use kit::{Finding, Problem};
 
+use crate::compile::compile_read;
 use crate::live::{Author, Renames, read_revision};
-use crate::{App, compile, stored};
+use crate::{App, stored};
 
 /// A push that went live.
 #[derive(Debug, Clone)]
@@ -30,38 +33,29 @@ pub enum Rejected {
 impl App {
     /// Replaces the whole configuration by what the files say. Ids are kept by
     /// name; the same files again are no deployment.
-    pub async fn push(&self, files: &Files, author: &Author) -> Result<Deployed, Rejected> {
-        let (config, mut findings) = config::parse(files);
-        let wrong = |findings: &[Finding]| findings.iter().any(|f| f.severity == Severity::Error);
-        let Some(config) = config else {
-            return Err(Rejected::Findings(findings));
-        };
-        let base = self.release();
-        if !wrong(&findings) && base.config == config {
-            findings.extend(base.warnings.iter().cloned());
-            return Ok(Deployed {
-                revision: base.revision.clone(),
-                changed: false,
-                warnings: findings,
-            });
-        }
-        // Compiled here for its findings; the funnel reuses what it can again.
-        let (release, more) = compile(config.clone(), Some(&base));
-        findings.extend(more);
-        if release.is_none() || wrong(&findings) {
-            return Err(Rejected::Findings(findings));
-        }
-        let release = self
-            .edit(author, |current| {
-                *current = config.clone();
-                Ok(Renames::new())
+    pub async fn push(
+        self: &Arc<Self>,
+        files: &Files,
+        author: &Author,
+    ) -> Result<Deployed, Rejected> {
+        let (mut changed, mut warnings) = (false, Vec::new());
+        let live = self
+            .deploy(author, |base| {
+                let mut reading = config::read(files);
+                reading.config.share(&base.config);
+                let (release, findings) = compile_read(reading, Some(base));
+                let Some(release) = release else {
+                    return Err(Rejected::Findings(findings));
+                };
+                warnings = findings;
+                changed = release.config != base.config;
+                Ok(changed.then(|| (release, Renames::new())))
             })
-            .await
-            .map_err(Rejected::Problem)?;
+            .await?;
         Ok(Deployed {
-            revision: release.revision.clone(),
-            changed: true,
-            warnings: findings,
+            revision: live.revision.clone(),
+            changed,
+            warnings,
         })
     }
 
@@ -86,7 +80,7 @@ impl App {
     }
 
     /// Makes the revision of a deployment live again: a new deployment.
-    pub async fn redeploy(&self, id: &str, author: &Author) -> Result<(), Problem> {
+    pub async fn redeploy(self: &Arc<Self>, id: &str, author: &Author) -> Result<(), Problem> {
         let missing = || {
             Problem::new(
                 kit::Kind::NotFound,

@@ -13,6 +13,7 @@ mod deploy;
 mod host;
 mod live;
 mod logbook;
+mod not_yet;
 mod registry;
 mod secrets;
 pub mod users;

@@ -2,6 +2,7 @@
 //! configuration changes.
 
 use std::collections::HashMap;
+use std::fmt::Write as _;
 use std::sync::{Arc, RwLock};
 
 use arc_swap::ArcSwap;
@@ -10,7 +11,7 @@ use config::{AppConfig, Files, Kind, NodeKey};
 use kit::{Finding, Problem, Secret};
 use state::{Blob, Deployment, NodeId, Revision, RevisionFile};
 
-use crate::{Backstitch, Release, compile, new_id, stored};
+use crate::{Backstitch, Rejected, Release, compile, new_id, stored};
 
 /// Tries of an edit that keeps losing the race for the live pointer.
 const EDIT_TRIES_MAX: u32 = 20;
@@ -30,7 +31,7 @@ pub struct App {
     pub(crate) signing_key: Secret<Vec<u8>>,
     live: ArcSwap<Release>,
     record: ArcSwap<state::App>,
-    editing: tokio::sync::Mutex<()>,
+    editing: Arc<tokio::sync::Mutex<()>>,
     pub(crate) secrets: RwLock<HashMap<String, Arc<str>>>,
     pub(crate) tokens: crate::users::TokenCache,
 }
@@ -83,7 +84,7 @@ impl App {
             signing_key: Secret::new(key),
             live: ArcSwap::from_pointee(release),
             record: ArcSwap::from_pointee(record),
-            editing: tokio::sync::Mutex::default(),
+            editing: Arc::default(),
             secrets: RwLock::default(),
             tokens: crate::users::TokenCache::default(),
         }))
@@ -141,39 +142,96 @@ impl App {
     ///
     /// # Errors
     /// What `change` refuses, what does not compile, or a conflict.
-    pub async fn edit<F>(&self, author: &Author, change: F) -> Result<Arc<Release>, Problem>
+    pub async fn edit<F>(
+        self: &Arc<Self>,
+        author: &Author,
+        change: F,
+    ) -> Result<Arc<Release>, Problem>
     where
         F: Fn(&mut AppConfig) -> Result<Renames, Problem>,
     {
-        let _editing = self.editing.lock().await;
+        let made = self.deploy(author, |base| {
+            let mut config = base.config.clone();
+            let renames = change(&mut config).map_err(Rejected::Problem)?;
+            let (release, findings) = compile(config, Some(base));
+            let release = release.ok_or_else(|| Rejected::Problem(rejected(&findings)))?;
+            Ok(Some((release, renames)))
+        });
+        made.await.map_err(|rejected| match rejected {
+            Rejected::Problem(problem) => problem,
+            Rejected::Findings(findings) => self::rejected(&findings),
+        })
+    }
+
+    /// The funnel. `make` builds the next release from the one that it is given,
+    /// or nothing when that one does; it runs again when another process was
+    /// faster.
+    pub(crate) async fn deploy<F>(
+        self: &Arc<Self>,
+        author: &Author,
+        mut make: F,
+    ) -> Result<Arc<Release>, Rejected>
+    where
+        F: FnMut(&Release) -> Result<Option<(Release, Renames)>, Rejected>,
+    {
+        let mut editing = self.editing.clone().lock_owned().await;
         for _ in 0..EDIT_TRIES_MAX {
             let (base, record) = (self.release(), self.record());
-            let mut config = base.config.clone();
-            let renames = change(&mut config)?;
-            let (release, findings) = compile(config, Some(&base));
-            let mut release = release.ok_or_else(|| rejected(&findings))?;
+            let Some((mut release, renames)) = make(&base)? else {
+                return Ok(base);
+            };
             let revision =
-                write_revision(&self.core, &record, &release.config, &record.live, author).await?;
+                write_revision(&self.core, &record, &release.config, &record.live, author)
+                    .await
+                    .map_err(Rejected::Problem)?;
             release.revision.clone_from(&revision);
             let mut next = state::App::clone(&record);
             next.live.clone_from(&revision);
             next.ids = ids(&release.config, &record.ids, &renames);
             next.name = release.config.name().to_owned();
-            if self.move_pointer(&record, &next).await? {
-                self.note_deployment(author, &revision).await?;
-                let release = Arc::new(release);
-                self.live.store(release.clone());
-                self.record.store(Arc::new(next));
+            // A caller who goes away must not leave the pointer moved and the
+            // release before serving.
+            let (app, author) = (self.clone(), author.clone());
+            let going_live = tokio::spawn(async move {
+                let moved = app.go_live(&author, &record, next, release).await;
+                (moved, editing)
+            });
+            let (moved, lock) = going_live
+                .await
+                .map_err(|error| Rejected::Problem(Problem::internal(error.to_string())))?;
+            if let Some(release) = moved.map_err(Rejected::Problem)? {
                 return Ok(release);
             }
             // Another process deployed: begin from what it made.
-            self.follow().await?;
+            editing = lock;
+            self.follow().await.map_err(Rejected::Problem)?;
         }
-        Err(Problem::new(
+        Err(Rejected::Problem(Problem::new(
             kit::Kind::Conflict,
             "DeploymentConflict",
             "the configuration keeps changing; try again",
-        ))
+        )))
+    }
+
+    /// Compare and set, swap, note. Nothing when the race was lost.
+    async fn go_live(
+        &self,
+        author: &Author,
+        before: &state::App,
+        next: state::App,
+        release: Release,
+    ) -> Result<Option<Arc<Release>>, Problem> {
+        if !self.move_pointer(before, &next).await? {
+            return Ok(None);
+        }
+        let release = Arc::new(release);
+        self.live.store(release.clone());
+        self.record.store(Arc::new(next));
+        // It is live: that its record is missing is no reason to call it a failure.
+        if let Err(problem) = self.note_deployment(author, &release.revision).await {
+            tracing::error!(app = self.id, %problem, "a deployment could not be recorded");
+        }
+        Ok(Some(release))
     }
 
     async fn move_pointer(&self, before: &state::App, next: &state::App) -> Result<bool, Problem> {
@@ -200,11 +258,10 @@ impl App {
             Problem::new(kit::Kind::NotFound, "AppNotFound", "the app was deleted")
         })?;
         let config = read_revision(&self.core, &record.live).await?;
-        let (release, _) = compile(config, Some(&self.release()));
-        if let Some(mut release) = release {
-            release.revision.clone_from(&record.live);
-            self.live.store(Arc::new(release));
-        }
+        let (release, findings) = compile(config, Some(&self.release()));
+        let mut release = release.ok_or_else(|| rejected(&findings))?;
+        release.revision.clone_from(&record.live);
+        self.live.store(Arc::new(release));
         self.record.store(Arc::new(record));
         Ok(())
     }
@@ -280,7 +337,7 @@ async fn write_revision(
     let (mut files, mut blobs) = (Vec::new(), Vec::new());
     for (path, bytes) in &printed.0 {
         let hash = state::content_hash(bytes);
-        manifest.push_str(&format!("{hash} {path}\n"));
+        let _ = writeln!(manifest, "{hash} {path}");
         files.push(RevisionFile {
             path: path.clone(),
             hash: hash.clone(),
@@ -348,7 +405,11 @@ pub(crate) async fn read_revision(core: &Backstitch, id: &str) -> Result<AppConf
             .ok_or_else(|| damaged(&file.path))?;
         files.insert(file.path.clone(), blob.bytes.clone());
     }
-    config::parse(&files)
-        .0
-        .ok_or_else(|| damaged("does not parse"))
+    // What a newer version would complain about was good when it was stored.
+    let reading = config::read(&files);
+    if reading.whole {
+        Ok(reading.config)
+    } else {
+        Err(damaged("does not parse"))
+    }
 }

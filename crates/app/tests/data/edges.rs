@@ -388,15 +388,15 @@ async fn what_is_wrong_is_found_with_its_file() {
     ] {
         files.insert(path, text.as_bytes().to_vec());
     }
-    let config = config::parse(&files).0.unwrap();
-    let findings = app::data::ServiceRules::compile(&config, "s").unwrap_err();
+    let (release, findings) = app::check(&files);
+    assert!(release.is_none());
     let said: Vec<String> = findings.iter().map(ToString::to_string).collect();
     assert_eq!(
         said,
         [
-            "data_sources/s/d/c/rules.json: error: roles[0].apply_when.%%foo: do not know how to expand '%%foo'",
-            "data_sources/s/d/e/rules.json: error: function 'nope' does not exist",
-            "data_sources/s/d/e/schema.json: error: Unknown type name alias: nonsense",
+            "data_sources/s/d/c/rules.json:2:39: error: roles[0].apply_when.%%foo: do not know how to expand '%%foo'",
+            "data_sources/s/d/e/rules.json:2:39: error: function 'nope' does not exist",
+            "data_sources/s/d/e/schema.json:1:1: error: Unknown type name alias: nonsense",
         ]
     );
 }
