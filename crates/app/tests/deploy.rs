@@ -335,7 +335,8 @@ async fn a_caller_who_goes_away_leaves_no_half_deployment() {
     let core = core(&engine).await;
     let app = new_app(&core).await;
     let author = author();
-    for steps in [1, 2, 3, 5, 10, 20, 50, 100, 200, 500] {
+    let mut live = 0;
+    for steps in 1..400 {
         let name = format!("v{steps}");
         let mut editing = Box::pin(app.edit(&author, |config| {
             add_value(config, &name).map(|()| Vec::new())
@@ -346,20 +347,15 @@ async fn a_caller_who_goes_away_leaves_no_half_deployment() {
             }
             tokio::task::yield_now().await;
         }
+        drop(editing);
+        // One that is refused waits for what still goes live, and changes nothing.
+        let refused = app.edit(&author, |_| Err(Problem::bad_request("no")));
+        refused.await.map(drop).unwrap_err();
+        let stored = core.state.apps.get(&app.id).await.unwrap().unwrap();
+        assert_eq!(stored.live, app.release().revision, "after {steps} steps");
+        live += usize::from(app.release().config.get(Kind::Value, &name).is_some());
     }
-    // The next edit waits for what still goes live.
-    app.edit(&author, |config| {
-        add_value(config, "last").map(|()| Vec::new())
-    })
-    .await
-    .unwrap();
-    let stored = crate::deploy::core(&engine)
-        .await
-        .app(&app.id)
-        .await
-        .unwrap();
-    assert_eq!(stored.release().revision, app.release().revision);
-    assert_eq!(stored.release().config, app.release().config);
+    assert!(live > 0, "some went live all the same");
 }
 
 /// Polls once: whether it is done.
