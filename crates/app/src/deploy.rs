@@ -1,14 +1,13 @@
 //! Whole configurations: push, pull, deployments.
 
-use std::sync::Arc;
-
 use bson::doc;
-use config::Files;
+use config::{Files, Reading};
 use kit::{Finding, Problem};
+use serde_json::Value;
 
 use crate::compile::compile_read;
 use crate::live::{Author, Renames, read_revision};
-use crate::{App, stored};
+use crate::{App, Release, stored};
 
 /// A push that went live.
 #[derive(Debug, Clone)]
@@ -30,18 +29,47 @@ pub enum Rejected {
     Problem(Problem),
 }
 
+impl From<Rejected> for Problem {
+    fn from(rejected: Rejected) -> Self {
+        match rejected {
+            Rejected::Findings(findings) => crate::live::rejected(&findings),
+            Rejected::Problem(problem) => problem,
+        }
+    }
+}
+
 impl App {
     /// Replaces the whole configuration by what the files say. Ids are kept by
     /// name; the same files again are no deployment.
-    pub async fn push(
-        self: &Arc<Self>,
-        files: &Files,
+    pub async fn push(&self, files: &Files, author: &Author) -> Result<Deployed, Rejected> {
+        self.replace(author, |_| config::read(files)).await
+    }
+
+    /// Replaces the whole configuration by what the document of
+    /// [`App::pull_document`] says. Secrets that it names have to exist.
+    pub async fn push_document(
+        &self,
+        document: &Value,
         author: &Author,
+    ) -> Result<Deployed, Rejected> {
+        let reading = config::read_document(document, &self.release().config);
+        if reading.whole {
+            let named = reading.config.secret_names();
+            self.secrets_exist(named).await.map_err(Rejected::Problem)?;
+        }
+        let read = |base: &Release| config::read_document(document, &base.config);
+        self.replace(author, read).await
+    }
+
+    async fn replace(
+        &self,
+        author: &Author,
+        read: impl Fn(&Release) -> Reading,
     ) -> Result<Deployed, Rejected> {
         let (mut changed, mut warnings) = (false, Vec::new());
         let live = self
             .deploy(author, |base| {
-                let mut reading = config::read(files);
+                let mut reading = read(base);
                 reading.config.share(&base.config);
                 let (release, findings) = compile_read(reading, Some(base));
                 let Some(release) = release else {
@@ -59,9 +87,29 @@ impl App {
         })
     }
 
+    async fn secrets_exist(&self, named: Vec<String>) -> Result<(), Problem> {
+        let known = self.list_secrets().await?;
+        let missing: Vec<String> = named
+            .into_iter()
+            .filter(|name| known.iter().all(|secret| secret.name != *name))
+            .collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        Err(Problem::bad_request(format!(
+            "these secrets have to be created first: {}",
+            missing.join(", ")
+        )))
+    }
+
     /// The live configuration's files.
     pub fn pull(&self) -> Files {
         config::print(&self.release().config)
+    }
+
+    /// The live configuration as the JSON document of pull (admin-api.md §4.5).
+    pub fn pull_document(&self) -> Value {
+        config::to_document(&self.release().config)
     }
 
     /// The newest deployments, at most 25.
@@ -79,17 +127,33 @@ impl App {
             .map_err(stored)
     }
 
-    /// Makes the revision of a deployment live again: a new deployment.
-    pub async fn redeploy(self: &Arc<Self>, id: &str, author: &Author) -> Result<(), Problem> {
-        let missing = || {
+    /// When the app last changed, in milliseconds.
+    pub async fn last_modified(&self) -> Result<i64, Problem> {
+        let newest = self.deployments().await?.into_iter().next();
+        Ok(newest.map_or(self.record().created, |deployment| deployment.at))
+    }
+
+    /// One of the newest deployments.
+    ///
+    /// # Errors
+    /// `DeploymentNotFound`.
+    pub async fn deployment(&self, id: &str) -> Result<state::Deployment, Problem> {
+        let found = self.deployments().await?.into_iter().find(|d| d.id == id);
+        found.ok_or_else(|| {
             Problem::new(
                 kit::Kind::NotFound,
                 "DeploymentNotFound",
-                format!("deployment not found: '{id}'"),
+                "deployment not found",
             )
-        };
-        let found = self.deployments().await?.into_iter().find(|d| d.id == id);
-        let config = read_revision(&self.core, &found.ok_or_else(missing)?.revision).await?;
+        })
+    }
+
+    /// Makes the revision of a deployment live again: a new deployment.
+    ///
+    /// # Errors
+    /// `DeploymentNotFound`.
+    pub async fn redeploy(&self, id: &str, author: &Author) -> Result<(), Problem> {
+        let config = read_revision(&self.core, &self.deployment(id).await?.revision).await?;
         self.edit(author, |current| {
             *current = config.clone();
             Ok(Renames::new())

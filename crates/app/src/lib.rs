@@ -7,6 +7,7 @@
 pub mod administrators;
 mod call;
 mod caller;
+mod clusters;
 mod compile;
 pub mod data;
 mod deploy;
@@ -19,13 +20,13 @@ mod secrets;
 pub mod users;
 
 pub use call::{Calling, DebugRun};
-pub use caller::{Caller, Cx, RequestInfo, User};
+pub use caller::{Caller, Cx, RequestInfo, User, merged_data};
 pub use compile::{Function, Release, check, compile};
 pub use deploy::{Deployed, Rejected};
-pub use live::{App, Author};
+pub use live::{App, Author, Renames, refused};
 pub use logbook::{LogQuery, Logbook};
 pub use registry::{Backstitch, NewApp, Settings};
-pub use state::LogEntry;
+pub use state::{LogEntry, NodeId};
 
 use engine::CommandError;
 use kit::Problem;

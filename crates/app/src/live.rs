@@ -1,13 +1,13 @@
 //! An app that serves: its live release, and the one funnel through which its
 //! configuration changes.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
-use std::fmt::Write as _;
 use std::sync::{Arc, RwLock};
 
 use arc_swap::ArcSwap;
 use bson::{Bson, doc};
-use config::{AppConfig, Files, Kind, NodeKey};
+use config::{AppConfig, EditError, Files, Kind, NodeKey};
 use kit::{Finding, Problem, Secret};
 use state::{Blob, Deployment, NodeId, Revision, RevisionFile};
 
@@ -29,11 +29,16 @@ pub struct App {
     /// The domain that tokens name.
     pub domain_id: String,
     pub(crate) signing_key: Secret<Vec<u8>>,
-    live: ArcSwap<Release>,
-    record: ArcSwap<state::App>,
+    live: Arc<Live>,
     editing: Arc<tokio::sync::Mutex<()>>,
     pub(crate) secrets: RwLock<HashMap<String, Arc<str>>>,
     pub(crate) tokens: crate::users::TokenCache,
+}
+
+/// What an edit swaps: release and record, in a task of its own.
+struct Live {
+    release: ArcSwap<Release>,
+    record: ArcSwap<state::App>,
 }
 
 /// Who changes a configuration, and through what.
@@ -46,7 +51,7 @@ pub struct Author {
 }
 
 /// A change of node keys, so that ids follow: kind, old key, new key.
-pub(crate) type Renames = Vec<(Kind, NodeKey, NodeKey)>;
+pub type Renames = Vec<(Kind, NodeKey, NodeKey)>;
 
 impl App {
     pub(crate) async fn load(
@@ -82,8 +87,10 @@ impl App {
             client_app_id: record.client_app_id.clone(),
             domain_id: record.domain_id.clone(),
             signing_key: Secret::new(key),
-            live: ArcSwap::from_pointee(release),
-            record: ArcSwap::from_pointee(record),
+            live: Arc::new(Live {
+                release: ArcSwap::from_pointee(release),
+                record: ArcSwap::from_pointee(record),
+            }),
             editing: Arc::default(),
             secrets: RwLock::default(),
             tokens: crate::users::TokenCache::default(),
@@ -101,39 +108,49 @@ impl App {
         let revision = write_revision(core, &record, &release.config, "", author).await?;
         release.revision.clone_from(&revision);
         record.live = revision;
-        record.ids = ids(&release.config, &[], &Renames::new());
+        record.ids = ids(&release.config, None, &[], &Renames::new(), record.created);
         core.state.apps.insert(&record).await.map_err(stored)?;
         Self::with(core, record, release)
     }
 
     /// The live release. A request takes it once.
     pub fn release(&self) -> Arc<Release> {
-        self.live.load_full()
+        self.live.release.load_full()
     }
 
     /// The app's record as of the last edit.
     pub fn record(&self) -> Arc<state::App> {
-        self.record.load_full()
+        self.live.record.load_full()
     }
 
     /// A node's id.
     pub fn node_id(&self, kind: Kind, key: &str) -> Option<String> {
-        let record = self.record.load();
+        self.node_record(kind, key).map(|id| id.id)
+    }
+
+    /// A node's id and when it last changed.
+    pub fn node_record(&self, kind: Kind, key: &str) -> Option<NodeId> {
+        let record = self.live.record.load();
         let found = record
             .ids
             .iter()
             .find(|id| id.kind == kind.noun() && id.key == key);
-        found.map(|id| id.id.clone())
+        found.cloned()
     }
 
     /// The key of the node that has an id.
     pub fn node_key(&self, kind: Kind, id: &str) -> Option<NodeKey> {
-        let record = self.record.load();
+        let record = self.live.record.load();
         let found = record
             .ids
             .iter()
             .find(|known| known.kind == kind.noun() && known.id == id);
         found.map(|known| known.key.clone())
+    }
+
+    /// When somebody last used the app, in milliseconds: its newest log entry.
+    pub async fn last_used(&self) -> Result<Option<i64>, Problem> {
+        self.core.logbook.newest(&self.id).await
     }
 
     /// Changes the configuration and deploys it: clone, change, compile, store,
@@ -142,11 +159,7 @@ impl App {
     ///
     /// # Errors
     /// What `change` refuses, what does not compile, or a conflict.
-    pub async fn edit<F>(
-        self: &Arc<Self>,
-        author: &Author,
-        change: F,
-    ) -> Result<Arc<Release>, Problem>
+    pub async fn edit<F>(&self, author: &Author, change: F) -> Result<Arc<Release>, Problem>
     where
         F: Fn(&mut AppConfig) -> Result<Renames, Problem>,
     {
@@ -157,17 +170,14 @@ impl App {
             let release = release.ok_or_else(|| Rejected::Problem(rejected(&findings)))?;
             Ok(Some((release, renames)))
         });
-        made.await.map_err(|rejected| match rejected {
-            Rejected::Problem(problem) => problem,
-            Rejected::Findings(findings) => self::rejected(&findings),
-        })
+        Ok(made.await?)
     }
 
     /// The funnel. `make` builds the next release from the one that it is given,
     /// or nothing when that one does; it runs again when another process was
     /// faster.
     pub(crate) async fn deploy<F>(
-        self: &Arc<Self>,
+        &self,
         author: &Author,
         mut make: F,
     ) -> Result<Arc<Release>, Rejected>
@@ -187,13 +197,20 @@ impl App {
             release.revision.clone_from(&revision);
             let mut next = state::App::clone(&record);
             next.live.clone_from(&revision);
-            next.ids = ids(&release.config, &record.ids, &renames);
+            next.ids = ids(
+                &release.config,
+                Some(&base.config),
+                &record.ids,
+                &renames,
+                self.core.clock.now_ms(),
+            );
             next.name = release.config.name().to_owned();
             // A caller who goes away must not leave the pointer moved and the
             // release before serving.
-            let (app, author) = (self.clone(), author.clone());
+            let (live, core) = (self.live.clone(), self.core.clone());
+            let author = author.clone();
             let going_live = tokio::spawn(async move {
-                let moved = app.go_live(&author, &record, next, release).await;
+                let moved = live.replace(&core, &author, next, release).await;
                 (moved, editing)
             });
             let (moved, lock) = going_live
@@ -213,44 +230,6 @@ impl App {
         )))
     }
 
-    /// Compare and set, swap, note. Nothing when the race was lost.
-    async fn go_live(
-        &self,
-        author: &Author,
-        before: &state::App,
-        next: state::App,
-        release: Release,
-    ) -> Result<Option<Arc<Release>>, Problem> {
-        if !self.move_pointer(before, &next).await? {
-            return Ok(None);
-        }
-        let release = Arc::new(release);
-        self.live.store(release.clone());
-        self.record.store(Arc::new(next));
-        // It is live: that its record is missing is no reason to call it a failure.
-        if let Err(problem) = self.note_deployment(author, &release.revision).await {
-            tracing::error!(app = self.id, %problem, "a deployment could not be recorded");
-        }
-        Ok(Some(release))
-    }
-
-    async fn move_pointer(&self, before: &state::App, next: &state::App) -> Result<bool, Problem> {
-        let ids: Vec<Bson> = next
-            .ids
-            .iter()
-            .map(|id| doc! { "kind": &id.kind, "key": &id.key, "id": &id.id }.into())
-            .collect();
-        self.core
-            .state
-            .apps
-            .change(
-                doc! { "_id": &self.id, "live": &before.live },
-                doc! { "$set": { "live": &next.live, "name": &next.name, "ids": ids } },
-            )
-            .await
-            .map_err(stored)
-    }
-
     /// Takes over what the store has as live.
     async fn follow(&self) -> Result<(), Problem> {
         let record = self.core.state.apps.get(&self.id).await.map_err(stored)?;
@@ -261,46 +240,146 @@ impl App {
         let (release, findings) = compile(config, Some(&self.release()));
         let mut release = release.ok_or_else(|| rejected(&findings))?;
         release.revision.clone_from(&record.live);
-        self.live.store(Arc::new(release));
-        self.record.store(Arc::new(record));
+        self.live.release.store(Arc::new(release));
+        self.live.record.store(Arc::new(record));
         Ok(())
     }
+}
 
-    async fn note_deployment(&self, author: &Author, revision: &str) -> Result<(), Problem> {
-        let deployment = Deployment {
-            id: new_id(),
-            app_id: self.id.clone(),
-            revision: revision.to_owned(),
-            user_id: author.user_id.clone(),
-            at: self.core.clock.now_ms(),
-            origin: author.origin.clone(),
-            status: "successful".to_owned(),
-            error: String::new(),
-        };
-        self.core
-            .state
-            .deployments
-            .insert(&deployment)
-            .await
-            .map_err(stored)
+impl Live {
+    /// Compare and set, swap, note. Nothing when the race was lost.
+    async fn replace(
+        &self,
+        core: &Backstitch,
+        author: &Author,
+        next: state::App,
+        release: Release,
+    ) -> Result<Option<Arc<Release>>, Problem> {
+        if !move_pointer(core, &self.record.load().live, &next).await? {
+            return Ok(None);
+        }
+        let release = Arc::new(release);
+        self.release.store(release.clone());
+        let app_id = next.id.clone();
+        self.record.store(Arc::new(next));
+        // It is live: that its record is missing is no reason to call it a failure.
+        if let Err(problem) = note_deployment(core, &app_id, author, &release.revision).await {
+            tracing::error!(app = app_id, %problem, "a deployment could not be recorded");
+        }
+        Ok(Some(release))
     }
+}
+
+/// Whether `next` went live in place of the revision `before`.
+async fn move_pointer(core: &Backstitch, before: &str, next: &state::App) -> Result<bool, Problem> {
+    let ids: Vec<Bson> = next
+        .ids
+        .iter()
+        .map(|id| {
+            doc! {
+                "kind": &id.kind, "key": &id.key, "id": &id.id, "modified": id.modified,
+            }
+            .into()
+        })
+        .collect();
+    core.state
+        .apps
+        .change(
+            doc! { "_id": &next.id, "live": before },
+            doc! { "$set": { "live": &next.live, "name": &next.name, "ids": ids } },
+        )
+        .await
+        .map_err(stored)
+}
+
+async fn note_deployment(
+    core: &Backstitch,
+    app_id: &str,
+    author: &Author,
+    revision: &str,
+) -> Result<(), Problem> {
+    let deployment = Deployment {
+        id: new_id(),
+        app_id: app_id.to_owned(),
+        revision: revision.to_owned(),
+        user_id: author.user_id.clone(),
+        at: core.clock.now_ms(),
+        origin: author.origin.clone(),
+        status: "successful".to_owned(),
+        error: String::new(),
+    };
+    core.state
+        .deployments
+        .insert(&deployment)
+        .await
+        .map_err(stored)
 }
 
 /// The findings of a configuration that was refused, as one problem.
 pub(crate) fn rejected(findings: &[Finding]) -> Problem {
-    let errors: Vec<String> = findings
+    let errors: Vec<&Finding> = findings
         .iter()
         .filter(|finding| finding.severity == kit::Severity::Error)
-        .map(ToString::to_string)
         .collect();
-    Problem::bad_request(errors.join("\n"))
+    let in_source = |finding: &&Finding| finding.path.strip_suffix(".js").is_some();
+    let code = if errors.iter().all(in_source) {
+        "FunctionSyntaxError"
+    } else {
+        "BadRequest"
+    };
+    let text: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    Problem::new(kit::Kind::Invalid, code, text.join("\n"))
 }
 
-/// Ids of a configuration's nodes: kept by kind and key, new where missing.
-fn ids(config: &AppConfig, before: &[NodeId], renames: &Renames) -> Vec<NodeId> {
-    let mut known: HashMap<(&str, &str), &str> = before
+/// A change that the configuration refuses, in the words of the wire.
+pub fn refused(error: &EditError) -> Problem {
+    let (kind, code) = match error {
+        EditError::Duplicate(of, _) => (
+            kit::Kind::Conflict,
+            format!("{}DuplicateName", thing(*of)).into(),
+        ),
+        EditError::NotFound(of, _) => (
+            kit::Kind::NotFound,
+            format!("{}NotFound", thing(*of)).into(),
+        ),
+        EditError::InUse(_) | EditError::Invalid(_) => {
+            (kit::Kind::Invalid, Cow::Borrowed("BadRequest"))
+        }
+    };
+    Problem::new(kind, code, error.to_string())
+}
+
+/// What error codes call a kind (admin-api.md §1.5).
+fn thing(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Function => "Function",
+        Kind::Value => "Value",
+        Kind::AuthProvider => "AuthProvider",
+        Kind::DataSource | Kind::Service => "Service",
+        Kind::Rule | Kind::DefaultRule | Kind::ServiceRule => "Rule",
+        Kind::Schema | Kind::Relationships => "Schema",
+        Kind::Environment => "EnvironmentValue",
+        Kind::Endpoint => "Endpoint",
+        Kind::Trigger => "Trigger",
+        Kind::Webhook => "IncomingWebhook",
+        Kind::GraphqlResolver => "CustomResolver",
+        Kind::LogForwarder => "LogForwarder",
+        _ => "Configuration",
+    }
+}
+
+/// Ids of a configuration's nodes: kept by kind and key, new where missing;
+/// with `now` where the node is not what it was.
+fn ids(
+    config: &AppConfig,
+    was: Option<&AppConfig>,
+    before: &[NodeId],
+    renames: &Renames,
+    now: i64,
+) -> Vec<NodeId> {
+    let mut known: HashMap<(&str, &str), &NodeId> = before
         .iter()
-        .map(|id| ((id.kind.as_str(), id.key.as_str()), id.id.as_str()))
+        .map(|id| ((id.kind.as_str(), id.key.as_str()), id))
         .collect();
     for (kind, old, new) in renames {
         if let Some(id) = known.remove(&(kind.noun(), old.as_str())) {
@@ -312,12 +391,14 @@ fn ids(config: &AppConfig, before: &[NodeId], renames: &Renames) -> Vec<NodeId> 
         if kind == Kind::HostingFile {
             continue;
         }
-        for (key, _) in config.all(kind) {
-            let id = known.get(&(kind.noun(), key.as_str()));
+        for (key, node) in config.all(kind) {
+            let known = known.get(&(kind.noun(), key.as_str()));
+            let same = was.and_then(|was| was.get(kind, key)) == Some(node);
             ids.push(NodeId {
                 kind: kind.noun().to_owned(),
                 key: key.clone(),
-                id: id.map_or_else(new_id, |id| (*id).to_owned()),
+                id: known.map_or_else(new_id, |known| known.id.clone()),
+                modified: known.filter(|_| same).map_or(now, |known| known.modified),
             });
         }
     }
@@ -337,7 +418,7 @@ async fn write_revision(
     let (mut files, mut blobs) = (Vec::new(), Vec::new());
     for (path, bytes) in &printed.0 {
         let hash = state::content_hash(bytes);
-        let _ = writeln!(manifest, "{hash} {path}");
+        manifest.extend([hash.as_str(), " ", path, "\n"]);
         files.push(RevisionFile {
             path: path.clone(),
             hash: hash.clone(),

@@ -1,7 +1,7 @@
 //! The server's core: engines, state, workers, and the apps.
 
 use std::collections::HashMap;
-use std::sync::{Arc, RwLock};
+use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use bson::doc;
@@ -11,6 +11,7 @@ use js::{Limits, Pool, PoolSettings};
 use kit::{Clock, Kind, Problem, Secret};
 use state::{MasterKey, Project, State};
 
+use crate::clusters::Cluster;
 use crate::live::Author;
 use crate::{App, Logbook, new_id, stored};
 
@@ -34,7 +35,7 @@ pub struct Settings {
 
 /// The server's core. Shared by everything that serves.
 pub struct Backstitch {
-    pub(crate) engine: SharedEngine,
+    default_cluster: SharedEngine,
     clusters: HashMap<String, SharedEngine>,
     /// The records at rest.
     pub state: State,
@@ -50,8 +51,6 @@ pub struct Backstitch {
     loading: tokio::sync::Mutex<()>,
     /// Signs administrators' tokens.
     pub(crate) admin_key: Secret<Vec<u8>>,
-    /// Administrators' sessions that were ended while this process runs.
-    pub(crate) ended: RwLock<std::collections::HashSet<String>>,
 }
 
 /// A new app.
@@ -74,8 +73,12 @@ impl Backstitch {
         let admin_key = administrators_key(&state, &settings.master_key).await?;
         Ok(Arc::new(Self {
             logbook: Logbook::start(state.clone(), settings.clock.clone()),
-            engine: settings.engine,
-            clusters: settings.clusters,
+            default_cluster: Arc::new(Cluster(settings.engine)),
+            clusters: settings
+                .clusters
+                .into_iter()
+                .map(|(name, engine)| (name, Arc::new(Cluster(engine)) as SharedEngine))
+                .collect(),
             state,
             master_key: settings.master_key,
             pool: Pool::new(settings.workers),
@@ -85,7 +88,6 @@ impl Backstitch {
             apps: ArcSwap::default(),
             loading: tokio::sync::Mutex::default(),
             admin_key,
-            ended: RwLock::default(),
         }))
     }
 
@@ -101,7 +103,7 @@ impl Backstitch {
 
     /// The engine of a cluster: the one of that name, else the default.
     pub(crate) fn cluster(&self, name: &str) -> &SharedEngine {
-        self.clusters.get(name).unwrap_or(&self.engine)
+        self.clusters.get(name).unwrap_or(&self.default_cluster)
     }
 
     /// Makes a project, or finds the one of that id.
@@ -124,8 +126,8 @@ impl Backstitch {
     /// # Errors
     /// `AppNotFound`.
     pub async fn app_by_client_id(self: &Arc<Self>, id: &str) -> Result<Arc<App>, Problem> {
-        if let Some(app) = self.apps.load().get(id) {
-            return Ok(app.clone());
+        if let Some(app) = self.kept(id).filter(|app| app.client_app_id == id) {
+            return Ok(app);
         }
         let missing = || {
             Problem::new(
@@ -144,8 +146,8 @@ impl Backstitch {
     /// # Errors
     /// `AppNotFound`.
     pub async fn app(self: &Arc<Self>, id: &str) -> Result<Arc<App>, Problem> {
-        if let Some(app) = self.apps.load().get(id) {
-            return Ok(app.clone());
+        if let Some(app) = self.kept(id).filter(|app| app.id == id) {
+            return Ok(app);
         }
         let missing = || {
             Problem::new(
@@ -162,10 +164,15 @@ impl Backstitch {
         self: &Arc<Self>,
         id: &str,
     ) -> Result<Option<Arc<App>>, Problem> {
-        if let Some(app) = self.apps.load().get(id) {
-            return Ok(Some(app.clone()));
+        if let Some(app) = self.kept(id).filter(|app| app.domain_id == id) {
+            return Ok(Some(app));
         }
         self.load(doc! { "domain_id": id }).await
+    }
+
+    /// An app that is in memory, by any of its ids.
+    fn kept(&self, id: &str) -> Option<Arc<App>> {
+        self.apps.load().get(id).cloned()
     }
 
     async fn load(self: &Arc<Self>, filter: bson::Document) -> Result<Option<Arc<App>>, Problem> {

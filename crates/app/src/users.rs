@@ -6,6 +6,7 @@ mod login;
 mod password;
 mod tokens;
 
+pub use administration::UserQuery;
 pub use api_keys::NewApiKey;
 pub use login::{Device, Login};
 pub(crate) use password::Hasher;

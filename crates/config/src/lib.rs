@@ -5,6 +5,7 @@
 
 mod check;
 mod diff;
+mod document;
 mod edit;
 mod files;
 mod json;
@@ -18,6 +19,7 @@ mod schedule;
 pub mod view;
 
 pub use diff::{changed, text_diff};
+pub use document::{read_document, to_document};
 pub use edit::EditError;
 pub use files::Files;
 pub use json::{Parsed, Place, parse_json};

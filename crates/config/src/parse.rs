@@ -374,7 +374,7 @@ fn text<'a>(json: &'a Value, name: &str) -> &'a str {
 }
 
 /// An endpoint's key: method and route.
-fn endpoint_key(json: &Value) -> String {
+pub(crate) fn endpoint_key(json: &Value) -> String {
     match (text(json, "http_method"), text(json, "route")) {
         ("", "") => String::new(),
         (method, route) => format!("{method} {route}"),
