@@ -21,9 +21,7 @@ struct Finder<'a> {
 impl Finder<'_> {
     fn later(&mut self, kind: Kind, key: &str, pointer: &str, what: impl std::fmt::Display) {
         let text = format!("not supported yet: {what}");
-        let flaw = Flaw::warning(kind, key, pointer, text);
-        self.flaws
-            .push(flaw.hint("the rest of the app works; this part does nothing for now"));
+        self.flaws.push(Flaw::warning(kind, key, pointer, text));
     }
 
     fn app(&mut self, config: &AppConfig) {
@@ -156,13 +154,9 @@ impl Finder<'_> {
     fn templates(&mut self, config: &AppConfig) {
         for kind in config.kinds() {
             for (key, node) in config.all(kind) {
-                if let Some(pointer) = config::find(&node.json, &template) {
-                    self.later(
-                        kind,
-                        key,
-                        &pointer,
-                        "templates in settings: %(…) stays as it is",
-                    );
+                for (pointer, ()) in config::find_all(&node.json, &template) {
+                    let what = "templates in settings; %(…) stays as it is";
+                    self.later(kind, key, &pointer, what);
                 }
             }
         }
@@ -180,6 +174,6 @@ const LATER: [Kind; 8] = [
     Kind::Webhook,
 ];
 
-fn template(part: &Value) -> bool {
-    part.as_str().is_some_and(|text| text.contains("%(%%"))
+fn template(part: &Value) -> Option<()> {
+    part.as_str()?.contains("%(%%").then_some(())
 }

@@ -453,9 +453,12 @@ impl Shape {
             OneOf(known) => match value.as_str() {
                 Some(text) if known.contains(&text) => (true, ""),
                 Some(text) => {
-                    let near = nearest(text, known)
-                        .map_or(String::new(), |n| format!("; did you mean \"{n}\"?"));
-                    return Some(format!("\"{text}\" is not known here{near}"));
+                    return Some(match nearest(text, known) {
+                        Some(near) => {
+                            format!("\"{text}\" is not known here; did you mean \"{near}\"?")
+                        }
+                        None => format!("\"{text}\" is none of {}", known.join(", ")),
+                    });
                 }
                 None => (false, "a string"),
             },
@@ -465,7 +468,7 @@ impl Shape {
 }
 
 /// The known word that a wrong one is nearest to.
-pub(crate) fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
+pub fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
     let word = word.to_lowercase();
     known
         .iter()

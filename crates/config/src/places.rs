@@ -161,21 +161,30 @@ pub fn pointer(json: &Value, dotted: &str) -> String {
     }
 }
 
-/// The JSON pointer of the first part that is wanted.
-pub fn find(json: &Value, wanted: &dyn Fn(&Value) -> bool) -> Option<String> {
-    if wanted(json) {
-        return Some(String::new());
-    }
+/// The parts that are wanted: the JSON pointer of each, and what was wanted.
+pub fn find_all<T>(json: &Value, wanted: &dyn Fn(&Value) -> Option<T>) -> Vec<(String, T)> {
+    let mut found: Vec<(String, T)> = wanted(json)
+        .map(|this| (String::new(), this))
+        .into_iter()
+        .collect();
+    let mut below = |name: &str, inner: &Value| {
+        let inner = find_all(inner, wanted).into_iter();
+        found.extend(inner.map(|(pointer, this)| (format!("/{name}{pointer}"), this)));
+    };
     match json {
-        Value::Array(list) => list
-            .iter()
-            .enumerate()
-            .find_map(|(index, inner)| Some(format!("/{index}{}", find(inner, wanted)?))),
-        Value::Object(fields) => fields
-            .iter()
-            .find_map(|(name, inner)| Some(format!("/{}{}", escaped(name), find(inner, wanted)?))),
-        _ => None,
+        Value::Array(list) => {
+            for (index, inner) in list.iter().enumerate() {
+                below(&index.to_string(), inner);
+            }
+        }
+        Value::Object(fields) => {
+            for (name, inner) in fields {
+                below(&escaped(name), inner);
+            }
+        }
+        _ => {}
     }
+    found
 }
 
 /// A name as JSON pointers have it.

@@ -133,13 +133,11 @@ impl ServiceRules {
 type Of<'a> = (Kind, &'a str);
 
 fn rule_set(config: &AppConfig, node: &Node, of: Of, flaws: &mut Vec<Flaw>) -> RuleSet {
+    check_functions(config, node, of, flaws);
     let parsed = document(node, of, flaws).map(|document| RuleSet::parse(&document));
     match parsed {
         None => RuleSet::default(),
-        Some(Ok(rules)) => {
-            check_functions(config, rules.functions(), node, of, flaws);
-            rules
-        }
+        Some(Ok(rules)) => rules,
         Some(Err(issues)) => {
             report(issues, node, of, flaws);
             RuleSet::default()
@@ -153,13 +151,9 @@ fn schema(
     of: Of,
     flaws: &mut Vec<Flaw>,
 ) -> Option<CollectionSchema> {
+    check_functions(config, node, of, flaws);
     match CollectionSchema::parse(&document(node, of, flaws)?) {
-        Ok(schema) => {
-            if let Some(schema) = &schema {
-                check_functions(config, schema.functions(), node, of, flaws);
-            }
-            schema
-        }
+        Ok(schema) => schema,
         Err(issues) => {
             report(issues, node, of, flaws);
             None
@@ -190,19 +184,18 @@ fn report(issues: Vec<Issue>, node: &Node, (kind, key): Of, flaws: &mut Vec<Flaw
     }));
 }
 
-fn check_functions<'f>(
-    config: &AppConfig,
-    functions: impl Iterator<Item = &'f str>,
-    node: &Node,
-    (kind, key): Of,
-    flaws: &mut Vec<Flaw>,
-) {
-    for function in functions {
-        if config.get(Kind::Function, function).is_none() {
-            let names = |part: &Value| part.pointer("/%function/name") == Some(&function.into());
-            let pointer = config::find(&node.json, &names).unwrap_or_default();
-            let text = format!("function '{function}' does not exist");
-            flaws.push(Flaw::error(kind, key, &pointer, text));
-        }
+/// Each `%function` has to name one that there is. Looked for in the JSON, so
+/// that they are found beside other mistakes.
+fn check_functions(config: &AppConfig, node: &Node, (kind, key): Of, flaws: &mut Vec<Flaw>) {
+    let missing = |part: &Value| {
+        let name = part.pointer("/%function/name")?.as_str()?;
+        config
+            .get(Kind::Function, name)
+            .is_none()
+            .then(|| name.to_owned())
+    };
+    for (pointer, function) in config::find_all(&node.json, &missing) {
+        let text = format!("function '{function}' does not exist");
+        flaws.push(Flaw::error(kind, key, &pointer, text));
     }
 }
