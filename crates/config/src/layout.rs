@@ -191,7 +191,10 @@ pub(crate) fn role(path: &str, layout: RootLayout, has: impl Fn(&str) -> bool) -
 /// The role of a path below `functions/`.
 fn function(rest: &[&str], older: bool) -> Role {
     match rest {
-        [first, ..] if first.starts_with("node_modules") => Role::Ignored,
+        ["node_modules", ..] => Role::Ignored,
+        [archive] if archive.starts_with("node_modules.") => Role::Elsewhere(
+            "not supported yet: npm dependencies of functions; this archive is left out".to_owned(),
+        ),
         ["package.json"] => Role::One(Kind::Dependencies, String::new()),
         ["package-lock.json" | "yarn.lock" | "pnpm-lock.yaml"] => Role::Ignored,
         [name @ .., "source.js"] if older && !name.is_empty() => {

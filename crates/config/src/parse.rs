@@ -221,6 +221,12 @@ impl Reader {
     }
 
     fn json(&mut self, path: &str, bytes: &[u8]) -> Option<Value> {
+        if bytes.is_empty() {
+            // The official CLI takes an empty file for none.
+            let finding = Finding::warning(path, "the file is empty and left out");
+            self.findings.push(finding.at(1, Some(1)));
+            return None;
+        }
         let Ok(text) = std::str::from_utf8(bytes) else {
             self.unreadable(path, "invalid JSON: the file is not UTF-8");
             return None;

@@ -93,6 +93,9 @@ not even JSON
 { "type": "anon-user" }
 //- /secrets.json
 { "services": {} }
+//- /functions/node_modules.zip
+//- /functions/node_modules/a/index.js
+exports = 1;
 //- /README.md
 # about
 //- /trigers/t.json
@@ -105,6 +108,7 @@ not even JSON
         said,
         [
             "auth_providers/anon-user.json: warning: this file is left out: with root_config.json this belongs in auth/providers.json",
+            "functions/node_modules.zip: warning: not supported yet: npm dependencies of functions; this archive is left out",
             "http_endpoints/config.json: warning: this file is left out: with root_config.json this belongs in https_endpoints/",
             "realm_config.json: warning: this file is left out: the app's root file is root_config.json",
             "secrets.json: warning: this file is left out: secrets of an import (secrets.json) are not supported yet",
