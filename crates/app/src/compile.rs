@@ -123,7 +123,7 @@ fn compile_flaws(config: AppConfig, before: Option<&Release>) -> (Option<Release
         compiled: 0,
     };
     let functions = compiler.functions(&config, before);
-    let sources = compiler.sources(&config);
+    let sources = compiler.sources(&config, before);
     crate::not_yet::find(&config, &mut compiler.flaws);
     let Compiler { flaws, compiled } = compiler;
     if flaws.iter().any(|flaw| flaw.severity == Severity::Error) {
@@ -272,9 +272,21 @@ impl Compiler {
         }
     }
 
-    fn sources(&mut self, config: &AppConfig) -> HashMap<String, Arc<Source>> {
+    fn sources(
+        &mut self,
+        config: &AppConfig,
+        before: Option<&Release>,
+    ) -> HashMap<String, Arc<Source>> {
         let mut sources = HashMap::new();
         for (name, source) in config.data_sources() {
+            let known = before.and_then(|release| {
+                let source = release.sources.get(name)?;
+                same_rules(&release.config, config, name).then(|| source.clone())
+            });
+            if let Some(source) = known {
+                sources.insert(name.to_owned(), source);
+                continue;
+            }
             match ServiceRules::compile(config, name) {
                 Ok(rules) => {
                     let source = Source {
@@ -288,6 +300,27 @@ impl Compiler {
         }
         sources
     }
+}
+
+/// Whether the rules of a data source mean the same in both: its nodes, and the
+/// functions that they may name.
+fn same_rules(a: &AppConfig, b: &AppConfig, source: &str) -> bool {
+    const KINDS: [Kind; 5] = [
+        Kind::DataSource,
+        Kind::DefaultRule,
+        Kind::Rule,
+        Kind::Schema,
+        Kind::Relationships,
+    ];
+    let of_source = |config, kind| {
+        AppConfig::all(config, kind).filter(|(key, _)| key.split('/').next() == Some(source))
+    };
+    a.functions()
+        .map(|(name, _)| name)
+        .eq(b.functions().map(|(name, _)| name))
+        && KINDS
+            .into_iter()
+            .all(|kind| of_source(a, kind).eq(of_source(b, kind)))
 }
 
 impl Function {

@@ -160,6 +160,8 @@ async fn editing_one_function_of_a_hundred_compiles_one() {
         Arc::ptr_eq(&function(&before), &function(&app.release()))
     });
     assert_eq!(shared.count(), 99);
+    let rules = |release: &app::Release| release.sources["db"].clone();
+    assert!(Arc::ptr_eq(&rules(&before), &rules(&app.release())));
 
     app.edit(&author(), |config| {
         let node = Node::function(json!({ "name": "f7" }), "exports = () => 3;");
@@ -187,6 +189,30 @@ async fn editing_one_function_of_a_hundred_compiles_one() {
     .unwrap();
     assert_eq!(app.release().compiled, 0, "by a manifest");
     assert!(app.release().functions["f7"].private);
+}
+
+#[tokio::test]
+async fn rules_are_compiled_again_when_a_function_that_they_name_goes() {
+    const RULE: &str = r#"{"roles":[{"name":"r","apply_when":
+        {"%%true":{"%function":{"name":"allowed","arguments":[]}}}}]}"#;
+    let core = core(&engine()).await;
+    let app = new_app(&core).await;
+    let with_rule = |functions: &[(&str, &str)]| {
+        let mut files = files(functions);
+        files.insert("data_sources/db/d/c/rules.json", RULE.as_bytes());
+        files
+    };
+    let both = [("allowed", "exports = () => true;"), ("a", "exports = 1;")];
+    app.push(&with_rule(&both), &author()).await.unwrap();
+    let Err(Rejected::Findings(findings)) = app.push(&with_rule(&both[1..]), &author()).await
+    else {
+        panic!("it should be refused");
+    };
+    let said: Vec<String> = findings.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        said,
+        ["data_sources/db/d/c/rules.json:2:10: error: function 'allowed' does not exist"]
+    );
 }
 
 #[tokio::test]

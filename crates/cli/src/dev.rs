@@ -188,7 +188,20 @@ async fn deploy(app: &Arc<App>, folder: &Path) -> Result<Deployed, Rejected> {
     }
     let mut deployed = app.push(&files, &author()).await?;
     deployed.warnings.extend(left_out);
+    let unset = unset_secrets(app).await.map_err(Rejected::Problem)?;
+    deployed.warnings.extend(unset.into_iter().map(|name| {
+        Finding::warning(SECRETS, format!("the secret \"{name}\" is not set"))
+            .hint(format!("add \"{name}\" to {SECRETS}"))
+    }));
     Ok(deployed)
+}
+
+/// Secrets that the app names and nobody has set.
+async fn unset_secrets(app: &Arc<App>) -> Result<Vec<String>, Problem> {
+    let known = app.list_secrets().await?;
+    let mut named = app.release().config.secret_names();
+    named.retain(|name| known.iter().all(|secret| secret.name != *name));
+    Ok(named)
 }
 
 /// Watches a directory; what is hidden or installed does not count.

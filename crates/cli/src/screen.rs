@@ -58,7 +58,7 @@ impl Screen {
     /// What came of a change.
     pub(crate) fn outcome(&mut self, outcome: &Result<Deployed, Rejected>, time: Duration) {
         match outcome {
-            Ok(deployed) if !deployed.changed => {}
+            Ok(deployed) if !deployed.changed => self.warnings(deployed),
             _ if self.json => self.event(outcome, time),
             Ok(deployed) => {
                 self.warnings(deployed);
@@ -175,7 +175,8 @@ impl Screen {
     /// Warnings that are new.
     fn warnings(&mut self, deployed: &Deployed) {
         for warning in &deployed.warnings {
-            if !self.known.contains(warning) {
+            // A script gets them with the event.
+            if !self.json && !self.known.contains(warning) {
                 self.finding(warning);
             }
         }

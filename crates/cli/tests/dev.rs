@@ -289,9 +289,14 @@ fn secrets_of_the_directory() {
         "values/key.json",
         r#"{ "name": "key", "value": "keySecret", "from_secret": true }"#,
     );
-    write(&app, ".secrets.json", r#"{ "keySecret": "open sesame" }"#);
     let data = data();
     let served = Served::dev(&app, &data);
+    let warning = &served.first["findings"][0];
+    assert_eq!(warning["message"], "the secret \"keySecret\" is not set");
+    write(&app, ".secrets.json", r#"{ "keySecret": "open sesame" }"#);
+    // A secret acts at once and is no deployment: the next change shows both.
+    write(&app, "functions/other.js", "exports = 1;");
+    served.event("deployed");
     let (token, _) = served.login();
     assert_eq!(served.call(&token, "key").1, "open sesame");
     write(&app, ".secrets.json", "{\n  \"keySecret\": 5\n}");
