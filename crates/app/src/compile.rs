@@ -74,15 +74,10 @@ pub struct Source {
 /// Reads and compiles files without a server: every problem. The release is
 /// there unless one of them is an error.
 pub fn check(files: &config::Files) -> (Option<Release>, Vec<Finding>) {
-    let reading = config::read(files);
-    let (release, mut findings) = compile_read(reading, None);
-    findings.sort_by(|a, b| {
-        (a.severity, &a.path, a.line, a.column).cmp(&(b.severity, &b.path, b.line, b.column))
-    });
-    (release, findings)
+    compile_read(config::read(files), None)
 }
 
-/// Compiles what was read of files: all findings of both.
+/// Compiles what was read of files: all findings of both, errors first.
 pub(crate) fn compile_read(
     reading: Reading,
     before: Option<&Release>,
@@ -101,6 +96,9 @@ pub(crate) fn compile_read(
             findings.push(finding);
         }
     }
+    findings.sort_by(|a, b| {
+        (a.severity, &a.path, a.line, a.column).cmp(&(b.severity, &b.path, b.line, b.column))
+    });
     let good = whole && !config::has_errors(&findings);
     (release.filter(|_| good), findings)
 }

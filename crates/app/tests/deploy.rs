@@ -325,8 +325,8 @@ async fn a_failure_before_the_swap_leaves_the_release_before() {
     assert_eq!(
         places,
         [
-            ("functions/version.js", Some(1)),
-            ("functions/other.js", Some(1))
+            ("functions/other.js", Some(1)),
+            ("functions/version.js", Some(1))
         ]
     );
 

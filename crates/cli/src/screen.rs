@@ -17,6 +17,8 @@ pub(crate) struct Screen {
     color: bool,
     /// Warnings that were shown already.
     known: Vec<Finding>,
+    /// Whether the directory was wrong when it was last read.
+    wrong: bool,
 }
 
 const BOLD: &str = "1";
@@ -31,6 +33,7 @@ impl Screen {
             json,
             color: std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none(),
             known: Vec::new(),
+            wrong: false,
         }
     }
 
@@ -43,6 +46,7 @@ impl Screen {
         outcome: &Result<Deployed, Rejected>,
         time: Duration,
     ) {
+        self.wrong = outcome.is_err();
         if self.json {
             self.ready(running, Some(app), Some(folder));
             self.event(outcome, time);
@@ -57,12 +61,18 @@ impl Screen {
 
     /// What came of a change.
     pub(crate) fn outcome(&mut self, outcome: &Result<Deployed, Rejected>, time: Duration) {
+        let was_wrong = std::mem::replace(&mut self.wrong, outcome.is_err());
         match outcome {
-            Ok(deployed) if !deployed.changed => self.warnings(deployed),
+            Ok(deployed) if !deployed.changed && !was_wrong => self.warnings(deployed),
             _ if self.json => self.event(outcome, time),
             Ok(deployed) => {
                 self.warnings(deployed);
-                let text = format!("deployed in {} ms", time.as_millis());
+                // What was wrong may have been undone.
+                let text = if deployed.changed {
+                    format!("deployed in {} ms", time.as_millis())
+                } else {
+                    "no errors any more; the version before is what is there".to_owned()
+                };
                 self.line(&self.paint(GREEN, &text));
             }
             Err(rejected) => self.rejected(rejected),

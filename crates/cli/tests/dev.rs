@@ -94,6 +94,9 @@ fn changes_are_deployed_and_mistakes_are_not() {
     );
     assert_eq!(number(&version().1), "2", "the one before goes on serving");
 
+    // Undone, which is no change, and then another one.
+    write(&app, "functions/version.js", "exports = () => 2;");
+    served.event("deployed");
     write(&app, "functions/version.js", "exports = () => 3;");
     served.event("deployed");
     assert_eq!(number(&version().1), "3");
