@@ -33,18 +33,15 @@ pub(crate) async fn run(options: Dev) -> Result<(), StartError> {
     };
     let running = start(options.server).await?;
     let mut logs = running.core.logbook.follow();
-    let app = match &folder {
-        Some(folder) => {
-            let begun = Instant::now();
-            let (app, outcome) = first_deployment(&running, folder, &screen).await?;
-            screen.first(&running, &app, folder, &outcome, begun.elapsed());
-            Some(app)
-        }
-        None => {
-            screen.ready(&running, None, None);
-            None
-        }
-    };
+    let mut app = None;
+    if let Some(folder) = &folder {
+        let begun = Instant::now();
+        let (made, outcome) = first_deployment(&running, folder).await?;
+        screen.first(&running, &made, folder, &outcome, begun.elapsed());
+        app = Some(made);
+    } else {
+        screen.ready(&running, None, None);
+    }
     let stop = stopped();
     tokio::pin!(stop);
     loop {
@@ -102,34 +99,32 @@ fn author() -> Author {
 async fn first_deployment(
     running: &Running,
     folder: &Path,
-    screen: &Screen,
 ) -> Result<(Arc<App>, Result<Deployed, Rejected>), StartError> {
     let (files, left_out) = directory::read(folder)
         .map_err(|error| StartError(format!("{}: {error}", folder.display())))?;
     let config = config::read(&files).config;
-    let app = match known_app(running, &config).await? {
-        Some(app) => app,
-        None => {
-            let (release, mut findings) = app::check(&files);
-            findings.extend(left_out);
-            let Some(release) = release.filter(|_| !config::has_errors(&findings)) else {
-                screen.refused(&findings);
-                let text = "the app directory has errors, and nothing was deployed before";
-                return Err(StartError(text.to_owned()));
-            };
-            let id = config.client_app_id();
-            let new = NewApp {
-                name: app_name(config.name()),
-                client_app_id: (!id.is_empty()).then(|| id.to_owned()),
-                product: String::new(),
-                config: Some(release.config),
-            };
-            running
-                .core
-                .create_app(&running.project_id, new, &author())
-                .await?
+    if let Some(app) = known_app(running, &config).await? {
+        let outcome = deploy(&app, folder).await;
+        return Ok((app, outcome));
+    }
+    let (release, mut findings) = app::check(&files);
+    findings.extend(left_out);
+    let Some(release) = release.filter(|_| !config::has_errors(&findings)) else {
+        for finding in &findings {
+            eprintln!("{finding}");
         }
+        let text = "the app directory has errors, and nothing was deployed before";
+        return Err(StartError(text.to_owned()));
     };
+    let id = config.client_app_id();
+    let new = NewApp {
+        name: app_name(config.name()),
+        client_app_id: (!id.is_empty()).then(|| id.to_owned()),
+        product: String::new(),
+        config: Some(release.config),
+    };
+    let core = &running.core;
+    let app = core.create_app(&running.project_id, new, &author()).await?;
     let outcome = deploy(&app, folder).await;
     Ok((app, outcome))
 }

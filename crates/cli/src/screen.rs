@@ -73,16 +73,9 @@ impl Screen {
                 } else {
                     "no errors any more; the version before is what is there".to_owned()
                 };
-                self.line(&self.paint(GREEN, &text));
+                line(&self.paint(GREEN, &text));
             }
             Err(rejected) => self.rejected(rejected),
-        }
-    }
-
-    /// Findings before anything serves.
-    pub(crate) fn refused(&self, findings: &[Finding]) {
-        for finding in findings {
-            eprintln!("{finding}");
         }
     }
 
@@ -90,7 +83,7 @@ impl Screen {
     pub(crate) fn ready(&self, running: &Running, app: Option<&App>, folder: Option<&Path>) {
         let private_key = running.keys.private_key.expose();
         if self.json {
-            self.line(
+            line(
                 &json!({
                     "url": running.url, "project_id": running.project_id,
                     "app_id": app.map(|app| &app.id),
@@ -102,16 +95,16 @@ impl Screen {
             return;
         }
         let row = |name: &str, value: &str| {
-            self.line(&format!(
+            line(&format!(
                 "  {} {value}",
                 self.paint(FAINT, &format!("{name:<12}"))
             ));
         };
-        self.line("");
+        line("");
         let release = app.map(App::release);
         let name = release.as_ref().map_or("Backstitch", |r| r.config.name());
-        self.line(&self.paint(BOLD, &format!("{name} is ready at {}", running.url)));
-        self.line("");
+        line(&self.paint(BOLD, &format!("{name} is ready at {}", running.url)));
+        line("");
         if let Some(app) = app {
             row("App id", &app.client_app_id);
         }
@@ -119,22 +112,22 @@ impl Screen {
         row("Public key", &running.keys.public_key);
         row("Private key", private_key);
         if let (Some(app), Some(release)) = (app, &release) {
-            self.line("");
-            self.line(&format!(
+            line("");
+            line(&format!(
                 "  const app = new Realm.App({{ id: \"{}\", baseUrl: \"{}\" }});",
                 app.client_app_id, running.url
             ));
             let public = release.config.functions().find(|(_, f)| !f.private());
             if let Some((name, _)) = public {
-                self.line(&format!("  await user.callFunction(\"{name}\");"));
+                line(&format!("  await user.callFunction(\"{name}\");"));
             }
         }
         if let Some(folder) = folder {
-            self.line("");
+            line("");
             let text = format!("Watching {}. Ctrl-C stops.", shown(folder));
-            self.line(&text);
+            line(&text);
         }
-        self.line("");
+        line("");
     }
 
     /// A log entry.
@@ -144,12 +137,12 @@ impl Screen {
         let name = entry.details.get_str("function_name").unwrap_or_default();
         let ms = entry.completed - entry.started;
         if self.json {
-            let line = json!({
+            let event = json!({
                 "event": "log", "type": entry.kind, "function": name, "user_id": entry.user_id,
                 "co_id": entry.co_id, "ms": ms, "messages": messages, "error": entry.error,
                 "error_code": entry.error_code,
             });
-            self.line(&line.to_string());
+            line(&event.to_string());
             return;
         }
         let mark = if entry.error.is_empty() {
@@ -158,20 +151,13 @@ impl Screen {
             self.paint(RED, "failed")
         };
         let what = format!("{} {name}", entry.kind.to_lowercase());
-        self.line(&format!("{} {mark} {ms} ms", what.trim_end()));
+        line(&format!("{} {mark} {ms} ms", what.trim_end()));
         for message in messages {
-            self.line(&format!("  | {message}"));
+            line(&format!("  | {message}"));
         }
         if !entry.error.is_empty() {
-            self.line(&format!("  {}", entry.error));
+            line(&format!("  {}", entry.error));
         }
-    }
-
-    fn line(&self, text: &str) {
-        let mut out = std::io::stdout().lock();
-        // A reader that went away is no reason to stop serving.
-        let _ = writeln!(out, "{text}");
-        let _ = out.flush();
     }
 
     fn paint(&self, code: &str, text: &str) -> String {
@@ -203,7 +189,7 @@ impl Screen {
             "not deployed ({}); the version before goes on serving",
             many(errors.count(), "error")
         );
-        self.line(&self.paint(RED, &text));
+        line(&self.paint(RED, &text));
     }
 
     fn finding(&self, finding: &Finding) {
@@ -211,19 +197,26 @@ impl Screen {
             Severity::Error => RED,
             Severity::Warning => YELLOW,
         };
-        self.line(&self.paint(color, &finding.to_string()));
+        line(&self.paint(color, &finding.to_string()));
     }
 
     fn event(&self, outcome: &Result<Deployed, Rejected>, time: Duration) {
-        let line = match outcome {
+        let event = match outcome {
             Ok(deployed) => json!({
                 "event": "deployed", "revision": deployed.revision,
                 "findings": list(&deployed.warnings), "ms": time.as_millis() as u64,
             }),
             Err(rejected) => json!({ "event": "rejected", "findings": list(&findings(rejected)) }),
         };
-        self.line(&line.to_string());
+        line(&event.to_string());
     }
+}
+
+fn line(text: &str) {
+    let mut out = std::io::stdout().lock();
+    // A reader that went away is no reason to stop serving.
+    let _ = writeln!(out, "{text}");
+    let _ = out.flush();
 }
 
 fn findings(rejected: &Rejected) -> Vec<Finding> {
