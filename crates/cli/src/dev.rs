@@ -170,7 +170,8 @@ async fn known_app(
 async fn deploy(app: &Arc<App>, folder: &Path) -> Result<Deployed, Rejected> {
     let (files, left_out) = directory::read(folder).map_err(|error| {
         let text = format!("the app directory cannot be read: {error}");
-        Rejected::Findings(vec![Finding::error("", text)])
+        let finding = Finding::error("", text).hint("start again when it is there again");
+        Rejected::Findings(vec![finding])
     })?;
     if config::has_errors(&left_out) {
         return Err(Rejected::Findings(left_out));

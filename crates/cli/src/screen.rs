@@ -49,7 +49,7 @@ impl Screen {
         self.wrong = outcome.is_err();
         if self.json {
             self.ready(running, Some(app), Some(folder));
-            self.event(outcome, time);
+            event(outcome, time);
             return;
         }
         match outcome {
@@ -64,7 +64,7 @@ impl Screen {
         let was_wrong = std::mem::replace(&mut self.wrong, outcome.is_err());
         match outcome {
             Ok(deployed) if !deployed.changed && !was_wrong => self.warnings(deployed),
-            _ if self.json => self.event(outcome, time),
+            _ if self.json => event(outcome, time),
             Ok(deployed) => {
                 self.warnings(deployed);
                 // What was wrong may have been undone.
@@ -199,17 +199,17 @@ impl Screen {
         };
         line(&self.paint(color, &finding.to_string()));
     }
+}
 
-    fn event(&self, outcome: &Result<Deployed, Rejected>, time: Duration) {
-        let event = match outcome {
-            Ok(deployed) => json!({
-                "event": "deployed", "revision": deployed.revision,
-                "findings": list(&deployed.warnings), "ms": time.as_millis() as u64,
-            }),
-            Err(rejected) => json!({ "event": "rejected", "findings": list(&findings(rejected)) }),
-        };
-        line(&event.to_string());
-    }
+fn event(outcome: &Result<Deployed, Rejected>, time: Duration) {
+    let event = match outcome {
+        Ok(deployed) => json!({
+            "event": "deployed", "revision": deployed.revision,
+            "findings": list(&deployed.warnings), "ms": time.as_millis() as u64,
+        }),
+        Err(rejected) => json!({ "event": "rejected", "findings": list(&findings(rejected)) }),
+    };
+    line(&event.to_string());
 }
 
 fn line(text: &str) {

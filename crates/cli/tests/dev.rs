@@ -23,11 +23,8 @@ fn the_first_line_is_what_a_script_needs() {
     );
     let mut command = program(&["dev", "--json", "--listen", "127.0.0.1:0", "--data-dir"]);
     let mut served = Served::of(command.arg(data.path()).arg(app.path()));
-    let ready: Value = loop {
-        // Errors would be lines of text.
-        let text = served.text();
-        break serde_json::from_str(&text).unwrap_or_else(|_| panic!("{text}"));
-    };
+    let text = served.text();
+    let ready: Value = serde_json::from_str(&text).unwrap_or_else(|_| panic!("{text}"));
     let keys: Vec<&String> = ready.as_object().unwrap().keys().collect();
     let wanted = [
         "url",
