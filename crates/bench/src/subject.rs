@@ -1,6 +1,5 @@
 //! The subject: the release binary on the bench app, with a user and documents.
 
-use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
@@ -10,6 +9,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::load::Load;
+use crate::process;
 
 /// A running Backstitch with a logged-in user who owns a document.
 pub(crate) struct Subject {
@@ -112,31 +112,20 @@ impl Subject {
 
     /// Resident memory of the server process in MiB.
     pub(crate) fn resident_mib(&self) -> u64 {
-        resident_kib(self.child.id()) / 1024
+        process::resident_kib(self.child.id()) / 1024
     }
 
     /// Resident memory of the server's worker processes in MiB, shared pages
     /// counted in each.
     pub(crate) fn workers_resident_mib(&self) -> u64 {
-        let id = self.child.id();
-        let children: u64 = fs::read_dir(format!("/proc/{id}/task"))
-            .into_iter()
-            .flatten()
-            .flatten()
-            .filter_map(|task| fs::read_to_string(task.path().join("children")).ok())
-            .flat_map(|list| {
-                list.split_whitespace()
-                    .filter_map(|id| id.parse().ok())
-                    .map(resident_kib)
-                    .collect::<Vec<_>>()
-            })
-            .sum();
-        children / 1024
+        let workers = process::children(self.child.id());
+        workers.into_iter().map(process::resident_kib).sum::<u64>() / 1024
     }
 
     fn load(&self, body: &Value) -> Load {
         Load::new(
             self.address,
+            self.child.id(),
             self.request("POST", &self.of_client("functions/call"), body),
         )
     }
@@ -204,16 +193,6 @@ impl Drop for Subject {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-fn resident_kib(id: u32) -> u64 {
-    fs::read_to_string(format!("/proc/{id}/status"))
-        .ok()
-        .and_then(|status| {
-            let line = status.lines().find(|line| line.starts_with("VmRSS:"))?;
-            line.split_whitespace().nth(1)?.parse().ok()
-        })
-        .unwrap_or(0)
 }
 
 /// The release binary beside this one.
