@@ -103,7 +103,11 @@ async fn first_deployment(
     let (files, left_out) = directory::read(folder)
         .map_err(|error| StartError(format!("{}: {error}", folder.display())))?;
     let config = config::read(&files).config;
-    if let Some(app) = known_app(running, &config).await? {
+    let id = match config.client_app_id() {
+        "" => directory::client_app_id(folder),
+        id => Some(id.to_owned()),
+    };
+    if let Some(app) = known_app(running, id.as_deref(), config.name()).await? {
         let outcome = deploy(&app, folder).await;
         return Ok((app, outcome));
     }
@@ -116,10 +120,9 @@ async fn first_deployment(
         let text = "the app directory has errors, and nothing was deployed before";
         return Err(StartError(text.to_owned()));
     };
-    let id = config.client_app_id();
     let new = NewApp {
         name: app_name(config.name()),
-        client_app_id: (!id.is_empty()).then(|| id.to_owned()),
+        client_app_id: id,
         product: String::new(),
         config: Some(release.config),
     };
@@ -147,11 +150,11 @@ fn app_name(name: &str) -> String {
 /// by name; the only one there is when the directory cannot tell.
 async fn known_app(
     running: &Running,
-    config: &config::AppConfig,
+    id: Option<&str>,
+    name: &str,
 ) -> Result<Option<Arc<App>>, Problem> {
     let apps = running.core.apps(&running.project_id).await?;
-    let (id, name) = (config.client_app_id(), config.name());
-    let found = if !id.is_empty() {
+    let found = if let Some(id) = id {
         apps.iter().find(|app| app.client_app_id == id)
     } else if !name.is_empty() {
         apps.iter()

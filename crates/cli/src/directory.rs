@@ -98,6 +98,15 @@ fn content(entry: &std::fs::DirEntry, path: &str) -> io::Result<Content> {
     Ok(Content::File(std::fs::read(entry.path())?))
 }
 
+/// The client app id that a directory keeps beside the app, as the newer CLI
+/// leaves it: its root file has none.
+pub(crate) fn client_app_id(folder: &Path) -> Option<String> {
+    let text = std::fs::read_to_string(folder.join(".mdb/meta.json")).ok()?;
+    let meta = parse_json(&text).value?;
+    let id = meta.get("client_app_id")?.as_str()?;
+    (!id.is_empty()).then(|| id.to_owned())
+}
+
 /// The secrets of `.secrets.json`: name to value. None without the file.
 pub(crate) fn secrets(folder: &Path) -> Result<BTreeMap<String, String>, Vec<Finding>> {
     let text = match std::fs::read_to_string(folder.join(SECRETS)) {

@@ -282,6 +282,25 @@ fn starts_that_fail_say_why() {
 }
 
 #[test]
+fn the_newer_layout_keeps_its_client_app_id() {
+    let app = app(&[("version", "exports = () => 1;")]);
+    std::fs::remove_file(app.path().join("realm_config.json")).unwrap();
+    write(&app, "root_config.json", r#"{ "name": "shop" }"#);
+    write(
+        &app,
+        ".mdb/meta.json",
+        r#"{ "client_app_id": "shop-fghij" }"#,
+    );
+    let data = data();
+    for _ in 0..2 {
+        let served = Served::dev(&app, &data);
+        assert_eq!(served.app, "shop-fghij");
+        let (token, _) = served.login();
+        assert_eq!(number(&served.call(&token, "version").1), "1");
+    }
+}
+
+#[test]
 fn secrets_of_the_directory() {
     let app = app(&[("key", "exports = () => context.values.get('key');")]);
     write(

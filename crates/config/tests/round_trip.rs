@@ -279,6 +279,44 @@ proptest! {
     }
 }
 
+/// Text that is nearly JSON, and some that is not.
+fn any_text() -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![
+        any_json().prop_map(|json| serde_json::to_vec(&json).expect("JSON")),
+        (any_json(), any::<prop::sample::Index>(), any::<u8>()).prop_map(|(json, at, byte)| {
+            let mut bytes = serde_json::to_vec(&json).expect("JSON");
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+            bytes
+        }),
+        prop::collection::vec(any::<u8>(), 0..20),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+    /// Whatever a file holds, reading says what is wrong and goes on; and what
+    /// it takes without an error, it prints and takes again.
+    #[test]
+    fn nothing_in_a_file_stops_reading(
+        parts in any_parts(),
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any_text()), 1..4),
+    ) {
+        let mut files = files(&parts);
+        let paths: Vec<String> = files.0.keys().cloned().collect();
+        for (path, bytes) in changes {
+            files.insert(paths[path.index(paths.len())].clone(), bytes);
+        }
+        let reading = config::read(&files);
+        let wrong = config::has_errors(&reading.findings);
+        prop_assert!(reading.whole || wrong, "what is not whole has an error");
+        if !wrong {
+            let again = whole(&print(&reading.config));
+            prop_assert_eq!(again, reading.config);
+        }
+    }
+}
+
 /// `print(parse(files)) == files`, byte for byte.
 fn unchanged(files: &Files) {
     let printed = print(&whole(files));
