@@ -114,7 +114,18 @@ struct Reader {
 
 impl Reader {
     fn file(&mut self, path: &str, bytes: &Arc<[u8]>, files: &Files) {
-        match role(path, self.config.layout, |path| files.get(path).is_some()) {
+        let role = role(path, self.config.layout, |path| files.get(path).is_some());
+        let read_as_json = matches!(
+            role,
+            Role::One(..) | Role::Map(_) | Role::List(_) | Role::Service(_) | Role::ServiceRule(..)
+        );
+        if read_as_json && bytes.is_empty() && !matches!(role, Role::One(Kind::Root, _)) {
+            // The official CLI takes an empty file for none.
+            let finding = Finding::warning(path, "the file is empty and left out");
+            self.findings.push(finding.at(1, Some(1)));
+            return;
+        }
+        match role {
             Role::Ignored => {}
             Role::Elsewhere(why) => self.findings.push(Finding::warning(path, why)),
             Role::Unknown => self.findings.push(unknown(path)),
@@ -221,12 +232,6 @@ impl Reader {
     }
 
     fn json(&mut self, path: &str, bytes: &[u8]) -> Option<Value> {
-        if bytes.is_empty() {
-            // The official CLI takes an empty file for none.
-            let finding = Finding::warning(path, "the file is empty and left out");
-            self.findings.push(finding.at(1, Some(1)));
-            return None;
-        }
         let Ok(text) = std::str::from_utf8(bytes) else {
             self.unreadable(path, "invalid JSON: the file is not UTF-8");
             return None;

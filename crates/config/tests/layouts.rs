@@ -94,6 +94,8 @@ not even JSON
 //- /secrets.json
 { "services": {} }
 //- /functions/node_modules.zip
+not read
+//- /triggers/empty.json
 //- /functions/node_modules/a/index.js
 exports = 1;
 //- /README.md
@@ -113,6 +115,7 @@ exports = 1;
             "realm_config.json: warning: this file is left out: the app's root file is root_config.json",
             "secrets.json: warning: this file is left out: secrets of an import (secrets.json) are not supported yet",
             "trigers/t.json: warning: this file is not part of an app and is left out\n    hint: did you mean triggers/?",
+            "triggers/empty.json:1:1: warning: the file is empty and left out",
         ]
     );
 }
