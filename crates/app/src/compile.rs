@@ -103,16 +103,21 @@ pub(crate) fn compile_read(
     (release.filter(|_| good), findings)
 }
 
-/// Compiles a configuration. There is a release unless a finding is an error.
-pub fn compile(config: AppConfig, before: Option<&Release>) -> (Option<Release>, Vec<Finding>) {
-    // Places are only needed when there is something to show.
+/// Compiles a configuration that lies in no files.
+///
+/// # Errors
+/// What is wrong, at its place in the configuration as it would be printed.
+pub(crate) fn compile(
+    config: AppConfig,
+    before: Option<&Release>,
+) -> Result<Release, Vec<Finding>> {
     let shown = config.clone();
     let (release, flaws) = compile_flaws(config, before);
-    if flaws.is_empty() {
-        return (release, Vec::new());
-    }
-    let places = config::Places::printed(&shown);
-    (release, flaws.into_iter().map(|f| places.find(f)).collect())
+    // Printed only when there is something to show.
+    release.ok_or_else(|| {
+        let places = config::Places::printed(&shown);
+        flaws.into_iter().map(|flaw| places.find(flaw)).collect()
+    })
 }
 
 fn compile_flaws(config: AppConfig, before: Option<&Release>) -> (Option<Release>, Vec<Flaw>) {

@@ -21,7 +21,7 @@ pub mod users;
 
 pub use call::{Calling, DebugRun};
 pub use caller::{Caller, Cx, RequestInfo, User, merged_data};
-pub use compile::{Function, Release, check, compile};
+pub use compile::{Function, Release, check};
 pub use deploy::{Deployed, Rejected};
 pub use live::{App, Author, Renames, refused};
 pub use logbook::{LogQuery, Logbook};

@@ -11,7 +11,8 @@ use config::{AppConfig, EditError, Files, Kind, NodeKey};
 use kit::{Finding, Problem, Secret};
 use state::{Blob, Deployment, NodeId, Revision, RevisionFile};
 
-use crate::{Backstitch, Rejected, Release, compile, new_id, stored};
+use crate::compile::compile;
+use crate::{Backstitch, Rejected, Release, new_id, stored};
 
 /// Tries of an edit that keeps losing the race for the live pointer.
 const EDIT_TRIES_MAX: u32 = 20;
@@ -59,8 +60,7 @@ impl App {
         record: state::App,
     ) -> Result<Arc<Self>, Problem> {
         let config = read_revision(core, &record.live).await?;
-        let (release, findings) = compile(config, None);
-        let mut release = release.ok_or_else(|| {
+        let mut release = compile(config, None).map_err(|findings| {
             let text: Vec<String> = findings.iter().map(ToString::to_string).collect();
             Problem::internal(format!(
                 "the live revision does not compile: {}",
@@ -103,8 +103,7 @@ impl App {
         config: AppConfig,
         author: &Author,
     ) -> Result<Arc<Self>, Problem> {
-        let (release, findings) = compile(config, None);
-        let mut release = release.ok_or_else(|| rejected(&findings))?;
+        let mut release = compile(config, None).map_err(|findings| rejected(&findings))?;
         let revision = write_revision(core, &record, &release.config, "", author).await?;
         release.revision.clone_from(&revision);
         record.live = revision;
@@ -166,8 +165,7 @@ impl App {
         let made = self.deploy(author, |base| {
             let mut config = base.config.clone();
             let renames = change(&mut config).map_err(Rejected::Problem)?;
-            let (release, findings) = compile(config, Some(base));
-            let release = release.ok_or_else(|| Rejected::Problem(rejected(&findings)))?;
+            let release = compile(config, Some(base)).map_err(Rejected::Findings)?;
             Ok(Some((release, renames)))
         });
         Ok(made.await?)
@@ -237,8 +235,8 @@ impl App {
             Problem::new(kit::Kind::NotFound, "AppNotFound", "the app was deleted")
         })?;
         let config = read_revision(&self.core, &record.live).await?;
-        let (release, findings) = compile(config, Some(&self.release()));
-        let mut release = release.ok_or_else(|| rejected(&findings))?;
+        let mut release =
+            compile(config, Some(&self.release())).map_err(|findings| rejected(&findings))?;
         release.revision.clone_from(&record.live);
         self.live.release.store(Arc::new(release));
         self.live.record.store(Arc::new(record));
