@@ -383,7 +383,8 @@ async fn what_is_wrong_is_found_with_its_file() {
         ),
         (
             "data_sources/s/d/e/schema.json",
-            r#"{"title":"e","properties":{"a":{"bsonType":"nonsense"}}}"#,
+            r#"{"title":"e","properties":{"a":{"bsonType":"nonsense"},
+            "b":{"bsonType":"array","items":{"properties":{"c/d":{"minLength":"x"}}}}}}"#,
         ),
     ] {
         files.insert(path, text.as_bytes().to_vec());
@@ -396,7 +397,8 @@ async fn what_is_wrong_is_found_with_its_file() {
         [
             "data_sources/s/d/c/rules.json:2:39: error: roles[0].apply_when.%%foo: do not know how to expand '%%foo'",
             "data_sources/s/d/e/rules.json:2:39: error: function 'nope' does not exist",
-            "data_sources/s/d/e/schema.json:1:1: error: Unknown type name alias: nonsense",
+            "data_sources/s/d/e/schema.json:1:28: error: properties.a: Unknown type name alias: nonsense",
+            "data_sources/s/d/e/schema.json:2:60: error: properties.b.items.properties.c/d: $jsonSchema keyword 'minLength' must be a non-negative integer",
         ]
     );
 }
