@@ -58,11 +58,19 @@ fn setting(command: &clap::Command, name: &str, value: &Value) -> Result<String,
         let hint = near.map_or(String::new(), |near| format!("; did you mean \"{near}\"?"));
         return Err(format!("there is no setting \"{name}\"{hint}"));
     }
-    let text = match value {
-        Value::String(text) => text.clone(),
-        Value::Number(number) => number.to_string(),
-        _ => return Err(format!("\"{name}\" has to be a text or a number")),
+    let plain = |value: &Value| match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
     };
+    let text = match value {
+        Value::Array(list) => {
+            let texts: Option<Vec<String>> = list.iter().map(plain).collect();
+            texts.map(|texts| texts.join(","))
+        }
+        value => plain(value),
+    };
+    let text = text.ok_or_else(|| format!("\"{name}\" has to be a text or a number"))?;
     let flag = format!("--{}={text}", name.replace('_', "-"));
     match command
         .clone()
