@@ -26,7 +26,7 @@ pub(crate) struct Realm {
     pub(crate) context: *mut JSContext,
     pub(crate) shapes: Shapes,
     pub(crate) load: JSValue,
-    pub(crate) is_cursor: JSValue,
+    pub(crate) waits: JSValue,
     pub(crate) settle: JSValue,
     pub(crate) run: Run,
     pub(crate) socket: UnixStream,
@@ -42,7 +42,14 @@ pub(crate) struct Run {
     pub(crate) pending: HashMap<i32, [JSValue; 2]>,
     pub(crate) replies: VecDeque<RawDocumentBuf>,
     pub(crate) timers: Vec<Timer>,
+    /// Promises that were rejected and nobody handled, with their reasons.
     pub(crate) unhandled: Vec<(JSValue, JSValue)>,
+    /// What the first timer to throw threw.
+    pub(crate) uncaught: Option<JSValue>,
+    /// Replies of `context.values.get` by name.
+    pub(crate) values: HashMap<String, RawDocumentBuf>,
+    /// Code and inner frame of each function that a frame has executed.
+    pub(crate) entered: HashMap<(i32, String), (Vec<u8>, i32)>,
     /// What each frame's `context` holds.
     pub(crate) contexts: Vec<(i32, RawDocumentBuf)>,
     pub(crate) operations: u32,
@@ -112,7 +119,6 @@ impl Realm {
                 prototypes,
                 min_key: get(c"MinKey"),
                 max_key: get(c"MaxKey"),
-                type_atom: atom("_bsontype"),
                 value_atom: atom("_v"),
                 extra_atom: atom("_x"),
             };
@@ -121,7 +127,7 @@ impl Realm {
                 context,
                 shapes,
                 load: get(c"load"),
-                is_cursor: get(c"isCursor"),
+                waits: get(c"waits"),
                 settle: get(c"settle"),
                 run: Run::default(),
                 socket,
