@@ -49,6 +49,8 @@ pub struct Function {
     pub run_as_system: bool,
     /// The user it runs as; empty for the caller.
     pub run_as_user_id: String,
+    /// Whether log entries leave its arguments out.
+    pub disable_arg_logs: bool,
     /// The condition under which it may be called.
     pub can_evaluate: Option<Expression>,
     /// Its code.
@@ -240,6 +242,7 @@ impl Compiler {
             private: node.flag("private"),
             run_as_system: node.flag("run_as_system"),
             run_as_user_id: node.text("run_as_user_id").to_owned(),
+            disable_arg_logs: node.flag("disable_arg_logs"),
             can_evaluate,
             code: Arc::new(code?),
             node: node.clone(),
@@ -394,6 +397,7 @@ impl Function {
             private: false,
             run_as_system: false,
             run_as_user_id: String::new(),
+            disable_arg_logs: false,
             can_evaluate: None,
             code,
             node: Arc::default(),

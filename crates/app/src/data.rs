@@ -33,6 +33,8 @@ pub struct Data {
     engine: SharedEngine,
     /// For `$currentDate` in documents that upserts make.
     clock: Arc<dyn Clock>,
+    /// A database that is not the app's.
+    closed: Option<&'static str>,
 }
 
 /// On whose behalf data is used.
@@ -69,7 +71,20 @@ pub trait Calls: Send + Sync {
 impl Data {
     /// The door to what `engine` keeps.
     pub fn new(engine: SharedEngine, clock: Arc<dyn Clock>) -> Self {
-        Self { engine, clock }
+        Self {
+            engine,
+            clock,
+            closed: None,
+        }
+    }
+
+    /// The same door, closed to one database.
+    #[must_use]
+    pub fn without(self, database: &'static str) -> Self {
+        Self {
+            closed: Some(database),
+            ..self
+        }
     }
 
     /// Runs one action of the MongoDB service: `find`, `findOne`, `count`,
@@ -149,6 +164,9 @@ impl Data {
             Access::User(user) => Some(user.rules.as_ref()),
         };
         let namespace = arguments.namespace(rules)?;
+        if self.closed == Some(namespace.database.as_str()) {
+            return Err(failure::no_rule(&namespace));
+        }
         let rules = match (access, rules) {
             (Access::User(user), Some(rules)) => Some((user, rules.of(&namespace)?)),
             _ => None,
