@@ -77,13 +77,12 @@ impl App {
             let hidden = function.disable_arg_logs;
             (!hidden).then(|| arguments.clone())
         });
-        let (outcome, result) = match may_run(cx, &function).await {
-            Err(problem) => (None, Err(problem)),
-            Ok(()) => {
-                let outcome = self.run(cx, &function, arguments, None).await;
-                let result = value(&outcome);
-                (Some(outcome), result)
-            }
+        let (outcome, result) = if let Err(problem) = may_run(cx, &function).await {
+            (None, Err(problem))
+        } else {
+            let outcome = self.run(cx, &function, arguments, None).await;
+            let result = value(&outcome);
+            (Some(outcome), result)
         };
         if let Some(logged) = logged {
             self.log_call(cx, name, logged, &started, outcome.as_ref(), &result);

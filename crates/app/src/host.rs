@@ -252,11 +252,10 @@ async fn names(cx: &Cx, asked: &RawDocument) -> Result<RawBson, Problem> {
         };
         return Err(execution(format!("{name} needs a system function")));
     }
-    let command = match database {
-        Some(_) => {
-            rawdoc! { "listCollections": 1, "nameOnly": true, "cursor": { "batchSize": 100_000 } }
-        }
-        None => rawdoc! { "listDatabases": 1, "nameOnly": true },
+    let command = if database.is_some() {
+        rawdoc! { "listCollections": 1, "nameOnly": true, "cursor": { "batchSize": 100_000 } }
+    } else {
+        rawdoc! { "listDatabases": 1, "nameOnly": true }
     };
     let reply = engine.command(database.unwrap_or("admin"), &command).await;
     let reply = reply.map_err(mongodb_error)?;

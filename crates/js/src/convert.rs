@@ -4,6 +4,7 @@
 //! and the rest are objects of the prelude's classes, which carry `_bsontype`
 //! and their content in `_v`.
 
+use std::borrow::Cow;
 use std::ffi::c_int;
 use std::slice;
 
@@ -362,8 +363,7 @@ impl Writer<'_> {
                 return Err(Unconvertible::TooLarge);
             }
             let bytes = slice::from_raw_parts(text.cast::<u8>(), length);
-            // Lone surrogates come out as bytes that are not UTF-8.
-            self.text(String::from_utf8_lossy(bytes).as_bytes());
+            self.text(utf8(bytes).as_bytes());
             q::JS_FreeCString(self.ctx, text);
         }
         Ok(())
@@ -519,10 +519,7 @@ impl Writer<'_> {
             if name.contains(&0) {
                 return Err(Unconvertible::Thrown);
             }
-            let name = match String::from_utf8(name) {
-                Ok(name) => name,
-                Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
-            };
+            let name = utf8(&name);
             let field = q::JS_GetProperty(self.ctx, value, atom);
             if q::JS_IsException(field) {
                 return Err(Unconvertible::Thrown);
@@ -736,8 +733,23 @@ pub(crate) unsafe fn start_of(
             let end = bytes[..=bytes_max].iter().rposition(is_start);
             bytes = &bytes[..end.unwrap_or(0)];
         }
-        let owned = String::from_utf8_lossy(bytes).into_owned();
+        let owned = utf8(bytes).into_owned();
         q::JS_FreeCString(ctx, text);
         Some(owned)
     }
+}
+
+/// Text as the engine gives it out, where a lone surrogate is three bytes that
+/// are not UTF-8: each becomes one replacement character.
+fn utf8(bytes: &[u8]) -> Cow<'_, str> {
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        return text.into();
+    }
+    let mut repaired = bytes.to_vec();
+    for index in 0..repaired.len().saturating_sub(2) {
+        if repaired[index] == 0xed && repaired[index + 1] >= 0xa0 {
+            repaired[index..index + 3].copy_from_slice("\u{fffd}".as_bytes());
+        }
+    }
+    String::from_utf8_lossy(&repaired).into_owned().into()
 }

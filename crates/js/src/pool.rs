@@ -181,6 +181,8 @@ impl Pool {
         let message = match worker.message(&call) {
             Ok(message) if message.as_bytes().len() <= MESSAGE_BYTES_MAX => message,
             _ => {
+                // It did not get the code either.
+                worker.codes = Codes::default();
                 self.put_back(worker);
                 return refused("RangeError: the arguments are too large");
             }
@@ -418,6 +420,7 @@ impl Reply {
             }
         }
         if message.as_bytes().len() > MESSAGE_BYTES_MAX {
+            *codes = Codes::default();
             let error = HostError {
                 name: "RangeError".to_owned(),
                 ..HostError::new("the result is too large")

@@ -1,5 +1,7 @@
 //! Functions in real worker processes: forms, values, isolation, limits.
 
+mod forms;
+mod hostile;
 mod limits;
 mod realm;
 mod values;
