@@ -447,7 +447,7 @@ unsafe fn request(ctx: *mut JSContext, n: c_int, a: *mut JSValue) -> Result<Mess
 
 fn send(message: &Message) -> bool {
     let realm = realm();
-    let sent = crate::wire::write(&mut realm.socket, &message.bytes);
+    let sent = crate::wire::write(&mut realm.server.output, &message.bytes);
     realm.run.broken |= sent.is_err();
     sent.is_ok()
 }
@@ -500,7 +500,7 @@ unsafe fn wait(ctx: *mut JSContext, message: &Message) -> Result<RawDocumentBuf,
         let id = message.id;
         let realm = realm();
         loop {
-            match crate::wire::read(&mut realm.socket, &mut realm.input) {
+            match crate::wire::read(&mut realm.server.input, &mut realm.input) {
                 Ok(reply) if reply.get_i32("id").ok() == Some(id) => {
                     if let Ok(error) = reply.get_document("error") {
                         return Err(throw(

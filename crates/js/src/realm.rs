@@ -2,7 +2,7 @@
 //! keeps outside of it for the call that runs.
 
 use std::collections::{HashMap, VecDeque};
-use std::os::unix::net::UnixStream;
+use std::fs::File;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -29,10 +29,16 @@ pub(crate) struct Realm {
     pub(crate) waits: JSValue,
     pub(crate) settle: JSValue,
     pub(crate) run: Run,
-    pub(crate) socket: UnixStream,
+    pub(crate) server: Pipes,
     pub(crate) input: Vec<u8>,
     /// Bytecode by hash, kept between calls.
     pub(crate) codes: HashMap<Vec<u8>, Vec<u8>>,
+}
+
+/// The way to the server and back.
+pub(crate) struct Pipes {
+    pub(crate) input: File,
+    pub(crate) output: File,
 }
 
 /// What belongs to the call that runs.
@@ -71,7 +77,7 @@ impl Realm {
     ///
     /// # Errors
     /// When memory cannot be mapped or the prelude does not run.
-    pub(crate) fn new(socket: UnixStream) -> std::io::Result<Box<Self>> {
+    pub(crate) fn new(server: Pipes) -> std::io::Result<Box<Self>> {
         let mut arena = Arena::new()?;
         let broken =
             |what: &str| std::io::Error::other(format!("the realm cannot be made: {what}"));
@@ -130,7 +136,7 @@ impl Realm {
                 waits: get(c"waits"),
                 settle: get(c"settle"),
                 run: Run::default(),
-                socket,
+                server,
                 input: Vec::new(),
                 codes: HashMap::new(),
                 arena: {

@@ -1,8 +1,8 @@
 //! The worker process: waits for a call, runs it, answers, and resets its
 //! realm.
 
+use std::fs::File;
 use std::os::fd::FromRawFd;
-use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
 use std::ptr;
 use std::sync::atomic::Ordering;
@@ -16,15 +16,15 @@ use rquickjs_sys::JSValue;
 use crate::arena::{OVER_MEMORY, REFUSE};
 use crate::convert::{from_js, start_of};
 use crate::natives::{REALM, load};
-use crate::realm::{EXPIRED, Realm};
+use crate::realm::{EXPIRED, Pipes, Realm};
 
 /// From the time limit to the refusal of every allocation.
 const REFUSE_AFTER: Duration = Duration::from_millis(100);
 /// Most bytes of an error's name, message or stack.
 const ERROR_BYTES_MAX: usize = 64 << 10;
 
-/// Runs calls that arrive on standard input, which is a socket, until it
-/// closes. The whole of `backstitch worker`.
+/// Runs calls that arrive on standard input, and answers on standard output,
+/// until the input closes. The whole of `backstitch worker`.
 pub fn main() -> ExitCode {
     match serve() {
         Ok(()) => ExitCode::SUCCESS,
@@ -36,10 +36,15 @@ pub fn main() -> ExitCode {
 }
 
 fn serve() -> std::io::Result<()> {
-    // SAFETY: the server passes a socket as standard input, and nothing else
-    // in this process uses it.
-    let socket = unsafe { UnixStream::from_raw_fd(0) };
-    let mut realm = Realm::new(socket)?;
+    // SAFETY: the server passes pipes as standard input and output, and nothing
+    // else in this process uses them.
+    let server = unsafe {
+        Pipes {
+            input: File::from_raw_fd(0),
+            output: File::from_raw_fd(1),
+        }
+    };
+    let mut realm = Realm::new(server)?;
     REALM.store(&raw mut *realm, Ordering::Relaxed);
     // SAFETY: the handler only stores to atomics.
     unsafe {
@@ -53,7 +58,7 @@ fn serve() -> std::io::Result<()> {
     }
     crate::sandbox::enter()?;
     loop {
-        let call = match crate::wire::read(&mut realm.socket, &mut realm.input) {
+        let call = match crate::wire::read(&mut realm.server.input, &mut realm.input) {
             Ok(call) => call,
             Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => return Ok(()),
             Err(error) => return Err(error),
@@ -63,7 +68,7 @@ fn serve() -> std::io::Result<()> {
             continue;
         }
         let answer = run(&mut realm, &call);
-        crate::wire::write(&mut realm.socket, &answer)?;
+        crate::wire::write(&mut realm.server.output, &answer)?;
         realm.reset();
     }
 }
@@ -342,7 +347,7 @@ unsafe fn drain(realm: &mut Realm) -> bool {
                 }
                 continue;
             }
-            match crate::wire::read(&mut realm.socket, &mut realm.input) {
+            match crate::wire::read(&mut realm.server.input, &mut realm.input) {
                 Ok(reply) => settle(realm, &reply),
                 Err(error) => {
                     realm.run.broken = error.kind() != std::io::ErrorKind::TimedOut;
@@ -353,7 +358,7 @@ unsafe fn drain(realm: &mut Realm) -> bool {
     }
 }
 
-/// Waits until the socket has something or `due` has come.
+/// Waits until the server has sent something or `due` has come.
 fn readable(realm: &Realm, due: Instant) -> bool {
     use std::os::fd::AsRawFd;
     if !realm.input.is_empty() {
@@ -361,7 +366,7 @@ fn readable(realm: &Realm, due: Instant) -> bool {
     }
     let left = due.saturating_duration_since(Instant::now());
     let mut poll = libc::pollfd {
-        fd: realm.socket.as_raw_fd(),
+        fd: realm.server.input.as_raw_fd(),
         events: libc::POLLIN,
         revents: 0,
     };
