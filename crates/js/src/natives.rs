@@ -622,6 +622,9 @@ fn learn(message: &RawDocument) -> (Vec<u8>, i32) {
         Ok(Some(RawBsonRef::Binary(hash))) => hash.bytes,
         _ => &[],
     };
+    if message.get_bool("forget").unwrap_or(false) {
+        realm.codes.clear();
+    }
     if let Ok(Some(RawBsonRef::Binary(code))) = message.get("code") {
         realm.codes.insert(hash.to_vec(), code.bytes.to_vec());
     }

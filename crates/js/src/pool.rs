@@ -35,7 +35,7 @@ const WARM_MS_MAX: u64 = 10_000;
 const DEPTHS: usize = kit::limit::CALL_NESTING_DEPTH_MAX as usize;
 /// Bytes read at once.
 const READ_BYTES: usize = 16 << 10;
-/// Code that one worker keeps.
+/// Functions whose code one worker keeps, before those of one more call.
 const CODES_PER_WORKER_MAX: usize = 2000;
 
 /// How workers are started and how many there may be.
@@ -327,6 +327,11 @@ impl Worker {
         if let Some(source) = &call.evaluate {
             message.append(cstr!("evaluate"), source.as_str());
         }
+        if self.codes.0.len() >= CODES_PER_WORKER_MAX {
+            // Between calls, when no function may still need its code.
+            self.codes = Codes::default();
+            message.append(cstr!("forget"), true);
+        }
         self.codes.append(&mut message, &call.code);
         Ok(message)
     }
@@ -385,10 +390,6 @@ struct Codes(HashSet<[u8; 32]>);
 impl Codes {
     /// Puts code into a message, or only its hash when the worker has it.
     fn append(&mut self, message: &mut RawDocumentBuf, code: &Compiled) {
-        if self.0.len() >= CODES_PER_WORKER_MAX {
-            // The worker keeps what it has; only sending is doubled.
-            self.0.clear();
-        }
         let new = self.0.insert(code.hash);
         append_code(message, code, new);
     }

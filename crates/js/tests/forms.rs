@@ -54,8 +54,25 @@ async fn files_of_every_form() {
     ] {
         assert!(compile("f.js", source).is_err(), "{source}");
     }
-    let deep = "[".repeat(1_000_000);
-    assert!(compile("f.js", &deep).is_err());
+    for hostile in [
+        "[".repeat(1_000_000),
+        format!(
+            "x = /{}a{}/",
+            "(".repeat(100_000),
+            "){1,9999}".repeat(100_000)
+        ),
+        format!("x = `{}`", "${`".repeat(100_000)),
+        "x = { a: ".repeat(100_000),
+        "a => ".repeat(100_000),
+    ] {
+        assert!(compile("f.js", &hostile).is_err(), "{}", &hostile[..20]);
+    }
+    let repeats = format!(
+        "exports = () => /{}a{}/.source.length",
+        "(".repeat(50),
+        "){1,9999}".repeat(50)
+    );
+    assert!(compile("f.js", &repeats).is_ok());
     assert!(compile("f.js", "exports = '\0'").is_err());
 }
 

@@ -252,6 +252,25 @@ async fn replies_that_come_too_late_disturb_nobody() {
     }
 }
 
+#[tokio::test]
+async fn a_worker_forgets_old_code() {
+    let pool = pool();
+    let kept = call("exports = () => 1", Vec::new()).code;
+    let run = async |code: Arc<js::Compiled>| {
+        let mut call = call("exports = () => 0", Vec::new());
+        call.code = code;
+        pool.call(call, Arc::new(World::default())).await.result
+    };
+    // More functions than a worker keeps, each one answering its own number.
+    for number in 0..2100 {
+        let code = crate::compiled(&format!("exports = () => {number}"));
+        assert_eq!(run(code).await, Ok(Bson::Int32(number)));
+        if number % 100 == 0 {
+            assert_eq!(run(kept.clone()).await, Ok(Bson::Int32(1)));
+        }
+    }
+}
+
 /// A pool whose workers can be told from others by an argument.
 fn marked() -> (Pool, String) {
     static NEXT: AtomicU32 = AtomicU32::new(0);

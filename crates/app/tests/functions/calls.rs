@@ -27,6 +27,8 @@ async fn who_may_call() {
                 r#","can_evaluate":{"%%true":{"%function":{"name":"isBob","arguments":["%%user.data.email"]}}}"#,
                 "exports = () => 1",
             ),
+            ("some/where", PRIVATE, "exports = () => 'there'"),
+            ("far", "", "exports = () => context.functions.execute('some/where')"),
             ("isBob", PRIVATE, "exports = (email) => email.startsWith('bob')"),
         ],
         &[],
@@ -48,6 +50,7 @@ async fn who_may_call() {
         world.alice("open", bson!([1])).await,
         r#"{"$numberInt":"2"}"#
     );
+    assert_eq!(world.alice("far", none()).await, r#""there""#);
     assert_eq!(
         world.alice("nobody", none()).await,
         "FunctionExecutionError: Error: function not found: 'missing'"
