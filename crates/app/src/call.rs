@@ -268,11 +268,47 @@ pub(crate) async fn caller_of(cx: &Cx, function: &Function) -> Result<Caller, Pr
     if function.run_as_system {
         return Ok(Caller::System);
     }
+    if let Some(script) = &function.run_as_script {
+        return chosen_by(cx, function, script).await;
+    }
     if function.run_as_user_id.is_empty() {
         return Ok(cx.caller.clone());
     }
     let user = cx.app.acting_user(&function.run_as_user_id).await?;
     Ok(Caller::User(user))
+}
+
+/// As whom a script says: it returns a user's id, or `{runAsSystem: true}`.
+async fn chosen_by(
+    cx: &Cx,
+    function: &Function,
+    script: &Arc<js::Compiled>,
+) -> Result<Caller, Problem> {
+    let cx = cx.deeper();
+    let call = Call {
+        code: script.clone(),
+        arguments: Vec::new(),
+        context: context(&cx, &function.name),
+        limits: cx.app.core.limits,
+        evaluate: None,
+        depth: cx.depth,
+    };
+    let host = Arc::new(CallHost::new(cx.clone()));
+    let outcome = cx.app.core.pool.call(call, host).await;
+    match value(&outcome)? {
+        Bson::String(id) => Ok(Caller::User(cx.app.acting_user(&id).await?)),
+        Bson::Document(choice) if choice.get_bool("runAsSystem").unwrap_or(false) => {
+            Ok(Caller::System)
+        }
+        _ => Err(Problem::new(
+            Kind::Invalid,
+            "FunctionExecutionError",
+            format!(
+                "the script of function \"{}\" must return a user's id",
+                function.name
+            ),
+        )),
+    }
 }
 
 /// Checks `can_evaluate`; functions that it calls run as the system.

@@ -152,6 +152,47 @@ async fn functions_run_as_a_fixed_user() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_script_chooses_as_whom_a_function_runs() {
+    let script = |source: &str| format!(r#","run_as_user_id_script_source":"{source}""#);
+    let (own, system, wrong) = (
+        script("exports = async () => context.user.id"),
+        script("exports = () => ({ runAsSystem: true })"),
+        script("exports = () => 5"),
+    );
+    let who = "exports = () => [context.user.id, context.runningAsSystem()]";
+    let world = World::new(
+        &[
+            ("own", &own, who),
+            ("system", &system, who),
+            ("wrong", &wrong, who),
+        ],
+        &[],
+    )
+    .await;
+    let id = &world.bob.id;
+    assert_eq!(world.bob("own", none()).await, format!(r#"["{id}",false]"#));
+    assert_eq!(
+        world.bob("system", none()).await,
+        format!(r#"["{id}",true]"#)
+    );
+    assert_eq!(
+        world.bob("wrong", none()).await,
+        r#"FunctionExecutionError: the script of function "wrong" must return a user's id"#
+    );
+    let mut files = world.app.pull();
+    let broken = r#"[{"name":"own","run_as_user_id_script_source":"exports = ("}]"#;
+    files.insert("functions/config.json", broken.as_bytes().to_vec());
+    let (release, findings) = app::check(&files);
+    assert!(release.is_none());
+    assert!(
+        findings.iter().any(|finding| finding
+            .to_string()
+            .contains("run_as_user_id_script_source: SyntaxError")),
+        "{findings:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn errors_reach_the_caller_in_the_words_of_the_service() {
     let world = World::new(
         &[
