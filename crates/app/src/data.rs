@@ -33,8 +33,6 @@ pub struct Data {
     engine: SharedEngine,
     /// For `$currentDate` in documents that upserts make.
     clock: Arc<dyn Clock>,
-    /// A database that is not the app's.
-    closed: Option<&'static str>,
 }
 
 /// On whose behalf data is used.
@@ -71,20 +69,7 @@ pub trait Calls: Send + Sync {
 impl Data {
     /// The door to what `engine` keeps.
     pub fn new(engine: SharedEngine, clock: Arc<dyn Clock>) -> Self {
-        Self {
-            engine,
-            clock,
-            closed: None,
-        }
-    }
-
-    /// The same door, closed to one database.
-    #[must_use]
-    pub fn without(self, database: &'static str) -> Self {
-        Self {
-            closed: Some(database),
-            ..self
-        }
+        Self { engine, clock }
     }
 
     /// Runs one action of the MongoDB service: `find`, `findOne`, `count`,
@@ -164,9 +149,6 @@ impl Data {
             Access::User(user) => Some(user.rules.as_ref()),
         };
         let namespace = arguments.namespace(rules)?;
-        if self.closed == Some(namespace.database.as_str()) {
-            return Err(failure::no_rule(&namespace));
-        }
         let rules = match (access, rules) {
             (Access::User(user), Some(rules)) => Some((user, rules.of(&namespace)?)),
             _ => None,

@@ -268,7 +268,7 @@ async fn names(cx: &Cx, asked: &RawDocument) -> Result<RawBson, Problem> {
     let mut names = RawArrayBuf::new();
     for entry in list.map_err(Problem::internal)? {
         if let Ok(RawBsonRef::Document(entry)) = entry
-            && !cx.is_reserved(engine, text(entry, "name"))
+            && text(entry, "name") != state::DATABASE
         {
             names.push(text(entry, "name"));
         }
@@ -312,11 +312,7 @@ impl Cx {
             execution(text)
         })?;
         let core = &self.app.core;
-        let engine = core.cluster(&source.cluster);
-        let mut data = Data::new(engine.clone(), core.clock.clone());
-        if self.is_reserved(engine, state::DATABASE) {
-            data = data.without(state::DATABASE);
-        }
+        let data = Data::new(core.cluster(&source.cluster).clone(), core.clock.clone());
         let access = match &self.caller {
             Caller::System => Access::System,
             Caller::User(_) => Access::User(UserAccess {
@@ -332,11 +328,6 @@ impl Cx {
         let source = self.release.sources.get(service);
         let source = source.ok_or_else(|| execution(format!("unknown service '{service}'")))?;
         Ok(self.app.core.cluster(&source.cluster))
-    }
-
-    /// Whether a database holds the server's own records, which no app may see.
-    fn is_reserved(&self, engine: &SharedEngine, database: &str) -> bool {
-        database == state::DATABASE && Arc::ptr_eq(engine, &self.app.core.engine)
     }
 }
 
