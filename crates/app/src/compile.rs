@@ -215,6 +215,12 @@ impl Compiler {
                 None
             }
         };
+        if !source.contains("exports") {
+            self.findings.push(
+                Finding::warning(&path, "the file never assigns \"exports\"")
+                    .hint("calls of this function will fail: exports = function () { … }"),
+            );
+        }
         let can_evaluate = match node.json.get("can_evaluate") {
             Some(condition @ Value::Object(fields)) if !fields.is_empty() => {
                 let mut issues = Vec::new();

@@ -5,6 +5,7 @@ mod hostile;
 mod limits;
 mod realm;
 mod values;
+mod workers;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};

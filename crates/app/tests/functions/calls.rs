@@ -182,8 +182,15 @@ async fn a_script_chooses_as_whom_a_function_runs() {
     let mut files = world.app.pull();
     let broken = r#"[{"name":"own","run_as_user_id_script_source":"exports = ("}]"#;
     files.insert("functions/config.json", broken.as_bytes().to_vec());
+    files.insert("functions/own.js", b"const nothing = 1;".to_vec());
     let (release, findings) = app::check(&files);
     assert!(release.is_none());
+    assert!(
+        findings.iter().any(|finding| finding
+            .to_string()
+            .contains("the file never assigns \"exports\"")),
+        "{findings:?}"
+    );
     assert!(
         findings.iter().any(|finding| finding
             .to_string()
