@@ -263,6 +263,10 @@ unsafe extern "C" fn parse(ctx: *mut JSContext, _: JSValue, n: c_int, a: *mut JS
     // SAFETY: as for `decimal`.
     unsafe {
         let text = text_of(ctx, argument(n, a, 0)).unwrap_or_default();
+        // What is parsed lies outside of the arena for a while.
+        if text.len() > limit::DOCUMENT_BYTES_MAX {
+            return throw(ctx, "RangeError", "the text is too large", "");
+        }
         match kit::ejson::parse(text.as_bytes()) {
             Ok(value) => realm().value(&value),
             Err(error) => throw(ctx, "SyntaxError", &error.message, ""),

@@ -4,6 +4,7 @@
 use std::collections::HashSet;
 use std::ffi::OsString;
 use std::io;
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -195,7 +196,7 @@ impl Pool {
                 outcome
             }
             // Dropping the worker kills it.
-            Ok(Err(_)) if start.elapsed() < limit => failed(Failure::Crashed),
+            Ok(Err(_)) if start.elapsed() < limit => failed(worker.ended().await),
             Ok(Err(_)) | Err(_) => failed(Failure::TimeLimit),
         }
     }
@@ -310,6 +311,16 @@ impl Worker {
 
     fn is_alive(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// Why the process is gone. It aborts when its own allocator gives up: what
+    /// natives need lies outside of the arena.
+    async fn ended(&mut self) -> Failure {
+        let status = tokio::time::timeout(KILL_AFTER, self.child.wait()).await;
+        match status {
+            Ok(Ok(status)) if status.signal() == Some(libc::SIGABRT) => Failure::MemoryLimit,
+            _ => Failure::Crashed,
+        }
     }
 
     /// The message that begins a call.

@@ -6,7 +6,7 @@ use std::io;
 /// Open files of a worker: the standard ones, and some to spare.
 const FILES_MAX: u64 = 16;
 /// Address space: the arena's mapping and room for the process itself.
-const ADDRESS_SPACE_BYTES_MAX: u64 = 6 << 30;
+const ADDRESS_SPACE_BYTES_MAX: u64 = 5 << 30;
 
 /// Limits the resources of this process and, on Linux, dies with its parent
 /// and filters system calls. There is no way back.

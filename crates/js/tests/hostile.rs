@@ -160,6 +160,31 @@ async fn floods_meet_a_limit() {
 }
 
 #[tokio::test]
+async fn natives_that_need_much_memory_end_one_call() {
+    let pool = pool();
+    for (source, wanted) in [
+        (
+            "exports = () => EJSON.parse('[' + '{},'.repeat(5e6) + '{}]')",
+            Err(Failure::MemoryLimit),
+        ),
+        (
+            "exports = () => { const s = 'x'.repeat(50e6); return utils.crypto.hash('md5', s).toHex().length }",
+            Ok(Bson::Int32(32)),
+        ),
+        (
+            "exports = () => { const s = 'x'.repeat(300e6); return new BSON.Binary(s).toBase64().length }",
+            Err(Failure::MemoryLimit),
+        ),
+    ] {
+        let outcome = pool
+            .call(call(source, Vec::new()), Arc::new(World::default()))
+            .await;
+        assert_eq!(outcome.result, wanted, "{source}");
+        serves(&pool, source).await;
+    }
+}
+
+#[tokio::test]
 async fn arguments_meet_a_limit() {
     let pool = pool();
     let huge = vec![Bson::String("x".repeat(100 << 20))];

@@ -122,7 +122,7 @@ async fn a_worker_is_confined() {
         ("Max core file size", "0"),
         ("Max file size", "0"),
         ("Max open files", "16"),
-        ("Max address space", "6442450944"),
+        ("Max address space", "5368709120"),
     ] {
         let line = limits.lines().find(|line| line.starts_with(name)).unwrap();
         assert_eq!(

@@ -210,9 +210,13 @@ async fn errors_reach_the_caller_in_the_words_of_the_service() {
             ("memory", "", "exports = () => { const a = []; for (;;) a.push(new Array(1e5).fill(0)) }"),
             ("forged", "", "exports = () => { throw Object.assign(new Error('mine'), { code: 'InvalidSession' }) }"),
             ("http", "", "exports = () => context.http.get({ url: 'https://example.com' })"),
+            ("service", "", "exports = async () => { const tw = await context.services.get('tw'); return tw.send({ to: '+1' }) }"),
             ("notAFunction", "", "exports = 5"),
         ],
-        &[],
+        &[(
+            "services/tw/config.json",
+            r#"{"name":"tw","type":"twilio","config":{"sid":"x"},"version":1}"#,
+        )],
     )
     .await;
     for (name, wanted) in [
@@ -230,6 +234,10 @@ async fn errors_reach_the_caller_in_the_words_of_the_service() {
         // A code that the function made up stays inside.
         ("forged", "Error: mine"),
         ("http", "Error: context.http.get is not supported yet"),
+        (
+            "service",
+            "Error: the service type 'twilio' (tw.send) is not supported yet",
+        ),
         ("notAFunction", "TypeError: exports is not a function"),
     ] {
         let text = world.alice(name, none()).await;
