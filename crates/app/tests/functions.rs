@@ -35,13 +35,14 @@ type Source<'a> = (&'a str, &'a str, &'a str);
 impl World {
     /// An app with these functions, and files by path.
     async fn new(functions: &[Source<'_>], files: &[(&str, &str)]) -> Self {
-        Self::with_workers(functions, files, 16).await
+        Self::within(functions, files, 16, 20_000).await
     }
 
-    async fn with_workers(
+    async fn within(
         functions: &[Source<'_>],
         files: &[(&str, &str)],
         workers_max: usize,
+        time_ms: u64,
     ) -> Self {
         let mut all = config::Files::default();
         let mut put = |path: &str, text: &str| all.insert(path, text.as_bytes().to_vec());
@@ -80,7 +81,7 @@ impl World {
             master_key: state::MasterKey::from_text("a key"),
             workers,
             limits: js::Limits {
-                time_ms: 20_000,
+                time_ms,
                 ..js::Limits::default()
             },
             clock,

@@ -200,6 +200,9 @@ const utils = {
 
 // ---- MongoDB.
 
+// Cursors that nobody has read yet.
+let unread = 0;
+
 // A result that has not been asked for yet: `run` gets what the methods added.
 class Cursor {
   #run;
@@ -210,6 +213,7 @@ class Cursor {
   constructor(run, add) {
     this.#run = run;
     this.#add = add;
+    unread++;
   }
   #with(name, value) {
     if (this.#rows !== undefined) throw new Error(`${name} must be called before the cursor is read`);
@@ -217,7 +221,11 @@ class Cursor {
     return this;
   }
   #read() {
-    return (this.#rows ??= this.#run());
+    if (this.#rows === undefined) {
+      unread--;
+      this.#rows = this.#run();
+    }
+    return this.#rows;
   }
   sort(value) { return this.#with("sort", value); }
   limit(value) { return this.#with("limit", value); }
@@ -402,10 +410,19 @@ const require = (name) => {
   throw new Error(`Cannot find module '${name}': npm dependencies and Node built-ins are not supported yet`);
 };
 
-const settle = async (value) => {
-  const result = await value;
-  return result instanceof Cursor ? result.toArray() : result;
-};
+// Cursors in a result stand for their documents, wherever they are.
+async function unfold(value, seen = new Set()) {
+  if (value instanceof Cursor) return value.toArray();
+  if (unread === 0 || typeof value !== "object" || value === null || seen.has(value)) return value;
+  seen.add(value);
+  for (const key of Object.keys(value)) {
+    const inner = value[key];
+    const unfolded = await unfold(inner, seen);
+    if (unfolded !== inner) value[key] = unfolded;
+  }
+  return value;
+}
+const settle = async (value) => unfold(await value);
 
 for (const [name, value] of Object.entries({
   BSON, EJSON, console, utils,
@@ -431,7 +448,7 @@ return {
     if (typeof loaded !== "function") throw new TypeError("exports is not a function");
     return loaded;
   },
-  waits: (value) => value instanceof Cursor || typeof value.then === "function",
+  waits: (value) => unread > 0 || typeof value.then === "function",
   settle,
 };
 })

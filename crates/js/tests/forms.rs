@@ -380,20 +380,21 @@ async fn what_is_thrown_is_told() {
 async fn timers_ring_in_their_order() {
     let source = "exports = () => new Promise((resolve) => {
         const seen = [];
-        setTimeout(() => seen.push('late'), 6);
-        setTimeout((a) => { seen.push(a); Promise.resolve().then(() => seen.push('job')) }, 1, 'argument');
-        setTimeout(() => seen.push('early'), 1);
+        setTimeout(() => seen.push('late'), 400);
+        setTimeout((a) => { seen.push(a); Promise.resolve().then(() => seen.push('job')) }, 50, 'argument');
+        setTimeout(() => seen.push('early'), 50);
         setImmediate(() => seen.push('now'));
-        const never = setTimeout(() => seen.push('never'), 2);
+        const never = setTimeout(() => seen.push('never'), 60);
         clearTimeout(never);
         let times = 0;
-        const every = setInterval(() => { if (++times === 3) { clearInterval(every); seen.push('thrice') } }, 1);
-        setTimeout(() => resolve(seen), 30);
-        for (const end = Date.now() + 10; Date.now() < end;);
+        const every = setInterval(() => { if (++times === 3) { clearInterval(every); seen.push('thrice') } }, 50);
+        setTimeout(() => resolve(seen), 800);
+        // All of them are due when the first one is looked at.
+        for (const end = Date.now() + 100; Date.now() < end;);
     })";
     assert_eq!(
         value(source).await,
-        bson!(["now", "argument", "job", "early", "late", "thrice"])
+        bson!(["now", "argument", "job", "early", "thrice", "late"])
     );
 }
 

@@ -2,7 +2,6 @@
 //! served.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use bson::{Bson, bson};
 use js::{Failure, Limits, Pool, PoolSettings};
@@ -252,13 +251,7 @@ async fn many_large_replies_and_requests_do_not_wait_for_each_other() {
         const all = await Promise.all(Array.from({ length: 200 }, () => c.findOne({ pad }, {}, { do: 'large' })));
         return all.reduce((sum, text) => sum + text.length, 0);
     }";
-    let start = Instant::now();
     assert_eq!(value(source).await, Bson::Int32(200 << 20));
-    assert!(
-        start.elapsed() < Duration::from_secs(4),
-        "{:?}",
-        start.elapsed()
-    );
 }
 
 #[tokio::test]

@@ -98,7 +98,7 @@ pub(crate) fn call(source: &str, arguments: Vec<Bson>) -> Call {
         arguments,
         context: context(false),
         limits: Limits {
-            time_ms: 5000,
+            time_ms: 30_000,
             ..Limits::default()
         },
         evaluate: None,

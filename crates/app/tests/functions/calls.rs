@@ -249,6 +249,41 @@ async fn errors_reach_the_caller_in_the_words_of_the_service() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_takes_too_long_is_told_so() {
+    let world = World::within(
+        &[
+            ("endless", "", "exports = () => { console.log('begun'); for (;;) {} }"),
+            ("waits", "", "exports = () => new Promise((r) => setTimeout(r, 60000))"),
+            ("inner", PRIVATE, "exports = () => { for (;;) {} }"),
+            ("outer", "", "exports = () => { try { context.functions.execute('inner') } catch {} return 'went on' }"),
+            ("quick", "", "exports = () => 1"),
+        ],
+        &[],
+        16,
+        1000,
+    )
+    .await;
+    for name in ["endless", "waits", "outer"] {
+        assert_eq!(
+            world.alice(name, none()).await,
+            "ExecutionTimeLimitExceeded: execution time limit exceeded",
+            "{name}"
+        );
+        assert_eq!(world.alice("quick", none()).await, r#"{"$numberInt":"1"}"#);
+    }
+    let log = world.log().await;
+    let endless = log
+        .iter()
+        .find(|entry| entry.details.get_str("function_name").unwrap() == "endless");
+    let endless = endless.unwrap();
+    assert_eq!(endless.error_code, "ExecutionTimeLimitExceeded");
+    assert_eq!(
+        endless.details.get_array("messages").unwrap(),
+        &[Bson::from("begun")]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn calls_of_clients_are_logged() {
     let world = World::new(
         &[
@@ -361,7 +396,7 @@ async fn calls_never_wait_for_workers_that_wait_for_them() {
     let read =
         "exports = () => context.services.get('mongodb-atlas').db('d').collection('r').count()";
     let insert = "exports = () => context.services.get('mongodb-atlas').db('d').collection('r').insertOne({})";
-    let world = World::with_workers(
+    let world = World::within(
         &[
             ("read", "", read),
             ("insert", "", insert),
@@ -373,6 +408,7 @@ async fn calls_never_wait_for_workers_that_wait_for_them() {
         ],
         &[ASKS],
         2,
+        20_000,
     )
     .await;
     world.alice("insert", none()).await;

@@ -48,6 +48,10 @@ async fn every_method_returns_what_the_service_returns() {
             r#"[{"_id":{"$numberInt":"1"},"n":{"$numberInt":"1"},"t":"a"}]"#,
         ),
         (
+            "({ all: c.find({ n: 1 }, { _id: 0, n: 1 }), deep: [c.aggregate([{ $match: { n: 1 } }, { $project: { _id: 0, t: 1 } }])] })",
+            r#"{"all":[{"n":{"$numberInt":"1"}}],"deep":[[{"t":"a"}]]}"#,
+        ),
+        (
             "c.find({ n: 1 }, { t: 1, _id: 0 }).toArray()",
             r#"[{"t":"a"}]"#,
         ),
