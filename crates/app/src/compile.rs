@@ -47,6 +47,10 @@ pub struct Function {
     pub run_as_system: bool,
     /// The user it runs as; empty for the caller.
     pub run_as_user_id: String,
+    /// The code that chooses the user it runs as.
+    pub run_as_script: Option<Arc<Compiled>>,
+    /// Whether log entries leave its arguments out.
+    pub disable_arg_logs: bool,
     /// The condition under which it may be called.
     pub can_evaluate: Option<Expression>,
     /// Its code.
@@ -211,6 +215,24 @@ impl Compiler {
     ) -> HashMap<String, Arc<Function>> {
         let mut functions = HashMap::new();
         for (name, node) in config.all(Kind::Function) {
+            if node
+                .source
+                .as_deref()
+                .is_some_and(|source| !source.contains("exports"))
+            {
+                let flaw = Flaw {
+                    part: Part::Source(1, 1),
+                    ..Flaw::warning(
+                        Kind::Function,
+                        name,
+                        "",
+                        "the file never assigns \"exports\"",
+                    )
+                };
+                self.flaws.push(
+                    flaw.hint("calls of this function will fail: exports = function () { … }"),
+                );
+            }
             let known = before.and_then(|release| release.functions.get(name));
             let function = match known {
                 Some(same) if Arc::ptr_eq(&same.node, node) || same.node == *node => {
@@ -250,11 +272,17 @@ impl Compiler {
             }
             parsed
         });
+        let run_as_script = match manifest.run_as_user_id_script() {
+            "" => None,
+            script => self.script(name, script),
+        };
         Some(Function {
             name: name.to_owned(),
             private: manifest.private(),
             run_as_system: manifest.run_as_system(),
             run_as_user_id: manifest.run_as_user_id().to_owned(),
+            run_as_script,
+            disable_arg_logs: manifest.disable_arg_logs(),
             can_evaluate,
             code: code?,
             node: node.clone(),
@@ -273,6 +301,20 @@ impl Compiler {
                 None
             }
         }
+    }
+
+    /// The code that chooses as whom a function runs.
+    fn script(&mut self, name: &str, source: &str) -> Option<Arc<Compiled>> {
+        let compiled = js::compile("run_as.js", source);
+        compiled
+            .map(Arc::new)
+            .map_err(|error| {
+                let text = format!("{error} (line {}, column {})", error.line, error.column);
+                let field = "/run_as_user_id_script_source";
+                self.flaws
+                    .push(Flaw::error(Kind::Function, name, field, text));
+            })
+            .ok()
     }
 
     fn sources(
@@ -334,6 +376,8 @@ impl Function {
             private: false,
             run_as_system: false,
             run_as_user_id: String::new(),
+            run_as_script: None,
+            disable_arg_logs: false,
             can_evaluate: None,
             code,
             node: Arc::default(),

@@ -92,13 +92,6 @@ impl Finder<'_> {
     }
 
     fn functions(&mut self, config: &AppConfig) {
-        for (name, function) in config.functions() {
-            if !function.run_as_user_id_script().is_empty() {
-                let what = format!("\"{name}\" chooses its user by a script");
-                let field = "/run_as_user_id_script_source";
-                self.later(Kind::Function, name, field, what);
-            }
-        }
         let packages = config
             .get(Kind::Dependencies, "")
             .and_then(|node| node.at("/dependencies")?.as_object());

@@ -82,6 +82,11 @@ impl<'a> Function<'a> {
         self.0.text("run_as_user_id_script_source")
     }
 
+    /// Whether log entries leave its arguments out.
+    pub fn disable_arg_logs(self) -> bool {
+        self.0.flag("disable_arg_logs")
+    }
+
     /// The condition under which it may be called, if there is one.
     pub fn can_evaluate(self) -> Option<&'a Value> {
         let condition = self.0.json.get("can_evaluate")?;
