@@ -309,7 +309,10 @@ impl Compiler {
         compiled
             .map(Arc::new)
             .map_err(|error| {
-                let text = format!("{error} (line {}, column {})", error.line, error.column);
+                let text = format!(
+                    "run_as_user_id_script_source: {error} (line {}, column {})",
+                    error.line, error.column
+                );
                 let field = "/run_as_user_id_script_source";
                 self.flaws
                     .push(Flaw::error(Kind::Function, name, field, text));
