@@ -48,8 +48,9 @@ test("a function that throws is an answer with its logs", async () => {
   assert.equal(body.result, null);
   assert.match(body.error, /broken/);
   assert.equal(body.error_code, "FunctionExecutionError");
-  assert.equal(body.logs.length, 1);
+  // Every line, and those of errors once more.
   assert.match(body.logs[0], /^before/);
+  assert.deepEqual(body.logs.slice(1), ["bad"]);
   assert.deepEqual(body.error_logs, ["bad"]);
 });
 
