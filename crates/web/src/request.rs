@@ -22,7 +22,7 @@ pub struct Request {
     pub query: String,
     /// The headers.
     pub headers: HeaderMap,
-    /// The peer.
+    /// The client: the peer, or whom a trusted proxy names.
     pub peer: Option<SocketAddr>,
     /// Values of the path's `{names}`, in order, decoded.
     pub parameters: Vec<(String, String)>,
@@ -84,10 +84,12 @@ impl Request {
                 "must authenticate first",
             ));
         };
-        let token = value
-            .strip_prefix("Bearer")
-            .map(str::trim)
-            .unwrap_or_default();
+        let (scheme, token) = value.split_once(' ').unwrap_or((value, ""));
+        let token = if scheme.eq_ignore_ascii_case("Bearer") {
+            token.trim()
+        } else {
+            ""
+        };
         if token.is_empty() {
             return Err(Problem::new(
                 Kind::Unauthenticated,
