@@ -13,6 +13,7 @@ mod deploy;
 mod host;
 mod live;
 mod logbook;
+mod origins;
 mod registry;
 mod secrets;
 pub mod users;

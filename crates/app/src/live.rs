@@ -33,6 +33,13 @@ pub struct App {
     editing: tokio::sync::Mutex<()>,
     pub(crate) secrets: RwLock<HashMap<String, Arc<str>>>,
     pub(crate) tokens: crate::users::TokenCache,
+    pub(crate) streams: crate::users::Streams,
+    pub(crate) failures: crate::users::Failures,
+    /// Held for writing while a user is removed, for reading while one is made:
+    /// a login must not bring back the account that goes.
+    pub(crate) removing: tokio::sync::RwLock<()>,
+    /// Held while an API key is added.
+    pub(crate) adding_keys: tokio::sync::Mutex<()>,
 }
 
 /// Who changes a configuration, and through what.
@@ -86,6 +93,10 @@ impl App {
             editing: tokio::sync::Mutex::default(),
             secrets: RwLock::default(),
             tokens: crate::users::TokenCache::default(),
+            streams: crate::users::Streams::default(),
+            failures: crate::users::Failures::default(),
+            removing: tokio::sync::RwLock::default(),
+            adding_keys: tokio::sync::Mutex::default(),
         }))
     }
 

@@ -80,6 +80,10 @@ impl State {
             .await?;
         state
             .apps
+            .index("domain_id", doc! { "domain_id": 1 }, false)
+            .await?;
+        state
+            .apps
             .index("project", doc! { "project_id": 1 }, false)
             .await?;
         state

@@ -1,18 +1,19 @@
 //! Passwords: Argon2id on a few blocking threads.
 
+use std::sync::Arc;
+
 use argon2::{Algorithm, Argon2, Params, Version};
 use argon2::{PasswordHash, PasswordHasher, PasswordVerifier};
-use kit::Problem;
+use kit::limit::PASSWORDS_WAITING_MAX;
+use kit::{Kind, Problem};
 use tokio::sync::Semaphore;
-
-/// Hashes that are computed at once: a storm of logins must not take every
-/// core.
-const AT_ONCE: usize = 2;
 
 /// Hashes and checks passwords.
 pub(crate) struct Hasher {
     argon: Argon2<'static>,
-    places: Semaphore,
+    places: Arc<Semaphore>,
+    /// Those that wait and those that run.
+    queue: Semaphore,
     /// A hash to check against when there is no account, so that its absence
     /// does not show in the time.
     decoy: String,
@@ -31,13 +32,17 @@ impl Hasher {
             Version::V0x13,
             params.unwrap_or_default(),
         );
+        // A storm of logins must not take every core.
+        let at_once = std::thread::available_parallelism().map_or(1, |cores| cores.get() / 2);
+        let at_once = at_once.max(1);
         let decoy = argon
             .hash_password(b"decoy")
             .map(|hash| hash.to_string())
             .unwrap_or_default();
         Self {
             argon,
-            places: Semaphore::new(AT_ONCE),
+            places: Arc::new(Semaphore::new(at_once)),
+            queue: Semaphore::new(at_once + PASSWORDS_WAITING_MAX),
             decoy,
         }
     }
@@ -73,9 +78,80 @@ impl Hasher {
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Problem> {
-        let _place = self.places.acquire().await.map_err(Problem::internal)?;
-        tokio::task::spawn_blocking(work)
-            .await
-            .map_err(Problem::internal)
+        let _waiting = self.queue.try_acquire().map_err(|_| {
+            Problem::new(
+                Kind::Limited,
+                "TooManyRequests",
+                "too many logins are waiting",
+            )
+        })?;
+        let places = self.places.clone();
+        let place = places.acquire_owned().await.map_err(Problem::internal)?;
+        // The work goes on when its caller has left, and keeps its place.
+        tokio::task::spawn_blocking(move || {
+            let result = work();
+            drop(place);
+            result
+        })
+        .await
+        .map_err(Problem::internal)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Hasher, PASSWORDS_WAITING_MAX};
+
+    #[tokio::test]
+    async fn one_more_than_may_wait_is_refused() {
+        let hasher = Hasher::new(true);
+        let places = hasher.places.clone();
+        let at_once = places.available_permits() as u32;
+        let all = places.acquire_many(at_once).await.unwrap();
+        let most = PASSWORDS_WAITING_MAX + at_once as usize;
+        let mut waiting: Vec<_> = (0..most).map(|_| Box::pin(hasher.hash("x"))).collect();
+        for hash in &mut waiting {
+            assert!(poll(hash.as_mut()).is_pending());
+        }
+        let refused = hasher.hash("x").await.unwrap_err();
+        assert_eq!(refused.code, "TooManyRequests");
+        drop(all);
+        for hash in waiting {
+            assert!(hash.await.is_ok());
+        }
+        assert!(hasher.hash("x").await.is_ok());
+    }
+
+    fn poll<F: Future>(future: std::pin::Pin<&mut F>) -> std::task::Poll<F::Output> {
+        future.poll(&mut std::task::Context::from_waker(std::task::Waker::noop()))
+    }
+
+    #[tokio::test]
+    async fn a_caller_who_leaves_does_not_free_the_place() {
+        let hasher = Hasher::new(true);
+        let at_once = hasher.places.available_permits();
+        let (begun, has_begun) = std::sync::mpsc::channel();
+        let (go, gone) = std::sync::mpsc::channel::<()>();
+        let mut work = Box::pin(hasher.run(move || {
+            begun.send(()).unwrap();
+            let _ = gone.recv();
+        }));
+        assert!(poll(work.as_mut()).is_pending());
+        has_begun.recv().unwrap();
+        drop(work);
+        assert_eq!(hasher.places.available_permits(), at_once - 1);
+        drop(go);
+        let all = hasher.places.acquire_many(at_once as u32).await;
+        assert!(all.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_password_fits_its_hash_only() {
+        let hasher = Hasher::new(true);
+        let hash = hasher.hash("correct").await.unwrap();
+        assert!(hasher.verify("correct", Some(&hash)).await.unwrap());
+        assert!(!hasher.verify("wrong", Some(&hash)).await.unwrap());
+        assert!(!hasher.verify("decoy", None).await.unwrap());
+        assert!(!hasher.verify("x", Some("damaged")).await.unwrap());
     }
 }
