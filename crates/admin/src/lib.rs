@@ -1,1 +1,215 @@
-//! admin
+//! Surface one: the Admin API 3.0 that configures apps, under
+//! `/api/admin/v3.0` (admin-api.md).
+//!
+//! Each file holds a resource: its rows, its wire types, the map between wire
+//! and node, the odd verbs. Decides nothing: decodes, calls one verb of `app`,
+//! encodes.
+
+mod api_keys;
+mod apps;
+mod auth_providers;
+mod body;
+mod custom_user_data;
+mod debug;
+mod deployments;
+mod functions;
+mod logs;
+mod projects;
+mod resource;
+mod rules;
+mod schemas;
+mod secrets;
+mod services;
+mod session;
+mod transfer;
+mod users;
+mod values;
+
+use std::sync::Arc;
+
+use app::administrators::{Administrator, group_not_found};
+use app::{App, Author, Backstitch};
+use axum::body::Body;
+use axum::http::{Method, Response};
+use kit::{Kind, Problem};
+use web::{Answer, Found, Operation, Request, Routes, Scope};
+
+/// Where the surface lives.
+pub const PREFIX: &str = "/api/admin/v3.0/";
+
+/// Every operation.
+const TABLES: &[&[Row]] = &[
+    session::ROWS,
+    projects::ROWS,
+    apps::ROWS,
+    transfer::ROWS,
+    deployments::ROWS,
+    functions::ROWS,
+    values::ROWS,
+    secrets::ROWS,
+    services::ROWS,
+    rules::ROWS,
+    schemas::ROWS,
+    auth_providers::ROWS,
+    custom_user_data::ROWS,
+    users::ROWS,
+    api_keys::ROWS,
+    debug::ROWS,
+    logs::ROWS,
+];
+
+/// A row of the table.
+type Row = Operation<Cx>;
+
+/// An operation: its id in the specification, method, path below
+/// [`PREFIX`], who may call it, and what it does.
+const fn row(
+    id: &'static str,
+    method: Method,
+    path: &'static str,
+    scope: Scope,
+    run: web::Handler<Cx>,
+) -> Row {
+    Operation {
+        id,
+        method,
+        path,
+        scope,
+        run,
+    }
+}
+
+/// What a handler works with.
+#[derive(Clone)]
+struct Cx {
+    core: Arc<Backstitch>,
+    administrator: Option<Administrator>,
+    app: Option<Arc<App>>,
+}
+
+impl Cx {
+    /// The administrator; every scope but `Open` has one.
+    fn administrator(&self) -> Result<&Administrator, Problem> {
+        let missing = || Problem::internal("the operation has no administrator");
+        self.administrator.as_ref().ok_or_else(missing)
+    }
+
+    /// The app of the path.
+    fn app(&self) -> Result<&Arc<App>, Problem> {
+        let missing = || Problem::internal("the operation's path has no app");
+        self.app.as_ref().ok_or_else(missing)
+    }
+
+    /// Who changes something, and through what.
+    fn author(&self, request: &Request) -> Result<Author, Problem> {
+        let origin = match request.header("x-baas-request-origin") {
+            Some("mongodb-baas-cli") => "CLI",
+            Some(_) => "UI",
+            None => "API",
+        };
+        Ok(Author {
+            user_id: self.administrator()?.id.clone(),
+            origin: origin.to_owned(),
+        })
+    }
+}
+
+/// The admin surface.
+pub struct Admin {
+    core: Arc<Backstitch>,
+    routes: Routes<Cx>,
+}
+
+impl Admin {
+    /// The surface of a core.
+    pub fn new(core: Arc<Backstitch>) -> Self {
+        Self {
+            core,
+            routes: web::routes(TABLES),
+        }
+    }
+
+    /// Every operation: id, method, path below [`PREFIX`], scope.
+    pub fn operations() -> impl Iterator<Item = (&'static str, &'static Method, &'static str, Scope)>
+    {
+        TABLES
+            .iter()
+            .flat_map(|table| table.iter())
+            .map(|row| (row.id, &row.method, row.path, row.scope))
+    }
+
+    /// Answers a request whose path begins with [`PREFIX`]. `base_url` is the
+    /// address by which the client reached the server.
+    pub async fn handle(&self, request: Request, base_url: &str) -> Response<Body> {
+        let id = request.id.clone();
+        let mut place = String::new();
+        match self.route(request, &mut place).await {
+            Ok(answer) => answer.0,
+            Err(problem) => {
+                let link =
+                    (!place.is_empty()).then(|| format!("{base_url}{place}/logs?co_id={id}"));
+                web::respond(&problem, link)
+            }
+        }
+    }
+
+    /// Finds the operation, who calls it and whose app it is about. `place` is
+    /// the app's, for links.
+    async fn route(&self, mut request: Request, place: &mut String) -> Result<Answer, Problem> {
+        let path = &request.path[PREFIX.len() - 1..];
+        let operation = match self.routes.find(&request.method, path) {
+            Found::Operation(operation, parameters) => {
+                request.parameters = parameters;
+                operation
+            }
+            Found::OtherMethod => {
+                return Err(Problem::new(Kind::NotFound, "", "method not allowed here"));
+            }
+            Found::Nothing => return Err(Problem::new(Kind::NotFound, "", "404 page not found")),
+        };
+        let mut cx = Cx {
+            core: self.core.clone(),
+            administrator: None,
+            app: None,
+        };
+        if operation.scope != Scope::Open {
+            let administrator = self.core.administrator(request.bearer()?).await?;
+            admit(
+                &administrator,
+                operation.scope,
+                request.parameter("groupId"),
+            )?;
+            cx.administrator = Some(administrator);
+        }
+        let app_id = request.parameter("appId");
+        if !app_id.is_empty() {
+            let app = self.core.app(app_id).await?;
+            if app.project_id != request.parameter("groupId") {
+                return Err(apps::not_found(app_id));
+            }
+            *place = format!("/groups/{}/apps/{}", app.project_id, app.id);
+            cx.app = Some(app);
+        }
+        (operation.run)(cx, request).await
+    }
+}
+
+/// Whether an administrator may call an operation of a project. What is another
+/// project's is not there; a refusal within their own is no 401, on which some
+/// clients would refresh for ever.
+fn admit(administrator: &Administrator, scope: Scope, group: &str) -> Result<(), Problem> {
+    if scope == Scope::Administrator {
+        return Ok(());
+    }
+    if group != administrator.project_id {
+        return Err(group_not_found(group));
+    }
+    if scope == Scope::Write && administrator.read_only {
+        return Err(Problem::new(
+            Kind::Forbidden,
+            "Unauthorized",
+            "this administrator may only read",
+        ));
+    }
+    Ok(())
+}

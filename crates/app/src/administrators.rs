@@ -1,11 +1,11 @@
 //! Administrators: key pairs, tokens, sessions (admin-api.md §1).
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use bson::doc;
 use kit::{Kind, Problem, limit};
 use serde_json::{Value, json};
-use state::{AdminKey, AdminSession};
+use state::{AdminKey, AdminSession, Project};
 
 use crate::users::{sign, verify};
 use crate::{Backstitch, new_id, stored};
@@ -28,6 +28,8 @@ pub struct Administrator {
     pub project_id: String,
     /// Whether it may only read.
     pub read_only: bool,
+    /// Whether it is the server's operator, who makes and removes projects.
+    pub operator: bool,
 }
 
 /// The answer to a login.
@@ -54,20 +56,82 @@ struct Claims {
 }
 
 impl Backstitch {
-    /// Makes a key pair of a project unless the public key is known.
+    /// Makes the operator's key pair of a project unless the public key is
+    /// known.
     pub async fn ensure_key(&self, project_id: &str, pair: &KeyPair) -> Result<(), Problem> {
-        let key = AdminKey {
-            id: new_id(),
-            project_id: project_id.to_owned(),
-            public_key: pair.public_key.clone(),
-            private_digest: state::digest(pair.private_key.expose()),
-            role: "GROUP_OWNER".to_owned(),
-        };
+        let key = key(project_id, pair, true);
         self.state
             .admin_keys
             .insert_missing(&[key])
             .await
             .map_err(stored)
+    }
+
+    /// Makes a project with a key pair of its owner, whose private half is
+    /// shown this once.
+    ///
+    /// # Errors
+    /// `BadRequest` for a bad name.
+    pub async fn create_project(&self, name: &str) -> Result<(Project, KeyPair), Problem> {
+        let name = name.trim();
+        if name.is_empty() || name.chars().count() > limit::PROJECT_NAME_CHARS_MAX {
+            return Err(Problem::bad_request(format!(
+                "a project's name has 1 to {} characters",
+                limit::PROJECT_NAME_CHARS_MAX
+            )));
+        }
+        let project = self.ensure_project(None, name).await?;
+        let pair = Self::new_key_pair();
+        let key = key(&project.id, &pair, false);
+        self.state.admin_keys.insert(&key).await.map_err(stored)?;
+        Ok((project, pair))
+    }
+
+    /// The projects that an administrator may see: the operator all, others
+    /// their own.
+    pub async fn projects(&self, of: &Administrator) -> Result<Vec<Project>, Problem> {
+        let filter = if of.operator {
+            doc! {}
+        } else {
+            doc! { "_id": &of.project_id }
+        };
+        self.state
+            .projects
+            .list(filter, doc! { "created": 1, "_id": 1 }, 0, 0)
+            .await
+            .map_err(stored)
+    }
+
+    /// Removes a project with its keys.
+    ///
+    /// # Errors
+    /// `GroupNotFound`; a conflict while it has apps, and for the caller's own.
+    pub async fn delete_project(&self, of: &Administrator, id: &str) -> Result<(), Problem> {
+        if id == of.project_id {
+            return Err(Problem::new(
+                Kind::Conflict,
+                "BadRequest",
+                "an administrator cannot remove the project of their own key",
+            ));
+        }
+        if self.state.projects.get(id).await.map_err(stored)?.is_none() {
+            return Err(group_not_found(id));
+        }
+        if !self.apps(id).await?.is_empty() {
+            return Err(Problem::new(
+                Kind::Conflict,
+                "BadRequest",
+                "the project still has apps",
+            ));
+        }
+        let of_project = doc! { "project_id": id };
+        self.state
+            .admin_keys
+            .delete_all(of_project)
+            .await
+            .map_err(stored)?;
+        self.state.projects.delete(id).await.map_err(stored)?;
+        Ok(())
     }
 
     /// A random key pair.
@@ -173,22 +237,17 @@ impl Backstitch {
                 "invalid session: access token expired",
             ));
         }
-        let ended = self
-            .ended
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .contains(&claims.sid);
-        let key = self
-            .state
-            .admin_keys
-            .get(&claims.sub)
-            .await
-            .map_err(stored)?;
-        let key = key.filter(|_| !ended).ok_or_else(invalid)?;
+        let session = self.state.admin_sessions.get(&claims.sid).await;
+        if session.map_err(stored)?.is_none() {
+            return Err(invalid());
+        }
+        let key = self.state.admin_keys.get(&claims.sub).await;
+        let key = key.map_err(stored)?.ok_or_else(invalid)?;
         Ok(Administrator {
             id: key.id,
             project_id: key.project_id,
             read_only: key.role != "GROUP_OWNER",
+            operator: key.operator,
         })
     }
 
@@ -232,8 +291,6 @@ impl Backstitch {
             .delete(&session.id)
             .await
             .map_err(stored)?;
-        let mut ended = self.ended.write().unwrap_or_else(PoisonError::into_inner);
-        ended.insert(session.id);
         Ok(())
     }
 
@@ -244,6 +301,11 @@ impl Backstitch {
         } else {
             "GROUP_OWNER"
         };
+        // Clients take the first role's group; a role without one comes after it.
+        let mut roles = vec![json!({ "role_name": role, "group_id": administrator.project_id })];
+        if administrator.operator {
+            roles.push(json!({ "role_name": "GLOBAL_STITCH_ADMIN" }));
+        }
         json!({
             "user_id": administrator.id, "domain_id": "000000000000000000000000", "type": "normal",
             "identities": [{
@@ -251,7 +313,27 @@ impl Backstitch {
                 "provider_id": "000000000000000000000000",
             }],
             "data": { "name": administrator.id },
-            "roles": [{ "role_name": role, "group_id": administrator.project_id }],
+            "roles": roles,
         })
     }
+}
+
+fn key(project_id: &str, pair: &KeyPair, operator: bool) -> AdminKey {
+    AdminKey {
+        id: new_id(),
+        project_id: project_id.to_owned(),
+        public_key: pair.public_key.clone(),
+        private_digest: state::digest(pair.private_key.expose()),
+        role: "GROUP_OWNER".to_owned(),
+        operator,
+    }
+}
+
+/// The project is not there, or not the caller's.
+pub fn group_not_found(id: &str) -> Problem {
+    Problem::new(
+        Kind::NotFound,
+        "GroupNotFound",
+        format!("group not found: '{id}'"),
+    )
 }

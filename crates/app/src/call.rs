@@ -14,7 +14,7 @@ use state::LogEntry;
 use crate::caller::{Caller, Cx};
 use crate::compile::{Function, Release};
 use crate::host::CallHost;
-use crate::{App, new_id, stored};
+use crate::{App, new_id};
 
 /// How a function is called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,8 +28,8 @@ pub enum Calling {
 /// What a debug run shows.
 #[derive(Debug)]
 pub struct DebugRun {
-    /// The value.
-    pub result: Bson,
+    /// The value, or why there is none.
+    pub result: Result<Bson, Problem>,
     /// `console.log` and its kin.
     pub logs: Vec<String>,
     /// `console.warn` and `console.error`.
@@ -131,7 +131,7 @@ impl App {
                 .collect()
         };
         Ok(DebugRun {
-            result: result?,
+            result,
             logs: lines(false),
             error_logs: lines(true),
             time_us: outcome.time_us,
@@ -187,7 +187,6 @@ impl App {
             .collect();
         let mut details = doc! {
             "function_name": name, "messages": lines, "arguments": arguments,
-            "remote_ip_address": &cx.request.remote_address,
             "mem_time_usage": outcome.map_or(0, |o| (o.memory_bytes.saturating_mul(o.time_us) / 1000) as i64),
         };
         if let Some(Failure::Threw { stack, .. }) = outcome.and_then(|o| o.result.as_ref().err())
@@ -204,9 +203,12 @@ impl App {
         cx: &Cx,
         kind: &str,
         started: &Started,
-        details: Document,
+        mut details: Document,
         problem: Option<&Problem>,
     ) {
+        details.insert("request_url", cx.request.path.clone());
+        details.insert("request_method", cx.request.method.clone());
+        details.insert("remote_ip_address", cx.request.remote_address.clone());
         let entry = LogEntry {
             id: new_id(),
             app_id: self.id.clone(),
@@ -256,24 +258,8 @@ pub(crate) async fn caller_of(cx: &Cx, function: &Function) -> Result<Caller, Pr
     if function.run_as_user_id.is_empty() {
         return Ok(cx.caller.clone());
     }
-    let record = cx
-        .app
-        .core
-        .state
-        .users
-        .first(doc! { "_id": &function.run_as_user_id, "app_id": &cx.app.id })
-        .await
-        .map_err(stored)?;
-    let record = record.ok_or_else(|| {
-        Problem::new(
-            Kind::NotFound,
-            "UserNotFound",
-            format!("user not found: '{}'", function.run_as_user_id),
-        )
-    })?;
-    let custom = cx.app.custom_data(&record.id).await?;
-    let user = crate::User::new(&record, custom, "", "", "")?;
-    Ok(Caller::User(Arc::new(user)))
+    let user = cx.app.acting_user(&function.run_as_user_id).await?;
+    Ok(Caller::User(user))
 }
 
 /// Checks `can_evaluate`; functions that it calls run as the system.

@@ -74,7 +74,7 @@ impl User {
 }
 
 /// What the providers told, the latest winning.
-pub(crate) fn merged_data(identities: &[Identity]) -> Document {
+pub fn merged_data(identities: &[Identity]) -> Document {
     let mut data = Document::new();
     for identity in identities {
         data.extend(identity.data.clone());

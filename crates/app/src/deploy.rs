@@ -1,8 +1,9 @@
 //! Whole configurations: push, pull, deployments.
 
 use bson::doc;
-use config::Files;
+use config::{AppConfig, Files};
 use kit::{Finding, Problem, Severity};
+use serde_json::Value;
 
 use crate::live::{Author, Renames, read_revision};
 use crate::{App, compile, stored};
@@ -27,11 +28,45 @@ pub enum Rejected {
     Problem(Problem),
 }
 
+impl From<Rejected> for Problem {
+    fn from(rejected: Rejected) -> Self {
+        match rejected {
+            Rejected::Findings(findings) => crate::live::rejected(&findings),
+            Rejected::Problem(problem) => problem,
+        }
+    }
+}
+
 impl App {
     /// Replaces the whole configuration by what the files say. Ids are kept by
     /// name; the same files again are no deployment.
     pub async fn push(&self, files: &Files, author: &Author) -> Result<Deployed, Rejected> {
-        let (config, mut findings) = config::parse(files);
+        let (config, findings) = config::parse(files);
+        self.deploy(config, findings, author).await
+    }
+
+    /// Replaces the whole configuration by what the document of
+    /// [`App::pull_document`] says. Secrets that it names have to exist.
+    pub async fn push_document(
+        &self,
+        document: &Value,
+        author: &Author,
+    ) -> Result<Deployed, Rejected> {
+        let (config, findings) = config::from_document(document, &self.release().config);
+        if let Some(config) = &config {
+            self.secrets_exist(config)
+                .await
+                .map_err(Rejected::Problem)?;
+        }
+        self.deploy(config, findings, author).await
+    }
+
+    async fn deploy(
+        &self,
+        config: Option<AppConfig>,
+        mut findings: Vec<Finding>,
+        author: &Author,
+    ) -> Result<Deployed, Rejected> {
         let wrong = |findings: &[Finding]| findings.iter().any(|f| f.severity == Severity::Error);
         let Some(config) = config else {
             return Err(Rejected::Findings(findings));
@@ -65,9 +100,30 @@ impl App {
         })
     }
 
+    async fn secrets_exist(&self, config: &AppConfig) -> Result<(), Problem> {
+        let known = self.list_secrets().await?;
+        let missing: Vec<String> = config
+            .secret_names()
+            .into_iter()
+            .filter(|name| known.iter().all(|secret| secret.name != *name))
+            .collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        Err(Problem::bad_request(format!(
+            "these secrets have to be created first: {}",
+            missing.join(", ")
+        )))
+    }
+
     /// The live configuration's files.
     pub fn pull(&self) -> Files {
         config::print(&self.release().config)
+    }
+
+    /// The live configuration as the JSON document of pull (admin-api.md §4.5).
+    pub fn pull_document(&self) -> Value {
+        config::to_document(&self.release().config)
     }
 
     /// The newest deployments, at most 25.
@@ -85,17 +141,33 @@ impl App {
             .map_err(stored)
     }
 
-    /// Makes the revision of a deployment live again: a new deployment.
-    pub async fn redeploy(&self, id: &str, author: &Author) -> Result<(), Problem> {
-        let missing = || {
+    /// When the app last changed, in milliseconds.
+    pub async fn last_modified(&self) -> Result<i64, Problem> {
+        let newest = self.deployments().await?.into_iter().next();
+        Ok(newest.map_or(self.record().created, |deployment| deployment.at))
+    }
+
+    /// One of the newest deployments.
+    ///
+    /// # Errors
+    /// `DeploymentNotFound`.
+    pub async fn deployment(&self, id: &str) -> Result<state::Deployment, Problem> {
+        let found = self.deployments().await?.into_iter().find(|d| d.id == id);
+        found.ok_or_else(|| {
             Problem::new(
                 kit::Kind::NotFound,
                 "DeploymentNotFound",
-                format!("deployment not found: '{id}'"),
+                "deployment not found",
             )
-        };
-        let found = self.deployments().await?.into_iter().find(|d| d.id == id);
-        let config = read_revision(&self.core, &found.ok_or_else(missing)?.revision).await?;
+        })
+    }
+
+    /// Makes the revision of a deployment live again: a new deployment.
+    ///
+    /// # Errors
+    /// `DeploymentNotFound`.
+    pub async fn redeploy(&self, id: &str, author: &Author) -> Result<(), Problem> {
+        let config = read_revision(&self.core, &self.deployment(id).await?.revision).await?;
         self.edit(author, |current| {
             *current = config.clone();
             Ok(Renames::new())

@@ -19,13 +19,13 @@ mod secrets;
 pub mod users;
 
 pub use call::{Calling, DebugRun};
-pub use caller::{Caller, Cx, RequestInfo, User};
+pub use caller::{Caller, Cx, RequestInfo, User, merged_data};
 pub use compile::{Function, Release, check, compile};
 pub use deploy::{Deployed, Rejected};
-pub use live::{App, Author};
+pub use live::{App, Author, Renames, refused};
 pub use logbook::{LogQuery, Logbook};
 pub use registry::{Backstitch, NewApp, Settings};
-pub use state::LogEntry;
+pub use state::{LogEntry, NodeId};
 
 use engine::CommandError;
 use kit::Problem;

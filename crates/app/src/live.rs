@@ -1,12 +1,13 @@
 //! An app that serves: its live release, and the one funnel through which its
 //! configuration changes.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Arc, RwLock};
 
 use arc_swap::ArcSwap;
 use bson::{Bson, doc};
-use config::{AppConfig, Files, Kind, NodeKey};
+use config::{AppConfig, EditError, Files, Kind, NodeKey};
 use kit::{Finding, Problem, Secret};
 use state::{Blob, Deployment, NodeId, Revision, RevisionFile};
 
@@ -52,7 +53,7 @@ pub struct Author {
 }
 
 /// A change of node keys, so that ids follow: kind, old key, new key.
-pub(crate) type Renames = Vec<(Kind, NodeKey, NodeKey)>;
+pub type Renames = Vec<(Kind, NodeKey, NodeKey)>;
 
 impl App {
     pub(crate) async fn load(
@@ -111,7 +112,7 @@ impl App {
         let revision = write_revision(core, &record, &release.config, "", author).await?;
         release.revision.clone_from(&revision);
         record.live = revision;
-        record.ids = ids(&release.config, &[], &Renames::new());
+        record.ids = ids(&release.config, None, &[], &Renames::new(), record.created);
         core.state.apps.insert(&record).await.map_err(stored)?;
         Self::with(core, record, release)
     }
@@ -128,12 +129,17 @@ impl App {
 
     /// A node's id.
     pub fn node_id(&self, kind: Kind, key: &str) -> Option<String> {
+        self.node_record(kind, key).map(|id| id.id)
+    }
+
+    /// A node's id and when it last changed.
+    pub fn node_record(&self, kind: Kind, key: &str) -> Option<NodeId> {
         let record = self.record.load();
         let found = record
             .ids
             .iter()
             .find(|id| id.kind == kind.noun() && id.key == key);
-        found.map(|id| id.id.clone())
+        found.cloned()
     }
 
     /// The key of the node that has an id.
@@ -144,6 +150,11 @@ impl App {
             .iter()
             .find(|known| known.kind == kind.noun() && known.id == id);
         found.map(|known| known.key.clone())
+    }
+
+    /// When somebody last used the app, in milliseconds: its newest log entry.
+    pub async fn last_used(&self) -> Result<Option<i64>, Problem> {
+        self.core.logbook.newest(&self.id).await
     }
 
     /// Changes the configuration and deploys it: clone, change, compile, store,
@@ -168,7 +179,13 @@ impl App {
             release.revision.clone_from(&revision);
             let mut next = state::App::clone(&record);
             next.live.clone_from(&revision);
-            next.ids = ids(&release.config, &record.ids, &renames);
+            next.ids = ids(
+                &release.config,
+                Some(&base.config),
+                &record.ids,
+                &renames,
+                self.core.clock.now_ms(),
+            );
             next.name = release.config.name().to_owned();
             if self.move_pointer(&record, &next).await? {
                 self.note_deployment(author, &revision).await?;
@@ -191,7 +208,12 @@ impl App {
         let ids: Vec<Bson> = next
             .ids
             .iter()
-            .map(|id| doc! { "kind": &id.kind, "key": &id.key, "id": &id.id }.into())
+            .map(|id| {
+                doc! {
+                    "kind": &id.kind, "key": &id.key, "id": &id.id, "modified": id.modified,
+                }
+                .into()
+            })
             .collect();
         self.core
             .state
@@ -242,19 +264,68 @@ impl App {
 
 /// The findings of a configuration that was refused, as one problem.
 pub(crate) fn rejected(findings: &[Finding]) -> Problem {
-    let errors: Vec<String> = findings
+    let errors: Vec<&Finding> = findings
         .iter()
         .filter(|finding| finding.severity == kit::Severity::Error)
-        .map(ToString::to_string)
         .collect();
-    Problem::bad_request(errors.join("\n"))
+    let code = if errors.iter().all(|finding| finding.path.ends_with(".js")) {
+        "FunctionSyntaxError"
+    } else {
+        "BadRequest"
+    };
+    let text: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    Problem::new(kit::Kind::Invalid, code, text.join("\n"))
 }
 
-/// Ids of a configuration's nodes: kept by kind and key, new where missing.
-fn ids(config: &AppConfig, before: &[NodeId], renames: &Renames) -> Vec<NodeId> {
-    let mut known: HashMap<(&str, &str), &str> = before
+/// A change that the configuration refuses, in the words of the wire.
+pub fn refused(error: &EditError) -> Problem {
+    let (kind, code) = match error {
+        EditError::Duplicate(of, _) => (
+            kit::Kind::Conflict,
+            format!("{}DuplicateName", thing(*of)).into(),
+        ),
+        EditError::NotFound(of, _) => (
+            kit::Kind::NotFound,
+            format!("{}NotFound", thing(*of)).into(),
+        ),
+        EditError::InUse(_) | EditError::Invalid(_) => {
+            (kit::Kind::Invalid, Cow::Borrowed("BadRequest"))
+        }
+    };
+    Problem::new(kind, code, error.to_string())
+}
+
+/// What error codes call a kind (admin-api.md §1.5).
+fn thing(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Function => "Function",
+        Kind::Value => "Value",
+        Kind::AuthProvider => "AuthProvider",
+        Kind::DataSource | Kind::Service => "Service",
+        Kind::Rule | Kind::DefaultRule | Kind::ServiceRule => "Rule",
+        Kind::Schema | Kind::Relationships => "Schema",
+        Kind::Environment => "EnvironmentValue",
+        Kind::Endpoint => "Endpoint",
+        Kind::Trigger => "Trigger",
+        Kind::Webhook => "IncomingWebhook",
+        Kind::GraphqlResolver => "CustomResolver",
+        Kind::LogForwarder => "LogForwarder",
+        _ => "Configuration",
+    }
+}
+
+/// Ids of a configuration's nodes: kept by kind and key, new where missing;
+/// with `now` where the node is not what it was.
+fn ids(
+    config: &AppConfig,
+    was: Option<&AppConfig>,
+    before: &[NodeId],
+    renames: &Renames,
+    now: i64,
+) -> Vec<NodeId> {
+    let mut known: HashMap<(&str, &str), &NodeId> = before
         .iter()
-        .map(|id| ((id.kind.as_str(), id.key.as_str()), id.id.as_str()))
+        .map(|id| ((id.kind.as_str(), id.key.as_str()), id))
         .collect();
     for (kind, old, new) in renames {
         if let Some(id) = known.remove(&(kind.noun(), old.as_str())) {
@@ -266,12 +337,14 @@ fn ids(config: &AppConfig, before: &[NodeId], renames: &Renames) -> Vec<NodeId> 
         if kind == Kind::HostingFile {
             continue;
         }
-        for (key, _) in config.all(kind) {
-            let id = known.get(&(kind.noun(), key.as_str()));
+        for (key, node) in config.all(kind) {
+            let known = known.get(&(kind.noun(), key.as_str()));
+            let same = was.and_then(|was| was.get(kind, key)) == Some(node);
             ids.push(NodeId {
                 kind: kind.noun().to_owned(),
                 key: key.clone(),
-                id: id.map_or_else(new_id, |id| (*id).to_owned()),
+                id: known.map_or_else(new_id, |known| known.id.clone()),
+                modified: known.filter(|_| same).map_or(now, |known| known.modified),
             });
         }
     }

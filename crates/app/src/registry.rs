@@ -1,7 +1,7 @@
 //! The server's core: engines, state, workers, and the apps.
 
 use std::collections::HashMap;
-use std::sync::{Arc, RwLock};
+use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use bson::doc;
@@ -50,8 +50,6 @@ pub struct Backstitch {
     loading: tokio::sync::Mutex<()>,
     /// Signs administrators' tokens.
     pub(crate) admin_key: Secret<Vec<u8>>,
-    /// Administrators' sessions that were ended while this process runs.
-    pub(crate) ended: RwLock<std::collections::HashSet<String>>,
 }
 
 /// A new app.
@@ -85,7 +83,6 @@ impl Backstitch {
             apps: ArcSwap::default(),
             loading: tokio::sync::Mutex::default(),
             admin_key,
-            ended: RwLock::default(),
         }))
     }
 
@@ -124,8 +121,8 @@ impl Backstitch {
     /// # Errors
     /// `AppNotFound`.
     pub async fn app_by_client_id(self: &Arc<Self>, id: &str) -> Result<Arc<App>, Problem> {
-        if let Some(app) = self.apps.load().get(id) {
-            return Ok(app.clone());
+        if let Some(app) = self.kept(id).filter(|app| app.client_app_id == id) {
+            return Ok(app);
         }
         let missing = || {
             Problem::new(
@@ -144,8 +141,8 @@ impl Backstitch {
     /// # Errors
     /// `AppNotFound`.
     pub async fn app(self: &Arc<Self>, id: &str) -> Result<Arc<App>, Problem> {
-        if let Some(app) = self.apps.load().get(id) {
-            return Ok(app.clone());
+        if let Some(app) = self.kept(id).filter(|app| app.id == id) {
+            return Ok(app);
         }
         let missing = || {
             Problem::new(
@@ -162,10 +159,15 @@ impl Backstitch {
         self: &Arc<Self>,
         id: &str,
     ) -> Result<Option<Arc<App>>, Problem> {
-        if let Some(app) = self.apps.load().get(id) {
-            return Ok(Some(app.clone()));
+        if let Some(app) = self.kept(id).filter(|app| app.domain_id == id) {
+            return Ok(Some(app));
         }
         self.load(doc! { "domain_id": id }).await
+    }
+
+    /// An app that is in memory, by any of its ids.
+    fn kept(&self, id: &str) -> Option<Arc<App>> {
+        self.apps.load().get(id).cloned()
     }
 
     async fn load(self: &Arc<Self>, filter: bson::Document) -> Result<Option<Arc<App>>, Problem> {

@@ -3,7 +3,8 @@
 use std::sync::{Arc, PoisonError};
 
 use bson::doc;
-use kit::{Kind, Problem};
+use engine::CommandError;
+use kit::{Kind, Problem, limit};
 
 use crate::{App, new_id, stored};
 
@@ -23,12 +24,7 @@ impl App {
     /// # Errors
     /// A conflict when the name is taken.
     pub async fn create_secret(&self, name: &str, value: &str) -> Result<state::Secret, Problem> {
-        let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
-        if name.is_empty() || name.len() > 64 || !name.chars().all(fits) {
-            return Err(Problem::bad_request(
-                "secret names have 1 to 64 ASCII letters, numbers, underscores and hyphens",
-            ));
-        }
+        check(name, value)?;
         let secret = state::Secret {
             id: new_id(),
             app_id: self.id.clone(),
@@ -40,23 +36,14 @@ impl App {
             .secrets
             .insert(&secret)
             .await
-            .map_err(|error| {
-                if error.is_duplicate_key() {
-                    Problem::new(
-                        Kind::Conflict,
-                        "SecretDuplicateName",
-                        format!("secret '{name}' already exists"),
-                    )
-                } else {
-                    stored(error)
-                }
-            })?;
+            .map_err(|error| failed(error, name))?;
         self.forget_secrets();
         Ok(secret)
     }
 
     /// Changes a secret's name and, unless it is empty, its value.
     pub async fn update_secret(&self, id: &str, name: &str, value: &str) -> Result<(), Problem> {
+        check(name, value)?;
         let mut set = doc! { "name": name };
         if !value.is_empty() {
             let sealed = self.core.master_key.seal(value.as_bytes());
@@ -74,7 +61,7 @@ impl App {
             .secrets
             .change(doc! { "_id": id, "app_id": &self.id }, doc! { "$set": set })
             .await
-            .map_err(stored)?;
+            .map_err(|error| failed(error, name))?;
         self.forget_secrets();
         if found { Ok(()) } else { Err(missing(id)) }
     }
@@ -144,6 +131,34 @@ impl App {
             .unwrap_or_else(PoisonError::into_inner)
             .clear();
     }
+}
+
+fn check(name: &str, value: &str) -> Result<(), Problem> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    if name.is_empty() || name.len() > limit::SECRET_NAME_CHARS_MAX || !name.chars().all(fits) {
+        return Err(Problem::bad_request(format!(
+            "secret names have 1 to {} ASCII letters, numbers, underscores and hyphens",
+            limit::SECRET_NAME_CHARS_MAX
+        )));
+    }
+    if value.chars().count() > limit::SECRET_CHARS_MAX {
+        return Err(Problem::bad_request(format!(
+            "a secret's value has at most {} characters",
+            limit::SECRET_CHARS_MAX
+        )));
+    }
+    Ok(())
+}
+
+fn failed(error: CommandError, name: &str) -> Problem {
+    if error.is_duplicate_key() {
+        return Problem::new(
+            Kind::Conflict,
+            "SecretDuplicateName",
+            format!("secret '{name}' already exists"),
+        );
+    }
+    stored(error)
 }
 
 fn missing(id: &str) -> Problem {

@@ -8,6 +8,7 @@ mod password;
 mod streams;
 mod tokens;
 
+pub use administration::UserQuery;
 pub use api_keys::NewApiKey;
 pub(crate) use failures::Failures;
 pub use login::{Device, Login};

@@ -147,6 +147,36 @@ impl AppConfig {
         users
     }
 
+    /// The secrets that nodes name, sorted.
+    pub fn secret_names(&self) -> Vec<String> {
+        let mut names = Vec::new();
+        for (_, node) in self.all(Kind::Value) {
+            if node.flag("from_secret") {
+                names.push(node.text("value").to_owned());
+            }
+        }
+        for kind in [Kind::Endpoint, Kind::DataApi] {
+            for (_, node) in self.all(kind) {
+                names.push(node.text("secret_name").to_owned());
+            }
+        }
+        for kind in [Kind::AuthProvider, Kind::DataSource, Kind::Service] {
+            for (_, node) in self.all(kind) {
+                let fields = node.at("/secret_config").and_then(Value::as_object);
+                for value in fields.into_iter().flat_map(|fields| fields.values()) {
+                    let list = value.as_array().map(Vec::as_slice);
+                    let one = std::slice::from_ref(value);
+                    let texts = list.unwrap_or(one).iter().filter_map(Value::as_str);
+                    names.extend(texts.map(str::to_owned));
+                }
+            }
+        }
+        names.retain(|name| !name.is_empty());
+        names.sort();
+        names.dedup();
+        names
+    }
+
     /// Applies a change and refuses what is wrong with the node afterwards.
     fn changed(
         &mut self,

@@ -5,6 +5,7 @@
 
 mod check;
 mod diff;
+mod document;
 mod edit;
 mod files;
 mod json;
@@ -16,6 +17,7 @@ mod print;
 mod schedule;
 
 pub use diff::{changed, text_diff};
+pub use document::{from_document, to_document};
 pub use edit::EditError;
 pub use files::Files;
 pub use json::{Parsed, Place, parse_json};

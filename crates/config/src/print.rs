@@ -61,7 +61,7 @@ fn endpoints(layout: RootLayout) -> &'static str {
 }
 
 /// The file of a node that has one of its own.
-fn path(kind: Kind, key: &str, layout: RootLayout) -> String {
+pub(crate) fn path(kind: Kind, key: &str, layout: RootLayout) -> String {
     let inside = |folder: &str, name: &str| match key.split_once('/') {
         Some((service, rest)) => format!("services/{service}/{folder}/{rest}{name}"),
         None => format!("services/{key}{name}"),

@@ -26,6 +26,13 @@ pub const CALL_LOG_LINES_MAX: usize = 25;
 /// Bytes kept of one log line.
 pub const CALL_LOG_LINE_BYTES_MAX: usize = 512;
 
+/// Longest name of a secret.
+pub const SECRET_NAME_CHARS_MAX: usize = 64;
+/// Longest value of a secret.
+pub const SECRET_CHARS_MAX: usize = 500;
+/// Longest name of a project.
+pub const PROJECT_NAME_CHARS_MAX: usize = 64;
+
 /// Lifetime of an access token.
 pub const ACCESS_TOKEN_S: i64 = 1800;
 /// Lifetime of a refresh token, unless the app sets another.

@@ -50,6 +50,9 @@ pub struct AdminKey {
     pub private_digest: String,
     /// `GROUP_OWNER` or `GROUP_READ_ONLY`.
     pub role: String,
+    /// Whether it is the server operator's: it may make and remove projects.
+    #[serde(default)]
+    pub operator: bool,
 }
 
 /// A session of an administrator.
@@ -73,6 +76,9 @@ pub struct NodeId {
     pub key: String,
     /// Its id.
     pub id: String,
+    /// When the node last changed.
+    #[serde(default)]
+    pub modified: i64,
 }
 
 /// An app.

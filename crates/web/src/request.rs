@@ -4,10 +4,9 @@ use std::net::SocketAddr;
 
 use axum::body::Body;
 use axum::http::{HeaderMap, Method, header};
-use bson::{Bson, Document};
+use bson::Document;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use kit::{Kind, Problem, limit};
-use serde_json::Value;
 
 /// A request whose body has been read.
 #[derive(Debug)]
@@ -60,10 +59,41 @@ impl Request {
 
     /// The first value of a query parameter, decoded.
     pub fn query_value(&self, name: &str) -> Option<String> {
-        self.query.split('&').find_map(|pair| {
-            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-            (decode(key) == name).then(|| decode(value))
-        })
+        self.query_values(name).into_iter().next()
+    }
+
+    /// Every value of a query parameter that may be repeated.
+    pub fn query_values(&self, name: &str) -> Vec<String> {
+        self.query
+            .split('&')
+            .filter_map(|pair| {
+                let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+                (decode(key) == name).then(|| decode(value))
+            })
+            .collect()
+    }
+
+    /// The items of a query parameter that is a list with commas.
+    pub fn query_list(&self, name: &str) -> Vec<String> {
+        self.query_values(name)
+            .iter()
+            .flat_map(|value| value.split(','))
+            .filter(|item| !item.is_empty())
+            .map(str::to_owned)
+            .collect()
+    }
+
+    /// A query parameter that is a number.
+    ///
+    /// # Errors
+    /// `InvalidParameter`.
+    pub fn query_number(&self, name: &str) -> Result<Option<u64>, Problem> {
+        match self.query_value(name).filter(|text| !text.is_empty()) {
+            None => Ok(None),
+            Some(text) => text.parse().map(Some).map_err(|_| {
+                Problem::invalid_parameter(format!("'{name}' must be a number, not '{text}'"))
+            }),
+        }
     }
 
     /// A header's text.
@@ -113,14 +143,6 @@ impl Request {
         kit::ejson::parse_document(body).map_err(|error| {
             Problem::bad_request(format!("the request body is not valid JSON: {error}"))
         })
-    }
-
-    /// The body as plain JSON; Extended JSON wrappers are relaxed.
-    ///
-    /// # Errors
-    /// `BadRequest`.
-    pub fn json(&self) -> Result<Value, Problem> {
-        Ok(Bson::Document(self.ejson()?).into_relaxed_extjson())
     }
 }
 

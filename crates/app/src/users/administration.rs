@@ -1,5 +1,7 @@
 //! What administrators do with users.
 
+use std::sync::Arc;
+
 use bson::doc;
 use kit::{Kind, Problem};
 use state::User;
@@ -8,6 +10,21 @@ use crate::{App, stored};
 
 /// Users on one page.
 const PAGE: u64 = 50;
+
+/// Which users to list.
+#[derive(Debug, Clone, Default)]
+pub struct UserQuery {
+    /// After the user of this id.
+    pub after: Option<String>,
+    /// Newest first.
+    pub descending: bool,
+    /// Only those that are, or are not, disabled.
+    pub disabled: Option<bool>,
+    /// With an identity of one of these types; any when empty.
+    pub provider_types: Vec<String>,
+    /// Users on the page; 0 is as many as a page has.
+    pub limit: u64,
+}
 
 fn missing(id: &str) -> Problem {
     Problem::new(
@@ -18,18 +35,46 @@ fn missing(id: &str) -> Problem {
 }
 
 impl App {
-    /// A page of users, by id, after the one of an id.
-    pub async fn list_users(&self, after: Option<&str>) -> Result<Vec<User>, Problem> {
+    /// A page of users, by id, which is by age.
+    pub async fn list_users(&self, query: &UserQuery) -> Result<Vec<User>, Problem> {
         let mut filter = doc! { "app_id": &self.id };
-        if let Some(after) = after {
-            filter.insert("_id", doc! { "$gt": after });
+        let (past, order) = if query.descending {
+            ("$lt", -1)
+        } else {
+            ("$gt", 1)
+        };
+        if let Some(after) = &query.after {
+            filter.insert("_id", doc! { past: after });
         }
+        if let Some(disabled) = query.disabled {
+            filter.insert("disabled", disabled);
+        }
+        if !query.provider_types.is_empty() {
+            filter.insert(
+                "identities.provider_type",
+                doc! { "$in": query.provider_types.clone() },
+            );
+        }
+        let limit = if query.limit == 0 {
+            PAGE
+        } else {
+            query.limit.min(PAGE)
+        };
         self.core
             .state
             .users
-            .list(filter, doc! { "_id": 1 }, 0, PAGE)
+            .list(filter, doc! { "_id": order }, 0, limit)
             .await
             .map_err(stored)
+    }
+
+    /// Makes a confirmed email/password user.
+    ///
+    /// # Errors
+    /// `AccountNameInUse`, `BadRequest`, `AuthProviderNotFound`.
+    pub async fn create_user(&self, email: &str, password: &str) -> Result<User, Problem> {
+        let account = self.add_account(email, password, true).await?;
+        self.user_of_account(&account).await
     }
 
     /// One user.
@@ -40,6 +85,16 @@ impl App {
         let filter = doc! { "_id": id, "app_id": &self.id };
         let found = self.core.state.users.first(filter).await.map_err(stored)?;
         found.ok_or_else(|| missing(id))
+    }
+
+    /// A user as functions see them, without a session: for who acts as them.
+    ///
+    /// # Errors
+    /// `UserNotFound`.
+    pub async fn acting_user(&self, id: &str) -> Result<Arc<crate::User>, Problem> {
+        let record = self.user(id).await?;
+        let custom = self.custom_data(id).await?;
+        Ok(Arc::new(crate::User::new(&record, custom, "", "", "")?))
     }
 
     /// Disables or enables a user. Disabled, every token stops working at

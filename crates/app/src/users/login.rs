@@ -76,8 +76,7 @@ impl App {
             )?));
         }
         let details = doc! {
-            "auth_event": { "type": "LOGIN", "provider": provider },
-            "remote_ip_address": &request.remote_address,
+            "auth_event": { "type": "LOGIN", "provider": provider, "failed": result.is_err() },
         };
         self.log(&cx, "AUTH", &started, details, result.as_ref().err());
         result.map(|(_, login)| login)
@@ -187,11 +186,21 @@ impl App {
         if !account.confirmed {
             return Err(Problem::unauthorized());
         }
-        Ok(Proven {
-            identity: self.identity(account.id, "local-userpass", doc! { "email": email }),
+        Ok(self.proven_by(&account))
+    }
+
+    fn proven_by(&self, account: &Password) -> Proven {
+        let data = doc! { "email": &account.email };
+        Proven {
+            identity: self.identity(account.id.clone(), "local-userpass", data),
             kind: "normal",
             owner: None,
-        })
+        }
+    }
+
+    /// The user of an email/password account, made if need be.
+    pub(super) async fn user_of_account(&self, account: &Password) -> Result<User, Problem> {
+        self.user_of(&self.proven_by(account)).await
     }
 
     async fn by_api_key(&self, credentials: &Document) -> Result<Proven, Problem> {
@@ -438,6 +447,21 @@ impl App {
     /// # Errors
     /// `AccountNameInUse`, `BadRequest`.
     pub async fn register(&self, email: &str, password: &str) -> Result<Password, Problem> {
+        let confirmed = self
+            .release()
+            .config
+            .get(config::Kind::AuthProvider, "local-userpass")
+            .and_then(|node| node.at("/config/autoConfirm")?.as_bool())
+            .unwrap_or(false);
+        self.add_account(email, password, confirmed).await
+    }
+
+    pub(super) async fn add_account(
+        &self,
+        email: &str,
+        password: &str,
+        confirmed: bool,
+    ) -> Result<Password, Problem> {
         self.provider("local-userpass")?;
         if email.is_empty() || email.chars().count() > limit::EMAIL_CHARS_MAX {
             return Err(Problem::bad_request("email invalid"));
@@ -454,15 +478,6 @@ impl App {
         if self.account(email).await?.is_some() {
             return Err(taken());
         }
-        let confirmed = self
-            .release()
-            .config
-            .get(config::Kind::AuthProvider, "local-userpass")
-            .is_some_and(|node| {
-                node.at("/config/autoConfirm")
-                    .and_then(Value::as_bool)
-                    .unwrap_or(false)
-            });
         let account = Password {
             id: new_id(),
             app_id: self.id.clone(),

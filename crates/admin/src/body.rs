@@ -1,0 +1,104 @@
+//! Request bodies of the Admin API: plain JSON, in which some clients write
+//! numbers as Extended JSON (admin-api.md §1.6).
+
+use kit::Problem;
+use serde_json::{Map, Value};
+use web::Request;
+
+/// The body as an object; an empty one, `null` and `""` are an empty object.
+///
+/// # Errors
+/// `BadRequest`.
+pub(crate) fn object(request: &Request) -> Result<Map<String, Value>, Problem> {
+    match value(request)? {
+        Value::Object(fields) => Ok(fields),
+        Value::Null => Ok(Map::new()),
+        Value::String(text) if text.is_empty() => Ok(Map::new()),
+        _ => Err(Problem::bad_request("the request body has to be an object")),
+    }
+}
+
+/// The body as a value; null when it is empty.
+///
+/// # Errors
+/// `BadRequest`.
+pub(crate) fn value(request: &Request) -> Result<Value, Problem> {
+    if request.body.trim_ascii().is_empty() {
+        return Ok(Value::Null);
+    }
+    let mut value = serde_json::from_slice(&request.body)
+        .map_err(|error| Problem::bad_request(format!("the request body is not JSON: {error}")))?;
+    relax(&mut value);
+    Ok(value)
+}
+
+/// Turns numbers in Extended JSON into plain ones. A node's `value` stays as it
+/// is: there the wrapper is the type.
+fn relax(value: &mut Value) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(relax),
+        Value::Object(fields) => {
+            if let Some(number) = number(fields) {
+                *value = number;
+            } else {
+                fields
+                    .iter_mut()
+                    .filter(|(name, _)| *name != "value")
+                    .for_each(|(_, field)| relax(field));
+            }
+        }
+        _ => {}
+    }
+}
+
+fn number(fields: &Map<String, Value>) -> Option<Value> {
+    let (name, value) = fields.iter().next().filter(|_| fields.len() == 1)?;
+    let text = value.as_str()?;
+    match name.as_str() {
+        "$numberInt" | "$numberLong" => text.parse::<i64>().ok().map(Value::from),
+        "$numberDouble" => text.parse::<f64>().ok().map(Value::from),
+        _ => None,
+    }
+}
+
+/// A required text field.
+///
+/// # Errors
+/// `MissingParameter`, `InvalidParameter`.
+pub(crate) fn text<'a>(fields: &'a Map<String, Value>, name: &str) -> Result<&'a str, Problem> {
+    match fields.get(name) {
+        Some(Value::String(text)) if !text.is_empty() => Ok(text),
+        None | Some(Value::Null) => Err(Problem::missing_parameter(format!(
+            "'{name}' is a required string"
+        ))),
+        Some(Value::String(_)) => Err(Problem::invalid_parameter(format!(
+            "'{name}' must not be empty"
+        ))),
+        Some(_) => Err(Problem::invalid_parameter(format!(
+            "'{name}' must be a string"
+        ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::relax;
+
+    #[test]
+    fn numbers_are_relaxed_but_in_values() {
+        let mut body = json!({
+            "version": {"$numberInt": "1"}, "list": [{"$numberLong": "2"}, {"$numberDouble": "1.5"}],
+            "value": {"$numberLong": "5"}, "when": {"$gt": {"$numberInt": "x"}},
+        });
+        relax(&mut body);
+        assert_eq!(
+            body,
+            json!({
+                "version": 1, "list": [2, 1.5], "value": {"$numberLong": "5"},
+                "when": {"$gt": {"$numberInt": "x"}},
+            })
+        );
+    }
+}

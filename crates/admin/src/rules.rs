@@ -1,0 +1,245 @@
+//! Rules of a service: of its collections, its default rule, and of legacy
+//! third-party services (admin-api.md §2.7).
+
+use app::{App, refused};
+use axum::http::Method;
+use config::{EditError, Kind, Node};
+use kit::Problem;
+use serde_json::{Map, Value, json};
+use web::Scope::{Read, Write};
+use web::{Answer, Request};
+
+use crate::resource::{Entry, edit, kept, key_of};
+use crate::services::Service;
+use crate::{Cx, Row, body, row};
+
+const ALL: &str = "/groups/{groupId}/apps/{appId}/services/{serviceId}/rules";
+const ONE: &str = "/groups/{groupId}/apps/{appId}/services/{serviceId}/rules/{ruleId}";
+const DEFAULT: &str = "/groups/{groupId}/apps/{appId}/services/{serviceId}/default_rule";
+
+pub(crate) const ROWS: &[Row] = &[
+    row("adminListRules", Method::GET, ALL, Read, |cx, r| {
+        Box::pin(list(cx, r))
+    }),
+    row("adminCreateRule", Method::POST, ALL, Write, |cx, r| {
+        Box::pin(create(cx, r))
+    }),
+    row("adminGetRule", Method::GET, ONE, Read, |cx, r| {
+        Box::pin(get(cx, r))
+    }),
+    row("adminUpdateRule", Method::PUT, ONE, Write, |cx, r| {
+        Box::pin(replace(cx, r))
+    }),
+    row("adminDeleteRule", Method::DELETE, ONE, Write, |cx, r| {
+        Box::pin(delete(cx, r))
+    }),
+    row(
+        "adminGetDefaultRule",
+        Method::GET,
+        DEFAULT,
+        Read,
+        |cx, r| Box::pin(get_default(cx, r)),
+    ),
+    row(
+        "adminCreateDefaultRule",
+        Method::POST,
+        DEFAULT,
+        Write,
+        |cx, r| Box::pin(create_default(cx, r)),
+    ),
+    row(
+        "adminUpdateDefaultRule",
+        Method::PUT,
+        DEFAULT,
+        Write,
+        |cx, r| Box::pin(replace_default(cx, r)),
+    ),
+    row(
+        "adminDeleteDefaultRule",
+        Method::DELETE,
+        DEFAULT,
+        Write,
+        |cx, r| Box::pin(delete_default(cx, r)),
+    ),
+];
+
+const COLLECTION_FIELDS: &[&str] = &["database", "collection", "roles", "filters"];
+const SERVICE_FIELDS: &[&str] = &["name", "actions", "when"];
+const DEFAULT_FIELDS: &[&str] = &["roles", "filters"];
+
+/// The node that a rule's body describes: kind, key and node.
+///
+/// # Errors
+/// `MissingParameter`.
+pub(crate) fn node(
+    service: &str,
+    kind: Kind,
+    fields: &Map<String, Value>,
+    before: Option<&Node>,
+) -> Result<(Kind, String, Node), Problem> {
+    let text = |name: &str| body::text(fields, name);
+    if kind == Kind::Service {
+        let key = format!("{service}/{}", text("name")?);
+        let node = Node::new(kept(SERVICE_FIELDS, fields, before));
+        return Ok((Kind::ServiceRule, key, node));
+    }
+    let key = format!("{service}/{}/{}", text("database")?, text("collection")?);
+    let node = Node::new(kept(COLLECTION_FIELDS, fields, before));
+    Ok((Kind::Rule, key, node))
+}
+
+/// The kind of a service's rules.
+fn rule_kind(service: &Service) -> Kind {
+    match service.kind {
+        Kind::Service => Kind::ServiceRule,
+        _ => Kind::Rule,
+    }
+}
+
+/// The path's rule: its service, kind, key and node.
+fn found(app: &App, request: &Request) -> Result<(Service, Kind, String, Node), Problem> {
+    let service = Service::of(app, request)?;
+    let kind = rule_kind(&service);
+    let id = request.parameter("ruleId");
+    let key = key_of(app, kind, id)?;
+    let release = app.release();
+    let inside = key.starts_with(&format!("{}/", service.name));
+    match release.config.get(kind, &key).filter(|_| inside) {
+        Some(node) => Ok((service, kind, key, Node::clone(node))),
+        None => Err(refused(&EditError::NotFound(kind, id.to_owned()))),
+    }
+}
+
+async fn list(cx: Cx, request: Request) -> Result<Answer, Problem> {
+    let app = cx.app()?;
+    let service = Service::of(app, &request)?;
+    let (kind, inside) = (rule_kind(&service), format!("{}/", service.name));
+    let release = app.release();
+    let shown = release
+        .config
+        .all(kind)
+        .filter(|(key, _)| key.starts_with(&inside))
+        .map(|(key, node)| Entry::of(app, kind, key, node).show_all())
+        .collect();
+    Ok(Answer::ok(&shown))
+}
+
+async fn create(cx: Cx, request: Request) -> Result<Answer, Problem> {
+    let app = cx.app()?;
+    let service = Service::of(app, &request)?;
+    let (kind, key, node) = node(&service.name, service.kind, &body::object(&request)?, None)?;
+    edit(app, &cx.author(&request)?, |config| {
+        config.insert(kind, &key, node.clone())
+    })
+    .await?;
+    Ok(Answer::created(
+        &Entry::of(app, kind, &key, &node).show_all(),
+    ))
+}
+
+async fn get(cx: Cx, request: Request) -> Result<Answer, Problem> {
+    let app = cx.app()?;
+    let (_, kind, key, node) = found(app, &request)?;
+    Ok(Answer::ok(&Entry::of(app, kind, &key, &node).show_all()))
+}
+
+async fn replace(cx: Cx, request: Request) -> Result<Answer, Problem> {
+    let app = cx.app()?;
+    let (service, kind, key, before) = found(app, &request)?;
+    let fields = body::object(&request)?;
+    let (_, new, node) = node(&service.name, service.kind, &fields, Some(&before))?;
+    app.edit(&cx.author(&request)?, |config| {
+        config
+            .replace(kind, &key, &new, node.clone())
+            .map_err(|error| refused(&error))?;
+        Ok(vec![(kind, key.clone(), new.clone())])
+    })
+    .await?;
+    Ok(Answer::no_content())
+}
+
+async fn delete(cx: Cx, request: Request) -> Result<Answer, Problem> {
+    let app = cx.app()?;
+    let (_, kind, key, _) = found(app, &request)?;
+    edit(app, &cx.author(&request)?, |config| {
+        config.remove(kind, &key)
+    })
+    .await?;
+    Ok(Answer::no_content())
+}
+
+fn default_missing(text: &str) -> Problem {
+    Problem::new(kit::Kind::NotFound, "RuleNotFound", text)
+}
+
+async fn get_default(cx: Cx, request: Request) -> Result<Answer, Problem> {
+    let app = cx.app()?;
+    let service = Service::of(app, &request)?;
+    let release = app.release();
+    let node = release
+        .config
+        .get(Kind::DefaultRule, &service.name)
+        .ok_or_else(|| default_missing("default rule does not exist on service"))?;
+    let entry = Entry::of(app, Kind::DefaultRule, &service.name, node);
+    Ok(Answer::ok(&entry.show_all()))
+}
+
+async fn create_default(cx: Cx, request: Request) -> Result<Answer, Problem> {
+    let app = cx.app()?;
+    let service = Service::of(app, &request)?;
+    if service.kind != Kind::DataSource {
+        return Err(Problem::bad_request(
+            "only data sources have a default rule",
+        ));
+    }
+    let node = Node::new(kept(DEFAULT_FIELDS, &body::object(&request)?, None));
+    let added = edit(app, &cx.author(&request)?, |config| {
+        config.insert(Kind::DefaultRule, &service.name, node.clone())
+    })
+    .await;
+    added.map_err(|problem| match problem.kind {
+        kit::Kind::Conflict => Problem::bad_request("default rule already exists"),
+        _ => problem,
+    })?;
+    let entry = Entry::of(app, Kind::DefaultRule, &service.name, &node);
+    Ok(Answer::created(&entry.show_all()))
+}
+
+async fn replace_default(cx: Cx, request: Request) -> Result<Answer, Problem> {
+    let app = cx.app()?;
+    let service = Service::of(app, &request)?;
+    let fields = body::object(&request)?;
+    let Some(id) = app.node_id(Kind::DefaultRule, &service.name) else {
+        return Err(Problem::bad_request("default rule does not exist"));
+    };
+    if fields.get("_id") != Some(&json!(id)) {
+        return Err(Problem::bad_request("service default rule id mismatch"));
+    }
+    let release = app.release();
+    let before = release.config.get(Kind::DefaultRule, &service.name);
+    let node = Node::new(kept(DEFAULT_FIELDS, &fields, before.map(|node| &**node)));
+    edit(app, &cx.author(&request)?, |config| {
+        config.replace(
+            Kind::DefaultRule,
+            &service.name,
+            &service.name,
+            node.clone(),
+        )
+    })
+    .await?;
+    Ok(Answer::no_content())
+}
+
+async fn delete_default(cx: Cx, request: Request) -> Result<Answer, Problem> {
+    let app = cx.app()?;
+    let service = Service::of(app, &request)?;
+    let gone = edit(app, &cx.author(&request)?, |config| {
+        config.remove(Kind::DefaultRule, &service.name)
+    })
+    .await;
+    gone.map_err(|problem| match problem.kind {
+        kit::Kind::NotFound => default_missing("default rule does not exist for app service"),
+        _ => problem,
+    })?;
+    Ok(Answer::no_content())
+}

@@ -1,0 +1,148 @@
+//! Schemas of collections, with their relationships: two nodes that the Admin
+//! API shows as one (admin-api.md §2.18, #154–#158).
+
+use app::{App, refused};
+use axum::http::Method;
+use config::{EditError, Kind, Node};
+use kit::Problem;
+use serde_json::{Map, Value, json};
+use web::Scope::{Read, Write};
+use web::{Answer, Request};
+
+use crate::resource::{edit, key_of};
+use crate::{Cx, Row, body, row};
+
+const ALL: &str = "/groups/{groupId}/apps/{appId}/schemas";
+const ONE: &str = "/groups/{groupId}/apps/{appId}/schemas/{schemaId}";
+
+pub(crate) const ROWS: &[Row] = &[
+    row("adminListSchemas", Method::GET, ALL, Read, |cx, r| {
+        Box::pin(list(cx, r))
+    }),
+    row("adminCreateSchema", Method::POST, ALL, Write, |cx, r| {
+        Box::pin(create(cx, r))
+    }),
+    row("adminGetSchema", Method::GET, ONE, Read, |cx, r| {
+        Box::pin(get(cx, r))
+    }),
+    row("adminUpdateSchema", Method::PUT, ONE, Write, |cx, r| {
+        Box::pin(replace(cx, r))
+    }),
+    row("adminDeleteSchema", Method::DELETE, ONE, Write, |cx, r| {
+        Box::pin(delete(cx, r))
+    }),
+];
+
+const METADATA: [&str; 3] = ["data_source", "database", "collection"];
+
+/// What a body says: the key, the schema, the relationships.
+struct Body {
+    key: String,
+    schema: Node,
+    relationships: Node,
+}
+
+fn read(fields: &Map<String, Value>) -> Result<Body, Problem> {
+    let Some(Value::Object(metadata)) = fields.get("metadata") else {
+        return Err(Problem::missing_parameter(
+            "'metadata' is a required object",
+        ));
+    };
+    let parts: Vec<&str> = METADATA
+        .iter()
+        .map(|name| body::text(metadata, name))
+        .collect::<Result<_, _>>()?;
+    let part = |name: &str| match fields.get(name) {
+        None | Some(Value::Null) => Ok(Node::new(json!({}))),
+        Some(object @ Value::Object(_)) => Ok(Node::new(object.clone())),
+        Some(_) => Err(Problem::invalid_parameter(format!(
+            "'{name}' must be an object"
+        ))),
+    };
+    Ok(Body {
+        key: parts.join("/"),
+        schema: part("schema")?,
+        relationships: part("relationships")?,
+    })
+}
+
+fn brief(app: &App, key: &str) -> Value {
+    let metadata: Map<String, Value> = METADATA
+        .iter()
+        .zip(key.splitn(3, '/'))
+        .map(|(name, part)| ((*name).to_owned(), json!(part)))
+        .collect();
+    json!({ "_id": app.node_id(Kind::Schema, key), "metadata": metadata })
+}
+
+fn full(app: &App, key: &str) -> Value {
+    let release = app.release();
+    let part = |kind| {
+        let node = release.config.get(kind, key);
+        node.map_or_else(|| json!({}), |node| node.json.clone())
+    };
+    let mut shown = brief(app, key);
+    shown["schema"] = part(Kind::Schema);
+    shown["relationships"] = part(Kind::Relationships);
+    shown
+}
+
+async fn list(cx: Cx, _request: Request) -> Result<Answer, Problem> {
+    let app = cx.app()?;
+    let release = app.release();
+    let keys = release.config.all(Kind::Schema);
+    Ok(Answer::ok(&keys.map(|(key, _)| brief(app, key)).collect()))
+}
+
+async fn create(cx: Cx, request: Request) -> Result<Answer, Problem> {
+    let app = cx.app()?;
+    let new = read(&body::object(&request)?)?;
+    edit(app, &cx.author(&request)?, |config| {
+        config.insert(Kind::Schema, &new.key, new.schema.clone())?;
+        config.set(Kind::Relationships, &new.key, new.relationships.clone())
+    })
+    .await?;
+    Ok(Answer::created(&full(app, &new.key)))
+}
+
+async fn get(cx: Cx, request: Request) -> Result<Answer, Problem> {
+    let app = cx.app()?;
+    let key = key_of(app, Kind::Schema, request.parameter("schemaId"))?;
+    Ok(Answer::ok(&full(app, &key)))
+}
+
+async fn replace(cx: Cx, request: Request) -> Result<Answer, Problem> {
+    let app = cx.app()?;
+    let key = key_of(app, Kind::Schema, request.parameter("schemaId"))?;
+    let new = read(&body::object(&request)?)?;
+    app.edit(&cx.author(&request)?, |config| {
+        let refused = |error: EditError| refused(&error);
+        config
+            .replace(Kind::Schema, &key, &new.key, new.schema.clone())
+            .map_err(refused)?;
+        let known = config.get(Kind::Relationships, &key).is_some();
+        if known && key != new.key {
+            config.remove(Kind::Relationships, &key).map_err(refused)?;
+        }
+        config
+            .set(Kind::Relationships, &new.key, new.relationships.clone())
+            .map_err(refused)?;
+        Ok(vec![(Kind::Schema, key.clone(), new.key.clone())])
+    })
+    .await?;
+    Ok(Answer::no_content())
+}
+
+async fn delete(cx: Cx, request: Request) -> Result<Answer, Problem> {
+    let app = cx.app()?;
+    let key = key_of(app, Kind::Schema, request.parameter("schemaId"))?;
+    edit(app, &cx.author(&request)?, |config| {
+        config.remove(Kind::Schema, &key)?;
+        match config.remove(Kind::Relationships, &key) {
+            Err(EditError::NotFound(..)) => Ok(()),
+            done => done,
+        }
+    })
+    .await?;
+    Ok(Answer::no_content())
+}

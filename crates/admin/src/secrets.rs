@@ -1,0 +1,68 @@
+//! Secrets: names are shown, values never (admin-api.md §2.5, #119–#122).
+
+use axum::http::Method;
+use kit::Problem;
+use serde_json::json;
+use web::Scope::{Read, Write};
+use web::{Answer, Request};
+
+use crate::{Cx, Row, body, row};
+
+const ALL: &str = "/groups/{groupId}/apps/{appId}/secrets";
+const ONE: &str = "/groups/{groupId}/apps/{appId}/secrets/{secretId}";
+
+pub(crate) const ROWS: &[Row] = &[
+    row("adminGetAllSecrets", Method::GET, ALL, Read, |cx, r| {
+        Box::pin(list(cx, r))
+    }),
+    row("adminCreateASecret", Method::POST, ALL, Write, |cx, r| {
+        Box::pin(create(cx, r))
+    }),
+    row("adminModifyASecret", Method::PUT, ONE, Write, |cx, r| {
+        Box::pin(update(cx, r))
+    }),
+    row("adminDeleteSecret", Method::DELETE, ONE, Write, |cx, r| {
+        Box::pin(delete(cx, r))
+    }),
+];
+
+async fn list(cx: Cx, _request: Request) -> Result<Answer, Problem> {
+    let secrets = cx.app()?.list_secrets().await?;
+    let shown = secrets
+        .iter()
+        .map(|secret| json!({ "_id": secret.id, "name": secret.name }))
+        .collect();
+    Ok(Answer::ok(&shown))
+}
+
+async fn create(cx: Cx, request: Request) -> Result<Answer, Problem> {
+    let fields = body::object(&request)?;
+    let (name, value) = (body::text(&fields, "name")?, body::text(&fields, "value")?);
+    let secret = cx.app()?.create_secret(name, value).await?;
+    Ok(Answer::created(
+        &json!({ "_id": secret.id, "name": secret.name }),
+    ))
+}
+
+/// An empty value leaves the value as it is.
+async fn update(cx: Cx, request: Request) -> Result<Answer, Problem> {
+    let fields = body::object(&request)?;
+    let name = body::text(&fields, "name")?;
+    let value = match fields.get("value") {
+        None => "",
+        Some(value) => value
+            .as_str()
+            .ok_or_else(|| Problem::invalid_parameter("'value' must be a string"))?,
+    };
+    cx.app()?
+        .update_secret(request.parameter("secretId"), name, value)
+        .await?;
+    Ok(Answer::no_content())
+}
+
+async fn delete(cx: Cx, request: Request) -> Result<Answer, Problem> {
+    cx.app()?
+        .delete_secret(request.parameter("secretId"))
+        .await?;
+    Ok(Answer::no_content())
+}

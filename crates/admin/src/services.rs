@@ -1,0 +1,252 @@
+//! Services: linked data sources, and legacy third-party services
+//! (admin-api.md §2.6, #27–#36).
+
+use app::App;
+use axum::http::Method;
+use config::{AppConfig, EditError, Kind, Node};
+use kit::Problem;
+use serde_json::{Map, Value, json};
+use web::Scope::{Read, Write};
+use web::{Answer, Request};
+
+use crate::resource::{Entry, edit, kept, key_of};
+use crate::{Cx, Row, body, row};
+
+const ALL: &str = "/groups/{groupId}/apps/{appId}/services";
+const ONE: &str = "/groups/{groupId}/apps/{appId}/services/{serviceId}";
+const CONFIG: &str = "/groups/{groupId}/apps/{appId}/services/{serviceId}/config";
+
+pub(crate) const ROWS: &[Row] = &[
+    row("adminListServices", Method::GET, ALL, Read, |cx, r| {
+        Box::pin(list(cx, r))
+    }),
+    row("adminCreateService", Method::POST, ALL, Write, |cx, r| {
+        Box::pin(create(cx, r))
+    }),
+    row("adminGetService", Method::GET, ONE, Read, |cx, r| {
+        Box::pin(get(cx, r))
+    }),
+    row("adminUpdateService", Method::PATCH, ONE, Write, |cx, r| {
+        Box::pin(update(cx, r))
+    }),
+    row("adminDeleteService", Method::DELETE, ONE, Write, |cx, r| {
+        Box::pin(delete(cx, r))
+    }),
+    row(
+        "adminGetServiceConfig",
+        Method::GET,
+        CONFIG,
+        Read,
+        |cx, r| Box::pin(get_config(cx, r)),
+    ),
+    row(
+        "adminUpdateServiceConfig",
+        Method::PATCH,
+        CONFIG,
+        Write,
+        |cx, r| Box::pin(patch_config(cx, r)),
+    ),
+];
+
+const FIELDS: &[&str] = &["name", "type", "config", "secret_config", "version"];
+const DATA_SOURCES: &[&str] = &["mongodb-atlas", "mongodb", "datalake"];
+
+/// The service of the path: data sources and other services share one space of
+/// ids and names.
+pub(crate) struct Service {
+    /// `DataSource` or `Service`.
+    pub(crate) kind: Kind,
+    /// Its name.
+    pub(crate) name: String,
+}
+
+impl Service {
+    /// The service that the path's `{serviceId}` names.
+    ///
+    /// # Errors
+    /// `ServiceNotFound`.
+    pub(crate) fn of(app: &App, request: &Request) -> Result<Self, Problem> {
+        let id = request.parameter("serviceId");
+        let (kind, name) = match app.node_key(Kind::Service, id) {
+            Some(name) => (Kind::Service, name),
+            None => (Kind::DataSource, key_of(app, Kind::DataSource, id)?),
+        };
+        Ok(Self { kind, name })
+    }
+}
+
+fn show(app: &App, kind: Kind, name: &str, node: &Node) -> Value {
+    let entry = Entry::of(app, kind, name, node);
+    let mut shown = entry.show(&["name", "type"]);
+    shown["version"] = node
+        .json
+        .get("version")
+        .cloned()
+        .unwrap_or_else(|| json!(1));
+    shown["last_modified"] = json!(entry.modified);
+    shown
+}
+
+async fn list(cx: Cx, _request: Request) -> Result<Answer, Problem> {
+    let app = cx.app()?;
+    let release = app.release();
+    let shown = [Kind::DataSource, Kind::Service]
+        .into_iter()
+        .flat_map(|kind| {
+            release
+                .config
+                .all(kind)
+                .map(move |(name, node)| (kind, name, node))
+        })
+        .map(|(kind, name, node)| show(app, kind, name, node))
+        .collect();
+    Ok(Answer::ok(&shown))
+}
+
+/// A new service, with the rules that the body brings along.
+async fn create(cx: Cx, request: Request) -> Result<Answer, Problem> {
+    let app = cx.app()?;
+    let fields = body::object(&request)?;
+    let name = body::text(&fields, "name")?.to_owned();
+    let kind = if DATA_SOURCES.contains(&body::text(&fields, "type")?) {
+        Kind::DataSource
+    } else {
+        Kind::Service
+    };
+    let node = Node::new(kept(FIELDS, &fields, None));
+    let rules = rules_of(&name, kind, &fields)?;
+    edit(app, &cx.author(&request)?, |config| {
+        free(config, &name)?;
+        config.insert(kind, &name, node.clone())?;
+        rules
+            .iter()
+            .try_for_each(|(kind, key, rule)| config.insert(*kind, key, rule.clone()))
+    })
+    .await?;
+    Ok(Answer::created(&show(app, kind, &name, &node)))
+}
+
+/// Names are unique among all services.
+fn free(config: &AppConfig, name: &str) -> Result<(), EditError> {
+    for kind in [Kind::DataSource, Kind::Service] {
+        if config.get(kind, name).is_some() {
+            return Err(EditError::Duplicate(kind, name.to_owned()));
+        }
+    }
+    Ok(())
+}
+
+/// The rules in a creation's body: kinds, keys and nodes.
+fn rules_of(
+    service: &str,
+    kind: Kind,
+    fields: &Map<String, Value>,
+) -> Result<Vec<(Kind, String, Node)>, Problem> {
+    let mut nodes = Vec::new();
+    if let Some(rule @ Value::Object(_)) = fields.get("default_rule") {
+        nodes.push((
+            Kind::DefaultRule,
+            service.to_owned(),
+            Node::new(rule.clone()),
+        ));
+    }
+    for rule in fields
+        .get("rules")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+    {
+        let Value::Object(rule) = rule else {
+            return Err(Problem::bad_request("'rules' must be an array of objects"));
+        };
+        nodes.push(crate::rules::node(service, kind, rule, None)?);
+    }
+    Ok(nodes)
+}
+
+async fn get(cx: Cx, request: Request) -> Result<Answer, Problem> {
+    let app = cx.app()?;
+    let service = Service::of(app, &request)?;
+    let node = node(app, &service)?;
+    let mut shown = show(app, service.kind, &service.name, &node);
+    shown["config"] = node.json["config"].clone();
+    Ok(Answer::ok(&shown))
+}
+
+fn node(app: &App, service: &Service) -> Result<Node, Problem> {
+    let release = app.release();
+    let found = release.config.get(service.kind, &service.name);
+    found
+        .map(|node| Node::clone(node))
+        .ok_or_else(|| app::refused(&EditError::NotFound(service.kind, service.name.clone())))
+}
+
+/// Changes the version. A service keeps its name: rules and functions use it.
+async fn update(cx: Cx, request: Request) -> Result<Answer, Problem> {
+    let app = cx.app()?;
+    let service = Service::of(app, &request)?;
+    let fields = body::object(&request)?;
+    if fields
+        .get("name")
+        .is_some_and(|name| name.as_str() != Some(&service.name))
+    {
+        return Err(Problem::bad_request("a service cannot be renamed"));
+    }
+    let mut changed = node(app, &service)?;
+    if let Some(version) = fields.get("version") {
+        changed.json["version"] = version.clone();
+    }
+    edit(app, &cx.author(&request)?, |config| {
+        config.replace(service.kind, &service.name, &service.name, changed.clone())
+    })
+    .await?;
+    Ok(Answer::ok(&show(
+        app,
+        service.kind,
+        &service.name,
+        &changed,
+    )))
+}
+
+async fn delete(cx: Cx, request: Request) -> Result<Answer, Problem> {
+    let app = cx.app()?;
+    let service = Service::of(app, &request)?;
+    edit(app, &cx.author(&request)?, |config| {
+        config.remove(service.kind, &service.name)
+    })
+    .await?;
+    Ok(Answer::no_content())
+}
+
+async fn get_config(cx: Cx, request: Request) -> Result<Answer, Problem> {
+    let app = cx.app()?;
+    let config = node(app, &Service::of(app, &request)?)?.json["config"].clone();
+    Ok(Answer::ok(&if config.is_null() {
+        json!({})
+    } else {
+        config
+    }))
+}
+
+/// Merges the body into the configuration.
+async fn patch_config(cx: Cx, request: Request) -> Result<Answer, Problem> {
+    let app = cx.app()?;
+    let service = Service::of(app, &request)?;
+    let fields = body::object(&request)?;
+    edit(app, &cx.author(&request)?, |config| {
+        let missing = || EditError::NotFound(service.kind, service.name.clone());
+        let before = config
+            .get(service.kind, &service.name)
+            .ok_or_else(missing)?;
+        let mut node = Node::clone(before);
+        if !node.json["config"].is_object() {
+            node.json["config"] = json!({});
+        }
+        if let Some(known) = node.json["config"].as_object_mut() {
+            known.extend(fields.clone());
+        }
+        config.replace(service.kind, &service.name, &service.name, node)
+    })
+    .await?;
+    Ok(Answer::no_content())
+}

@@ -1,0 +1,76 @@
+//! Values: plain, or the name of a secret (admin-api.md §2.5, #21–#25).
+
+use app::App;
+use axum::http::Method;
+use config::{Kind, Node};
+use kit::Problem;
+use serde_json::{Map, Value as Json};
+use web::Scope::{Read, Write};
+
+use crate::resource::{Entry, Resource, create, delete, get, kept, list, replace};
+use crate::{Row, row};
+
+const ALL: &str = "/groups/{groupId}/apps/{appId}/values";
+const ONE: &str = "/groups/{groupId}/apps/{appId}/values/{valueId}";
+
+pub(crate) const ROWS: &[Row] = &[
+    row("adminListValues", Method::GET, ALL, Read, |cx, r| {
+        Box::pin(list::<Value>(cx, r))
+    }),
+    row("adminCreateValue", Method::POST, ALL, Write, |cx, r| {
+        Box::pin(create::<Value>(cx, r))
+    }),
+    row("adminGetValue", Method::GET, ONE, Read, |cx, r| {
+        Box::pin(get::<Value>(cx, r))
+    }),
+    row("adminUpdateValue", Method::PUT, ONE, Write, |cx, r| {
+        Box::pin(replace::<Value>(cx, r))
+    }),
+    row("adminDeleteValue", Method::DELETE, ONE, Write, |cx, r| {
+        Box::pin(delete::<Value>(cx, r))
+    }),
+];
+
+/// Characters of a value's name.
+const NAME_CHARS_MAX: usize = 64;
+
+struct Value;
+
+impl Resource for Value {
+    const KIND: Kind = Kind::Value;
+    const ID: &'static str = "valueId";
+    const FIELDS: &'static [&'static str] = &["name", "value", "from_secret", "private"];
+
+    fn node(
+        _app: &App,
+        fields: &Map<String, Json>,
+        before: Option<&Node>,
+    ) -> Result<Node, Problem> {
+        let name = fields
+            .get("name")
+            .and_then(Json::as_str)
+            .unwrap_or_default();
+        let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+        let begins = name.starts_with(|c: char| c.is_ascii_alphanumeric());
+        if !begins || name.len() > NAME_CHARS_MAX || !name.chars().all(fits) {
+            return Err(Problem::bad_request(format!(
+                "value names begin with a letter or number and have at most {NAME_CHARS_MAX} ASCII letters, numbers, underscores and hyphens"
+            )));
+        }
+        Ok(Node::new(kept(Self::FIELDS, fields, before)))
+    }
+
+    fn brief(entry: &Entry) -> Json {
+        let mut shown = entry.show(&["name"]);
+        for flag in ["private", "from_secret"] {
+            shown[flag] = entry.node.flag(flag).into();
+        }
+        shown
+    }
+
+    fn full(entry: &Entry) -> Json {
+        let mut shown = Self::brief(entry);
+        shown["value"] = entry.node.json["value"].clone();
+        shown
+    }
+}
