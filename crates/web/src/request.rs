@@ -2,11 +2,9 @@
 
 use std::net::SocketAddr;
 
-use axum::body::Body;
 use axum::http::{HeaderMap, Method, header};
 use bson::Document;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
-use kit::{Kind, Problem, limit};
+use kit::{Kind, Problem};
 
 /// A request whose body has been read.
 #[derive(Debug)]
@@ -27,25 +25,6 @@ pub struct Request {
     pub parameters: Vec<(String, String)>,
     /// The body.
     pub body: Vec<u8>,
-}
-
-/// Reads a body within the limit.
-///
-/// # Errors
-/// `ReadSizeLimitExceeded`.
-pub async fn body_bytes(body: Body) -> Result<Vec<u8>, Problem> {
-    match Limited::new(body, limit::BODY_BYTES_MAX).collect().await {
-        Ok(collected) => Ok(collected.to_bytes().into()),
-        Err(error) if error.is::<LengthLimitError>() => Err(Problem::new(
-            Kind::TooLarge,
-            "ReadSizeLimitExceeded",
-            format!(
-                "the request body is larger than {} bytes",
-                limit::BODY_BYTES_MAX
-            ),
-        )),
-        Err(error) => Err(Problem::bad_request("the request body cannot be read").because(error)),
-    }
 }
 
 impl Request {

@@ -140,6 +140,22 @@ pub(crate) fn peek<T: DeserializeOwned>(token: &str) -> Option<T> {
         .map(|data| data.claims)
 }
 
+/// The claims of a token that is of this kind, ours, and in time.
+fn read(key: &[u8], token: &str, kind: &str, now: i64) -> Result<Claims, Problem> {
+    let claims: Claims = verify(key, token).ok_or_else(invalid_session)?;
+    if claims.typ != kind {
+        return Err(Problem::invalid_session(
+            "invalid session: incorrect token type",
+        ));
+    }
+    if claims.exp <= now {
+        return Err(Problem::invalid_session(format!(
+            "invalid session: {kind} token expired"
+        )));
+    }
+    Ok(claims)
+}
+
 impl App {
     /// A new access token.
     pub(crate) fn access_token(
@@ -182,19 +198,8 @@ impl App {
     }
 
     fn claims(&self, token: &str, kind: &str) -> Result<Claims, Problem> {
-        let claims: Claims =
-            verify(self.signing_key.expose(), token).ok_or_else(invalid_session)?;
-        if claims.typ != kind {
-            return Err(Problem::invalid_session(
-                "invalid session: incorrect token type",
-            ));
-        }
-        if claims.exp <= self.core.clock.now_s() {
-            return Err(Problem::invalid_session(format!(
-                "invalid session: {kind} token expired"
-            )));
-        }
-        Ok(claims)
+        let now = self.core.clock.now_s();
+        read(self.signing_key.expose(), token, kind, now)
     }
 
     /// The user of an access token.
@@ -314,5 +319,56 @@ impl Backstitch {
         self.app_by_domain(&claims.baas_domain_id)
             .await?
             .ok_or_else(invalid_session)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::{read, sign};
+
+    const KEY: &[u8] = b"a key of this test";
+    const NOW: i64 = 1_700_000_000;
+
+    fn accepted(claims: &Value) -> bool {
+        read(KEY, &sign(KEY, claims).unwrap(), "access", NOW).is_ok()
+    }
+
+    fn claims(name: &str, value: Value) -> Value {
+        let mut claims = json!({ "typ": "access", "sub": "u", "iss": "s", "exp": NOW + 1 });
+        claims[name] = value;
+        claims
+    }
+
+    #[test]
+    fn a_claim_of_another_type_is_no_claim() {
+        assert!(accepted(&claims("iat", json!(0))));
+        for exp in [
+            json!("1800000000"),
+            json!(1.8e9),
+            json!(-1),
+            json!(NOW),
+            json!(u64::MAX),
+            json!(1e300),
+            json!([NOW + 1]),
+            json!({ "$numberLong": "1800000000" }),
+            json!(null),
+            json!(true),
+        ] {
+            assert!(!accepted(&claims("exp", exp.clone())), "{exp}");
+        }
+        for typ in [json!("refresh"), json!(""), json!(["access"]), json!(null)] {
+            assert!(!accepted(&claims("typ", typ.clone())), "{typ}");
+        }
+        for sub in [json!(1), json!(["u"]), json!({ "$ne": "" })] {
+            assert!(!accepted(&claims("sub", sub.clone())), "{sub}");
+        }
+        let mut missing = claims("iat", json!(0));
+        missing.as_object_mut().unwrap().remove("exp");
+        assert!(!accepted(&missing));
+        for whole in [json!([]), json!("access"), json!(7), json!(null)] {
+            assert!(!accepted(&whole), "{whole}");
+        }
     }
 }
