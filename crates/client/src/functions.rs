@@ -20,22 +20,19 @@ pub(crate) async fn call(app: &Arc<App>, request: &Request) -> Handled {
         .map_err(of(app))?;
     let mut body = request.ejson().map_err(of(app))?;
     let cx = Cx::of_user(app, user, info(request));
-    let value = match service(&body).map_err(of(app))? {
-        Some(service) => {
-            let (name, argument) = action(&mut body).map_err(of(app))?;
-            cx.data(&service, &name, &argument).await.map_err(of(app))?
-        }
-        None => {
-            let name = name(&body).map_err(of(app))?.to_owned();
-            let arguments = arguments(&mut body).map_err(of(app))?;
-            let value = app
-                .call(&cx, &name, arguments, Calling::Client)
-                .await
-                .map_err(of(app))?;
-            RawBson::try_from(value)
-                .map_err(Problem::internal)
-                .map_err(of(app))?
-        }
+    let value = if let Some(service) = service(&body).map_err(of(app))? {
+        let (name, argument) = action(&mut body).map_err(of(app))?;
+        cx.data(&service, &name, &argument).await.map_err(of(app))?
+    } else {
+        let name = name(&body).map_err(of(app))?.to_owned();
+        let arguments = arguments(&mut body).map_err(of(app))?;
+        let value = app
+            .call(&cx, &name, arguments, Calling::Client)
+            .await
+            .map_err(of(app))?;
+        RawBson::try_from(value)
+            .map_err(Problem::internal)
+            .map_err(of(app))?
     };
     Ok(encode(value.as_raw_bson_ref()))
 }

@@ -74,10 +74,9 @@ pub(crate) async fn answer(
     // Given back however this ends: a client that leaves drops the future.
     let _counted = Counted::new(&surfaces.metrics.in_flight);
     let surface = match (door, request.uri().path()) {
-        (Door::Metrics, _) => OTHER,
         (Door::Public, path) if path.starts_with(client::PREFIX) => CLIENT,
         (Door::Public, path) if path.starts_with(ADMIN_PREFIX) => ADMIN,
-        (Door::Public, _) => OTHER,
+        _ => OTHER,
     };
     let origin = request.headers().get(header::ORIGIN).cloned();
     let id = app::request_id();

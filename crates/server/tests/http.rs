@@ -52,15 +52,15 @@ impl Ask {
 
     /// The bytes of the request, on a connection that stays open.
     pub(crate) fn bytes(&self) -> Vec<u8> {
-        let mut head = format!("{} {} HTTP/1.1\r\n", self.method, self.target);
+        let mut lines = vec![format!("{} {} HTTP/1.1", self.method, self.target)];
         for (name, value) in &self.headers {
-            head.push_str(&format!("{name}: {value}\r\n"));
+            lines.push(format!("{name}: {value}"));
         }
         if !self.body.is_empty() {
-            head.push_str(&format!("Content-Length: {}\r\n", self.body.len()));
+            lines.push(format!("Content-Length: {}", self.body.len()));
         }
-        head.push_str("\r\n");
-        [head.as_bytes(), &self.body].concat()
+        let head = lines.join("\r\n");
+        [head.as_bytes(), b"\r\n\r\n", &self.body].concat()
     }
 
     /// Sends the request on a connection of its own.

@@ -337,21 +337,3 @@ async fn a_deleted_user_is_gone_with_everything() {
     // The name is free again, for somebody new.
     assert_ne!(world.user("a@b").await.user_id, user.user_id);
 }
-
-#[tokio::test]
-async fn a_user_who_is_disabled_while_a_token_is_verified_is_not_remembered() {
-    let world = World::new().await;
-    let user = world.user("a@b").await;
-    for _ in 0..20 {
-        world
-            .app
-            .set_user_disabled(&user.user_id, false)
-            .await
-            .unwrap();
-        let (_, _) = tokio::join!(
-            world.app.authenticate(&user.access),
-            world.app.set_user_disabled(&user.user_id, true),
-        );
-        assert!(world.app.authenticate(&user.access).await.is_err());
-    }
-}

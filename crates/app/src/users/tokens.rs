@@ -324,9 +324,13 @@ impl Backstitch {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use bson::{Document, doc};
     use serde_json::{Value, json};
 
-    use super::{read, sign};
+    use super::{CACHED_BYTES_MAX, CACHED_MAX, TokenCache, read, sign};
+    use crate::User;
 
     const KEY: &[u8] = b"a key of this test";
     const NOW: i64 = 1_700_000_000;
@@ -370,5 +374,54 @@ mod tests {
         for whole in [json!([]), json!("access"), json!(7), json!(null)] {
             assert!(!accepted(&whole), "{whole}");
         }
+    }
+
+    fn user(id: &str, custom_data: Document) -> Arc<User> {
+        let record = state::User {
+            id: id.to_owned(),
+            app_id: String::new(),
+            kind: "normal".to_owned(),
+            identities: Vec::new(),
+            keys: Vec::new(),
+            disabled: false,
+            created: 0,
+            last_login: 0,
+        };
+        Arc::new(User::new(&record, custom_data, "", "", "").unwrap())
+    }
+
+    #[test]
+    fn what_was_looked_up_before_something_was_forgotten_is_not_remembered() {
+        let cache = TokenCache::default();
+        let seen = cache.get("t", NOW).unwrap_err();
+        cache.forget("ann");
+        cache.put("t", NOW + 1, user("ann", Document::new()), seen);
+        let seen = cache.get("t", NOW).unwrap_err();
+        cache.put("t", NOW + 1, user("ann", Document::new()), seen);
+        assert_eq!(cache.get("t", NOW).unwrap().id, "ann");
+        assert!(cache.get("t", NOW + 1).is_err());
+        cache.forget("bob");
+        assert!(cache.get("t", NOW).is_ok());
+        cache.forget("ann");
+        assert!(cache.get("t", NOW).is_err());
+        assert_eq!(cache.cached().bytes, 0);
+    }
+
+    #[test]
+    fn the_cache_is_bounded_by_number_and_by_bytes() {
+        let cache = TokenCache::default();
+        let one = user("u", Document::new());
+        for n in 0..=CACHED_MAX {
+            cache.put(&n.to_string(), NOW, one.clone(), 0);
+        }
+        assert_eq!(cache.cached().users.len(), 1);
+        let large = user("u", doc! { "text": "x".repeat(1 << 20) });
+        let mut most = 0;
+        for n in 0..100 {
+            cache.put(&n.to_string(), NOW, large.clone(), 0);
+            assert!(cache.cached().bytes <= CACHED_BYTES_MAX);
+            most = most.max(cache.cached().users.len());
+        }
+        assert!((10..64).contains(&most), "{most}");
     }
 }
