@@ -88,7 +88,7 @@ async fn list(cx: Cx, request: Request) -> Result<Answer, Problem> {
         let fits = if wanted.is_empty() {
             app.product == STANDARD
         } else {
-            wanted.iter().any(|product| *product == app.product)
+            wanted.contains(&app.product)
         };
         if fits {
             shown.push(show(&cx, &app).await?);

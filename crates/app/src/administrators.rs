@@ -56,15 +56,26 @@ struct Claims {
 }
 
 impl Backstitch {
-    /// Makes the operator's key pair of a project unless the public key is
-    /// known.
+    /// Makes the operator's key pair of a project. A public key that is known
+    /// gets the private half that is given now; sessions of another end.
     pub async fn ensure_key(&self, project_id: &str, pair: &KeyPair) -> Result<(), Problem> {
-        let key = key(project_id, pair, true);
-        self.state
-            .admin_keys
-            .insert_missing(&[key])
+        let keys = &self.state.admin_keys;
+        let known = keys
+            .first(doc! { "public_key": &pair.public_key })
             .await
-            .map_err(stored)
+            .map_err(stored)?;
+        let new = key(project_id, pair, true);
+        let Some(known) = known else {
+            return keys.insert_missing(&[new]).await.map_err(stored);
+        };
+        if known.private_digest == new.private_digest && known.project_id == project_id {
+            return Ok(());
+        }
+        let of_key = doc! { "key_id": &known.id };
+        let sessions = self.state.admin_sessions.delete_all(of_key).await;
+        sessions.map_err(stored)?;
+        let id = known.id;
+        keys.put(&AdminKey { id, ..new }).await.map_err(stored)
     }
 
     /// Makes a project with a key pair of its owner, whose private half is

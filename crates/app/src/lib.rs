@@ -7,6 +7,7 @@
 pub mod administrators;
 mod call;
 mod caller;
+mod clusters;
 mod compile;
 pub mod data;
 mod deploy;

@@ -268,7 +268,8 @@ pub(crate) fn rejected(findings: &[Finding]) -> Problem {
         .iter()
         .filter(|finding| finding.severity == kit::Severity::Error)
         .collect();
-    let code = if errors.iter().all(|finding| finding.path.ends_with(".js")) {
+    let in_source = |finding: &&Finding| finding.path.strip_suffix(".js").is_some();
+    let code = if errors.iter().all(in_source) {
         "FunctionSyntaxError"
     } else {
         "BadRequest"
@@ -364,7 +365,7 @@ async fn write_revision(
     let (mut files, mut blobs) = (Vec::new(), Vec::new());
     for (path, bytes) in &printed.0 {
         let hash = state::content_hash(bytes);
-        manifest.push_str(&format!("{hash} {path}\n"));
+        manifest.extend([hash.as_str(), " ", path, "\n"]);
         files.push(RevisionFile {
             path: path.clone(),
             hash: hash.clone(),

@@ -11,6 +11,7 @@ use js::{Limits, Pool, PoolSettings};
 use kit::{Clock, Kind, Problem, Secret};
 use state::{MasterKey, Project, State};
 
+use crate::clusters::Cluster;
 use crate::live::Author;
 use crate::{App, Logbook, new_id, stored};
 
@@ -34,7 +35,7 @@ pub struct Settings {
 
 /// The server's core. Shared by everything that serves.
 pub struct Backstitch {
-    pub(crate) engine: SharedEngine,
+    default_cluster: SharedEngine,
     clusters: HashMap<String, SharedEngine>,
     /// The records at rest.
     pub state: State,
@@ -72,8 +73,12 @@ impl Backstitch {
         let admin_key = administrators_key(&state, &settings.master_key).await?;
         Ok(Arc::new(Self {
             logbook: Logbook::start(state.clone(), settings.clock.clone()),
-            engine: settings.engine,
-            clusters: settings.clusters,
+            default_cluster: Arc::new(Cluster(settings.engine)),
+            clusters: settings
+                .clusters
+                .into_iter()
+                .map(|(name, engine)| (name, Arc::new(Cluster(engine)) as SharedEngine))
+                .collect(),
             state,
             master_key: settings.master_key,
             pool: Pool::new(settings.workers),
@@ -98,7 +103,7 @@ impl Backstitch {
 
     /// The engine of a cluster: the one of that name, else the default.
     pub(crate) fn cluster(&self, name: &str) -> &SharedEngine {
-        self.clusters.get(name).unwrap_or(&self.engine)
+        self.clusters.get(name).unwrap_or(&self.default_cluster)
     }
 
     /// Makes a project, or finds the one of that id.

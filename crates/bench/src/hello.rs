@@ -33,7 +33,7 @@ impl Hello {
     /// `GET /`.
     pub(crate) fn load(&self) -> Load {
         let request = format!("GET / HTTP/1.1\r\nHost: {}\r\n\r\n", self.address);
-        Load::new(self.address, request.into_bytes())
+        Load::new(self.address, self.child.id(), request.into_bytes())
     }
 }
 

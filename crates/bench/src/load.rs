@@ -8,9 +8,13 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use crate::process;
+
 /// One kind of request to one server.
 pub(crate) struct Load {
     address: SocketAddr,
+    /// The server's process.
+    server: u32,
     request: Vec<u8>,
 }
 
@@ -23,12 +27,18 @@ pub(crate) struct Sample {
     pub(crate) p50_us: f64,
     /// 99th percentile of latency in microseconds.
     pub(crate) p99_us: f64,
+    /// Microseconds that the server and its children computed for a request.
+    pub(crate) cpu_us: f64,
 }
 
 impl Load {
     /// The request, as the bytes of an HTTP/1.1 message.
-    pub(crate) fn new(address: SocketAddr, request: Vec<u8>) -> Self {
-        Self { address, request }
+    pub(crate) fn new(address: SocketAddr, server: u32, request: Vec<u8>) -> Self {
+        Self {
+            address,
+            server,
+            request,
+        }
     }
 
     /// Loads the server for `time` from `connections` connections. An answer
@@ -37,6 +47,7 @@ impl Load {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
+        let cpu = process::cpu(self.server);
         let start = Instant::now();
         let mut latencies = runtime.block_on(async {
             let tasks: Vec<_> = (0..connections)
@@ -49,6 +60,7 @@ impl Load {
             io::Result::Ok(latencies)
         })?;
         let seconds = start.elapsed().as_secs_f64();
+        let cpu = process::cpu(self.server).saturating_sub(cpu);
         latencies.sort_unstable();
         let at = |part: f64| {
             let index = (latencies.len() as f64 * part) as usize;
@@ -63,6 +75,7 @@ impl Load {
             per_second: latencies.len() as f64 / seconds,
             p50_us: at(0.5),
             p99_us: at(0.99),
+            cpu_us: cpu.as_secs_f64() * 1e6 / latencies.len().max(1) as f64,
         })
     }
 }

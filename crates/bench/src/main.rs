@@ -2,11 +2,13 @@
 //!
 //! Starts the release binary on the to-do example and a bare axum "hello" in a
 //! process of its own, loads each in turns from 32 keep-alive connections, and
-//! prints medians and the ratio to the bare server. Figures are for reading,
+//! prints medians, the ratio to the bare server, and what the server computed
+//! for a request. Figures are for reading,
 //! not for asserting: the machine may be busy.
 
 mod hello;
 mod load;
+mod process;
 mod subject;
 
 use std::process::ExitCode;
@@ -58,17 +60,18 @@ fn run(names: &[String]) -> Result<(), Box<dyn std::error::Error>> {
         ROUND.as_secs()
     );
     println!(
-        "{:<34} {:>10} {:>8} {:>9} {:>9}",
-        "", "requests/s", "ratio", "p50 us", "p99 us"
+        "{:<34} {:>10} {:>8} {:>9} {:>9} {:>9}",
+        "", "requests/s", "ratio", "p50 us", "p99 us", "cpu us"
     );
     let base = median(&samples[0], |sample| sample.per_second);
     for ((title, _), samples) in loads.iter().zip(&samples) {
         let rate = median(samples, |sample| sample.per_second);
         println!(
-            "{title:<34} {rate:>10.0} {:>8.2} {:>9.0} {:>9.0}",
+            "{title:<34} {rate:>10.0} {:>8.2} {:>9.0} {:>9.0} {:>9.1}",
             rate / base,
             median(samples, |sample| sample.p50_us),
             median(samples, |sample| sample.p99_us),
+            median(samples, |sample| sample.cpu_us),
         );
     }
     println!(

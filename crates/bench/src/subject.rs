@@ -1,15 +1,15 @@
 //! The subject: the release binary on the bench app, with a user and documents.
 
-use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::load::Load;
+use crate::process;
 
 /// A running Backstitch with a logged-in user who owns a document.
 pub(crate) struct Subject {
@@ -23,41 +23,60 @@ pub(crate) struct Subject {
 
 type Error = Box<dyn std::error::Error>;
 
+/// The first administrator, given to the server as it starts.
+const PROJECT: &str = "5fd45718cface356de9d104d";
+const PUBLIC_KEY: &str = "bench";
+const PRIVATE_KEY: &str = "bench-private-key";
+
 impl Subject {
-    /// Starts `backstitch dev` on the bench app and logs a user in.
+    /// Starts `backstitch serve`, pushes the bench app through the Admin API and
+    /// logs a user in.
     pub(crate) fn start() -> Result<Self, Error> {
         let home = TempDir::new()?;
-        let app = home.path().join("app");
-        write_app(&app)?;
         let mut child = Command::new(binary()?)
-            .arg("dev")
-            .arg(&app)
-            .args(["--json", "--listen", "127.0.0.1:0", "--data-dir"])
+            .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
             .arg(home.path().join("data"))
-            .stdout(Stdio::piped())
+            .args(["--project-id", PROJECT, "--admin-public-key", PUBLIC_KEY])
+            .args(["--admin-private-key", PRIVATE_KEY])
+            .stderr(Stdio::piped())
             .spawn()?;
-        let mut lines = BufReader::new(child.stdout.take().ok_or("no output")?);
+        let mut lines = BufReader::new(child.stderr.take().ok_or("no output")?);
         let mut line = String::new();
         lines.read_line(&mut line)?;
-        let ready: Value = serde_json::from_str(&line)?;
-        // The logs that follow must not fill the pipe.
-        std::thread::spawn(move || io::copy(&mut lines, &mut io::sink()));
-        let url = ready["url"].as_str().ok_or("no url")?;
-        let address = url.trim_start_matches("http://").parse()?;
-        let app = ready["client_app_id"].as_str().ok_or("no app")?.to_owned();
+        // What follows must not fill the pipe.
+        std::thread::spawn(move || io::copy(&mut lines, &mut io::stderr()));
+        let mut words = line.split_whitespace();
+        let url = words.find_map(|word| word.strip_prefix("http://"));
+        let address = url.ok_or_else(|| line.clone())?.parse()?;
         let mut subject = Self {
             child,
             address,
-            app,
+            app: String::new(),
             token: String::new(),
             user: String::new(),
             _home: home,
         };
-        let login = subject.post("auth/providers/anon-user/login", &json!({}))?;
-        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        subject.deploy()?;
+        let login = subject.client("auth/providers/anon-user/login", &json!({}))?;
         subject.token = text(&login["access_token"]);
         subject.user = text(&login["user_id"]);
         Ok(subject)
+    }
+
+    /// Makes the app and pushes its configuration.
+    fn deploy(&mut self) -> Result<(), Error> {
+        let keys = json!({ "username": PUBLIC_KEY, "apiKey": PRIVATE_KEY });
+        let login = self.send(
+            "POST",
+            "admin/v3.0/auth/providers/mongodb-cloud/login",
+            &keys,
+        )?;
+        self.token = text(&login["access_token"]);
+        let apps = format!("admin/v3.0/groups/{PROJECT}/apps");
+        let made = self.send("POST", &apps, &json!({ "name": "bench" }))?;
+        self.app = text(&made["client_app_id"]);
+        let push = format!("{apps}/{}/push", text(&made["_id"]));
+        self.send("PATCH", &push, &app()).map(drop)
     }
 
     /// The loads: name, title, request.
@@ -74,7 +93,7 @@ impl Subject {
         let document =
             json!({"owner_id": self.user, "text": "x".repeat(300), "n": 1, "tags": ["a", "b"]});
         let insert = service("insertOne", with(json!({"document": document})));
-        let inserted = self.post("functions/call", &insert)?;
+        let inserted = self.client("functions/call", &insert)?;
         let find = service(
             "findOne",
             with(json!({"query": {"_id": inserted["insertedId"]}})),
@@ -93,49 +112,55 @@ impl Subject {
 
     /// Resident memory of the server process in MiB.
     pub(crate) fn resident_mib(&self) -> u64 {
-        resident_kib(self.child.id()) / 1024
+        process::resident_kib(self.child.id()) / 1024
     }
 
     /// Resident memory of the server's worker processes in MiB, shared pages
     /// counted in each.
     pub(crate) fn workers_resident_mib(&self) -> u64 {
-        let id = self.child.id();
-        let children: u64 = fs::read_dir(format!("/proc/{id}/task"))
-            .into_iter()
-            .flatten()
-            .flatten()
-            .filter_map(|task| fs::read_to_string(task.path().join("children")).ok())
-            .flat_map(|list| {
-                list.split_whitespace()
-                    .filter_map(|id| id.parse().ok())
-                    .map(resident_kib)
-                    .collect::<Vec<_>>()
-            })
-            .sum();
-        children / 1024
+        let workers = process::children(self.child.id());
+        workers.into_iter().map(process::resident_kib).sum::<u64>() / 1024
     }
 
     fn load(&self, body: &Value) -> Load {
-        Load::new(self.address, self.request("functions/call", body))
+        Load::new(
+            self.address,
+            self.child.id(),
+            self.request("POST", &self.of_client("functions/call"), body),
+        )
     }
 
-    fn request(&self, path: &str, body: &Value) -> Vec<u8> {
+    fn of_client(&self, path: &str) -> String {
+        format!("client/v2.0/app/{}/{path}", self.app)
+    }
+
+    fn client(&self, path: &str, body: &Value) -> Result<Value, Error> {
+        self.send("POST", &self.of_client(path), body)
+    }
+
+    fn request(&self, method: &str, path: &str, body: &Value) -> Vec<u8> {
+        let authorization = if self.token.is_empty() {
+            String::new()
+        } else {
+            format!("Authorization: Bearer {}\r\n", self.token)
+        };
         let body = body.to_string();
         format!(
-            "POST /api/client/v2.0/app/{}/{path} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {}\r\n\
+            "{method} /api/{path} HTTP/1.1\r\nHost: {}\r\n{authorization}\
              Content-Type: application/json\r\nAccept: application/json\r\nContent-Length: {}\r\n\r\n{body}",
-            self.app,
             self.address,
-            self.token,
             body.len()
         )
         .into_bytes()
     }
 
-    fn post(&self, path: &str, body: &Value) -> Result<Value, Error> {
+    /// One request, outside of any measurement; null without a body.
+    fn send(&self, method: &str, path: &str, body: &Value) -> Result<Value, Error> {
         let mut stream = TcpStream::connect(self.address)?;
-        stream.write_all(&self.request(path, body))?;
+        stream.write_all(&self.request(method, path, body))?;
         let mut answer = BufReader::new(stream);
+        let mut status = String::new();
+        answer.read_line(&mut status)?;
         let mut length = 0;
         loop {
             let mut line = String::new();
@@ -151,8 +176,16 @@ impl Subject {
         }
         let mut body = vec![0; length];
         answer.read_exact(&mut body)?;
-        Ok(serde_json::from_slice(&body)?)
+        if !status.contains(" 20") {
+            let body = String::from_utf8_lossy(&body);
+            return Err(format!("{method} {path}: {} {body}", status.trim()).into());
+        }
+        Ok(serde_json::from_slice(&body).unwrap_or_default())
     }
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
 }
 
 impl Drop for Subject {
@@ -160,16 +193,6 @@ impl Drop for Subject {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-fn resident_kib(id: u32) -> u64 {
-    fs::read_to_string(format!("/proc/{id}/status"))
-        .ok()
-        .and_then(|status| {
-            let line = status.lines().find(|line| line.starts_with("VmRSS:"))?;
-            line.split_whitespace().nth(1)?.parse().ok()
-        })
-        .unwrap_or(0)
 }
 
 /// The release binary beside this one.
@@ -182,44 +205,17 @@ fn binary() -> Result<PathBuf, Error> {
     }
 }
 
-fn write_app(folder: &Path) -> io::Result<()> {
-    let files = [
-        (
-            "realm_config.json",
-            json!({"config_version": 20_210_101, "name": "bench", "location": "US-VA", "deployment_model": "GLOBAL"}),
-        ),
-        (
-            "auth/providers.json",
-            json!({"anon-user": {"name": "anon-user", "type": "anon-user", "disabled": false}}),
-        ),
-        (
-            "data_sources/mongodb-atlas/config.json",
-            json!({"name": "mongodb-atlas", "type": "mongodb-atlas", "config": {"clusterName": "Cluster0"}, "version": 1}),
-        ),
-        (
-            "data_sources/mongodb-atlas/bench/notes/rules.json",
-            json!({"database": "bench", "collection": "notes", "roles": [{
-                "name": "owner", "apply_when": {"owner_id": "%%user.id"},
-                "insert": true, "delete": true, "search": true, "read": true, "write": true
-            }]}),
-        ),
-        (
-            "functions/config.json",
-            json!([{"name": "sum", "private": false}]),
-        ),
-    ];
-    for (path, json) in files {
-        write(&folder.join(path), json.to_string().as_bytes())?;
-    }
-    write(
-        &folder.join("functions/sum.js"),
-        b"exports = (a, b) => a + b;\n",
-    )
-}
-
-fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    if let Some(parent) = path.parent() {
-        fs::create_dir_all(parent)?;
-    }
-    fs::write(path, bytes)
+/// The bench app, as a push takes it.
+fn app() -> Value {
+    json!({
+        "auth_providers": [{ "name": "anon-user", "type": "anon-user", "disabled": false }],
+        "data_sources": [{
+            "name": "mongodb-atlas", "type": "mongodb-atlas", "config": { "clusterName": "Cluster0" },
+            "rules": [{ "database": "bench", "collection": "notes", "roles": [{
+                "name": "owner", "apply_when": { "owner_id": "%%user.id" },
+                "insert": true, "delete": true, "search": true, "read": true, "write": true,
+            }]}],
+        }],
+        "functions": [{ "name": "sum", "private": false, "source": "exports = (a, b) => a + b;" }],
+    })
 }

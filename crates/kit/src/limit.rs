@@ -26,6 +26,9 @@ pub const CALL_LOG_LINES_MAX: usize = 25;
 /// Bytes kept of one log line.
 pub const CALL_LOG_LINE_BYTES_MAX: usize = 512;
 
+/// Bytes kept of one log entry's details, about.
+pub const LOG_ENTRY_BYTES_MAX: usize = 64 * 1024;
+
 /// Longest name of a secret.
 pub const SECRET_NAME_CHARS_MAX: usize = 64;
 /// Longest value of a secret.

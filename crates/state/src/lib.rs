@@ -12,8 +12,8 @@ use bson::{Document, doc};
 use engine::{CommandError, SharedEngine};
 
 pub use records::{
-    AdminKey, AdminSession, ApiKey, App, Blob, Deployment, Identity, LogEntry, NodeId, Password,
-    Project, Record, Revision, RevisionFile, Secret, Session, User,
+    AdminKey, AdminSession, ApiKey, App, Blob, Deployment, Identity, LogChunk, LogEntry, NodeId,
+    Password, Project, Record, Revision, RevisionFile, Secret, Session, User,
 };
 pub use seal::{MasterKey, SealError, content_hash, digest, random_bytes, random_hex};
 pub use table::Table;
@@ -49,7 +49,7 @@ pub struct State {
     /// API keys of users and servers.
     pub api_keys: Table<ApiKey>,
     /// Log entries.
-    pub logs: Table<LogEntry>,
+    pub logs: Table<LogChunk>,
 }
 
 impl State {
@@ -117,7 +117,7 @@ impl State {
             .await?;
         state
             .logs
-            .index("time", doc! { "app_id": 1, "started": -1 }, false)
+            .index("time", doc! { "app_id": 1, "to": -1 }, false)
             .await?;
         Ok(state)
     }

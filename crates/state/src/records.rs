@@ -21,7 +21,7 @@ tables! {
     Project => "projects", AdminKey => "admin_keys", AdminSession => "admin_sessions",
     App => "apps", Revision => "revisions", Blob => "blobs", Deployment => "deployments",
     Secret => "secrets", User => "users", Password => "passwords", Session => "sessions",
-    ApiKey => "api_keys", LogEntry => "logs",
+    ApiKey => "api_keys", LogChunk => "logs",
 }
 
 /// A project: what the service called a group.
@@ -278,8 +278,25 @@ pub struct ApiKey {
     pub disabled: bool,
 }
 
-/// A log entry.
+/// Log entries of an app that were written together. One record for many makes
+/// a call's entry cost little.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct LogChunk {
+    /// Its id.
+    #[serde(rename = "_id")]
+    pub id: String,
+    /// The app.
+    pub app_id: String,
+    /// When the earliest of its entries began.
+    pub from: i64,
+    /// When the latest of its entries began.
+    pub to: i64,
+    /// The entries, in the order in which they were added.
+    pub entries: Vec<LogEntry>,
+}
+
+/// A log entry.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LogEntry {
     /// Its id.
     #[serde(rename = "_id")]

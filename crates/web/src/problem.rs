@@ -27,7 +27,12 @@ pub fn status(kind: Kind) -> StatusCode {
 /// content type has no parameters: SDKs compare it whole.
 pub fn respond(problem: &Problem, link: Option<String>) -> Response<Body> {
     if let Some(because) = &problem.because {
-        tracing::warn!(code = %problem.code, %because, "{}", problem.message);
+        // A refusal is the caller's affair; a fault of ours is the operator's.
+        if problem.kind == Kind::Internal {
+            tracing::error!(%because, "{}", problem.message);
+        } else {
+            tracing::debug!(code = %problem.code, %because, "{}", problem.message);
+        }
     }
     let mut body = json!({ "error": problem.message });
     if !problem.code.is_empty() {

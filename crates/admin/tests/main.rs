@@ -1,0 +1,206 @@
+//! The Admin API in process: what each operation answers, who may call it, and
+//! what it changes.
+
+mod access;
+mod apps;
+mod configuration;
+mod runtime;
+mod transfer;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use admin::{Admin, PREFIX};
+use app::Backstitch;
+use app::administrators::KeyPair;
+use axum::http::{HeaderMap, HeaderValue, Method, header};
+use engine_embedded::Embedded;
+use http_body_util::BodyExt;
+use js::{Limits, PoolSettings};
+use kit::{Clock, SystemClock};
+use serde_json::{Value, json};
+use state::MasterKey;
+use web::Request;
+
+/// A server without sockets, and its operator's project.
+pub(crate) struct World {
+    pub(crate) core: Arc<Backstitch>,
+    pub(crate) admin: Admin,
+    pub(crate) project: String,
+    pub(crate) operator: KeyPair,
+}
+
+/// What was answered.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) kind: Option<String>,
+    pub(crate) body: Value,
+}
+
+impl Reply {
+    /// Status and `error_code`.
+    pub(crate) fn refusal(&self) -> (u16, &str) {
+        (self.status, self.body["error_code"].as_str().unwrap_or(""))
+    }
+}
+
+impl World {
+    pub(crate) async fn new() -> Self {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let core = Backstitch::open(app::Settings {
+            engine: Arc::new(Embedded::in_memory(clock.clone()).unwrap()),
+            clusters: HashMap::new(),
+            master_key: MasterKey::from_text("a test's key"),
+            // No test here runs a function.
+            workers: PoolSettings::new("/nonexistent", ["worker"]),
+            limits: Limits::default(),
+            clock,
+            cheap_passwords: true,
+        })
+        .await
+        .unwrap();
+        let project = core.ensure_project(None, "default").await.unwrap();
+        let operator = Backstitch::new_key_pair();
+        core.ensure_key(&project.id, &operator).await.unwrap();
+        Self {
+            admin: Admin::new(core.clone()),
+            core,
+            project: project.id,
+            operator,
+        }
+    }
+
+    /// A request below the API's root.
+    pub(crate) async fn request(
+        &self,
+        method: Method,
+        path: &str,
+        token: Option<&str>,
+        body: &[u8],
+    ) -> Reply {
+        let (path, query) = path.split_once('?').unwrap_or((path, ""));
+        let mut headers = HeaderMap::new();
+        if let Some(token) = token {
+            let value = HeaderValue::from_str(&format!("Bearer {token}")).unwrap();
+            headers.insert(header::AUTHORIZATION, value);
+        }
+        let request = Request {
+            id: app::request_id(),
+            method,
+            path: format!("{PREFIX}{}", path.trim_start_matches('/')),
+            query: query.to_owned(),
+            headers,
+            peer: None,
+            parameters: Vec::new(),
+            body: body.to_vec(),
+        };
+        let response = self.admin.handle(request, "http://here").await;
+        let (head, body) = response.into_parts();
+        let bytes = body.collect().await.unwrap().to_bytes();
+        let kind = head.headers.get(header::CONTENT_TYPE);
+        Reply {
+            status: head.status.as_u16(),
+            kind: kind.map(|kind| kind.to_str().unwrap().to_owned()),
+            body: if bytes.is_empty() {
+                Value::Null
+            } else {
+                serde_json::from_slice(&bytes).unwrap()
+            },
+        }
+    }
+
+    /// The answer to a login with a key pair.
+    pub(crate) async fn login(&self, public: &str, private: &str) -> Reply {
+        let body = json!({ "username": public, "apiKey": private }).to_string();
+        self.request(
+            Method::POST,
+            "auth/providers/mongodb-cloud/login",
+            None,
+            body.as_bytes(),
+        )
+        .await
+    }
+
+    /// Logs in with a key pair of a project.
+    pub(crate) async fn administrator(&self, project: &str, pair: &KeyPair) -> Administrator<'_> {
+        let login = self
+            .login(&pair.public_key, pair.private_key.expose())
+            .await;
+        assert_eq!(login.status, 200);
+        Administrator {
+            world: self,
+            token: login.body["access_token"].as_str().unwrap().to_owned(),
+            project: project.to_owned(),
+        }
+    }
+
+    /// The operator.
+    pub(crate) async fn operator(&self) -> Administrator<'_> {
+        self.administrator(&self.project, &self.operator).await
+    }
+}
+
+/// A logged-in administrator.
+pub(crate) struct Administrator<'w> {
+    pub(crate) world: &'w World,
+    pub(crate) token: String,
+    pub(crate) project: String,
+}
+
+impl Administrator<'_> {
+    /// A request below the project.
+    pub(crate) async fn call(&self, method: &str, path: &str, body: Value) -> Reply {
+        let method = Method::from_bytes(method.as_bytes()).unwrap();
+        let path = format!("groups/{}{path}", self.project);
+        let body = if body.is_null() {
+            String::new()
+        } else {
+            body.to_string()
+        };
+        self.world
+            .request(method, &path, Some(&self.token), body.as_bytes())
+            .await
+    }
+
+    /// A new app.
+    pub(crate) async fn app(&self, name: &str) -> AppAdmin<'_> {
+        let made = self.call("POST", "/apps", json!({ "name": name })).await;
+        assert_eq!(made.status, 201, "{made:?}");
+        AppAdmin {
+            administrator: self,
+            id: made.body["_id"].as_str().unwrap().to_owned(),
+        }
+    }
+}
+
+/// An administrator at one app.
+pub(crate) struct AppAdmin<'a> {
+    pub(crate) administrator: &'a Administrator<'a>,
+    pub(crate) id: String,
+}
+
+impl AppAdmin<'_> {
+    /// A request below the app.
+    pub(crate) async fn call(&self, method: &str, path: &str, body: Value) -> Reply {
+        let path = format!("/apps/{}{path}", self.id);
+        self.administrator.call(method, &path, body).await
+    }
+
+    /// A request that has to succeed with a status; its body.
+    pub(crate) async fn done(&self, status: u16, method: &str, path: &str, body: Value) -> Value {
+        let reply = self.call(method, path, body).await;
+        assert_eq!(reply.status, status, "{method} {path}: {reply:?}");
+        let kind = (status != 204).then(|| "application/json".to_owned());
+        assert_eq!(reply.kind, kind, "{method} {path}");
+        reply.body
+    }
+
+    /// A new thing's id.
+    pub(crate) async fn made(&self, path: &str, body: Value) -> String {
+        let made = self.done(201, "POST", path, body).await;
+        let id = made["_id"].as_str().unwrap().to_owned();
+        assert_eq!(id.len(), 24);
+        id
+    }
+}
