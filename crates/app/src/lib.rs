@@ -14,7 +14,7 @@ mod deploy;
 mod host;
 mod live;
 mod logbook;
-mod origins;
+mod reach;
 mod registry;
 mod secrets;
 pub mod users;
@@ -25,6 +25,7 @@ pub use compile::{Function, Release, check, compile};
 pub use deploy::{Deployed, Rejected};
 pub use live::{App, Author, Renames, refused};
 pub use logbook::{LogQuery, Logbook};
+pub use reach::Place;
 pub use registry::{Backstitch, NewApp, Settings};
 pub use state::{LogEntry, NodeId};
 

@@ -94,10 +94,13 @@ impl Client {
         match (method, parts) {
             (Method::POST, ["functions", "call"]) => functions::call(app, &request).await,
             (Method::GET, ["functions", "call"]) => watch::open(app, &request).await,
-            (Method::GET, ["location"]) => Ok(Answer::ok(&json!({
-                "deployment_model": "GLOBAL", "location": "US-VA", "hostname": base_url,
-                "ws_hostname": base_url.replacen("http", "ws", 1),
-            }))),
+            (Method::GET, ["location"]) => {
+                let place = app.place();
+                Ok(Answer::ok(&json!({
+                    "deployment_model": place.deployment_model, "location": place.location,
+                    "hostname": base_url, "ws_hostname": base_url.replacen("http", "ws", 1),
+                })))
+            }
             (Method::POST, ["auth", "providers", provider, "login"]) => {
                 auth::login(app, provider, &request).await
             }

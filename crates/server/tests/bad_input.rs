@@ -429,3 +429,14 @@ async fn a_length_that_lies_is_no_body() {
         assert_eq!(reply.status, 400, "{chunks}");
     }
 }
+
+#[tokio::test]
+async fn more_values_than_memory_should_hold_are_413() {
+    let world = World::new().await;
+    let user = world.anonymous().await;
+    let zeros = "0,".repeat(8_000_000);
+    let body = format!(r#"{{"name":"hidden","arguments":[{zeros}0]}}"#);
+    assert!(body.len() < limit::BODY_BYTES_MAX);
+    let reply = world.call(&user.access, body).await;
+    assert_eq!(reply.refusal(), "413 ReadSizeLimitExceeded");
+}

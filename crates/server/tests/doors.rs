@@ -201,3 +201,67 @@ async fn a_value_cannot_be_taken_for_an_error() {
         Some("application/json; charset=utf-8")
     );
 }
+
+#[tokio::test]
+async fn the_location_is_the_apps() {
+    let world = World::new().await;
+    let place = |world: World| async move {
+        let reply = world.send(Ask::new("GET", of_app("location"))).await;
+        assert_eq!(reply.header("content-type"), Some("application/json"));
+        reply.json()
+    };
+    let mut expected = serde_json::json!({
+        "deployment_model": "GLOBAL", "location": "US-VA",
+        "hostname": "http://backstitch.test", "ws_hostname": "ws://backstitch.test",
+    });
+    assert_eq!(place(world).await, expected);
+    let local = APP.replace(
+        r#""name": "fixture" }"#,
+        r#""name": "fixture", "location": "IE", "deployment_model": "LOCAL" }"#,
+    );
+    expected["deployment_model"] = "LOCAL".into();
+    expected["location"] = "IE".into();
+    assert_eq!(place(World::of(&local, |_| {}).await).await, expected);
+}
+
+#[tokio::test]
+async fn the_log_holds_no_secret() {
+    let world = World::new().await;
+    let user = world.user("canary@example.com").await;
+    let made = auth("POST", "api_keys")
+        .bearer(&user.refresh)
+        .body(r#"{"name":"k"}"#);
+    let key = world.send(made).await.json()["key"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    world
+        .login("api-key", serde_json::json!({ "key": key }))
+        .await;
+    world
+        .by_password("canary@example.com", "a wrong canary")
+        .await;
+    let path = of_app(&format!("functions/call?baas_at={}", user.access));
+    let call = Ask::new("POST", path).bearer(&user.access);
+    let call = call.header("Cookie", format!("t={}", user.refresh));
+    let reply = world.send(call.body(r#"{"name":"address"}"#)).await;
+    assert_eq!(reply.status, 200);
+    let (entries, _) = world
+        .core
+        .logbook
+        .read(&world.app.id, &app::LogQuery::default())
+        .await
+        .unwrap();
+    assert!(entries.len() >= 4, "{}", entries.len());
+    let text = format!("{entries:?}");
+    for secret in [
+        "correct horse",
+        "a wrong canary",
+        &key,
+        &user.access,
+        &user.refresh,
+    ] {
+        assert!(!text.contains(secret), "{secret}");
+    }
+    assert!(text.contains("InvalidPassword"));
+}

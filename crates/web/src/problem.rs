@@ -47,7 +47,7 @@ pub fn respond(problem: &Problem, link: Option<String>) -> Response<Body> {
         header::CONTENT_TYPE,
         header::HeaderValue::from_static("application/json"),
     );
-    if problem.kind == Kind::Limited {
+    if matches!(problem.kind, Kind::Limited | Kind::Unavailable) {
         response.headers_mut().insert(
             header::RETRY_AFTER,
             header::HeaderValue::from_static(RETRY_AFTER_S),

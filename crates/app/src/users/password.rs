@@ -100,6 +100,8 @@ impl Hasher {
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, Instant};
+
     use super::{Hasher, PASSWORDS_WAITING_MAX};
 
     #[tokio::test]
@@ -153,5 +155,22 @@ mod tests {
         assert!(!hasher.verify("wrong", Some(&hash)).await.unwrap());
         assert!(!hasher.verify("decoy", None).await.unwrap());
         assert!(!hasher.verify("x", Some("damaged")).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn an_account_that_does_not_exist_takes_as_long() {
+        let hasher = Hasher::new(false);
+        let hash = hasher.hash("correct").await.unwrap();
+        let mut fastest = [Duration::MAX; 2];
+        for _ in 0..5 {
+            for (known, fastest) in [Some(hash.as_str()), None].iter().zip(&mut fastest) {
+                let began = Instant::now();
+                assert!(!hasher.verify("wrong", *known).await.unwrap());
+                *fastest = began.elapsed().min(*fastest);
+            }
+        }
+        // Without the decoy it is some thousand times.
+        let [known, unknown] = fastest;
+        assert!(unknown * 2 > known && known * 2 > unknown, "{fastest:?}");
     }
 }

@@ -1,11 +1,35 @@
-//! From which web pages an app may be called.
+//! How clients reach an app: where it says that it is, and from which web
+//! pages it may be called.
 
 use config::Kind;
 use kit::Problem;
 
 use crate::App;
 
+/// Where an app says that it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// `GLOBAL` or `LOCAL`.
+    pub deployment_model: String,
+    /// A region's code, such as `US-VA`.
+    pub location: String,
+}
+
 impl App {
+    /// Where the app says that it is; the service's defaults unless it says.
+    pub fn place(&self) -> Place {
+        let release = self.release();
+        let root = release.config.get(Kind::Root, "");
+        let text = |name: &str, default: &str| match root.map_or("", |root| root.text(name)) {
+            "" => default.to_owned(),
+            text => text.to_owned(),
+        };
+        Place {
+            deployment_model: text("deployment_model", "GLOBAL"),
+            location: text("location", "US-VA"),
+        }
+    }
+
     /// Refuses a browser on a page whose origin the app does not list. An empty
     /// list is open to all, and clients that are no browsers send no origin.
     ///
