@@ -17,7 +17,7 @@ const HELD_KIB_MAX: usize = 512 * 1024;
 /// What a body may hold without being counted: connections are.
 const UNCOUNTED_BYTES: usize = 64 * 1024;
 /// What a value of a parsed body takes, with the copy that is logged.
-const VALUE_BYTES: usize = 256;
+const VALUE_BYTES: usize = 512;
 /// The slowest pace of a body, once its patience is used up.
 const BYTES_PER_SECOND_MIN: usize = 1024;
 
@@ -193,10 +193,10 @@ mod tests {
     async fn values_count_for_what_they_become() {
         let intake = Intake::with_room(Duration::from_millis(20), 1000);
         let list = |values: usize| Full::new(Bytes::from("0,".repeat(values)));
-        let taken = intake.take(list(2000)).await.unwrap();
+        let taken = intake.take(list(1000)).await.unwrap();
         let room = taken.room.as_ref().unwrap().num_permits();
-        assert_eq!(room, (2000 * 256 + 4000usize).div_ceil(1024));
-        let refused = intake.take(list(4000)).await.err().unwrap();
+        assert_eq!(room, (1000 * super::VALUE_BYTES + 2000).div_ceil(1024));
+        let refused = intake.take(list(2000)).await.err().unwrap();
         assert_eq!(refused.code, "ReadSizeLimitExceeded");
         for part in ["[[]", "{{}", "[{}"] {
             let nested = Full::new(Bytes::from(part.repeat(2000)));

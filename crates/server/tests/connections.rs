@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::http::{Ask, parse, raw, read_all, read_past};
+use crate::http::{Ask, PATIENCE, parse, raw, read_all, read_past};
 use crate::world::{World, call, of_app, watch};
 
 /// A time that tests can wait for.
@@ -223,7 +223,7 @@ async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(20), wait)
+    tokio::time::timeout(PATIENCE, wait)
         .await
         .unwrap_or_else(|_| panic!("{what} does not happen"));
 }

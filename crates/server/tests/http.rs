@@ -1,6 +1,7 @@
 //! A plain HTTP/1.1 client that says exactly what a test wants it to say.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -118,10 +119,14 @@ pub(crate) async fn raw(to: SocketAddr, bytes: &[u8]) -> Vec<u8> {
     read_all(&mut stream).await
 }
 
+/// How long a test waits for something that has to happen.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
 /// Reads until the server closes.
 pub(crate) async fn read_all(stream: &mut TcpStream) -> Vec<u8> {
     let mut all = Vec::new();
-    let _ = stream.read_to_end(&mut all).await;
+    let read = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut all)).await;
+    assert!(read.is_ok(), "the server does not close: {}", all.len());
     all
 }
 
@@ -130,8 +135,14 @@ pub(crate) async fn read_past(stream: &mut TcpStream, end: &str) -> String {
     let mut all = Vec::new();
     while !all.ends_with(end.as_bytes()) {
         let mut byte = [0];
-        let read = stream.read(&mut byte).await.unwrap();
-        assert!(read > 0, "closed after {:?}", String::from_utf8_lossy(&all));
+        let read = tokio::time::timeout(PATIENCE, stream.read(&mut byte)).await;
+        let read = read
+            .unwrap_or_else(|_| panic!("nothing comes after {:?}", String::from_utf8_lossy(&all)));
+        assert!(
+            read.unwrap() > 0,
+            "closed after {:?}",
+            String::from_utf8_lossy(&all)
+        );
         all.push(byte[0]);
     }
     String::from_utf8(all).unwrap()

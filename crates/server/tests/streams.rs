@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::http::Ask;
+use crate::http::{Ask, PATIENCE};
 use crate::world::{Session, World, auth, session, watch};
 
 /// An open stream.
@@ -58,12 +58,16 @@ impl Stream {
 
     /// The next event, past keep-alives.
     async fn event(&mut self) -> Option<String> {
-        loop {
-            match self.block().await {
-                Some(comment) if comment.starts_with(':') => {}
-                block => return block,
+        let event = async {
+            loop {
+                match self.block().await {
+                    Some(comment) if comment.starts_with(':') => {}
+                    block => return block,
+                }
             }
-        }
+        };
+        let event = tokio::time::timeout(PATIENCE, event).await;
+        event.expect("an event, or the end")
     }
 
     async fn told(&mut self) -> Value {
@@ -239,6 +243,5 @@ async fn a_user_holds_so_many_streams_and_others_hold_theirs() {
             }
         }
     };
-    let patience = std::time::Duration::from_secs(20);
-    assert!(tokio::time::timeout(patience, open).await.is_ok());
+    assert!(tokio::time::timeout(PATIENCE, open).await.is_ok());
 }

@@ -337,3 +337,18 @@ async fn a_deleted_user_is_gone_with_everything() {
     // The name is free again, for somebody new.
     assert_ne!(world.user("a@b").await.user_id, user.user_id);
 }
+
+#[tokio::test]
+async fn sessions_that_ran_out_are_removed_at_the_next_login() {
+    let world = World::new().await;
+    let first = world.user("a@b").await;
+    let sessions = async || {
+        let of = bson::doc! { "user_id": &first.user_id };
+        world.core.state.sessions.count(of).await.unwrap()
+    };
+    session(&world.by_password("a@b", "correct horse").await);
+    assert_eq!(sessions().await, 2);
+    world.clock.advance_ms(60 * 24 * 3_600_000);
+    session(&world.by_password("a@b", "correct horse").await);
+    assert_eq!(sessions().await, 1);
+}

@@ -105,7 +105,7 @@ impl State {
             .await?;
         state
             .sessions
-            .index("user", doc! { "user_id": 1 }, false)
+            .index("user_expires", doc! { "user_id": 1, "expires": 1 }, false)
             .await?;
         state
             .api_keys
