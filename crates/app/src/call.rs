@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Instant;
 
-use bson::{Bson, Document, RawBson, RawDocumentBuf, doc};
+use bson::{Bson, Document, RawBson, RawDocument, RawDocumentBuf, cstr, doc, rawdoc};
 use js::{Call, Failure, Outcome};
 use kit::{Kind, Problem};
 use rules::{Answers, Expansions, Needed, Scope};
@@ -30,9 +30,9 @@ pub enum Calling {
 pub struct DebugRun {
     /// The value, or why there is none.
     pub result: Result<Bson, Problem>,
-    /// `console.log` and its kin.
+    /// Every line of the console.
     pub logs: Vec<String>,
-    /// `console.warn` and `console.error`.
+    /// Those of `console.warn` and `console.error` once more.
     pub error_logs: Vec<String>,
     /// Microseconds.
     pub time_us: u64,
@@ -72,16 +72,21 @@ impl App {
             ));
         }
         let started = Started::now(self);
-        let logged: Vec<Bson> = arguments.clone();
-        let (outcome, result) = match may_run(cx, &function).await {
-            Err(problem) => (None, Err(problem)),
-            Ok(()) => {
-                let outcome = self.run(cx, &function, arguments, None).await;
-                let result = value(&outcome);
-                (Some(outcome), result)
-            }
+        // Only calls of clients have entries of their own.
+        let logged = (calling == Calling::Client).then(|| {
+            let hidden = function.disable_arg_logs;
+            (!hidden).then(|| arguments.clone())
+        });
+        let (outcome, result) = if let Err(problem) = may_run(cx, &function).await {
+            (None, Err(problem))
+        } else {
+            let outcome = self.run(cx, &function, arguments, None).await;
+            let result = value(&outcome);
+            (Some(outcome), result)
         };
-        self.log_call(cx, name, logged, &started, outcome.as_ref(), &result);
+        if let Some(logged) = logged {
+            self.log_call(cx, name, logged, &started, outcome.as_ref(), &result);
+        }
         result
     }
 
@@ -121,12 +126,13 @@ impl App {
         may_run(cx, &function).await?;
         let outcome = self.run(cx, &function, arguments.clone(), evaluate).await;
         let result = value(&outcome);
-        self.log_call(cx, name, arguments, &started, Some(&outcome), &result);
-        let lines = |errors: bool| {
+        let logged = (!function.disable_arg_logs).then_some(arguments);
+        self.log_call(cx, name, logged, &started, Some(&outcome), &result);
+        let lines = |only_errors: bool| {
             outcome
                 .logs
                 .iter()
-                .filter(|line| line.is_error == errors)
+                .filter(|line| line.is_error || !only_errors)
                 .map(|line| line.text.clone())
                 .collect()
         };
@@ -164,18 +170,22 @@ impl App {
         let call = Call {
             code: function.code.clone(),
             arguments,
-            context: context(&cx),
+            context: context(&cx, &function.name),
             limits: self.core.limits,
             evaluate,
+            depth: cx.depth,
         };
-        self.core.pool.call(call, Arc::new(CallHost::new(cx))).await
+        let host = Arc::new(CallHost::new(cx));
+        let outcome = self.core.pool.call(call, host.clone()).await;
+        host.finish().await;
+        outcome
     }
 
     fn log_call(
         &self,
         cx: &Cx,
         name: &str,
-        arguments: Vec<Bson>,
+        arguments: Option<Vec<Bson>>,
         started: &Started,
         outcome: Option<&Outcome>,
         result: &Result<Bson, Problem>,
@@ -186,9 +196,12 @@ impl App {
             .map(|line| line.text.clone().into())
             .collect();
         let mut details = doc! {
-            "function_name": name, "messages": lines, "arguments": arguments,
+            "function_name": name, "messages": lines,
             "mem_time_usage": outcome.map_or(0, |o| (o.memory_bytes.saturating_mul(o.time_us) / 1000) as i64),
         };
+        if let Some(arguments) = arguments {
+            details.insert("arguments", arguments);
+        }
         if let Some(Failure::Threw { stack, .. }) = outcome.and_then(|o| o.result.as_ref().err())
             && !stack.is_empty()
         {
@@ -255,11 +268,47 @@ pub(crate) async fn caller_of(cx: &Cx, function: &Function) -> Result<Caller, Pr
     if function.run_as_system {
         return Ok(Caller::System);
     }
+    if let Some(script) = &function.run_as_script {
+        return chosen_by(cx, function, script).await;
+    }
     if function.run_as_user_id.is_empty() {
         return Ok(cx.caller.clone());
     }
     let user = cx.app.acting_user(&function.run_as_user_id).await?;
     Ok(Caller::User(user))
+}
+
+/// As whom a script says: it returns a user's id, or `{runAsSystem: true}`.
+async fn chosen_by(
+    cx: &Cx,
+    function: &Function,
+    script: &Arc<js::Compiled>,
+) -> Result<Caller, Problem> {
+    let cx = cx.deeper();
+    let call = Call {
+        code: script.clone(),
+        arguments: Vec::new(),
+        context: context(&cx, &function.name),
+        limits: cx.app.core.limits,
+        evaluate: None,
+        depth: cx.depth,
+    };
+    let host = Arc::new(CallHost::new(cx.clone()));
+    let outcome = cx.app.core.pool.call(call, host).await;
+    match value(&outcome)? {
+        Bson::String(id) => Ok(Caller::User(cx.app.acting_user(&id).await?)),
+        Bson::Document(choice) if choice.get_bool("runAsSystem").unwrap_or(false) => {
+            Ok(Caller::System)
+        }
+        _ => Err(Problem::new(
+            Kind::Invalid,
+            "FunctionExecutionError",
+            format!(
+                "the script of function \"{}\" must return a user's id",
+                function.name
+            ),
+        )),
+    }
 }
 
 /// Checks `can_evaluate`; functions that it calls run as the system.
@@ -305,7 +354,7 @@ pub(crate) async fn rule_function(cx: &Cx, needed: &Needed) -> Result<Option<Raw
         .collect();
     let result = cx
         .app
-        .call(cx, &needed.function, arguments, Calling::Server)
+        .call(&cx.deeper(), &needed.function, arguments, Calling::Server)
         .await?;
     match result {
         Bson::Undefined => Ok(None),
@@ -338,48 +387,51 @@ impl RequestExpansions {
 }
 
 impl Expansions for RequestExpansions {
-    fn user(&self) -> &bson::RawDocument {
+    fn user(&self) -> &RawDocument {
         self.user
             .as_ref()
             .map_or(&self.empty, |user| &user.document)
     }
 
-    fn values(&self) -> &bson::RawDocument {
+    fn values(&self) -> &RawDocument {
         &self.release.values_document
     }
 
-    fn environment(&self) -> &bson::RawDocument {
+    fn environment(&self) -> &RawDocument {
         &self.release.environment_document
     }
 
-    fn request(&self) -> &bson::RawDocument {
+    fn request(&self) -> &RawDocument {
         self.request
             .get_or_init(|| RawDocumentBuf::try_from(&self.info.document()).unwrap_or_default())
     }
 }
 
-/// What a frame's `context` holds.
-pub(crate) fn context(cx: &Cx) -> Document {
+/// What a frame's `context` holds, for the function `name`.
+pub(crate) fn context(cx: &Cx, name: &str) -> RawDocumentBuf {
+    let mut request = cx.request.document();
+    request.insert("service", "");
+    request.insert("action", name);
+    let mut context = rawdoc! { "system": matches!(cx.caller, Caller::System) };
     // The function sees the user behind the request, whoever it runs as.
-    let user = match (&cx.caller, &cx.user) {
+    match (&cx.caller, &cx.user) {
         (Caller::User(user), _) | (Caller::System, Some(user)) => {
-            Document::try_from(user.document.as_ref() as &bson::RawDocument).unwrap_or_default()
+            context.append(cstr!("user"), user.document.as_ref() as &RawDocument);
         }
-        (Caller::System, None) => {
-            doc! { "id": "", "type": "system", "data": {}, "custom_data": {}, "identities": [] }
-        }
-    };
-    doc! {
-        "user": user,
-        "system": matches!(cx.caller, Caller::System),
-        "environment": cx.release.environment.clone(),
-        "request": cx.request.document(),
-        "app": {
-            "id": &cx.app.client_app_id, "clientAppId": &cx.app.client_app_id,
-            "name": cx.release.config.name(), "projectId": &cx.app.project_id,
-        },
-        "services": cx.release.services.clone(),
+        (Caller::System, None) => context.append(
+            cstr!("user"),
+            rawdoc! { "id": "", "type": "system", "data": {}, "custom_data": {}, "identities": [] },
+        ),
     }
+    let environment: &RawDocument = &cx.release.environment_document;
+    context.append(cstr!("environment"), environment);
+    for (name, part) in [
+        (cstr!("request"), &request),
+        (cstr!("services"), &cx.release.services),
+    ] {
+        context.append(name, RawDocumentBuf::try_from(part).unwrap_or_default());
+    }
+    context
 }
 
 /// An outcome as the wire tells it.

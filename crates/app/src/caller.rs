@@ -123,12 +123,23 @@ impl RequestInfo {
                 values.push(value.clone().into());
             }
         }
-        doc! {
+        let mut document = doc! {
             "remoteIPAddress": &self.remote_address, "requestHeaders": headers,
-            "httpMethod": &self.method, "rawQueryString": &self.query,
-            "httpUserAgent": self.header("user-agent").unwrap_or_default(),
-            "httpReferrer": self.header("referer").unwrap_or_default(),
+            "httpMethod": &self.method, "rawQueryString": self.public_query(),
+        };
+        for (field, header) in [("httpUserAgent", "user-agent"), ("httpReferrer", "referer")] {
+            if let Some(value) = self.header(header) {
+                document.insert(field, value);
+            }
         }
+        document
+    }
+
+    /// The query string without secrets, in its own order.
+    fn public_query(&self) -> String {
+        let secret = |pair: &&str| pair.split('=').next() != Some("secret");
+        let kept: Vec<&str> = self.query.split('&').filter(secret).collect();
+        kept.join("&")
     }
 
     /// A header's first value.
@@ -153,6 +164,9 @@ pub struct Cx {
     pub user: Option<Arc<User>>,
     /// The request.
     pub request: Arc<RequestInfo>,
+    /// Functions that wait for what this does, such as one whose read of data
+    /// asks a rule.
+    pub(crate) depth: u32,
 }
 
 impl Cx {
@@ -164,6 +178,7 @@ impl Cx {
             caller: Caller::User(user.clone()),
             user: Some(user),
             request: Arc::new(request),
+            depth: 0,
         }
     }
 
@@ -175,6 +190,7 @@ impl Cx {
             caller: Caller::System,
             user: None,
             request: Arc::new(request),
+            depth: 0,
         }
     }
 
@@ -183,6 +199,14 @@ impl Cx {
     pub fn acting_as(&self, caller: Caller) -> Self {
         Self {
             caller,
+            ..self.clone()
+        }
+    }
+
+    /// The same request, for a function that this one waits for.
+    pub(crate) fn deeper(&self) -> Self {
+        Self {
+            depth: self.depth + 1,
             ..self.clone()
         }
     }

@@ -49,6 +49,10 @@ pub struct Function {
     pub run_as_system: bool,
     /// The user it runs as; empty for the caller.
     pub run_as_user_id: String,
+    /// The code that chooses the user it runs as.
+    pub run_as_script: Option<Arc<Compiled>>,
+    /// Whether log entries leave its arguments out.
+    pub disable_arg_logs: bool,
     /// The condition under which it may be called.
     pub can_evaluate: Option<Expression>,
     /// Its code.
@@ -211,6 +215,12 @@ impl Compiler {
                 None
             }
         };
+        if !source.contains("exports") {
+            self.findings.push(
+                Finding::warning(&path, "the file never assigns \"exports\"")
+                    .hint("calls of this function will fail: exports = function () { … }"),
+            );
+        }
         let can_evaluate = match node.json.get("can_evaluate") {
             Some(condition @ Value::Object(fields)) if !fields.is_empty() => {
                 let mut issues = Vec::new();
@@ -229,17 +239,23 @@ impl Compiler {
             }
             _ => None,
         };
-        if !node.text("run_as_user_id_script_source").is_empty() {
-            self.later(
-                "functions/config.json",
-                format!("\"{name}\" chooses its user by a script (run_as_user_id_script_source)"),
+        let script = node.text("run_as_user_id_script_source");
+        let run_as_script = (!script.is_empty()).then(|| js::compile("run_as.js", script));
+        if let Some(Err(error)) = &run_as_script {
+            let text = format!(
+                "function \"{name}\": run_as_user_id_script_source: {error} (line {}, column {})",
+                error.line, error.column
             );
+            self.findings
+                .push(Finding::error("functions/config.json", text));
         }
         Some(Function {
             name: name.to_owned(),
             private: node.flag("private"),
             run_as_system: node.flag("run_as_system"),
             run_as_user_id: node.text("run_as_user_id").to_owned(),
+            run_as_script: run_as_script.and_then(Result::ok).map(Arc::new),
+            disable_arg_logs: node.flag("disable_arg_logs"),
             can_evaluate,
             code: Arc::new(code?),
             node: node.clone(),
@@ -394,6 +410,8 @@ impl Function {
             private: false,
             run_as_system: false,
             run_as_user_id: String::new(),
+            run_as_script: None,
+            disable_arg_logs: false,
             can_evaluate: None,
             code,
             node: Arc::default(),

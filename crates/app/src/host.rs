@@ -1,12 +1,14 @@
 //! What a running function reaches: the worker's requests, answered as the
 //! frame that asks.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bson::{Bson, Document, RawArrayBuf, RawBson, RawDocumentBuf};
-use engine::BoxFuture;
+use bson::raw::RawBsonRef;
+use bson::{RawArrayBuf, RawBson, RawDocument, RawDocumentBuf, doc, rawdoc};
+use engine::{BoxFuture, CommandError, Session, SharedEngine};
 use js::{Entered, Frame, Host, HostError};
-use kit::{Problem, limit};
+use kit::{Kind, Problem, limit};
 use rules::Needed;
 
 use crate::call::{RequestExpansions, caller_of, context, may_run, rule_function};
@@ -18,13 +20,27 @@ use crate::data::{Access, Calls, Data, UserAccess};
 pub(crate) struct CallHost {
     /// The context of each frame; the first is the top-level function's.
     frames: Mutex<Vec<Cx>>,
+    /// Transactions that are open, by the worker's number.
+    transactions: Mutex<HashMap<i32, Transaction>>,
+}
+
+#[derive(Clone)]
+struct Transaction {
+    session: Session,
+    engine: SharedEngine,
 }
 
 impl CallHost {
     pub(crate) fn new(cx: Cx) -> Self {
         Self {
             frames: Mutex::new(vec![cx]),
+            transactions: Mutex::default(),
         }
+    }
+
+    /// Aborts what the call left open.
+    pub(crate) async fn finish(&self) {
+        abort(self.take_all()).await;
     }
 
     fn frame(&self, frame: Frame) -> Result<Cx, HostError> {
@@ -34,6 +50,79 @@ impl CallHost {
             .cloned()
             .ok_or_else(|| HostError::new("an unknown frame"))
     }
+
+    fn transactions(&self) -> MutexGuard<'_, HashMap<i32, Transaction>> {
+        self.transactions
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take_all(&self) -> Vec<Transaction> {
+        self.transactions().drain().map(|(_, open)| open).collect()
+    }
+
+    /// `context.services.get(…).db(…).collection(…)`, in a transaction when the
+    /// operation names one.
+    async fn mongodb(&self, cx: &Cx, asked: &RawDocument) -> Result<RawBson, Problem> {
+        let (service, action) = (text(asked, "service"), text(asked, "action"));
+        let arguments = asked.get_document("arguments").map_err(invalid)?;
+        let (data, access) = cx.door(service, action)?;
+        let session = match asked.get_i32("session") {
+            Ok(number) => Some(self.session(number, cx.engine(service)?)?),
+            Err(_) => None,
+        };
+        data.run(&access, action, arguments, session.as_ref()).await
+    }
+
+    /// The open transaction of a number, begun with its first operation.
+    fn session(&self, number: i32, engine: &SharedEngine) -> Result<Session, Problem> {
+        let mut transactions = self.transactions();
+        let open = transactions.entry(number).or_insert_with(|| Transaction {
+            session: Session::start(),
+            engine: engine.clone(),
+        });
+        if Arc::ptr_eq(&open.engine, engine) {
+            Ok(open.session.clone())
+        } else {
+            Err(execution("a session belongs to one data source"))
+        }
+    }
+
+    /// Commits or aborts; a transaction without operations has nothing to end.
+    async fn transaction(&self, asked: &RawDocument) -> Result<RawBson, Problem> {
+        let number = asked.get_i32("session").map_err(invalid)?;
+        let open = self.transactions().remove(&number);
+        match open {
+            Some(open) if text(asked, "how") == "commit" => {
+                let committed = open.session.commit(&open.engine).await;
+                committed.map_err(mongodb_error)?;
+            }
+            Some(open) => abort(vec![open]).await,
+            None => {}
+        }
+        Ok(RawBson::Null)
+    }
+}
+
+impl Drop for CallHost {
+    /// A call whose caller left leaves nothing open either.
+    fn drop(&mut self) {
+        let open = self.take_all();
+        if let Ok(runtime) = tokio::runtime::Handle::try_current()
+            && !open.is_empty()
+        {
+            runtime.spawn(abort(open));
+        }
+    }
+}
+
+async fn abort(transactions: Vec<Transaction>) {
+    for Transaction { session, engine } in transactions {
+        // The engine forgets transactions by itself, only later.
+        if let Err(error) = session.abort(&engine).await {
+            tracing::debug!(%error, "a transaction was not aborted");
+        }
+    }
 }
 
 impl Host for CallHost {
@@ -41,16 +130,20 @@ impl Host for CallHost {
         &self,
         frame: Frame,
         operation: &str,
-        arguments: Document,
-    ) -> js::BoxFuture<'_, Result<Bson, HostError>> {
+        arguments: RawDocumentBuf,
+    ) -> js::BoxFuture<'_, Result<RawBson, HostError>> {
         let operation = operation.to_owned();
         Box::pin(async move {
             let cx = self.frame(frame)?;
-            match operation.as_str() {
-                "mongodb" => mongodb(&cx, &arguments).await,
-                "value" => value(&cx, arguments.get_str("name").unwrap_or_default()).await,
-                other => Err(HostError::new(format!("unknown operation '{other}'"))),
-            }
+            let result = match operation.as_str() {
+                "mongodb" => self.mongodb(&cx, &arguments).await,
+                "transaction" => self.transaction(&arguments).await,
+                "value" => value(&cx, text(&arguments, "name")).await,
+                "app" => app(&cx).await,
+                "names" => names(&cx, &arguments).await,
+                other => Err(execution(format!("unknown operation '{other}'"))),
+            };
+            result.map_err(thrown)
         })
     }
 
@@ -68,7 +161,7 @@ impl Host for CallHost {
             may_run(&cx, &function).await.map_err(thrown)?;
             let caller = caller_of(&cx, &function).await.map_err(thrown)?;
             let inner = cx.acting_as(caller);
-            let context = context(&inner);
+            let context = context(&inner, &name);
             let mut frames = self.frames.lock().unwrap_or_else(PoisonError::into_inner);
             if frames.len() > limit::CALL_HOST_OPERATIONS_MAX as usize {
                 return Err(HostError::new("too many nested function calls"));
@@ -83,8 +176,16 @@ impl Host for CallHost {
     }
 }
 
+fn text<'d>(asked: &'d RawDocument, name: &str) -> &'d str {
+    asked.get_str(name).unwrap_or_default()
+}
+
 /// A problem as an error that the function may catch.
 fn thrown(problem: Problem) -> HostError {
+    if problem.kind == Kind::Internal {
+        // The function learns nothing, so that the log is the only place.
+        tracing::error!(%problem, "an operation of a function failed");
+    }
     HostError {
         name: "Error".to_owned(),
         code: problem.code.into_owned(),
@@ -92,32 +193,87 @@ fn thrown(problem: Problem) -> HostError {
     }
 }
 
-/// `context.services.get(…).db(…).collection(…)`.
-async fn mongodb(cx: &Cx, arguments: &Document) -> Result<Bson, HostError> {
-    let service = arguments.get_str("service").unwrap_or_default();
-    let action = arguments.get_str("action").unwrap_or_default();
-    let inner = arguments
-        .get_document("arguments")
-        .cloned()
-        .unwrap_or_default();
-    let inner =
-        RawDocumentBuf::try_from(&inner).map_err(|error| HostError::new(error.to_string()))?;
-    let value = cx.data(service, action, &inner).await.map_err(thrown)?;
-    Bson::try_from(value).map_err(|error| HostError::new(error.to_string()))
+fn execution(message: impl Into<String>) -> Problem {
+    Problem::new(Kind::Invalid, "FunctionExecutionError", message)
+}
+
+fn invalid(error: impl std::fmt::Display) -> Problem {
+    execution(format!("invalid operation: {error}"))
+}
+
+fn mongodb_error(error: CommandError) -> Problem {
+    Problem::new(Kind::Invalid, "MongoDBError", error.message)
 }
 
 /// `context.values.get`; an unknown value is undefined.
-async fn value(cx: &Cx, name: &str) -> Result<Bson, HostError> {
+async fn value(cx: &Cx, name: &str) -> Result<RawBson, Problem> {
     match cx.release.values.get(name) {
-        None => Ok(Bson::Undefined),
-        Some(NamedValue::Plain(value)) => Ok(value.clone()),
-        Some(NamedValue::Secret(secret)) => match cx.app.secret(secret).await.map_err(thrown)? {
-            Some(value) => Ok(Bson::String(value.to_string())),
-            None => Err(HostError::new(format!(
+        None => Ok(RawBson::Undefined),
+        Some(NamedValue::Plain(value)) => RawBson::try_from(value.clone()).map_err(invalid),
+        Some(NamedValue::Secret(secret)) => match cx.app.secret(secret).await? {
+            Some(value) => Ok(RawBson::String(value.to_string())),
+            None => Err(execution(format!(
                 "the secret '{secret}' of the value '{name}' has no value on this server"
             ))),
         },
     }
+}
+
+/// `context.app`.
+async fn app(cx: &Cx) -> Result<RawBson, Problem> {
+    let root = cx.release.config.get(config::Kind::Root, "");
+    let root_text = |name: &str| root.map_or("", |node| node.text(name)).to_owned();
+    let mut app = doc! {
+        "id": &cx.app.id, "clientAppId": &cx.app.client_app_id,
+        "name": cx.release.config.name(), "projectId": &cx.app.project_id,
+        "deployment": {
+            "model": root_text("deployment_model"), "providerRegion": root_text("provider_region"),
+        },
+    };
+    let newest = cx.app.deployments().await?.into_iter().next();
+    let deployed = newest.map_or(cx.app.record().created, |deployment| deployment.at);
+    if let Ok(text) = bson::DateTime::from_millis(deployed).try_to_rfc3339_string() {
+        app.insert("lastDeployed", text);
+    }
+    RawDocumentBuf::try_from(&app)
+        .map(RawBson::Document)
+        .map_err(invalid)
+}
+
+/// `getDBNames` and `getCollectionNames`, which rules say nothing about.
+async fn names(cx: &Cx, asked: &RawDocument) -> Result<RawBson, Problem> {
+    let engine = cx.engine(text(asked, "service"))?;
+    let database = asked.get_str("database").ok();
+    if !matches!(cx.caller, Caller::System) {
+        let name = if database.is_some() {
+            "getCollectionNames"
+        } else {
+            "getDBNames"
+        };
+        return Err(execution(format!("{name} needs a system function")));
+    }
+    let command = if database.is_some() {
+        rawdoc! { "listCollections": 1, "nameOnly": true, "cursor": { "batchSize": 100_000 } }
+    } else {
+        rawdoc! { "listDatabases": 1, "nameOnly": true }
+    };
+    let reply = engine.command(database.unwrap_or("admin"), &command).await;
+    let reply = reply.map_err(mongodb_error)?;
+    let list = match database {
+        Some(_) => reply
+            .get_document("cursor")
+            .and_then(|cursor| cursor.get_array("firstBatch")),
+        None => reply.get_array("databases"),
+    };
+    let mut names = RawArrayBuf::new();
+    for entry in list.map_err(Problem::internal)? {
+        if let Ok(RawBsonRef::Document(entry)) = entry
+            && text(entry, "name") != state::DATABASE
+        {
+            names.push(text(entry, "name"));
+        }
+    }
+    Ok(RawBson::Array(names))
 }
 
 impl Cx {
@@ -130,7 +286,7 @@ impl Cx {
         &self,
         service: &str,
         action: &str,
-        arguments: &bson::RawDocument,
+        arguments: &RawDocument,
     ) -> Result<RawBson, Problem> {
         let (data, access) = self.door(service, action)?;
         data.run(&access, action, arguments, None).await
@@ -140,7 +296,7 @@ impl Cx {
     pub async fn watch(
         &self,
         service: &str,
-        arguments: &bson::RawDocument,
+        arguments: &RawDocument,
     ) -> Result<crate::data::Watch, Problem> {
         let (data, access) = self.door(service, "watch")?;
         data.watch(&access, arguments).await
@@ -153,7 +309,7 @@ impl Cx {
             } else {
                 format!("TypeError: Cannot access member '{action}' of undefined")
             };
-            Problem::new(kit::Kind::Invalid, "FunctionExecutionError", text)
+            execution(text)
         })?;
         let core = &self.app.core;
         let data = Data::new(core.cluster(&source.cluster).clone(), core.clock.clone());
@@ -166,6 +322,12 @@ impl Cx {
             }),
         };
         Ok((data, access))
+    }
+
+    fn engine(&self, service: &str) -> Result<&SharedEngine, Problem> {
+        let source = self.release.sources.get(service);
+        let source = source.ok_or_else(|| execution(format!("unknown service '{service}'")))?;
+        Ok(self.app.core.cluster(&source.cluster))
     }
 }
 

@@ -1,3 +1,4 @@
 //! Scenarios of the app core.
 
 mod data;
+mod functions;

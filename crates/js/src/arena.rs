@@ -18,6 +18,12 @@ const HEADER_BYTES: usize = 16;
 const CLASSES: usize = 128;
 /// What a call may leave dirty past the image before it is given back.
 const KEEP_DIRTY_BYTES: usize = 8 << 20;
+/// A page, or a multiple of the machine's.
+const PAGE_BYTES: usize = 64 << 10;
+/// Freed blocks from this size on give their pages back at once.
+const LARGE_BYTES: usize = 1 << 20;
+/// What a call that is out of memory gets, so that its error can be told.
+const HEADROOM_BYTES: usize = 4 << 20;
 
 /// Set when the time is up for good: every allocation is refused.
 pub(crate) static REFUSE: AtomicBool = AtomicBool::new(false);
@@ -31,6 +37,11 @@ struct State {
     used: usize,
     peak: usize,
     limit: usize,
+    /// Bytes of free blocks whose pages were given back.
+    returned: usize,
+    /// The most that `bump - returned` may become: freed blocks of one class
+    /// do not serve another, so held bytes alone would not bound the pages.
+    extent: usize,
     free: [*mut u8; CLASSES],
 }
 
@@ -68,6 +79,8 @@ impl Arena {
             used: 0,
             peak: 0,
             limit: MAPPING_BYTES,
+            returned: 0,
+            extent: MAPPING_BYTES,
             free: [ptr::null_mut(); CLASSES],
         };
         // SAFETY: the mapping is larger than the state and aligned to a page.
@@ -102,7 +115,7 @@ impl Arena {
         // SAFETY: the image was copied from here, so the mapping is as long.
         unsafe { ptr::copy_nonoverlapping(self.image.as_ptr(), self.base, self.image.len()) };
         if dirty > KEEP_DIRTY_BYTES {
-            let start = self.image.len().next_multiple_of(4096);
+            let start = self.image.len().next_multiple_of(PAGE_BYTES);
             // SAFETY: the range is page-aligned and inside the mapping; nothing
             // of the restored image lies in it.
             unsafe { libc::madvise(self.base.add(start).cast(), dirty, libc::MADV_DONTNEED) };
@@ -115,6 +128,7 @@ impl Arena {
     pub(crate) fn limit(&mut self, bytes: usize) {
         let state = self.state();
         state.limit = state.used.saturating_add(bytes);
+        state.extent = state.bump.saturating_add(bytes.saturating_mul(2));
         state.peak = state.used;
     }
 
@@ -123,9 +137,19 @@ impl Arena {
         self.state().peak
     }
 
-    /// Lifts the limit, so that the engine can build the error of a call.
-    pub(crate) fn unlimited(&mut self) {
-        self.state().limit = MAPPING_BYTES;
+    /// Makes a little room, so that the engine can build the error of a call.
+    pub(crate) fn headroom(&mut self) {
+        let state = self.state();
+        state.limit = state.limit.max(state.used + HEADROOM_BYTES);
+        let held = state.bump - state.returned;
+        state.extent = state.extent.max(held + HEADROOM_BYTES);
+    }
+
+    /// Pages that the call holds at most, beside the image's.
+    #[cfg(test)]
+    fn held(&mut self) -> usize {
+        let state = self.state();
+        state.bump - state.returned
     }
 }
 
@@ -157,7 +181,11 @@ fn class(size: usize) -> (usize, usize) {
 unsafe extern "C" fn malloc(opaque: *mut c_void, size: size_t) -> *mut c_void {
     let state = opaque.cast::<State>();
     let size = size as usize;
-    if REFUSE.load(Ordering::Relaxed) || size > MAPPING_BYTES / 4 {
+    if REFUSE.load(Ordering::Relaxed) {
+        return ptr::null_mut();
+    }
+    if size > MAPPING_BYTES / 4 {
+        OVER_MEMORY.store(true, Ordering::Relaxed);
         return ptr::null_mut();
     }
     let (class, size) = class(size);
@@ -172,7 +200,8 @@ unsafe extern "C" fn malloc(opaque: *mut c_void, size: size_t) -> *mut c_void {
         }
         let recycled = (*state).free[class];
         let block = if recycled.is_null() {
-            if (*state).bump + total > MAPPING_BYTES {
+            let bump = (*state).bump + total;
+            if bump > MAPPING_BYTES || bump - (*state).returned > (*state).extent {
                 OVER_MEMORY.store(true, Ordering::Relaxed);
                 return ptr::null_mut();
             }
@@ -181,6 +210,7 @@ unsafe extern "C" fn malloc(opaque: *mut c_void, size: size_t) -> *mut c_void {
             block
         } else {
             (*state).free[class] = recycled.add(HEADER_BYTES).cast::<*mut u8>().read();
+            (*state).returned -= pages_of(recycled, total).1;
             recycled
         };
         block.cast::<Header>().write(Header { class, size });
@@ -188,6 +218,18 @@ unsafe extern "C" fn malloc(opaque: *mut c_void, size: size_t) -> *mut c_void {
         (*state).peak = (*state).peak.max((*state).used);
         block.add(HEADER_BYTES).cast()
     }
+}
+
+/// The whole pages of a large block behind its first, which holds the header
+/// and the link of the free list; none of a small one.
+fn pages_of(block: *mut u8, total: usize) -> (*mut u8, usize) {
+    if total < LARGE_BYTES {
+        return (block, 0);
+    }
+    let address = block as usize;
+    let start = (address + 2 * HEADER_BYTES).next_multiple_of(PAGE_BYTES);
+    let end = (address + total) / PAGE_BYTES * PAGE_BYTES;
+    (block.wrapping_add(start - address), end - start)
 }
 
 unsafe extern "C" fn calloc(opaque: *mut c_void, count: size_t, size: size_t) -> *mut c_void {
@@ -214,6 +256,11 @@ unsafe extern "C" fn free(opaque: *mut c_void, pointer: *mut c_void) {
         let block = pointer.cast::<u8>().sub(HEADER_BYTES);
         let Header { class, size } = block.cast::<Header>().read();
         (*state).used -= size + HEADER_BYTES;
+        let (start, length) = pages_of(block, size + HEADER_BYTES);
+        if length > 0 {
+            libc::madvise(start.cast(), length, libc::MADV_DONTNEED);
+            (*state).returned += length;
+        }
         pointer.cast::<*mut u8>().write((*state).free[class]);
         (*state).free[class] = block;
     }
@@ -260,7 +307,46 @@ unsafe extern "C" fn usable_size(pointer: *const c_void) -> size_t {
 
 #[cfg(test)]
 mod tests {
-    use super::{CLASSES, MAPPING_BYTES, class};
+    use super::{Arena, CLASSES, MAPPING_BYTES, class, free, malloc};
+
+    #[test]
+    fn freed_blocks_of_other_sizes_do_not_add_up() {
+        const LIMIT: usize = 8 << 20;
+        let mut arena = Arena::new().unwrap();
+        arena.save();
+        let before = arena.held();
+        arena.limit(LIMIT);
+        let opaque = arena.opaque();
+        // Fills the limit with blocks of one size, frees them, takes the next.
+        for size in [
+            64,
+            600,
+            5000,
+            40_000,
+            300_000,
+            1 << 20,
+            2 << 20,
+            5 << 20,
+            64,
+        ] {
+            let mut blocks = Vec::new();
+            loop {
+                // SAFETY: the opaque pointer is this arena's.
+                let block = unsafe { malloc(opaque, size) };
+                if block.is_null() {
+                    break;
+                }
+                blocks.push(block);
+            }
+            for block in blocks {
+                // SAFETY: it came from this arena and is freed once.
+                unsafe { free(opaque, block) };
+            }
+            assert!(arena.held() - before <= 2 * LIMIT, "{size}");
+        }
+        arena.reset();
+        assert_eq!(arena.held(), before);
+    }
 
     #[test]
     fn classes_cover_every_size_and_do_not_waste() {

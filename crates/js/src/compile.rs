@@ -2,7 +2,9 @@
 
 use std::ffi::CString;
 
-use bson::Document;
+use bson::raw::RawBinaryRef;
+use bson::spec::BinarySubtype;
+use bson::{RawDocumentBuf, cstr};
 use rquickjs_sys as q;
 
 use crate::convert::text_of;
@@ -32,8 +34,9 @@ pub struct CompileError {
 const MEMORY_BYTES_MAX: usize = 256 << 20;
 /// Stack that compiling may take.
 const STACK_BYTES_MAX: usize = 1 << 20;
-/// What stands before the source, on its first line.
-const BEFORE: &str = "(function(context,require,console){let exports;";
+/// What stands before the source, on its first line. `exports` is a parameter,
+/// so that a file may also declare it.
+const BEFORE: &str = "(function(context,require,console,exports){";
 /// What stands after it.
 const AFTER: &str = "\nreturn exports})";
 
@@ -132,14 +135,17 @@ unsafe fn located(context: *mut q::JSContext, exception: q::JSValue) -> CompileE
     }
 }
 
-/// The document of a message that carries code.
-pub(crate) fn coded(document: &mut Document, code: &Compiled, with_bytes: bool) {
-    let binary = |bytes: Vec<u8>| bson::Binary {
-        subtype: bson::spec::BinarySubtype::Generic,
-        bytes,
-    };
-    document.insert("hash", binary(code.hash.to_vec()));
+/// Puts code into a message; only its hash when the worker has it.
+pub(crate) fn append_code(message: &mut RawDocumentBuf, code: &Compiled, with_bytes: bool) {
+    message.append(cstr!("hash"), binary(&code.hash));
     if with_bytes {
-        document.insert("code", binary(code.bytecode.clone()));
+        message.append(cstr!("code"), binary(&code.bytecode));
+    }
+}
+
+fn binary(bytes: &[u8]) -> RawBinaryRef<'_> {
+    RawBinaryRef {
+        subtype: BinarySubtype::Generic,
+        bytes,
     }
 }

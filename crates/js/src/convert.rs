@@ -4,11 +4,12 @@
 //! and the rest are objects of the prelude's classes, which carry `_bsontype`
 //! and their content in `_v`.
 
+use std::borrow::Cow;
 use std::ffi::c_int;
 use std::slice;
 
 use bson::RawDocumentBuf;
-use bson::raw::{RawBsonRef, RawDocument};
+use bson::raw::{RawArray, RawBsonRef, RawDocument};
 use bson::spec::BinarySubtype;
 use rquickjs_sys as q;
 use rquickjs_sys::{JSAtom, JSContext, JSValue};
@@ -26,7 +27,7 @@ pub(crate) const CLASSES: [&str; 12] = [
     "BSONRegExp",
     "Code",
     "BSONSymbol",
-    "DBRef",
+    "DBPointer",
     "Key",
 ];
 
@@ -35,7 +36,6 @@ pub(crate) struct Shapes {
     pub(crate) prototypes: [JSValue; CLASSES.len()],
     pub(crate) min_key: JSValue,
     pub(crate) max_key: JSValue,
-    pub(crate) type_atom: JSAtom,
     pub(crate) value_atom: JSAtom,
     pub(crate) extra_atom: JSAtom,
 }
@@ -49,6 +49,16 @@ pub(crate) enum Unconvertible {
     TooDeep,
     /// It is larger than a document may be.
     TooLarge,
+}
+
+impl std::fmt::Display for Unconvertible {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Thrown => "the value has no BSON form",
+            Self::TooDeep => "the value contains itself or is nested too deeply",
+            Self::TooLarge => "the value is too large",
+        })
+    }
 }
 
 /// BSON to a value that the caller owns; the exception value when memory runs
@@ -77,14 +87,7 @@ pub(crate) unsafe fn to_js(ctx: *mut JSContext, shapes: &Shapes, value: RawBsonR
             R::String(text) => string(ctx, text),
             R::DateTime(date) => q::JS_NewDate(ctx, date.timestamp_millis() as f64),
             R::Document(document) => document_to_js(ctx, shapes, document),
-            R::Array(array) => {
-                let list = q::JS_NewArray(ctx);
-                for (index, element) in array.into_iter().flatten().enumerate() {
-                    let element = to_js(ctx, shapes, element);
-                    q::JS_SetPropertyUint32(ctx, list, index as u32, element);
-                }
-                list
-            }
+            R::Array(array) => array_to_js(ctx, shapes, array),
             R::ObjectId(id) => {
                 let hex = hex(&id.bytes());
                 class(0, string(ctx, &hex))
@@ -131,22 +134,58 @@ pub(crate) unsafe fn to_js(ctx: *mut JSContext, shapes: &Shapes, value: RawBsonR
     }
 }
 
+// What was made before memory ran out is not released: it goes with the reset.
+
+unsafe fn array_to_js(ctx: *mut JSContext, shapes: &Shapes, array: &RawArray) -> JSValue {
+    // SAFETY: as for `to_js`.
+    unsafe {
+        let list = q::JS_NewArray(ctx);
+        if q::JS_IsException(list) {
+            return list;
+        }
+        for (index, element) in array.into_iter().flatten().enumerate() {
+            let element = to_js(ctx, shapes, element);
+            // Defined, not set: the function may have put setters on
+            // `Array.prototype`.
+            if q::JS_IsException(element)
+                || q::JS_DefinePropertyValueUint32(ctx, list, index as u32, element, PLAIN) < 0
+            {
+                return q::JS_EXCEPTION;
+            }
+        }
+        list
+    }
+}
+
 unsafe fn document_to_js(ctx: *mut JSContext, shapes: &Shapes, document: &RawDocument) -> JSValue {
     // SAFETY: as for `to_js`.
     unsafe {
         let object = q::JS_NewObject(ctx);
+        if q::JS_IsException(object) {
+            return object;
+        }
         for (name, value) in document.iter().flatten() {
             let name = name.as_str();
             let value = to_js(ctx, shapes, value);
+            if q::JS_IsException(value) {
+                return value;
+            }
             let atom = q::JS_NewAtomLen(ctx, name.as_ptr().cast(), name.len() as _);
+            if atom == q::JS_ATOM_NULL {
+                return q::JS_EXCEPTION;
+            }
             // Defined, not set: `__proto__` is a field like any other.
-            q::JS_DefinePropertyValue(ctx, object, atom, value, PLAIN);
+            let defined = q::JS_DefinePropertyValue(ctx, object, atom, value, PLAIN);
             q::JS_FreeAtom(ctx, atom);
+            if defined < 0 {
+                return q::JS_EXCEPTION;
+            }
         }
         object
     }
 }
 
+const UINT8_ARRAY: c_int = q::JSTypedArrayEnum_JS_TYPED_ARRAY_UINT8 as c_int;
 /// Configurable, writable, enumerable.
 const PLAIN: c_int = 7;
 
@@ -160,9 +199,18 @@ unsafe fn object(
     // SAFETY: as for `to_js`; the prototypes live as long as the realm.
     unsafe {
         let object = q::JS_NewObjectProto(ctx, shapes.prototypes[class]);
-        q::JS_DefinePropertyValue(ctx, object, shapes.value_atom, content, PLAIN);
-        if let Some(extra) = extra {
-            q::JS_DefinePropertyValue(ctx, object, shapes.extra_atom, extra, PLAIN);
+        let parts = [
+            (shapes.value_atom, Some(content)),
+            (shapes.extra_atom, extra),
+        ];
+        for (atom, part) in parts {
+            let Some(part) = part else { continue };
+            if q::JS_IsException(object)
+                || q::JS_IsException(part)
+                || q::JS_DefinePropertyValue(ctx, object, atom, part, PLAIN) < 0
+            {
+                return q::JS_EXCEPTION;
+            }
         }
         object
     }
@@ -222,10 +270,16 @@ pub(crate) unsafe fn from_js(
     // SAFETY: as the caller promises.
     unsafe { writer.element(b"v", value, 0)? };
     writer.out.push(0);
+    if writer.out.len() > BYTES_MAX {
+        return Err(Unconvertible::TooLarge);
+    }
     let length = writer.out.len() as i32;
     writer.out[..4].copy_from_slice(&length.to_le_bytes());
     RawDocumentBuf::from_bytes(writer.out).map_err(|_| Unconvertible::Thrown)
 }
+
+/// The largest value that crosses: messages have room for more beside it.
+const BYTES_MAX: usize = crate::wire::MESSAGE_BYTES_MAX / 2;
 
 struct Writer<'a> {
     ctx: *mut JSContext,
@@ -254,7 +308,7 @@ impl Writer<'_> {
         if depth > kit::limit::NESTING_DEPTH_MAX {
             return Err(Unconvertible::TooDeep);
         }
-        if self.out.len() > crate::wire::MESSAGE_BYTES_MAX / 2 {
+        if self.out.len() > BYTES_MAX {
             return Err(Unconvertible::TooLarge);
         }
         // SAFETY: throughout this type, `ctx` is live and `value` a value of
@@ -276,11 +330,7 @@ impl Writer<'_> {
                     self.out.push(u8::from(q::JS_VALUE_GET_BOOL(value)));
                 }
                 q::JS_TAG_NULL => self.head(0x0a, name),
-                q::JS_TAG_UNDEFINED => {
-                    if self.keep_undefined {
-                        self.head(0x06, name);
-                    }
-                }
+                q::JS_TAG_UNDEFINED if self.keep_undefined => self.head(0x06, name),
                 q::JS_TAG_STRING | q::JS_TAG_STRING_ROPE => {
                     self.head(0x02, name);
                     self.string(value)?;
@@ -308,15 +358,12 @@ impl Writer<'_> {
             if text.is_null() {
                 return Err(Unconvertible::Thrown);
             }
-            let bytes = slice::from_raw_parts(text.cast::<u8>(), length);
-            // Lone surrogates come out as bytes that are not UTF-8.
-            match std::str::from_utf8(bytes) {
-                Ok(_) => self.text(bytes),
-                Err(_) => {
-                    let repaired = String::from_utf8_lossy(bytes).into_owned();
-                    self.text(repaired.as_bytes());
-                }
+            if length > BYTES_MAX {
+                q::JS_FreeCString(self.ctx, text);
+                return Err(Unconvertible::TooLarge);
             }
+            let bytes = slice::from_raw_parts(text.cast::<u8>(), length);
+            self.text(utf8(bytes).as_bytes());
             q::JS_FreeCString(self.ctx, text);
         }
         Ok(())
@@ -337,8 +384,13 @@ impl Writer<'_> {
                 if q::JS_ToFloat64(self.ctx, &raw mut ms, value) != 0 {
                     return Err(Unconvertible::Thrown);
                 }
-                self.head(0x09, name);
-                self.out.extend_from_slice(&(ms as i64).to_le_bytes());
+                if ms.is_nan() {
+                    // An invalid date is null, as in JSON.
+                    self.head(0x0a, name);
+                } else {
+                    self.head(0x09, name);
+                    self.out.extend_from_slice(&(ms as i64).to_le_bytes());
+                }
                 return Ok(());
             }
             if q::JS_IsRegExp(value) {
@@ -351,29 +403,46 @@ impl Writer<'_> {
                 self.regex(name, &pattern, &options);
                 return Ok(());
             }
-            let mut length = 0;
-            let bytes = q::JS_GetUint8Array(self.ctx, &raw mut length, value);
-            if bytes.is_null() {
-                // Not an array of bytes: that is no error here.
-                q::JS_FreeValue(self.ctx, q::JS_GetException(self.ctx));
-            } else {
+            if q::JS_GetTypedArrayType(value) == UINT8_ARRAY {
+                let mut length = 0;
+                let bytes = q::JS_GetUint8Array(self.ctx, &raw mut length, value);
+                if bytes.is_null() {
+                    return Err(Unconvertible::Thrown);
+                }
                 self.head(0x05, name);
+                if length as usize > BYTES_MAX {
+                    return Err(Unconvertible::TooLarge);
+                }
                 let bytes = slice::from_raw_parts(bytes, length as usize);
                 self.binary(0, bytes);
                 return Ok(());
             }
-            let kind = q::JS_GetProperty(self.ctx, value, self.shapes.type_atom);
-            if q::JS_IsString(kind) {
-                let class = self.owned_text(kind)?;
-                q::JS_FreeValue(self.ctx, kind);
-                return self.class(name, &class, value, depth);
+            if let Some(class) = self.class_of(value) {
+                return self.class(name, class, value, depth);
             }
-            if q::JS_IsException(kind) {
-                return Err(Unconvertible::Thrown);
-            }
-            q::JS_FreeValue(self.ctx, kind);
             self.head(0x03, name);
             self.nested(|writer| writer.fields(value, depth))
+        }
+    }
+
+    /// The class of the prelude that a value belongs to. Asked of its prototype:
+    /// a property such as `_bsontype` may come from anyone's document.
+    unsafe fn class_of(&self, value: JSValue) -> Option<&'static str> {
+        // SAFETY: as for `element`; a prototype that is an object is compared
+        // by its address and released.
+        unsafe {
+            if q::JS_IsProxy(value) {
+                return None;
+            }
+            let prototype = q::JS_GetPrototype(self.ctx, value);
+            if !q::JS_IsObject(prototype) {
+                return None;
+            }
+            let address = q::JS_VALUE_GET_PTR(prototype);
+            q::JS_FreeValue(self.ctx, prototype);
+            let mut classes = CLASSES.iter().zip(&self.shapes.prototypes);
+            let found = classes.find(|(_, known)| q::JS_VALUE_GET_PTR(**known) == address);
+            found.map(|(class, _)| *class)
         }
     }
 
@@ -450,10 +519,7 @@ impl Writer<'_> {
             if name.contains(&0) {
                 return Err(Unconvertible::Thrown);
             }
-            let name = match String::from_utf8(name) {
-                Ok(name) => name,
-                Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
-            };
+            let name = utf8(&name);
             let field = q::JS_GetProperty(self.ctx, value, atom);
             if q::JS_IsException(field) {
                 return Err(Unconvertible::Thrown);
@@ -565,7 +631,7 @@ impl Writer<'_> {
                     self.head(0x0e, name);
                     self.text(text.as_bytes());
                 }
-                "DBRef" => {
+                "DBPointer" => {
                     let namespace = self.owned_text(content)?;
                     let id = q::JS_GetProperty(self.ctx, extra, self.shapes.value_atom);
                     let hex = self.owned_text(id);
@@ -641,6 +707,19 @@ impl Writer<'_> {
 /// # Safety
 /// `ctx` is live and `value` one of its values.
 pub(crate) unsafe fn text_of(ctx: *mut JSContext, value: JSValue) -> Option<String> {
+    // SAFETY: as the caller promises.
+    unsafe { start_of(ctx, value, usize::MAX) }
+}
+
+/// The first `bytes_max` bytes of it, up to a whole character.
+///
+/// # Safety
+/// As for [`text_of`].
+pub(crate) unsafe fn start_of(
+    ctx: *mut JSContext,
+    value: JSValue,
+    bytes_max: usize,
+) -> Option<String> {
     let mut length = 0;
     // SAFETY: the engine's string is released after it was copied.
     unsafe {
@@ -648,9 +727,29 @@ pub(crate) unsafe fn text_of(ctx: *mut JSContext, value: JSValue) -> Option<Stri
         if text.is_null() {
             return None;
         }
-        let bytes = slice::from_raw_parts(text.cast::<u8>(), length);
-        let owned = String::from_utf8_lossy(bytes).into_owned();
+        let mut bytes = slice::from_raw_parts(text.cast::<u8>(), length);
+        if bytes.len() > bytes_max {
+            let is_start = |byte: &u8| byte & 0xc0 != 0x80;
+            let end = bytes[..=bytes_max].iter().rposition(is_start);
+            bytes = &bytes[..end.unwrap_or(0)];
+        }
+        let owned = utf8(bytes).into_owned();
         q::JS_FreeCString(ctx, text);
         Some(owned)
     }
+}
+
+/// Text as the engine gives it out, where a lone surrogate is three bytes that
+/// are not UTF-8: each becomes one replacement character.
+fn utf8(bytes: &[u8]) -> Cow<'_, str> {
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        return text.into();
+    }
+    let mut repaired = bytes.to_vec();
+    for index in 0..repaired.len().saturating_sub(2) {
+        if repaired[index] == 0xed && repaired[index + 1] >= 0xa0 {
+            repaired[index..index + 3].copy_from_slice("\u{fffd}".as_bytes());
+        }
+    }
+    String::from_utf8_lossy(&repaired).into_owned().into()
 }

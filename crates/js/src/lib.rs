@@ -18,7 +18,7 @@ pub mod worker;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use bson::{Bson, Document};
+use bson::{Bson, RawBson, RawDocumentBuf};
 
 pub use compile::{CompileError, Compiled, compile};
 pub use pool::{Pool, PoolSettings};
@@ -37,8 +37,8 @@ pub trait Host: Send + Sync {
         &self,
         frame: Frame,
         operation: &str,
-        arguments: Document,
-    ) -> BoxFuture<'_, Result<Bson, HostError>>;
+        arguments: RawDocumentBuf,
+    ) -> BoxFuture<'_, Result<RawBson, HostError>>;
 
     /// `context.functions.execute`: the function of that name, and the frame
     /// that it runs in.
@@ -51,9 +51,9 @@ pub struct Entered {
     pub frame: Frame,
     /// Its code.
     pub code: Arc<Compiled>,
-    /// What its `context` holds: `user`, `environment`, `request`, `app`,
-    /// `system`, `services`.
-    pub context: Document,
+    /// What its `context` holds: `user`, `environment`, `request`, `system`,
+    /// `services`.
+    pub context: RawDocumentBuf,
 }
 
 /// An error that a host operation throws into the function.
@@ -105,12 +105,15 @@ pub struct Call {
     /// Its arguments.
     pub arguments: Vec<Bson>,
     /// What its `context` holds, as in [`Entered::context`].
-    pub context: Document,
+    pub context: RawDocumentBuf,
     /// Its bounds.
     pub limits: Limits,
     /// JavaScript to evaluate after the source, in place of calling `exports`
     /// with the arguments.
     pub evaluate: Option<String>,
+    /// Calls above this one that wait for it, such as the one whose read of
+    /// data asks a rule that calls a function.
+    pub depth: u32,
 }
 
 /// How a call ended.

@@ -8,13 +8,13 @@ use std::time::{Duration, Instant};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bson::raw::RawBsonRef;
-use bson::{Bson, Document, RawDocument, RawDocumentBuf, doc};
+use bson::{RawDocument, RawDocumentBuf, cstr, rawdoc};
 use kit::limit;
 use rquickjs_sys as q;
 use rquickjs_sys::{JSContext, JSValue};
 
 use crate::LogLine;
-use crate::convert::{Unconvertible, from_js, int, string, text_of};
+use crate::convert::{Unconvertible, from_js, int, start_of, string, text_of};
 use crate::realm::{Realm, Timer};
 
 /// The realm of this process. Natives find it here, since pointers inside the
@@ -51,6 +51,8 @@ const NATIVES: &[(&CStr, Native)] = &[
     (c"sync", sync),
     (c"enter", enter),
     (c"field", field),
+    (c"value", value),
+    (c"number", number),
 ];
 
 /// The object that the prelude gets.
@@ -113,14 +115,8 @@ unsafe fn throw_unconvertible(ctx: *mut JSContext, why: &Unconvertible) -> JSVal
     unsafe {
         match why {
             Unconvertible::Thrown if q::JS_HasException(ctx) => q::JS_EXCEPTION,
-            Unconvertible::Thrown => throw(ctx, "TypeError", "the value has no BSON form", ""),
-            Unconvertible::TooDeep => throw(
-                ctx,
-                "TypeError",
-                "the value contains itself or is nested too deeply",
-                "",
-            ),
-            Unconvertible::TooLarge => throw(ctx, "RangeError", "the value is too large", ""),
+            Unconvertible::TooLarge => throw(ctx, "RangeError", &why.to_string(), ""),
+            _ => throw(ctx, "TypeError", &why.to_string(), ""),
         }
     }
 }
@@ -267,6 +263,10 @@ unsafe extern "C" fn parse(ctx: *mut JSContext, _: JSValue, n: c_int, a: *mut JS
     // SAFETY: as for `decimal`.
     unsafe {
         let text = text_of(ctx, argument(n, a, 0)).unwrap_or_default();
+        // What is parsed lies outside of the arena for a while.
+        if text.len() > limit::DOCUMENT_BYTES_MAX {
+            return throw(ctx, "RangeError", "the text is too large", "");
+        }
         match kit::ejson::parse(text.as_bytes()) {
             Ok(value) => realm().value(&value),
             Err(error) => throw(ctx, "SyntaxError", &error.message, ""),
@@ -278,23 +278,14 @@ unsafe extern "C" fn log(ctx: *mut JSContext, _: JSValue, n: c_int, a: *mut JSVa
     // SAFETY: as for `decimal`.
     let (is_error, text) = unsafe {
         let is_error = q::JS_ToBool(ctx, argument(n, a, 0)) == 1;
-        (
-            is_error,
-            text_of(ctx, argument(n, a, 1)).unwrap_or_default(),
-        )
+        let text = start_of(ctx, argument(n, a, 1), limit::CALL_LOG_LINE_BYTES_MAX);
+        (is_error, text.unwrap_or_default())
     };
     let logs = &mut realm().run.logs;
     if logs.len() >= limit::CALL_LOG_LINES_MAX {
         logs.pop_front();
     }
-    let mut end = text.len().min(limit::CALL_LOG_LINE_BYTES_MAX);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    logs.push_back(LogLine {
-        is_error,
-        text: text[..end].to_owned(),
-    });
+    logs.push_back(LogLine { is_error, text });
     q::JS_UNDEFINED
 }
 
@@ -408,39 +399,59 @@ unsafe extern "C" fn random(_: *mut JSContext, _: JSValue, _: c_int, _: *mut JSV
     crate::convert::float(n)
 }
 
-/// A host operation's message: frame, name, arguments.
-unsafe fn request(ctx: *mut JSContext, n: c_int, a: *mut JSValue) -> Result<Document, JSValue> {
+/// Counts a host operation and makes its message.
+unsafe fn begin(
+    ctx: *mut JSContext,
+    frame: i32,
+    operation: &str,
+    arguments: &RawDocument,
+) -> Result<Message, JSValue> {
+    let run = &mut realm().run;
+    run.operations += 1;
+    if run.operations > limit::CALL_HOST_OPERATIONS_MAX {
+        let text = format!(
+            "a function may start {} operations at most",
+            limit::CALL_HOST_OPERATIONS_MAX
+        );
+        // SAFETY: as for `decimal`.
+        return Err(unsafe { throw(ctx, "RangeError", &text, "") });
+    }
+    run.next += 1;
+    let mut bytes = rawdoc! { "k": "host", "id": run.next, "frame": frame, "op": operation };
+    bytes.append(cstr!("args"), arguments);
+    Ok(Message {
+        id: run.next,
+        bytes,
+    })
+}
+
+/// A message that has a reply.
+struct Message {
+    id: i32,
+    bytes: RawDocumentBuf,
+}
+
+/// The message of an operation as the prelude asks for it: frame, name,
+/// arguments.
+unsafe fn request(ctx: *mut JSContext, n: c_int, a: *mut JSValue) -> Result<Message, JSValue> {
     // SAFETY: as for `decimal`.
     unsafe {
-        let run = &mut realm().run;
-        run.operations += 1;
-        if run.operations > limit::CALL_HOST_OPERATIONS_MAX {
-            let text = format!(
-                "a function may start {} operations at most",
-                limit::CALL_HOST_OPERATIONS_MAX
-            );
-            return Err(throw(ctx, "RangeError", &text, ""));
-        }
         let mut frame = 0;
         q::JS_ToInt32(ctx, &raw mut frame, argument(n, a, 0));
         let name = text_of(ctx, argument(n, a, 1)).unwrap_or_default();
         // Undefined fields of arguments are left out, as drivers do.
         let arguments = from_js(ctx, &realm().shapes, argument(n, a, 2), false)
             .map_err(|why| throw_unconvertible(ctx, &why))?;
-        let arguments = match arguments.get("v") {
-            Ok(Some(value)) => Bson::try_from(value).unwrap_or(Bson::Null),
-            _ => Bson::Null,
-        };
-        run.next += 1;
-        Ok(doc! { "k": "host", "id": run.next, "frame": frame, "op": name, "args": arguments })
+        match arguments.get_document("v") {
+            Ok(arguments) => begin(ctx, frame, &name, arguments),
+            Err(_) => Err(throw_unconvertible(ctx, &Unconvertible::Thrown)),
+        }
     }
 }
 
-fn send(message: &Document) -> bool {
+fn send(message: &Message) -> bool {
     let realm = realm();
-    let sent = RawDocumentBuf::try_from(message)
-        .map_err(std::io::Error::other)
-        .and_then(|message| crate::wire::write(&mut realm.socket, &message));
+    let sent = crate::wire::write(&mut realm.server.output, &message.bytes);
     realm.run.broken |= sent.is_err();
     sent.is_ok()
 }
@@ -449,38 +460,51 @@ fn send(message: &Document) -> bool {
 unsafe extern "C" fn call(ctx: *mut JSContext, _: JSValue, n: c_int, a: *mut JSValue) -> JSValue {
     // SAFETY: as for `decimal`; the resolving functions are owned by the table.
     unsafe {
-        let message = match request(ctx, n, a) {
-            Ok(message) => message,
-            Err(exception) => return exception,
-        };
         let mut functions = [q::JS_UNDEFINED; 2];
         let promise = q::JS_NewPromiseCapability(ctx, functions.as_mut_ptr());
         if q::JS_IsException(promise) {
             return promise;
         }
-        if !send(&message) {
-            return throw(ctx, "Error", "the connection to the server is lost", "");
+        match request(ctx, n, a) {
+            Ok(message) if send(&message) => {
+                realm().run.pending.insert(message.id, functions);
+                return promise;
+            }
+            Ok(_) => {
+                throw(ctx, "Error", "the connection to the server is lost", "");
+            }
+            Err(_) => {}
         }
-        realm()
-            .run
-            .pending
-            .insert(message.get_i32("id").unwrap_or(0), functions);
+        // What is wrong with the arguments is a rejection as well.
+        let mut reason = [q::JS_GetException(ctx)];
+        let [resolve, reject] = functions;
+        q::JS_Call(ctx, reject, q::JS_UNDEFINED, 1, reason.as_mut_ptr());
+        for value in [resolve, reject, reason[0]] {
+            q::JS_FreeValue(ctx, value);
+        }
         promise
     }
 }
 
+/// A number that this call has not used yet.
+unsafe extern "C" fn number(_: *mut JSContext, _: JSValue, _: c_int, _: *mut JSValue) -> JSValue {
+    let run = &mut realm().run;
+    run.next += 1;
+    int(run.next)
+}
+
 /// Waits for the reply to a message; other replies are kept for later.
-unsafe fn wait(ctx: *mut JSContext, message: &Document) -> Result<RawDocumentBuf, JSValue> {
+unsafe fn wait(ctx: *mut JSContext, message: &Message) -> Result<RawDocumentBuf, JSValue> {
     // SAFETY: as for `decimal`.
     unsafe {
         let lost = || throw(ctx, "Error", "the connection to the server is lost", "");
         if !send(message) {
             return Err(lost());
         }
-        let id = message.get_i32("id").unwrap_or(0);
+        let id = message.id;
         let realm = realm();
         loop {
-            match crate::wire::read(&mut realm.socket, &mut realm.input) {
+            match crate::wire::read(&mut realm.server.input, &mut realm.input) {
                 Ok(reply) if reply.get_i32("id").ok() == Some(id) => {
                     if let Ok(error) = reply.get_document("error") {
                         return Err(throw(
@@ -520,7 +544,32 @@ unsafe extern "C" fn sync(ctx: *mut JSContext, _: JSValue, n: c_int, a: *mut JSV
     }
 }
 
-/// `context.functions.execute`: asks for the function and makes it here.
+/// `context.values.get`: asked once, made anew each time.
+unsafe extern "C" fn value(ctx: *mut JSContext, _: JSValue, n: c_int, a: *mut JSValue) -> JSValue {
+    // SAFETY: as for `decimal`.
+    unsafe {
+        let mut frame = 0;
+        q::JS_ToInt32(ctx, &raw mut frame, argument(n, a, 0));
+        let name = text_of(ctx, argument(n, a, 1)).unwrap_or_default();
+        let realm = realm();
+        if !realm.run.values.contains_key(&name) {
+            let arguments = rawdoc! { "name": name.as_str() };
+            let reply =
+                begin(ctx, frame, "value", &arguments).and_then(|message| wait(ctx, &message));
+            match reply {
+                Ok(reply) => realm.run.values.insert(name.clone(), reply),
+                Err(exception) => return exception,
+            };
+        }
+        match realm.run.values.get(&name).map(|reply| reply.get("value")) {
+            Some(Ok(Some(value))) => crate::convert::to_js(ctx, &realm.shapes, value),
+            _ => q::JS_UNDEFINED,
+        }
+    }
+}
+
+/// `context.functions.execute`: asks for the function, once for each frame,
+/// and makes it here.
 unsafe extern "C" fn enter(ctx: *mut JSContext, _: JSValue, n: c_int, a: *mut JSValue) -> JSValue {
     // SAFETY: as for `decimal`; made values are handed on or released.
     unsafe {
@@ -528,13 +577,22 @@ unsafe extern "C" fn enter(ctx: *mut JSContext, _: JSValue, n: c_int, a: *mut JS
         q::JS_ToInt32(ctx, &raw mut frame, argument(n, a, 0));
         let name = text_of(ctx, argument(n, a, 1)).unwrap_or_default();
         let run = &mut realm().run;
+        let key = (frame, name);
+        if let Some((hash, inner)) = run.entered.get(&key) {
+            return instance(hash, *inner);
+        }
         run.next += 1;
-        let message = doc! { "k": "enter", "id": run.next, "frame": frame, "name": name };
+        let message = Message {
+            id: run.next,
+            bytes: rawdoc! { "k": "enter", "id": run.next, "frame": frame, "name": key.1.as_str() },
+        };
         let reply = match wait(ctx, &message) {
             Ok(reply) => reply,
             Err(exception) => return exception,
         };
-        load(&reply)
+        let (hash, inner) = learn(&reply);
+        run.entered.insert(key, (hash.clone(), inner));
+        instance(&hash, inner)
     }
 }
 
@@ -556,11 +614,21 @@ unsafe extern "C" fn field(ctx: *mut JSContext, _: JSValue, n: c_int, a: *mut JS
 
 /// Makes the function that a message carries: code, frame, context.
 pub(crate) unsafe fn load(message: &RawDocument) -> JSValue {
+    let (hash, frame) = learn(message);
+    // SAFETY: as the caller promises.
+    unsafe { instance(&hash, frame) }
+}
+
+/// Keeps a message's code and the frame's context.
+fn learn(message: &RawDocument) -> (Vec<u8>, i32) {
     let realm = realm();
     let hash = match message.get("hash") {
         Ok(Some(RawBsonRef::Binary(hash))) => hash.bytes,
         _ => &[],
     };
+    if message.get_bool("forget").unwrap_or(false) {
+        realm.codes.clear();
+    }
     if let Ok(Some(RawBsonRef::Binary(code))) = message.get("code") {
         realm.codes.insert(hash.to_vec(), code.bytes.to_vec());
     }
@@ -568,6 +636,12 @@ pub(crate) unsafe fn load(message: &RawDocument) -> JSValue {
     if let Ok(context) = message.get_document("context") {
         realm.run.contexts.push((frame, context.to_owned()));
     }
+    (hash.to_vec(), frame)
+}
+
+/// Runs a file's code in a frame: the function that it exports.
+unsafe fn instance(hash: &[u8], frame: i32) -> JSValue {
+    let realm = realm();
     let ctx = realm.context;
     // SAFETY: the code came from the server and was compiled by this build;
     // values are released after the call.

@@ -4,22 +4,23 @@
 use std::collections::HashSet;
 use std::ffi::OsString;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use bson::{Bson, Document, RawDocumentBuf, doc};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::UnixStream;
-use tokio::process::{Child, Command};
+use bson::{Bson, RawArrayBuf, RawBson, RawDocument, RawDocumentBuf, cstr, rawdoc};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
 
-use crate::compile::coded;
-use crate::wire::length;
-use crate::{BoxFuture, Call, Compiled, Entered, Failure, Host, HostError, LogLine, Outcome};
+use crate::compile::append_code;
+use crate::wire::{MESSAGE_BYTES_MAX, is_shallow, length};
+use crate::{
+    BoxFuture, Call, Compiled, Entered, Failure, Frame, Host, HostError, Limits, LogLine, Outcome,
+};
 
 /// From the time limit to the kill of a worker that has not answered.
 const KILL_AFTER: Duration = Duration::from_millis(250);
@@ -29,7 +30,13 @@ const STARTING_PER_CORE: usize = 2;
 /// A call that takes longer, or that waits for the host, makes room for
 /// another.
 const START_TIME: Duration = Duration::from_millis(10);
-/// Code that one worker keeps.
+/// How long the first call may take, the start of its worker included.
+const WARM_MS_MAX: u64 = 10_000;
+/// Levels of depth.
+const DEPTHS: usize = kit::limit::CALL_NESTING_DEPTH_MAX as usize;
+/// Bytes read at once.
+const READ_BYTES: usize = 16 << 10;
+/// Functions whose code one worker keeps, before those of one more call.
 const CODES_PER_WORKER_MAX: usize = 2000;
 
 /// How workers are started and how many there may be.
@@ -39,7 +46,8 @@ pub struct PoolSettings {
     pub program: PathBuf,
     /// Its arguments.
     pub arguments: Vec<OsString>,
-    /// Worker processes, and so calls that run at once.
+    /// Worker processes, and so calls that run at once; as many again for each
+    /// level of [`Call::depth`].
     pub workers_max: usize,
     /// Calls that wait for a worker; one more is refused.
     pub waiting_max: usize,
@@ -81,7 +89,9 @@ pub struct Pool {
 struct Shared {
     settings: PoolSettings,
     idle: Mutex<Vec<Worker>>,
-    permits: Semaphore,
+    /// One for each level of depth, so that calls never wait for a worker that
+    /// waits for them.
+    permits: [Semaphore; DEPTHS],
     starting: Semaphore,
     waiting: AtomicUsize,
     running: AtomicUsize,
@@ -92,7 +102,7 @@ impl Pool {
     pub fn new(settings: PoolSettings) -> Self {
         Self {
             shared: Arc::new(Shared {
-                permits: Semaphore::new(settings.workers_max.max(1)),
+                permits: std::array::from_fn(|_| Semaphore::new(settings.workers_max.max(1))),
                 starting: Semaphore::new(cores() * STARTING_PER_CORE),
                 settings,
                 idle: Mutex::default(),
@@ -102,15 +112,29 @@ impl Pool {
         }
     }
 
-    /// Starts a worker ahead of the first call, so that mistakes in the
-    /// settings show at once.
+    /// Runs a first call in a first worker, so that mistakes in the settings
+    /// show at once.
     ///
     /// # Errors
-    /// When the program cannot be started.
+    /// When the program cannot be started or does not answer.
     pub async fn warm(&self) -> io::Result<()> {
-        let worker = Worker::start(&self.shared.settings)?;
-        self.put_back(worker);
-        Ok(())
+        self.put_back(Worker::start(&self.shared.settings)?);
+        let code = crate::compile("warm.js", "exports = () => 1").map_err(io::Error::other)?;
+        let call = Call {
+            code: Arc::new(code),
+            arguments: Vec::new(),
+            context: RawDocumentBuf::new(),
+            limits: Limits {
+                time_ms: WARM_MS_MAX,
+                ..Limits::default()
+            },
+            evaluate: None,
+            depth: 0,
+        };
+        match self.call(call, Arc::new(Nobody)).await.result {
+            Ok(Bson::Int32(1)) => Ok(()),
+            other => Err(io::Error::other(format!("a worker answered {other:?}"))),
+        }
     }
 
     /// Calls that run now.
@@ -132,7 +156,17 @@ impl Pool {
             time_us: start.elapsed().as_micros() as u64,
             memory_bytes: 0,
         };
-        let Ok(permit) = self.permit().await else {
+        let refused = |text: &str| {
+            failed(Failure::Threw {
+                message: text.to_owned(),
+                stack: String::new(),
+                code: String::new(),
+            })
+        };
+        let Some(permits) = self.shared.permits.get(call.depth as usize) else {
+            return refused("functions that rules call are nested too deeply");
+        };
+        let Ok(permit) = self.permit(permits).await else {
             return failed(Failure::Overloaded);
         };
         let starting = {
@@ -140,19 +174,21 @@ impl Pool {
             self.shared.starting.acquire().await.ok()
         };
         let _running = Counted::new(&self.shared.running);
-        let idle = self
-            .shared
-            .idle
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .pop();
-        let mut worker = match idle.map_or_else(|| Worker::start(&self.shared.settings), Ok) {
-            Ok(worker) => worker,
-            Err(_) => return failed(Failure::Crashed),
+        let Ok(mut worker) = self.worker() else {
+            return failed(Failure::Crashed);
+        };
+        let message = match worker.message(&call) {
+            Ok(message) if message.as_bytes().len() <= MESSAGE_BYTES_MAX => message,
+            _ => {
+                // It did not get the code either.
+                worker.codes = Codes::default();
+                self.put_back(worker);
+                return refused("RangeError: the arguments are too large");
+            }
         };
         let limit = Duration::from_millis(call.limits.time_ms);
-        let outcome =
-            tokio::time::timeout(limit + KILL_AFTER, worker.run(&call, &host, starting)).await;
+        let run = worker.run(message, &host, starting);
+        let outcome = tokio::time::timeout(limit + KILL_AFTER, run).await;
         drop(permit);
         match outcome {
             Ok(Ok(outcome)) => {
@@ -160,20 +196,38 @@ impl Pool {
                 outcome
             }
             // Dropping the worker kills it.
-            Ok(Err(_)) if start.elapsed() < limit => failed(Failure::Crashed),
+            Ok(Err(_)) if start.elapsed() < limit => failed(worker.ended().await),
             Ok(Err(_)) | Err(_) => failed(Failure::TimeLimit),
         }
     }
 
-    async fn permit(&self) -> Result<SemaphorePermit<'_>, ()> {
-        if let Ok(permit) = self.shared.permits.try_acquire() {
+    async fn permit<'p>(&self, permits: &'p Semaphore) -> Result<SemaphorePermit<'p>, ()> {
+        if let Ok(permit) = permits.try_acquire() {
             return Ok(permit);
         }
         let waiting = Counted::new(&self.shared.waiting);
         if waiting.0.load(Ordering::Relaxed) > self.shared.settings.waiting_max {
             return Err(());
         }
-        self.shared.permits.acquire().await.map_err(drop)
+        permits.acquire().await.map_err(drop)
+    }
+
+    /// A worker that lives: an idle one, else a new one.
+    fn worker(&self) -> io::Result<Worker> {
+        loop {
+            let idle = self
+                .shared
+                .idle
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .pop();
+            let Some(mut worker) = idle else {
+                return Worker::start(&self.shared.settings);
+            };
+            if worker.is_alive() {
+                return Ok(worker);
+            }
+        }
     }
 
     fn put_back(&self, worker: Worker) {
@@ -183,6 +237,24 @@ impl Pool {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         idle.push(worker);
+    }
+}
+
+/// The host of a call that asks for nothing.
+struct Nobody;
+
+impl Host for Nobody {
+    fn call(
+        &self,
+        _: Frame,
+        _: &str,
+        _: RawDocumentBuf,
+    ) -> BoxFuture<'_, Result<RawBson, HostError>> {
+        Box::pin(async { Err(HostError::new("there is no host")) })
+    }
+
+    fn enter(&self, _: Frame, _: &str) -> BoxFuture<'_, Result<Entered, HostError>> {
+        Box::pin(async { Err(HostError::new("there is no host")) })
     }
 }
 
@@ -203,131 +275,139 @@ impl Drop for Counted<'_> {
 }
 
 struct Worker {
-    socket: UnixStream,
+    // Pipes, not a pair of sockets: reading from those wakes the other side,
+    // which costs a tenth of a short call.
+    requests: ChildStdin,
+    answers: ChildStdout,
     input: Vec<u8>,
-    codes: HashSet<[u8; 32]>,
+    codes: Codes,
     /// Killed when dropped.
-    _child: Child,
+    child: Child,
 }
 
 impl Worker {
     fn start(settings: &PoolSettings) -> io::Result<Self> {
-        let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
-        ours.set_nonblocking(true)?;
-        let child = Command::new(&settings.program)
+        let mut child = Command::new(&settings.program)
             .args(&settings.arguments)
             .env_clear()
-            .stdin(Stdio::from(OwnedFd::from(theirs)))
-            .stdout(Stdio::null())
+            // Dates are those of the service.
+            .env("TZ", "UTC")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
             .stderr(Stdio::inherit())
             .kill_on_drop(true)
             .spawn()?;
+        let (Some(requests), Some(answers)) = (child.stdin.take(), child.stdout.take()) else {
+            return Err(io::Error::other("a worker without pipes"));
+        };
         Ok(Self {
-            socket: UnixStream::from_std(ours)?,
-            input: Vec::with_capacity(4096),
-            codes: HashSet::new(),
-            _child: child,
+            requests,
+            answers,
+            input: Vec::new(),
+            codes: Codes::default(),
+            child,
         })
+    }
+
+    fn is_alive(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// Why the process is gone. It aborts when its own allocator gives up: what
+    /// natives need lies outside of the arena.
+    async fn ended(&mut self) -> Failure {
+        let status = tokio::time::timeout(KILL_AFTER, self.child.wait()).await;
+        match status {
+            Ok(Ok(status)) if status.signal() == Some(libc::SIGABRT) => Failure::MemoryLimit,
+            _ => Failure::Crashed,
+        }
+    }
+
+    /// The message that begins a call.
+    fn message(&mut self, call: &Call) -> Result<RawDocumentBuf, bson::error::Error> {
+        let mut message = rawdoc! {
+            "k": "call", "frame": 0,
+            "time_ms": call.limits.time_ms as i64, "memory_bytes": call.limits.memory_bytes as i64,
+        };
+        let mut arguments = RawArrayBuf::new();
+        for argument in &call.arguments {
+            arguments.push(RawBson::try_from(argument.clone())?);
+        }
+        message.append(cstr!("arguments"), arguments);
+        message.append(cstr!("context"), call.context.as_ref());
+        if let Some(source) = &call.evaluate {
+            message.append(cstr!("evaluate"), source.as_str());
+        }
+        if self.codes.0.len() >= CODES_PER_WORKER_MAX {
+            // Between calls, when no function may still need its code.
+            self.codes = Codes::default();
+            message.append(cstr!("forget"), true);
+        }
+        self.codes.append(&mut message, &call.code);
+        Ok(message)
     }
 
     /// Runs a call. `starting` is given back as soon as the call waits for the
     /// host, or has run for a while.
     async fn run(
         &mut self,
-        call: &Call,
+        message: RawDocumentBuf,
         host: &Arc<dyn Host>,
-        starting: Option<SemaphorePermit<'_>>,
+        mut starting: Option<SemaphorePermit<'_>>,
     ) -> io::Result<Outcome> {
-        let mut message = doc! {
-            "k": "call", "frame": 0, "context": call.context.clone(), "arguments": call.arguments.clone(),
-            "time_ms": call.limits.time_ms as i64, "memory_bytes": call.limits.memory_bytes as i64,
-        };
-        if let Some(source) = &call.evaluate {
-            message.insert("evaluate", source.clone());
-        }
-        self.add_code(&mut message, &call.code);
-        self.send(&message).await?;
-        let first = receive(&mut self.socket, &mut self.input);
-        let first = tokio::time::timeout(START_TIME, first).await;
-        drop(starting);
         let (replies, mut ready) = mpsc::unbounded_channel::<Reply>();
-        if let Ok(message) = first {
-            let message = message?;
-            if let Some(outcome) = self.take(&message, host, &replies)? {
-                return Ok(outcome);
-            }
-        }
+        let mut started = std::pin::pin!(tokio::time::sleep(START_TIME));
+        // Reading goes on while this is written: a worker that sends does not
+        // read, so waiting for one before the other could last forever.
+        let (mut output, mut sent) = (message.into_bytes(), 0);
         loop {
             tokio::select! {
                 // Replies first: the worker is waiting for them.
                 biased;
                 Some(reply) = ready.recv() => {
-                    let reply = self.reply(reply);
-                    self.send(&reply).await?;
+                    let reply = reply.message(&mut self.codes);
+                    output.extend_from_slice(reply.as_bytes());
                 }
-                message = receive(&mut self.socket, &mut self.input) => {
-                    if let Some(outcome) = self.take(&message?, host, &replies)? {
-                        return Ok(outcome);
+                written = self.requests.write(&output[sent..]), if sent < output.len() => {
+                    sent += written?;
+                    if sent == output.len() {
+                        output.clear();
+                        sent = 0;
                     }
                 }
+                message = receive(&mut self.answers, &mut self.input) => {
+                    starting = None;
+                    let message = message?;
+                    match message.get_str("k").unwrap_or_default() {
+                        "done" => {
+                            // The rest of replies that came too late.
+                            self.requests.write_all(&output[sent..]).await?;
+                            return Ok(outcome(&message));
+                        }
+                        "host" | "enter" => serve(&message, host, &replies),
+                        _ => return Err(io::Error::other("an unknown message")),
+                    }
+                }
+                () = &mut started, if starting.is_some() => starting = None,
             }
         }
     }
+}
 
-    /// Takes a message of the worker: its last one, or a request.
-    fn take(
-        &self,
-        message: &Document,
-        host: &Arc<dyn Host>,
-        replies: &mpsc::UnboundedSender<Reply>,
-    ) -> io::Result<Option<Outcome>> {
-        match message.get_str("k").unwrap_or_default() {
-            "done" => return Ok(Some(outcome(message))),
-            "host" | "enter" => serve(message, host, replies),
-            _ => return Err(io::Error::other("an unknown message")),
-        }
-        Ok(None)
-    }
+/// What code a worker has.
+#[derive(Default)]
+struct Codes(HashSet<[u8; 32]>);
 
-    async fn send(&mut self, message: &Document) -> io::Result<()> {
-        let raw = RawDocumentBuf::try_from(message).map_err(io::Error::other)?;
-        self.socket.write_all(raw.as_bytes()).await
-    }
-
+impl Codes {
     /// Puts code into a message, or only its hash when the worker has it.
-    fn add_code(&mut self, message: &mut Document, code: &Compiled) {
-        if self.codes.len() >= CODES_PER_WORKER_MAX {
-            // The worker keeps what it has; only sending is doubled.
-            self.codes.clear();
-        }
-        let new = self.codes.insert(code.hash);
-        coded(message, code, new);
-    }
-
-    fn reply(&mut self, reply: Reply) -> Document {
-        let mut message = doc! { "k": "reply", "id": reply.id };
-        match reply.result {
-            Ok(Answered::Value(value)) => {
-                message.insert("value", value);
-            }
-            Ok(Answered::Entered(entered)) => {
-                message.insert("frame", entered.frame as i32);
-                message.insert("context", entered.context);
-                self.add_code(&mut message, &entered.code);
-            }
-            Err(error) => {
-                message.insert(
-                    "error",
-                    doc! { "name": error.name, "message": error.message, "code": error.code },
-                );
-            }
-        }
-        message
+    fn append(&mut self, message: &mut RawDocumentBuf, code: &Compiled) {
+        let new = self.0.insert(code.hash);
+        append_code(message, code, new);
     }
 }
 
 enum Answered {
-    Value(Bson),
+    Value(RawBson),
     Entered(Box<Entered>),
 }
 
@@ -336,15 +416,49 @@ struct Reply {
     result: Result<Answered, HostError>,
 }
 
+impl Reply {
+    fn message(self, codes: &mut Codes) -> RawDocumentBuf {
+        let mut message = rawdoc! { "k": "reply", "id": self.id };
+        match self.result {
+            Ok(Answered::Value(value)) => message.append(cstr!("value"), value),
+            Ok(Answered::Entered(entered)) => {
+                message.append(cstr!("frame"), entered.frame as i32);
+                message.append(cstr!("context"), entered.context);
+                codes.append(&mut message, &entered.code);
+            }
+            Err(error) => {
+                let error = rawdoc! {
+                    "name": error.name, "message": error.message, "code": error.code,
+                };
+                message.append(cstr!("error"), error);
+            }
+        }
+        if message.as_bytes().len() > MESSAGE_BYTES_MAX {
+            *codes = Codes::default();
+            let error = HostError {
+                name: "RangeError".to_owned(),
+                ..HostError::new("the result is too large")
+            };
+            return Self {
+                id: self.id,
+                result: Err(error),
+            }
+            .message(codes);
+        }
+        message
+    }
+}
+
 /// Starts a host operation; its reply comes through the channel, whose end
 /// also ends operations of a call that is over.
-fn serve(message: &Document, host: &Arc<dyn Host>, replies: &mpsc::UnboundedSender<Reply>) {
+fn serve(message: &RawDocument, host: &Arc<dyn Host>, replies: &mpsc::UnboundedSender<Reply>) {
     let id = message.get_i32("id").unwrap_or(0);
     let frame = message.get_i32("frame").unwrap_or(0) as u32;
     let (host, replies) = (host.clone(), replies.clone());
     let name = message.get_str("name").ok().map(str::to_owned);
     let operation = message.get_str("op").unwrap_or_default().to_owned();
-    let arguments = message.get_document("args").cloned().unwrap_or_default();
+    let arguments = message.get_document("args").map(ToOwned::to_owned);
+    let arguments = arguments.unwrap_or_default();
     let work: BoxFuture<'static, Result<Answered, HostError>> = match name {
         Some(name) => Box::pin(async move {
             let entered = host.enter(frame, &name).await?;
@@ -367,23 +481,32 @@ fn serve(message: &Document, host: &Arc<dyn Host>, replies: &mpsc::UnboundedSend
     });
 }
 
-async fn receive(socket: &mut UnixStream, input: &mut Vec<u8>) -> io::Result<Document> {
+async fn receive(
+    from: &mut (impl AsyncRead + Unpin),
+    input: &mut Vec<u8>,
+) -> io::Result<RawDocumentBuf> {
     loop {
-        if let Some(length) = length(input)?
-            && input.len() >= length
-        {
-            let rest = input.split_off(length);
-            let message = std::mem::replace(input, rest);
-            let raw = RawDocumentBuf::from_bytes(message).map_err(io::Error::other)?;
-            return Document::try_from(raw).map_err(io::Error::other);
+        let mut more = READ_BYTES;
+        if let Some(length) = length(input)? {
+            if input.len() >= length {
+                let rest = input.split_off(length);
+                let message = std::mem::replace(input, rest);
+                let message = RawDocumentBuf::from_bytes(message).map_err(io::Error::other)?;
+                if !is_shallow(&message) {
+                    return Err(io::Error::other("a message that is nested too deeply"));
+                }
+                return Ok(message);
+            }
+            more = more.max(length - input.len());
         }
-        if socket.read_buf(input).await? == 0 {
+        input.reserve(more);
+        if from.read_buf(input).await? == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
     }
 }
 
-fn outcome(message: &Document) -> Outcome {
+fn outcome(message: &RawDocument) -> Outcome {
     let flag = |name| message.get_bool(name).unwrap_or(false);
     let result = if flag("time_limit") {
         Err(Failure::TimeLimit)
@@ -399,20 +522,27 @@ fn outcome(message: &Document) -> Outcome {
                     code: text("code"),
                 })
             }
-            Err(_) => Ok(message.get("value").cloned().unwrap_or(Bson::Undefined)),
+            Err(_) => match message.get("value") {
+                Ok(Some(value)) => Ok(Bson::try_from(value).unwrap_or(Bson::Null)),
+                _ => Ok(Bson::Undefined),
+            },
         }
     };
-    let logs = message.get_array("logs").into_iter().flatten();
+    let mut logs = Vec::new();
+    for line in message.get_array("logs").into_iter().flatten().flatten() {
+        let Some(line) = line.as_document() else {
+            continue;
+        };
+        logs.push(LogLine {
+            is_error: line.get_bool("error").unwrap_or(false),
+            text: line.get_str("text").unwrap_or_default().to_owned(),
+        });
+    }
+    let number = |name| message.get_i64(name).unwrap_or(0) as u64;
     Outcome {
         result,
-        logs: logs
-            .filter_map(Bson::as_document)
-            .map(|line| LogLine {
-                is_error: line.get_bool("error").unwrap_or(false),
-                text: line.get_str("text").unwrap_or_default().to_owned(),
-            })
-            .collect(),
-        time_us: message.get_i64("us").unwrap_or(0) as u64,
-        memory_bytes: message.get_i64("memory").unwrap_or(0) as u64,
+        logs,
+        time_us: number("us"),
+        memory_bytes: number("memory"),
     }
 }

@@ -26,7 +26,10 @@ function bsonClass(name, fill, methods) {
 }
 
 const hexOf = (bytes) => Array.from(bytes, (b) => (b + 256).toString(16).slice(1)).join("");
-const bytesOf = (hex) => Uint8Array.from(hex.match(/../g) ?? [], (pair) => parseInt(pair, 16));
+const bytesOf = (hex) => {
+  if (!/^(?:[0-9a-fA-F]{2})*$/.test(hex)) throw new TypeError("the text is not hexadecimal");
+  return Uint8Array.from(hex.match(/../g) ?? [], (pair) => parseInt(pair, 16));
+};
 
 const ObjectId = bsonClass("ObjectId", function (id) {
   if (id === undefined || id === null) this._v = natives.objectId();
@@ -125,7 +128,11 @@ const BSONSymbol = bsonClass("BSONSymbol", function (text) { this._v = String(te
   toString() { return this._v; },
   valueOf() { return this._v; },
 });
-const DBRef = bsonClass("DBRef", function (namespace, id) { this._v = namespace; this._x = id; }, {});
+bsonClass("DBPointer", function () {}, {});
+// A reference is a plain document; the old pointer type is only carried through.
+function DBRef(collection, id, database) {
+  return { $ref: collection, $id: id, ...(database === undefined ? {} : { $db: database }) };
+}
 const Key = bsonClass("Key", function (which) { this._v = which; }, {
   toString() { return this._v === "min" ? "MinKey" : "MaxKey"; },
 });
@@ -147,6 +154,7 @@ const EJSON = {
   deserialize: (value) => natives.parse(JSON.stringify(value)),
 };
 
+// A value as the log shows it: strings bare, the rest as Extended JSON.
 function inspect(value) {
   if (typeof value === "string") return value;
   if (value instanceof Error) return value.stack ? `${value.name}: ${value.message}\n${value.stack}` : String(value);
@@ -192,114 +200,197 @@ const utils = {
 
 // ---- MongoDB.
 
+// Cursors that nobody has read yet.
+let unread = 0;
+
+// A result that has not been asked for yet: `run` gets what the methods added.
 class Cursor {
   #run;
-  #options;
+  #add;
+  #map = (row) => row;
   #rows;
   #at = 0;
-  constructor(run, options) {
+  constructor(run, add) {
     this.#run = run;
-    this.#options = options;
+    this.#add = add;
+    unread++;
   }
   #with(name, value) {
-    this.#options[name] = value;
+    if (this.#rows !== undefined) throw new Error(`${name} must be called before the cursor is read`);
+    this.#add(name, value);
     return this;
+  }
+  #read() {
+    if (this.#rows === undefined) {
+      unread--;
+      this.#rows = this.#run();
+    }
+    return this.#rows;
   }
   sort(value) { return this.#with("sort", value); }
   limit(value) { return this.#with("limit", value); }
   skip(value) { return this.#with("skip", value); }
   project(value) { return this.#with("project", value); }
   projection(value) { return this.#with("project", value); }
+  map(each) {
+    const before = this.#map;
+    this.#map = (row) => each(before(row));
+    return this;
+  }
   async toArray() {
-    this.#rows ??= await this.#run(this.#options);
-    const rest = this.#rows.slice(this.#at);
-    this.#at = this.#rows.length;
-    return rest;
+    const rest = (await this.#read()).slice(this.#at);
+    this.#at = Infinity;
+    return rest.map((row) => this.#map(row));
   }
   async next() {
-    this.#rows ??= await this.#run(this.#options);
-    return this.#at < this.#rows.length ? this.#rows[this.#at++] : null;
+    const rows = await this.#read();
+    return this.#at < rows.length ? this.#map(rows[this.#at++]) : undefined;
   }
   async hasNext() {
-    this.#rows ??= await this.#run(this.#options);
-    return this.#at < this.#rows.length;
+    return this.#at < (await this.#read()).length;
   }
   async forEach(each) {
-    for (const row of await this.toArray()) await each(row);
-  }
-  async map(each) {
-    return (await this.toArray()).map(each);
+    while (await this.hasNext()) await each(await this.next());
   }
   async count() {
-    return (await this.toArray()).length;
+    return (await this.#read()).length;
+  }
+  async close() {
+    this.#at = Infinity;
   }
   async *[Symbol.asyncIterator]() {
-    yield* await this.toArray();
+    while (await this.hasNext()) yield await this.next();
   }
 }
 
 const number = (value) => (value instanceof Long ? Number(value._v) : value);
 
 function makeCollection(frame, service, database, collection) {
-  const run = (action, args) => natives.call(frame, "mongodb", { service, action, arguments: { database, collection, ...args } });
+  const run = (action, args, options) => {
+    const { session, ...rest } = options ?? {};
+    return natives.call(frame, "mongodb", {
+      service, action, arguments: { ...rest, ...args, database, collection },
+      ...(session === undefined || session === null ? {} : { session: Session.number(session) }),
+    });
+  };
   return {
-    find: (query, projection, options) => new Cursor((more) => run("find", { query, project: projection, ...options, ...more }), {}),
-    findOne: (query, projection, options) => run("findOne", { query, project: projection, ...options }),
-    findOneAndUpdate: (filter, update, options) => run("findOneAndUpdate", { filter, update, ...options }),
-    findOneAndReplace: (filter, update, options) => run("findOneAndReplace", { filter, update, ...options }),
-    findOneAndDelete: (filter, options) => run("findOneAndDelete", { filter, ...options }),
-    insertOne: (document, options) => run("insertOne", { document, ...options }),
-    insertMany: (documents, options) => run("insertMany", { documents, ...options }),
-    updateOne: (query, update, options) => run("updateOne", { query, update, ...options }),
-    updateMany: (query, update, options) => run("updateMany", { query, update, ...options }),
-    replaceOne: (query, update, options) => run("replaceOne", { query, update, ...options }),
-    deleteOne: (query, options) => run("deleteOne", { query, ...options }),
-    deleteMany: (query, options) => run("deleteMany", { query, ...options }),
-    aggregate: (pipeline, options) => new Cursor(({ limit, skip }) => run("aggregate", {
-      pipeline: [...pipeline, ...(skip ? [{ $skip: skip }] : []), ...(limit ? [{ $limit: limit }] : [])], ...options,
-    }), {}),
-    count: (query, options) => run("count", { query, ...options }).then(number),
-    countDocuments: (query, options) => run("count", { query, ...options }).then(number),
-    distinct: (field, query, options) => run("distinct", { field, query, ...options }),
-    bulkWrite: (operations, options) => run("bulkWrite", { operations, ...options }),
+    find: (query, project, options) => {
+      const args = { query, project };
+      return new Cursor(() => run("find", args, options), (name, value) => { args[name] = value; });
+    },
+    findOne: (query, project, options) => run("findOne", { query, project }, options),
+    findOneAndUpdate: (filter, update, options) => run("findOneAndUpdate", { filter, update }, options),
+    findOneAndReplace: (filter, update, options) => run("findOneAndReplace", { filter, update }, options),
+    findOneAndDelete: (filter, options) => run("findOneAndDelete", { filter }, options),
+    insertOne: (document, options) => run("insertOne", { document }, options),
+    insertMany: (documents, options) => run("insertMany", { documents }, options),
+    updateOne: (query, update, options) => run("updateOne", { query, update }, options),
+    updateMany: (query, update, options) => run("updateMany", { query, update }, options),
+    replaceOne: (query, update, options) => run("replaceOne", { query, update }, options),
+    deleteOne: (query, options) => run("deleteOne", { query }, options),
+    deleteMany: (query, options) => run("deleteMany", { query }, options),
+    aggregate: (pipeline, options) => {
+      const stages = [...pipeline];
+      return new Cursor(() => run("aggregate", { pipeline: stages }, options), (name, value) => { stages.push({ [`$${name}`]: value }); });
+    },
+    count: (query, options) => run("count", { query }, options).then(number),
+    countDocuments: (query, options) => run("count", { query }, options).then(number),
+    distinct: (field, query, options) => run("distinct", { field, query }, options),
+    bulkWrite: (operations, options) => run("bulkWrite", { operations }, options),
     watch: () => unsupported("watch inside functions"),
   };
 }
 
+// What the server calls a write that met another one.
+const meets = (error) => error?.code === "MongoDBError" && /WriteConflict|write conflict/i.test(error.message);
+const TRANSACTION_TRIES_MAX = 20;
+
+class Session {
+  #frame;
+  #service;
+  #number;
+  constructor(frame, service) {
+    this.#frame = frame;
+    this.#service = service;
+  }
+  // The number of the transaction that an operation joins; none outside of one.
+  static number(session) {
+    if (!(session instanceof Session)) throw new TypeError("the option 'session' is not a session");
+    return session.#number;
+  }
+  async #end(how) {
+    const number = this.#number;
+    if (number === undefined) return;
+    this.#number = undefined;
+    await natives.call(this.#frame, "transaction", { service: this.#service, session: number, how });
+  }
+  startTransaction() {
+    if (this.#number !== undefined) throw new Error("a transaction is already in progress");
+    this.#number = natives.number();
+  }
+  commitTransaction() { return this.#end("commit"); }
+  abortTransaction() { return this.#end("abort"); }
+  endSession() { return this.#end("abort"); }
+  async withTransaction(body) {
+    for (let tries = 1; ; tries++) {
+      this.startTransaction();
+      try {
+        const result = await body(this);
+        await this.#end("commit");
+        return result;
+      } catch (error) {
+        await this.#end("abort");
+        if (!meets(error) || tries === TRANSACTION_TRIES_MAX) throw error;
+      }
+    }
+  }
+}
+
 function makeService(frame, name, type) {
   if (type !== "mongodb-atlas" && type !== "mongodb" && type !== "datalake") {
-    return new Proxy({}, { get: (_, action) => () => unsupported(`the service type '${type}' (${name}.${String(action)})`) });
+    return new Proxy({}, {
+      get: (_, action) => (typeof action === "symbol" || action === "then" || action === "toJSON"
+        ? undefined
+        : () => unsupported(`the service type '${type}' (${name}.${action})`)),
+    });
   }
+  const names = (database) => natives.sync(frame, "names", { service: name, database });
+  const getDBNames = () => names();
   return {
     db: (database) => ({
       collection: (collection) => makeCollection(frame, name, database, collection),
-      getCollectionNames: () => unsupported("getCollectionNames"),
+      getCollectionNames: () => names(database),
+      aggregate: () => unsupported("aggregate on a database"),
     }),
-    startSession: () => unsupported("startSession"),
-    getDBNames: () => unsupported("getDBNames"),
+    startSession: () => new Session(frame, name),
+    admin: () => ({ getDBNames }),
+    getDBNames,
   };
 }
 
-const http = new Proxy({}, { get: (_, verb) => () => unsupported(`context.http.${String(verb)}`) });
+const http = {};
+for (const verb of ["get", "post", "put", "patch", "delete", "head"]) {
+  http[verb] = () => unsupported(`context.http.${verb}`);
+}
 
 // What most functions never look at is made when they do.
-const lazy = (target, frame, name) =>
+const lazy = (target, name, make) => {
+  const set = (value) => Object.defineProperty(target, name, { value, writable: true, configurable: true, enumerable: true });
   Object.defineProperty(target, name, {
     configurable: true,
     enumerable: true,
     get() {
-      const value = natives.field(frame, name);
-      Object.defineProperty(target, name, { value, writable: true, configurable: true, enumerable: true });
+      const value = make();
+      set(value);
       return value;
     },
-    set(value) {
-      Object.defineProperty(target, name, { value, writable: true, configurable: true, enumerable: true });
-    },
+    set,
   });
+};
 
 function makeContext(frame) {
   const context = {
-    values: { get: (name) => natives.sync(frame, "value", { name }) },
+    values: { get: (name) => natives.value(frame, String(name)) },
     functions: { execute: (name, ...args) => natives.enter(frame, String(name))(...args) },
     services: {
       get: (name) => {
@@ -310,7 +401,8 @@ function makeContext(frame) {
     http,
     runningAsSystem: () => natives.field(frame, "system"),
   };
-  for (const name of ["user", "environment", "request", "app"]) lazy(context, frame, name);
+  for (const name of ["user", "environment", "request"]) lazy(context, name, () => natives.field(frame, name));
+  lazy(context, "app", () => natives.sync(frame, "app", {}));
   return context;
 }
 
@@ -318,10 +410,19 @@ const require = (name) => {
   throw new Error(`Cannot find module '${name}': npm dependencies and Node built-ins are not supported yet`);
 };
 
-const settle = async (value) => {
-  const result = await value;
-  return result instanceof Cursor ? result.toArray() : result;
-};
+// Cursors in a result stand for their documents, wherever they are.
+async function unfold(value, seen = new Set()) {
+  if (value instanceof Cursor) return value.toArray();
+  if (unread === 0 || typeof value !== "object" || value === null || seen.has(value)) return value;
+  seen.add(value);
+  for (const key of Object.keys(value)) {
+    const inner = value[key];
+    const unfolded = await unfold(inner, seen);
+    if (unfolded !== inner) value[key] = unfolded;
+  }
+  return value;
+}
+const settle = async (value) => unfold(await value);
 
 for (const [name, value] of Object.entries({
   BSON, EJSON, console, utils,
@@ -329,6 +430,13 @@ for (const [name, value] of Object.entries({
   clearTimeout: natives.clearTimer, clearInterval: natives.clearTimer, clearImmediate: natives.clearTimer,
   global: globalThis,
 })) define(globalThis, name, value);
+// Stack frames must not hand out the prelude's functions, nor the natives.
+Error.prepareStackTrace = (_, frames) => frames;
+delete Object.getPrototypeOf(new Error().stack[0]).getFunction;
+Error.prepareStackTrace = undefined;
+// Nobody to share memory with, and a history of engine bugs.
+delete globalThis.Atomics;
+delete globalThis.SharedArrayBuffer;
 // The engine's own generator starts from the image and would repeat itself.
 define(Math, "random", natives.random);
 
@@ -340,7 +448,7 @@ return {
     if (typeof loaded !== "function") throw new TypeError("exports is not a function");
     return loaded;
   },
-  isCursor: (value) => value instanceof Cursor,
+  waits: (value) => unread > 0 || typeof value.then === "function",
   settle,
 };
 })

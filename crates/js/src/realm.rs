@@ -2,7 +2,7 @@
 //! keeps outside of it for the call that runs.
 
 use std::collections::{HashMap, VecDeque};
-use std::os::unix::net::UnixStream;
+use std::fs::File;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -26,13 +26,19 @@ pub(crate) struct Realm {
     pub(crate) context: *mut JSContext,
     pub(crate) shapes: Shapes,
     pub(crate) load: JSValue,
-    pub(crate) is_cursor: JSValue,
+    pub(crate) waits: JSValue,
     pub(crate) settle: JSValue,
     pub(crate) run: Run,
-    pub(crate) socket: UnixStream,
+    pub(crate) server: Pipes,
     pub(crate) input: Vec<u8>,
     /// Bytecode by hash, kept between calls.
     pub(crate) codes: HashMap<Vec<u8>, Vec<u8>>,
+}
+
+/// The way to the server and back.
+pub(crate) struct Pipes {
+    pub(crate) input: File,
+    pub(crate) output: File,
 }
 
 /// What belongs to the call that runs.
@@ -42,7 +48,14 @@ pub(crate) struct Run {
     pub(crate) pending: HashMap<i32, [JSValue; 2]>,
     pub(crate) replies: VecDeque<RawDocumentBuf>,
     pub(crate) timers: Vec<Timer>,
+    /// Promises that were rejected and nobody handled, with their reasons.
     pub(crate) unhandled: Vec<(JSValue, JSValue)>,
+    /// What the first timer to throw threw.
+    pub(crate) uncaught: Option<JSValue>,
+    /// Replies of `context.values.get` by name.
+    pub(crate) values: HashMap<String, RawDocumentBuf>,
+    /// Code and inner frame of each function that a frame has executed.
+    pub(crate) entered: HashMap<(i32, String), (Vec<u8>, i32)>,
     /// What each frame's `context` holds.
     pub(crate) contexts: Vec<(i32, RawDocumentBuf)>,
     pub(crate) operations: u32,
@@ -64,7 +77,7 @@ impl Realm {
     ///
     /// # Errors
     /// When memory cannot be mapped or the prelude does not run.
-    pub(crate) fn new(socket: UnixStream) -> std::io::Result<Box<Self>> {
+    pub(crate) fn new(server: Pipes) -> std::io::Result<Box<Self>> {
         let mut arena = Arena::new()?;
         let broken =
             |what: &str| std::io::Error::other(format!("the realm cannot be made: {what}"));
@@ -112,7 +125,6 @@ impl Realm {
                 prototypes,
                 min_key: get(c"MinKey"),
                 max_key: get(c"MaxKey"),
-                type_atom: atom("_bsontype"),
                 value_atom: atom("_v"),
                 extra_atom: atom("_x"),
             };
@@ -121,10 +133,10 @@ impl Realm {
                 context,
                 shapes,
                 load: get(c"load"),
-                is_cursor: get(c"isCursor"),
+                waits: get(c"waits"),
                 settle: get(c"settle"),
                 run: Run::default(),
-                socket,
+                server,
                 input: Vec::new(),
                 codes: HashMap::new(),
                 arena: {

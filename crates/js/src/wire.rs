@@ -4,6 +4,7 @@
 use std::io::{self, Read, Write};
 use std::sync::atomic::Ordering;
 
+use bson::raw::RawBsonRef;
 use bson::{RawDocument, RawDocumentBuf};
 
 use crate::realm::EXPIRED;
@@ -48,6 +49,39 @@ pub(crate) fn length(buffer: &[u8]) -> io::Result<Option<usize>> {
     Ok(Some(length))
 }
 
+/// Whether a message is nested no deeper than values may be. Asked before
+/// anything recursive reads what a worker sent.
+pub(crate) fn is_shallow(document: &RawDocument) -> bool {
+    // The message's own levels come on top.
+    let levels = kit::limit::NESTING_DEPTH_MAX + 3;
+    document
+        .iter()
+        .flatten()
+        .all(|(_, value)| within(value, levels))
+}
+
+fn within(value: RawBsonRef<'_>, levels: usize) -> bool {
+    let fields = |document: &RawDocument| {
+        levels > 0
+            && document
+                .iter()
+                .flatten()
+                .all(|(_, value)| within(value, levels - 1))
+    };
+    match value {
+        RawBsonRef::Document(document) => fields(document),
+        RawBsonRef::JavaScriptCodeWithScope(code) => fields(code.scope),
+        RawBsonRef::Array(array) => {
+            levels > 0
+                && array
+                    .into_iter()
+                    .flatten()
+                    .all(|value| within(value, levels - 1))
+        }
+        _ => true,
+    }
+}
+
 /// Writes one message whole.
 pub(crate) fn write(to: &mut impl Write, message: &RawDocument) -> io::Result<()> {
     let mut rest = message.as_bytes();
@@ -60,4 +94,42 @@ pub(crate) fn write(to: &mut impl Write, message: &RawDocument) -> io::Result<()
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use bson::{RawArrayBuf, RawDocumentBuf, cstr, rawdoc};
+
+    use super::is_shallow;
+
+    fn nested(levels: usize) -> RawDocumentBuf {
+        let mut document = RawDocumentBuf::new();
+        for level in 0..levels {
+            if level % 2 == 0 {
+                document = rawdoc! { "a": document };
+            } else {
+                let mut array = RawArrayBuf::new();
+                array.push(document);
+                document = rawdoc! { "a": array };
+            }
+        }
+        document
+    }
+
+    #[test]
+    fn deep_messages_are_seen_without_recursing_into_them() {
+        assert!(is_shallow(&nested(60)));
+        assert!(!is_shallow(&nested(100)));
+        assert!(!is_shallow(&nested(3000)));
+        let mut code = RawDocumentBuf::new();
+        let scope = nested(100);
+        code.append(
+            cstr!("c"),
+            bson::raw::RawJavaScriptCodeWithScope {
+                code: String::new(),
+                scope,
+            },
+        );
+        assert!(!is_shallow(&code));
+    }
 }

@@ -1,27 +1,30 @@
 //! The worker process: waits for a call, runs it, answers, and resets its
 //! realm.
 
+use std::fs::File;
 use std::os::fd::FromRawFd;
-use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
 use std::ptr;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use bson::{Bson, Document, RawDocument, RawDocumentBuf, doc};
+use bson::raw::RawBsonRef;
+use bson::{RawArrayBuf, RawBson, RawDocument, RawDocumentBuf, cstr, rawdoc};
 use rquickjs_sys as q;
 use rquickjs_sys::JSValue;
 
 use crate::arena::{OVER_MEMORY, REFUSE};
-use crate::convert::{from_js, text_of};
+use crate::convert::{from_js, start_of};
 use crate::natives::{REALM, load};
-use crate::realm::{EXPIRED, Realm};
+use crate::realm::{EXPIRED, Pipes, Realm};
 
 /// From the time limit to the refusal of every allocation.
 const REFUSE_AFTER: Duration = Duration::from_millis(100);
+/// Most bytes of an error's name, message or stack.
+const ERROR_BYTES_MAX: usize = 64 << 10;
 
-/// Runs calls that arrive on standard input, which is a socket, until it
-/// closes. The whole of `backstitch worker`.
+/// Runs calls that arrive on standard input, and answers on standard output,
+/// until the input closes. The whole of `backstitch worker`.
 pub fn main() -> ExitCode {
     match serve() {
         Ok(()) => ExitCode::SUCCESS,
@@ -33,10 +36,15 @@ pub fn main() -> ExitCode {
 }
 
 fn serve() -> std::io::Result<()> {
-    // SAFETY: the server passes a socket as standard input, and nothing else
-    // in this process uses it.
-    let socket = unsafe { UnixStream::from_raw_fd(0) };
-    let mut realm = Realm::new(socket)?;
+    // SAFETY: the server passes pipes as standard input and output, and nothing
+    // else in this process uses them.
+    let server = unsafe {
+        Pipes {
+            input: File::from_raw_fd(0),
+            output: File::from_raw_fd(1),
+        }
+    };
+    let mut realm = Realm::new(server)?;
     REALM.store(&raw mut *realm, Ordering::Relaxed);
     // SAFETY: the handler only stores to atomics.
     unsafe {
@@ -50,7 +58,7 @@ fn serve() -> std::io::Result<()> {
     }
     crate::sandbox::enter()?;
     loop {
-        let call = match crate::wire::read(&mut realm.socket, &mut realm.input) {
+        let call = match crate::wire::read(&mut realm.server.input, &mut realm.input) {
             Ok(call) => call,
             Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => return Ok(()),
             Err(error) => return Err(error),
@@ -60,8 +68,7 @@ fn serve() -> std::io::Result<()> {
             continue;
         }
         let answer = run(&mut realm, &call);
-        let answer = RawDocumentBuf::try_from(&answer).map_err(std::io::Error::other)?;
-        crate::wire::write(&mut realm.socket, &answer)?;
+        crate::wire::write(&mut realm.server.output, &answer)?;
         realm.reset();
     }
 }
@@ -92,11 +99,54 @@ fn alarm(after: Duration) {
 
 /// How a call ended, inside the worker.
 enum Ended {
-    Value(Bson),
-    Threw(Document),
+    Value(RawBson),
+    Threw(Thrown),
 }
 
-fn run(realm: &mut Realm, call: &RawDocument) -> Document {
+/// A thrown value, or what else ended a call.
+#[derive(Default)]
+struct Thrown {
+    name: String,
+    message: String,
+    stack: String,
+    code: String,
+}
+
+impl Thrown {
+    fn new(name: &str, message: impl Into<String>) -> Self {
+        Self {
+            name: name.to_owned(),
+            message: message.into(),
+            ..Self::default()
+        }
+    }
+
+    fn text(&self) -> String {
+        match self.name.as_str() {
+            "" => self.message.clone(),
+            name => format!("{name}: {}", self.message),
+        }
+    }
+
+    /// The same as the reason of a rejection that nobody caught.
+    fn uncaught(self) -> Self {
+        let reason = if self.name.is_empty() {
+            self.message
+        } else {
+            let parts = rawdoc! { "message": self.message.as_str(), "name": self.name.as_str() };
+            let mut out = Vec::new();
+            kit::ejson::relaxed(RawBsonRef::Document(&parts), &mut out);
+            String::from_utf8_lossy(&out).into_owned()
+        };
+        Self {
+            name: String::new(),
+            message: format!("uncaught promise rejection: {reason}"),
+            ..self
+        }
+    }
+}
+
+fn run(realm: &mut Realm, call: &RawDocument) -> RawDocumentBuf {
     let start = Instant::now();
     let number = |name: &str| call.get_i64(name).unwrap_or(0).max(1) as u64;
     realm.arena.limit(number("memory_bytes") as usize);
@@ -105,29 +155,34 @@ fn run(realm: &mut Realm, call: &RawDocument) -> Document {
     // left in it.
     let ended = unsafe { execute(realm, call) };
     alarm(Duration::ZERO);
-    let memory = realm.arena.peak() as i64;
-    let logs: Vec<Bson> = realm
-        .run
-        .logs
-        .drain(..)
-        .map(|line| doc! { "error": line.is_error, "text": line.text }.into())
-        .collect();
-    let mut answer = doc! {
-        "k": "done", "logs": logs, "memory": memory, "us": start.elapsed().as_micros() as i64,
+    let mut answer = rawdoc! {
+        "k": "done", "memory": realm.arena.peak() as i64, "us": start.elapsed().as_micros() as i64,
     };
+    let mut logs = RawArrayBuf::new();
+    for line in realm.run.logs.drain(..) {
+        logs.push(rawdoc! { "error": line.is_error, "text": line.text });
+    }
+    answer.append(cstr!("logs"), logs);
     if EXPIRED.load(Ordering::Relaxed) {
-        answer.insert("time_limit", true);
+        answer.append(cstr!("time_limit"), true);
     } else if OVER_MEMORY.load(Ordering::Relaxed) && matches!(ended, Ended::Threw(_)) {
-        answer.insert("memory_limit", true);
+        answer.append(cstr!("memory_limit"), true);
     } else {
         match ended {
-            Ended::Value(value) => answer.insert("value", value),
-            Ended::Threw(error) => answer.insert("error", error),
-        };
+            Ended::Value(value) => answer.append(cstr!("value"), value),
+            Ended::Threw(thrown) => {
+                let error = rawdoc! {
+                    "message": thrown.text(), "stack": thrown.stack, "code": thrown.code,
+                };
+                answer.append(cstr!("error"), error);
+            }
+        }
     }
     answer
 }
 
+/// Runs the function and everything it left behind.
+///
 /// # Safety
 /// Runs on the realm's thread, outside of any other call.
 unsafe fn execute(realm: &mut Realm, call: &RawDocument) -> Ended {
@@ -135,98 +190,89 @@ unsafe fn execute(realm: &mut Realm, call: &RawDocument) -> Ended {
     // SAFETY: throughout, values belong to the live context; what is not
     // released goes with the reset.
     unsafe {
-        let function = load(call);
-        if q::JS_IsException(function) {
-            return threw(realm);
-        }
-        let mut result = match call.get_str("evaluate") {
-            Ok(source) => evaluate(realm, function, source),
-            Err(_) => {
-                let arguments = call.get_array("arguments").into_iter().flatten().flatten();
-                let mut values: Vec<JSValue> = arguments
-                    .map(|value| crate::convert::to_js(ctx, &realm.shapes, value))
-                    .collect();
-                q::JS_Call(
-                    ctx,
-                    function,
-                    q::JS_UNDEFINED,
-                    values.len() as _,
-                    values.as_mut_ptr(),
-                )
-            }
-        };
-        if q::JS_IsException(result) {
-            return threw(realm);
-        }
-        if q::JS_IsObject(result) {
-            let mut arguments = [result];
-            let cursor = q::JS_Call(
-                ctx,
-                realm.is_cursor,
-                q::JS_UNDEFINED,
-                1,
-                arguments.as_mut_ptr(),
-            );
-            if q::JS_IsPromise(result) || q::JS_ToBool(ctx, cursor) == 1 {
-                result = q::JS_Call(
-                    ctx,
-                    realm.settle,
-                    q::JS_UNDEFINED,
-                    1,
-                    arguments.as_mut_ptr(),
-                );
-                if q::JS_IsException(result) {
-                    return threw(realm);
-                }
-            }
-        }
+        let result = begin(realm, call);
+        let thrown = q::JS_IsException(result).then(|| threw(realm));
+        // Also after an error: operations that were started are finished.
         if !drain(realm) {
-            return Ended::Threw(error_document("Error", "the call was stopped", "", ""));
+            return Ended::Threw(Thrown::new("Error", "the call was stopped"));
         }
+        if let Some(thrown) = thrown {
+            return Ended::Threw(thrown);
+        }
+        let mut value = result;
         if q::JS_IsPromise(result) {
             match q::JS_PromiseState(ctx, result) {
                 q::JSPromiseStateEnum_JS_PROMISE_FULFILLED => {
-                    result = q::JS_PromiseResult(ctx, result)
+                    value = q::JS_PromiseResult(ctx, result);
                 }
                 q::JSPromiseStateEnum_JS_PROMISE_REJECTED => {
                     let reason = q::JS_PromiseResult(ctx, result);
                     return Ended::Threw(described(realm, reason));
                 }
                 _ => {
-                    return Ended::Threw(error_document(
-                        "Error",
-                        "the function's promise never settles",
-                        "",
-                        "",
-                    ));
+                    let text = "the function's promise never settles";
+                    return Ended::Threw(Thrown::new("Error", text));
                 }
             }
         }
-        if let Some((_, reason)) = realm.run.unhandled.pop() {
-            let error = described(realm, reason);
-            let inner = error.get_str("message").unwrap_or_default();
-            let text = format!("uncaught promise rejection: {inner}");
-            return Ended::Threw(error_document(
-                "",
-                &text,
-                error.get_str("stack").unwrap_or_default(),
-                error.get_str("code").unwrap_or_default(),
-            ));
+        if let Some(reason) = realm.run.uncaught {
+            return Ended::Threw(described(realm, reason));
         }
-        match from_js(ctx, &realm.shapes, result, true) {
+        if let Some((_, reason)) = realm.run.unhandled.first().copied() {
+            return Ended::Threw(described(realm, reason).uncaught());
+        }
+        match from_js(ctx, &realm.shapes, value, true) {
             Ok(document) => match document.get("v") {
-                Ok(Some(value)) => Ended::Value(Bson::try_from(value).unwrap_or(Bson::Null)),
+                Ok(Some(value)) => Ended::Value(value.into()),
                 // A function or a symbol has no value.
-                _ => Ended::Value(Bson::Undefined),
+                _ => Ended::Value(RawBson::Undefined),
             },
-            Err(_) if q::JS_HasException(ctx) => threw(realm),
-            Err(why) => Ended::Threw(error_document(
-                "TypeError",
-                &format!("the result cannot be returned: {why:?}"),
-                "",
-                "",
-            )),
+            Err(_) if q::JS_HasException(ctx) => Ended::Threw(threw(realm)),
+            Err(why) => {
+                let text = format!("the result cannot be returned: {why}");
+                Ended::Threw(Thrown::new("TypeError", text))
+            }
         }
+    }
+}
+
+/// Makes the function and calls it: a value, a promise, or the exception.
+unsafe fn begin(realm: &mut Realm, call: &RawDocument) -> JSValue {
+    let ctx = realm.context;
+    // SAFETY: as for `execute`.
+    unsafe {
+        let function = load(call);
+        if q::JS_IsException(function) {
+            return function;
+        }
+        let result = if let Ok(source) = call.get_str("evaluate") {
+            evaluate(realm, function, source)
+        } else {
+            let mut values = Vec::new();
+            for value in call.get_array("arguments").into_iter().flatten().flatten() {
+                let value = crate::convert::to_js(ctx, &realm.shapes, value);
+                if q::JS_IsException(value) {
+                    return value;
+                }
+                values.push(value);
+            }
+            let count = values.len() as _;
+            q::JS_Call(ctx, function, q::JS_UNDEFINED, count, values.as_mut_ptr())
+        };
+        if !q::JS_IsObject(result) {
+            return result;
+        }
+        // Promises, and cursors, which stand for their documents.
+        let mut arguments = [result];
+        let argument = arguments.as_mut_ptr();
+        let waits = q::JS_Call(ctx, realm.waits, q::JS_UNDEFINED, 1, argument);
+        if q::JS_IsException(waits) {
+            return waits;
+        }
+        if q::JS_VALUE_GET_BOOL(waits) {
+            return q::JS_Call(ctx, realm.settle, q::JS_UNDEFINED, 1, argument);
+        }
+        result
     }
 }
 
@@ -301,7 +347,7 @@ unsafe fn drain(realm: &mut Realm) -> bool {
                 }
                 continue;
             }
-            match crate::wire::read(&mut realm.socket, &mut realm.input) {
+            match crate::wire::read(&mut realm.server.input, &mut realm.input) {
                 Ok(reply) => settle(realm, &reply),
                 Err(error) => {
                     realm.run.broken = error.kind() != std::io::ErrorKind::TimedOut;
@@ -312,7 +358,7 @@ unsafe fn drain(realm: &mut Realm) -> bool {
     }
 }
 
-/// Waits until the socket has something or `due` has come.
+/// Waits until the server has sent something or `due` has come.
 fn readable(realm: &Realm, due: Instant) -> bool {
     use std::os::fd::AsRawFd;
     if !realm.input.is_empty() {
@@ -320,7 +366,7 @@ fn readable(realm: &Realm, due: Instant) -> bool {
     }
     let left = due.saturating_duration_since(Instant::now());
     let mut poll = libc::pollfd {
-        fd: realm.socket.as_raw_fd(),
+        fd: realm.server.input.as_raw_fd(),
         events: libc::POLLIN,
         revents: 0,
     };
@@ -330,30 +376,24 @@ fn readable(realm: &Realm, due: Instant) -> bool {
     unsafe { libc::poll(&raw mut poll, 1, ms) == 1 }
 }
 
-/// Calls the timers that are due.
+/// Calls the timer that is due first; jobs run before the next one.
 unsafe fn ring(realm: &mut Realm) {
-    let now = Instant::now();
-    let mut index = 0;
-    while index < realm.run.timers.len() {
-        let timer = &mut realm.run.timers[index];
-        if timer.due > now {
-            index += 1;
-            continue;
+    let timers = &mut realm.run.timers;
+    let first = (0..timers.len()).min_by_key(|index| (timers[*index].due, timers[*index].id));
+    let Some(index) = first else { return };
+    let callback = timers[index].callback;
+    match timers[index].every {
+        Some(every) => timers[index].due = Instant::now() + every,
+        None => {
+            timers.remove(index);
         }
-        let callback = timer.callback;
-        if let Some(every) = timer.every {
-            timer.due = now + every;
-            index += 1;
-        } else {
-            realm.run.timers.remove(index);
-        }
-        // SAFETY: as for `execute`; the callback is a function of the realm.
-        unsafe {
-            let result = q::JS_Call(realm.context, callback, q::JS_UNDEFINED, 0, ptr::null_mut());
-            if q::JS_IsException(result) {
-                let reason = q::JS_GetException(realm.context);
-                realm.run.unhandled.push((q::JS_UNDEFINED, reason));
-            }
+    }
+    // SAFETY: as for `execute`; the callback is a function of the realm.
+    unsafe {
+        let result = q::JS_Call(realm.context, callback, q::JS_UNDEFINED, 0, ptr::null_mut());
+        if q::JS_IsException(result) {
+            let reason = q::JS_GetException(realm.context);
+            realm.run.uncaught.get_or_insert(reason);
         }
     }
 }
@@ -367,21 +407,22 @@ unsafe fn settle(realm: &mut Realm, reply: &RawDocumentBuf) {
     let ctx = realm.context;
     // SAFETY: as for `execute`; the functions were kept for this.
     unsafe {
-        let (function, value) = match reply.get_document("error") {
-            Ok(error) => {
-                crate::natives::throw(
-                    ctx,
-                    error.get_str("name").unwrap_or("Error"),
-                    error.get_str("message").unwrap_or_default(),
-                    error.get_str("code").unwrap_or_default(),
-                );
+        let (function, value) = if let Ok(error) = reply.get_document("error") {
+            crate::natives::throw(
+                ctx,
+                error.get_str("name").unwrap_or("Error"),
+                error.get_str("message").unwrap_or_default(),
+                error.get_str("code").unwrap_or_default(),
+            );
+            (reject, q::JS_GetException(ctx))
+        } else {
+            let value = match reply.get("value") {
+                Ok(Some(value)) => crate::convert::to_js(ctx, &realm.shapes, value),
+                _ => q::JS_UNDEFINED,
+            };
+            if q::JS_IsException(value) {
                 (reject, q::JS_GetException(ctx))
-            }
-            Err(_) => {
-                let value = match reply.get("value") {
-                    Ok(Some(value)) => crate::convert::to_js(ctx, &realm.shapes, value),
-                    _ => q::JS_UNDEFINED,
-                };
+            } else {
                 (resolve, value)
             }
         };
@@ -394,61 +435,66 @@ unsafe fn settle(realm: &mut Realm, reply: &RawDocumentBuf) {
 }
 
 /// The exception that was thrown.
-unsafe fn threw(realm: &mut Realm) -> Ended {
-    realm.arena.unlimited();
+unsafe fn threw(realm: &mut Realm) -> Thrown {
+    realm.arena.headroom();
     // SAFETY: as for `execute`.
     unsafe {
         let exception = q::JS_GetException(realm.context);
-        Ended::Threw(described(realm, exception))
+        described(realm, exception)
     }
 }
 
-fn error_document(name: &str, message: &str, stack: &str, code: &str) -> Document {
-    let text = match (name, message) {
-        ("", message) => message.to_owned(),
-        (name, message) => format!("{name}: {message}"),
-    };
-    doc! { "message": text, "stack": stack, "code": code }
-}
-
 /// A thrown value as the service words it.
-unsafe fn described(realm: &mut Realm, thrown: JSValue) -> Document {
+unsafe fn described(realm: &mut Realm, thrown: JSValue) -> Thrown {
     let ctx = realm.context;
-    realm.arena.unlimited();
+    realm.arena.headroom();
     // SAFETY: as for `execute`.
     unsafe {
         if !q::JS_IsError(thrown) {
             let text = match from_js(ctx, &realm.shapes, thrown, true) {
                 Ok(document) => match document.get("v") {
-                    Ok(Some(bson::raw::RawBsonRef::String(text))) => text.to_owned(),
+                    Ok(Some(RawBsonRef::String(text))) => text.to_owned(),
+                    Ok(Some(RawBsonRef::Undefined) | None) | Err(_) => "undefined".to_owned(),
                     Ok(Some(value)) => {
                         let mut out = Vec::new();
                         kit::ejson::relaxed(value, &mut out);
                         String::from_utf8_lossy(&out).into_owned()
                     }
-                    _ => "undefined".to_owned(),
                 },
                 Err(_) => "a value that cannot be shown".to_owned(),
             };
-            return error_document("", &text, "", "");
+            return Thrown::new("", cut(text));
         }
         let property = |name: &std::ffi::CStr| {
             let value = q::JS_GetPropertyStr(ctx, thrown, name.as_ptr());
             if q::JS_IsException(value) || q::JS_IsUndefined(value) {
                 return String::new();
             }
-            text_of(ctx, value).unwrap_or_default()
+            start_of(ctx, value, ERROR_BYTES_MAX).unwrap_or_default()
         };
         let (name, message) = (property(c"name"), property(c"message"));
-        let message = reworded(&name, &message);
         // The prelude's own lines are none of the function's business.
         let stack: Vec<String> = property(c"stack")
             .lines()
             .filter(|line| !line.contains("(prelude") && !line.contains("(native)"))
             .map(str::to_owned)
             .collect();
-        error_document(&name, &message, &stack.join("\n"), &property(c"code"))
+        Thrown {
+            message: reworded(&name, &message),
+            stack: stack.join("\n"),
+            code: property(c"code"),
+            name,
+        }
     }
+}
+
+fn cut(mut text: String) -> String {
+    let mut end = text.len().min(ERROR_BYTES_MAX);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.truncate(end);
+    text
 }
 
 /// The engine's messages in the service's words (functions-runtime.md §7).

@@ -1,13 +1,16 @@
 //! Functions in real worker processes: forms, values, isolation, limits.
 
+mod forms;
+mod hostile;
 mod limits;
 mod realm;
 mod values;
+mod workers;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use bson::{Bson, Document, doc};
+use bson::{Bson, RawBson, RawDocumentBuf, rawdoc};
 use js::{
     BoxFuture, Call, Compiled, Entered, Failure, Frame, Host, HostError, Limits, Outcome, Pool,
     PoolSettings, compile,
@@ -33,15 +36,20 @@ impl Host for World {
         &self,
         frame: Frame,
         operation: &str,
-        arguments: Document,
-    ) -> BoxFuture<'_, Result<Bson, HostError>> {
+        arguments: RawDocumentBuf,
+    ) -> BoxFuture<'_, Result<RawBson, HostError>> {
         let operation = operation.to_owned();
         Box::pin(async move {
             let inner = arguments.get_document("arguments").unwrap_or(&arguments);
-            match arguments.get_str("name").or(inner.get_str("action")) {
+            match arguments.get_str("name").or(inner.get_str("do")) {
                 Ok("broken") => Err(HostError::new("it broke")),
                 Ok("never") => std::future::pending().await,
-                _ => Ok(doc! { "frame": frame as i32, "op": operation, "args": arguments }.into()),
+                Ok("large") => Ok(RawBson::String("x".repeat(1 << 20))),
+                Ok("huge") => Ok(RawBson::String("x".repeat(100 << 20))),
+                _ => Ok(
+                    rawdoc! { "frame": frame as i32, "op": operation, "args": arguments.clone() }
+                        .into(),
+                ),
             }
         })
     }
@@ -49,7 +57,11 @@ impl Host for World {
     fn enter(&self, _: Frame, name: &str) -> BoxFuture<'_, Result<Entered, HostError>> {
         let found = self.functions.get(name).cloned();
         let missing = HostError::new(format!("function not found: '{name}'"));
+        let hangs = name == "hang";
         Box::pin(async move {
+            if hangs {
+                return std::future::pending().await;
+            }
             let (code, system) = found.ok_or(missing)?;
             let mut frames = self.frames.lock().unwrap();
             frames.push(system);
@@ -62,8 +74,8 @@ impl Host for World {
     }
 }
 
-pub(crate) fn context(system: bool) -> Document {
-    doc! {
+pub(crate) fn context(system: bool) -> RawDocumentBuf {
+    rawdoc! {
         "user": { "id": "u1", "type": "normal" }, "system": system, "request": {}, "app": {},
         "environment": { "tag": "", "values": {} }, "services": { "mongodb-atlas": "mongodb-atlas" },
     }
@@ -86,10 +98,11 @@ pub(crate) fn call(source: &str, arguments: Vec<Bson>) -> Call {
         arguments,
         context: context(false),
         limits: Limits {
-            time_ms: 5000,
+            time_ms: 30_000,
             ..Limits::default()
         },
         evaluate: None,
+        depth: 0,
     }
 }
 
@@ -113,4 +126,11 @@ pub(crate) async fn thrown(source: &str) -> String {
         Err(Failure::Threw { message, .. }) => message,
         other => panic!("{source}: {other:?}"),
     }
+}
+
+/// The next call after `what` has to succeed.
+pub(crate) async fn serves(pool: &Pool, what: &str) {
+    let call = call("exports = () => 1", Vec::new());
+    let next = pool.call(call, Arc::new(World::default())).await;
+    assert_eq!(next.result, Ok(Bson::Int32(1)), "after {what}");
 }

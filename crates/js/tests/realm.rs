@@ -152,6 +152,69 @@ const TRACES: &[(&str, &str)] = &[
         "typeof undefined",
     ),
     ("new Array(1e6).fill({})", "typeof undefined"),
+    ("BSON.MinKey.leak = 1", "typeof BSON.MinKey.leak"),
+    ("utils.leak = utils.jwt.leak = 1", "typeof utils.jwt.leak"),
+    ("context.http.leak = 1", "typeof context.http.leak"),
+    (
+        "context.environment.leak = 1",
+        "typeof context.environment.leak",
+    ),
+    (
+        "context.values.get('x').leak = 1",
+        "typeof context.values.get('x').leak",
+    ),
+    (
+        "context.values.get = () => 'leak'",
+        "typeof context.values.get('x').leak",
+    ),
+    (
+        "context.services.get('mongodb-atlas').startSession().constructor.leak = 1",
+        "typeof context.services.get('mongodb-atlas').startSession().constructor.leak",
+    ),
+    (
+        "context.services.get('mongodb-atlas').db('d').collection('c').find().constructor.prototype.leak = 1",
+        "typeof context.services.get('mongodb-atlas').db('d').collection('c').find().leak",
+    ),
+    (
+        "Object.getPrototypeOf(async function* () {}).leak = 1",
+        "typeof Object.getPrototypeOf(async function* () {}).leak",
+    ),
+    (
+        "Object.getPrototypeOf(Uint8Array).leak = 1",
+        "typeof Object.getPrototypeOf(Uint8Array).leak",
+    ),
+    (
+        "Object.getPrototypeOf([][Symbol.iterator]()).next = () => ({ value: 'leak', done: false })",
+        "[...'ab'].length + [...[1]].length === 3 ? 'undefined' : 'leak'",
+    ),
+    (
+        "Symbol.prototype[Symbol.toPrimitive] = null; Date.prototype[Symbol.toPrimitive] = null",
+        "`${new Date(0)}`.length > 5 ? 'undefined' : 'leak'",
+    ),
+    (
+        "Error.prepareStackTrace = () => 'leak'; globalThis.e = new Error('x')",
+        "new Error('x').stack === 'leak' ? 'leak' : typeof globalThis.e",
+    ),
+    (
+        "process = require = module = 1",
+        "typeof process + typeof module === 'undefinedundefined' ? 'undefined' : 'leak'",
+    ),
+    (
+        "Object.defineProperty(globalThis, 'fixed', { value: 1, configurable: false })",
+        "typeof fixed",
+    ),
+    (
+        "context.services.get('mongodb-atlas').db('d').collection('c').findOne().then(() => { globalThis.after = 1 })",
+        "typeof globalThis.after",
+    ),
+    (
+        "queueMicrotask(() => { globalThis.micro = 1 })",
+        "typeof globalThis.micro",
+    ),
+    (
+        "const s = 'le' + 'ak'; Symbol.for(s).leak; globalThis[s + 1] = new WeakMap([[{}, 1]])",
+        "typeof globalThis.leak1",
+    ),
     ("throw new Error('leak')", "typeof undefined"),
 ];
 
@@ -163,9 +226,10 @@ async fn no_trace_is_left() {
     let pool = js::Pool::new(settings);
     for (leave, find) in TRACES {
         let source = format!("exports = async () => {{ {leave} }}");
-        let _ = pool
-            .call(call(&source, Vec::new()), Arc::new(World::default()))
-            .await;
+        let mut leaving = call(&source, Vec::new());
+        // Some leave a timer that never stops.
+        leaving.limits.time_ms = 1000;
+        let _ = pool.call(leaving, Arc::new(World::default())).await;
         let source = format!("exports = () => {find}");
         let found = pool
             .call(call(&source, Vec::new()), Arc::new(World::default()))

@@ -167,7 +167,7 @@ async fn errors_in_the_words_of_the_service() {
         ("exports = () => { throw { a: 1 } }", r#"{"a":1}"#),
         (
             "exports = () => { Promise.reject(new TypeError('lost')) }",
-            "uncaught promise rejection: TypeError: lost",
+            r#"uncaught promise rejection: {"message":"lost","name":"TypeError"}"#,
         ),
         (
             "exports = () => new Promise(() => {})",
@@ -175,7 +175,7 @@ async fn errors_in_the_words_of_the_service() {
         ),
         (
             "exports = () => { const a = {}; a.a = a; return a }",
-            "TypeError: the result cannot be returned: TooDeep",
+            "TypeError: the result cannot be returned: the value contains itself or is nested too deeply",
         ),
         (
             "exports = () => context.values.get('broken')",

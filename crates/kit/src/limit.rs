@@ -19,8 +19,9 @@ pub const CALL_MEMORY_BYTES_MAX: usize = 350 * 1024 * 1024;
 pub const CALL_STACK_BYTES_MAX: usize = 1024 * 1024;
 /// Host operations that one top-level call may start.
 pub const CALL_HOST_OPERATIONS_MAX: u32 = 1000;
-/// Nesting of `context.functions.execute`.
-pub const CALL_NESTING_DEPTH_MAX: u32 = 64;
+/// Calls that wait for one another: functions that rules call, while a function
+/// reads data. Each waits in a worker of its own.
+pub const CALL_NESTING_DEPTH_MAX: u32 = 8;
 /// Log lines kept of one call; the last ones win.
 pub const CALL_LOG_LINES_MAX: usize = 25;
 /// Bytes kept of one log line.
