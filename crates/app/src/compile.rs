@@ -5,10 +5,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use bson::{Bson, Document, RawDocumentBuf, doc};
-use config::{AppConfig, Kind, Node};
+use config::{AppConfig, Flaw, Kind, Node, Part, Reading, view};
 use js::Compiled;
 use kit::{Finding, Severity};
-use rules::{Expression, Issue};
+use rules::Expression;
 use serde_json::Value;
 
 use crate::data::ServiceRules;
@@ -33,8 +33,6 @@ pub struct Release {
     pub services: Document,
     /// Data sources by name.
     pub sources: HashMap<String, Arc<Source>>,
-    /// Features that the app uses and that are not there yet.
-    pub warnings: Vec<Finding>,
     /// How many functions had to be compiled for this release.
     pub compiled: usize,
 }
@@ -77,37 +75,69 @@ pub struct Source {
     pub rules: Arc<ServiceRules>,
 }
 
-/// Parses and compiles files without a server: every problem.
+/// Reads and compiles files without a server: every problem. The release is
+/// there unless one of them is an error.
 pub fn check(files: &config::Files) -> (Option<Release>, Vec<Finding>) {
-    let (config, mut findings) = config::parse(files);
-    let Some(config) = config else {
-        return (None, findings);
-    };
-    let (release, more) = compile(config, None);
-    findings.extend(more);
-    findings.sort_by(|a, b| (a.severity, &a.path, a.line).cmp(&(b.severity, &b.path, b.line)));
-    let wrong = findings.iter().any(|f| f.severity == Severity::Error);
-    (release.filter(|_| !wrong), findings)
+    compile_read(config::read(files), None)
 }
 
-/// Compiles a configuration. There is a release unless a finding is an error.
-pub fn compile(config: AppConfig, before: Option<&Release>) -> (Option<Release>, Vec<Finding>) {
+/// Compiles what was read of files: all findings of both, errors first.
+pub(crate) fn compile_read(
+    reading: Reading,
+    before: Option<&Release>,
+) -> (Option<Release>, Vec<Finding>) {
+    let Reading {
+        config,
+        whole,
+        mut findings,
+        places,
+    } = reading;
+    let (release, flaws) = compile_flaws(config, before);
+    for flaw in flaws {
+        let finding = places.find(flaw);
+        // Reading and compiling meet in the references to functions.
+        if !findings.contains(&finding) {
+            findings.push(finding);
+        }
+    }
+    findings.sort_by(|a, b| {
+        (a.severity, &a.path, a.line, a.column).cmp(&(b.severity, &b.path, b.line, b.column))
+    });
+    let good = whole && !config::has_errors(&findings);
+    (release.filter(|_| good), findings)
+}
+
+/// Compiles a configuration that lies in no files.
+///
+/// # Errors
+/// What is wrong, at its place in the configuration as it would be printed.
+pub(crate) fn compile(
+    config: AppConfig,
+    before: Option<&Release>,
+) -> Result<Release, Vec<Finding>> {
+    let shown = config.clone();
+    let (release, flaws) = compile_flaws(config, before);
+    // Printed only when there is something to show.
+    release.ok_or_else(|| {
+        let places = config::Places::printed(&shown);
+        flaws.into_iter().map(|flaw| places.find(flaw)).collect()
+    })
+}
+
+fn compile_flaws(config: AppConfig, before: Option<&Release>) -> (Option<Release>, Vec<Flaw>) {
     let mut compiler = Compiler {
-        findings: Vec::new(),
+        flaws: Vec::new(),
         compiled: 0,
     };
     let functions = compiler.functions(&config, before);
-    let sources = compiler.sources(&config);
+    let sources = compiler.sources(&config, before);
+    crate::not_yet::find(&config, &mut compiler.flaws);
+    let Compiler { flaws, compiled } = compiler;
+    if flaws.iter().any(|flaw| flaw.severity == Severity::Error) {
+        return (None, flaws);
+    }
     let environment = environment(&config);
     let values = values(&config);
-    compiler.not_yet(&config);
-    let (errors, warnings): (Vec<_>, Vec<_>) = compiler
-        .findings
-        .into_iter()
-        .partition(|finding| finding.severity == Severity::Error);
-    if !errors.is_empty() {
-        return (None, [errors, warnings].concat());
-    }
     let mut plain = Document::new();
     for (name, value) in &values {
         if let NamedValue::Plain(value) = value {
@@ -129,11 +159,10 @@ pub fn compile(config: AppConfig, before: Option<&Release>) -> (Option<Release>,
         environment,
         services,
         sources,
-        warnings: warnings.clone(),
-        compiled: compiler.compiled,
+        compiled,
         config,
     };
-    (Some(release), warnings)
+    (Some(release), flaws)
 }
 
 fn raw(document: &Document) -> RawDocumentBuf {
@@ -162,20 +191,19 @@ fn environment(config: &AppConfig) -> Document {
 
 fn values(config: &AppConfig) -> HashMap<String, NamedValue> {
     config
-        .all(Kind::Value)
-        .map(|(name, node)| {
-            let value = node.json.get("value").unwrap_or(&Value::Null);
-            let value = match value.as_str() {
-                Some(secret) if node.flag("from_secret") => NamedValue::Secret(secret.to_owned()),
-                _ => NamedValue::Plain(bson_of(value)),
+        .values()
+        .map(|(name, value)| {
+            let compiled = match value.secret() {
+                Some(secret) => NamedValue::Secret(secret.to_owned()),
+                None => NamedValue::Plain(bson_of(value.plain().unwrap_or(&Value::Null))),
             };
-            (name.clone(), value)
+            (name.to_owned(), compiled)
         })
         .collect()
 }
 
 struct Compiler {
-    findings: Vec<Finding>,
+    flaws: Vec<Flaw>,
     compiled: usize,
 }
 
@@ -187,12 +215,30 @@ impl Compiler {
     ) -> HashMap<String, Arc<Function>> {
         let mut functions = HashMap::new();
         for (name, node) in config.all(Kind::Function) {
-            let kept = before
-                .and_then(|release| release.functions.get(name))
-                .filter(|function| Arc::ptr_eq(&function.node, node) || function.node == *node);
-            let function = match kept {
-                Some(function) => Some(function.clone()),
-                None => self.function(name, node).map(Arc::new),
+            if node
+                .source
+                .as_deref()
+                .is_some_and(|source| !source.contains("exports"))
+            {
+                let flaw = Flaw {
+                    part: Part::Source(1, 1),
+                    ..Flaw::warning(
+                        Kind::Function,
+                        name,
+                        "",
+                        "the file never assigns \"exports\"",
+                    )
+                };
+                self.flaws.push(
+                    flaw.hint("calls of this function will fail: exports = function () { … }"),
+                );
+            }
+            let known = before.and_then(|release| release.functions.get(name));
+            let function = match known {
+                Some(same) if Arc::ptr_eq(&same.node, node) || same.node == *node => {
+                    Some(same.clone())
+                }
+                _ => self.function(name, node, known).map(Arc::new),
             };
             if let Some(function) = function {
                 functions.insert(name.clone(), function);
@@ -201,205 +247,128 @@ impl Compiler {
         functions
     }
 
-    fn function(&mut self, name: &str, node: &Arc<Node>) -> Option<Function> {
+    fn function(
+        &mut self,
+        name: &str,
+        node: &Arc<Node>,
+        known: Option<&Arc<Function>>,
+    ) -> Option<Function> {
         let source = node.source.as_deref()?;
-        self.compiled += 1;
-        let path = format!("functions/{name}.js");
-        let code = match js::compile(&path, source) {
-            Ok(code) => Some(code),
-            Err(error) => {
-                self.findings.push(
-                    Finding::error(&path, error.message.as_str())
-                        .at(error.line, Some(error.column)),
-                );
-                None
-            }
+        let manifest = view::Function(node);
+        let code = match known.filter(|known| known.node.source == node.source) {
+            // Only the manifest changed.
+            Some(known) => Some(known.code.clone()),
+            None => self.code(name, source),
         };
-        if !source.contains("exports") {
-            self.findings.push(
-                Finding::warning(&path, "the file never assigns \"exports\"")
-                    .hint("calls of this function will fail: exports = function () { … }"),
-            );
-        }
-        let can_evaluate = match node.json.get("can_evaluate") {
-            Some(condition @ Value::Object(fields)) if !fields.is_empty() => {
-                let mut issues = Vec::new();
-                let parsed = Expression::parse(
-                    &bson_of(condition),
-                    rules::Place::Request,
-                    "can_evaluate",
-                    &mut issues,
-                );
-                self.issues(
-                    "functions/config.json",
-                    &format!("function \"{name}\""),
-                    issues,
-                );
-                Some(parsed)
+        let can_evaluate = manifest.can_evaluate().map(|condition| {
+            let mut issues = Vec::new();
+            let place = rules::Place::Request;
+            let parsed = Expression::parse(&bson_of(condition), place, "can_evaluate", &mut issues);
+            for issue in issues {
+                let pointer = config::pointer(&node.json, &issue.path);
+                let text = format!("{}: {}", issue.path, issue.message);
+                let flaw = Flaw::error(Kind::Function, name, &pointer, text);
+                self.flaws.push(flaw);
             }
-            _ => None,
+            parsed
+        });
+        let run_as_script = match manifest.run_as_user_id_script() {
+            "" => None,
+            script => self.script(name, script),
         };
-        let script = node.text("run_as_user_id_script_source");
-        let run_as_script = (!script.is_empty()).then(|| js::compile("run_as.js", script));
-        if let Some(Err(error)) = &run_as_script {
-            let text = format!(
-                "function \"{name}\": run_as_user_id_script_source: {error} (line {}, column {})",
-                error.line, error.column
-            );
-            self.findings
-                .push(Finding::error("functions/config.json", text));
-        }
         Some(Function {
             name: name.to_owned(),
-            private: node.flag("private"),
-            run_as_system: node.flag("run_as_system"),
-            run_as_user_id: node.text("run_as_user_id").to_owned(),
-            run_as_script: run_as_script.and_then(Result::ok).map(Arc::new),
-            disable_arg_logs: node.flag("disable_arg_logs"),
+            private: manifest.private(),
+            run_as_system: manifest.run_as_system(),
+            run_as_user_id: manifest.run_as_user_id().to_owned(),
+            run_as_script,
+            disable_arg_logs: manifest.disable_arg_logs(),
             can_evaluate,
-            code: Arc::new(code?),
+            code: code?,
             node: node.clone(),
         })
     }
 
-    fn sources(&mut self, config: &AppConfig) -> HashMap<String, Arc<Source>> {
+    fn code(&mut self, name: &str, source: &str) -> Option<Arc<Compiled>> {
+        self.compiled += 1;
+        match js::compile(&format!("functions/{name}.js"), source) {
+            Ok(code) => Some(Arc::new(code)),
+            Err(error) => {
+                self.flaws.push(Flaw {
+                    part: Part::Source(error.line, error.column),
+                    ..Flaw::error(Kind::Function, name, "", error.message)
+                });
+                None
+            }
+        }
+    }
+
+    /// The code that chooses as whom a function runs.
+    fn script(&mut self, name: &str, source: &str) -> Option<Arc<Compiled>> {
+        let compiled = js::compile("run_as.js", source);
+        compiled
+            .map(Arc::new)
+            .map_err(|error| {
+                let text = format!(
+                    "run_as_user_id_script_source: {error} (line {}, column {})",
+                    error.line, error.column
+                );
+                let field = "/run_as_user_id_script_source";
+                self.flaws
+                    .push(Flaw::error(Kind::Function, name, field, text));
+            })
+            .ok()
+    }
+
+    fn sources(
+        &mut self,
+        config: &AppConfig,
+        before: Option<&Release>,
+    ) -> HashMap<String, Arc<Source>> {
         let mut sources = HashMap::new();
-        for (name, node) in config.all(Kind::DataSource) {
-            let cluster = node
-                .at("/config/clusterName")
-                .and_then(Value::as_str)
-                .unwrap_or("");
+        for (name, source) in config.data_sources() {
+            let known = before.and_then(|release| {
+                let source = release.sources.get(name)?;
+                same_rules(&release.config, config, name).then(|| source.clone())
+            });
+            if let Some(source) = known {
+                sources.insert(name.to_owned(), source);
+                continue;
+            }
             match ServiceRules::compile(config, name) {
                 Ok(rules) => {
                     let source = Source {
-                        cluster: cluster.to_owned(),
+                        cluster: source.cluster().to_owned(),
                         rules: Arc::new(rules),
                     };
-                    sources.insert(name.clone(), Arc::new(source));
+                    sources.insert(name.to_owned(), Arc::new(source));
                 }
-                Err(findings) => self.findings.extend(findings),
+                Err(flaws) => self.flaws.extend(flaws),
             }
         }
         sources
     }
+}
 
-    fn issues(&mut self, path: &str, what: &str, issues: Vec<Issue>) {
-        for issue in issues {
-            let text = format!("error validating {what}: {}: {}", issue.path, issue.message);
-            self.findings.push(Finding::error(path, text));
-        }
-    }
-
-    fn later(&mut self, path: &str, what: String) {
-        self.findings.push(
-            Finding::warning(path, format!("not supported yet: {what}"))
-                .hint("the rest of the app works; this part does nothing for now"),
-        );
-    }
-
-    /// Names what the app uses and the server does not have yet.
-    fn not_yet(&mut self, config: &AppConfig) {
-        for (name, node) in config.all(Kind::AuthProvider) {
-            let known = matches!(name.as_str(), "anon-user" | "local-userpass" | "api-key");
-            if node.flag("disabled") {
-                continue;
-            }
-            if !known {
-                self.later(
-                    "auth/providers.json",
-                    format!("login with the provider \"{name}\""),
-                );
-            }
-            if name == "local-userpass" {
-                let on =
-                    |flag: &str| node.at(&format!("/config/{flag}")) == Some(&Value::Bool(true));
-                if on("runConfirmationFunction") || !on("autoConfirm") {
-                    self.later(
-                        "auth/providers.json",
-                        "confirming e-mail addresses by mail or function (autoConfirm is off)"
-                            .to_owned(),
-                    );
-                }
-                if on("runResetFunction") {
-                    self.later(
-                        "auth/providers.json",
-                        "resetting passwords by function".to_owned(),
-                    );
-                }
-            }
-        }
-        let user_data = config.get(Kind::CustomUserData, "");
-        if user_data.is_some_and(|node| !node.text("on_user_creation_function_name").is_empty()) {
-            self.later(
-                "auth/custom_user_data.json",
-                "the user creation function".to_owned(),
-            );
-        }
-        for (name, node) in config.all(Kind::Trigger) {
-            if !node.flag("disabled") {
-                self.later(
-                    &format!("triggers/{name}.json"),
-                    format!("the trigger \"{name}\" does not fire (triggers)"),
-                );
-            }
-        }
-        for (name, node) in config.all(Kind::Endpoint) {
-            if !node.flag("disabled") {
-                self.later(
-                    "http_endpoints/config.json",
-                    format!("the HTTPS endpoint \"{name}\" is not served (HTTPS endpoints)"),
-                );
-            }
-        }
-        let single = |kind: Kind, test: &dyn Fn(&Node) -> bool| {
-            config.get(kind, "").is_some_and(|node| test(node))
-        };
-        if single(Kind::DataApi, &|node| !node.flag("disabled")) {
-            self.later(
-                "http_endpoints/data_api_config.json",
-                "the Data API".to_owned(),
-            );
-        }
-        if single(Kind::Hosting, &|node| node.flag("enabled")) {
-            self.later("hosting/config.json", "static hosting".to_owned());
-        }
-        if single(Kind::Sync, &|node| node.text("state") == "enabled") {
-            self.later("sync/config.json", "Device Sync".to_owned());
-        }
-        if single(Kind::Dependencies, &|node| {
-            node.at("/dependencies")
-                .and_then(Value::as_object)
-                .is_some_and(|d| !d.is_empty())
-        }) {
-            self.later(
-                "functions/package.json",
-                "npm dependencies of functions".to_owned(),
-            );
-        }
-        for (name, _) in config.all(Kind::GraphqlResolver) {
-            self.later(
-                &format!("graphql/custom_resolvers/{name}.json"),
-                "GraphQL custom resolvers".to_owned(),
-            );
-        }
-        for (name, node) in config.all(Kind::LogForwarder) {
-            if !node.flag("disabled") {
-                self.later(
-                    &format!("log_forwarders/{name}.json"),
-                    format!("the log forwarder \"{name}\""),
-                );
-            }
-        }
-        for (name, node) in config.all(Kind::Service) {
-            self.later(
-                &format!("services/{name}/config.json"),
-                format!(
-                    "the third-party service \"{name}\" of type {}",
-                    node.text("type")
-                ),
-            );
-        }
-    }
+/// Whether the rules of a data source mean the same in both: its nodes, and the
+/// functions that they may name.
+fn same_rules(a: &AppConfig, b: &AppConfig, source: &str) -> bool {
+    const KINDS: [Kind; 5] = [
+        Kind::DataSource,
+        Kind::DefaultRule,
+        Kind::Rule,
+        Kind::Schema,
+        Kind::Relationships,
+    ];
+    let of_source = |config, kind| {
+        AppConfig::all(config, kind).filter(|(key, _)| key.split('/').next() == Some(source))
+    };
+    a.functions()
+        .map(|(name, _)| name)
+        .eq(b.functions().map(|(name, _)| name))
+        && KINDS
+            .into_iter()
+            .all(|kind| of_source(a, kind).eq(of_source(b, kind)))
 }
 
 impl Function {

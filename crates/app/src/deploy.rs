@@ -1,12 +1,13 @@
 //! Whole configurations: push, pull, deployments.
 
 use bson::doc;
-use config::{AppConfig, Files};
-use kit::{Finding, Problem, Severity};
+use config::{Files, Reading};
+use kit::{Finding, Problem};
 use serde_json::Value;
 
+use crate::compile::compile_read;
 use crate::live::{Author, Renames, read_revision};
-use crate::{App, compile, stored};
+use crate::{App, Release, stored};
 
 /// A push that went live.
 #[derive(Debug, Clone)]
@@ -41,8 +42,7 @@ impl App {
     /// Replaces the whole configuration by what the files say. Ids are kept by
     /// name; the same files again are no deployment.
     pub async fn push(&self, files: &Files, author: &Author) -> Result<Deployed, Rejected> {
-        let (config, findings) = config::parse(files);
-        self.deploy(config, findings, author).await
+        self.replace(author, |_| config::read(files)).await
     }
 
     /// Replaces the whole configuration by what the document of
@@ -52,58 +52,44 @@ impl App {
         document: &Value,
         author: &Author,
     ) -> Result<Deployed, Rejected> {
-        let (config, findings) = config::from_document(document, &self.release().config);
-        if let Some(config) = &config {
-            self.secrets_exist(config)
-                .await
-                .map_err(Rejected::Problem)?;
+        let reading = config::read_document(document, &self.release().config);
+        if reading.whole {
+            let named = reading.config.secret_names();
+            self.secrets_exist(named).await.map_err(Rejected::Problem)?;
         }
-        self.deploy(config, findings, author).await
+        let read = |base: &Release| config::read_document(document, &base.config);
+        self.replace(author, read).await
     }
 
-    async fn deploy(
+    async fn replace(
         &self,
-        config: Option<AppConfig>,
-        mut findings: Vec<Finding>,
         author: &Author,
+        read: impl Fn(&Release) -> Reading,
     ) -> Result<Deployed, Rejected> {
-        let wrong = |findings: &[Finding]| findings.iter().any(|f| f.severity == Severity::Error);
-        let Some(config) = config else {
-            return Err(Rejected::Findings(findings));
-        };
-        let base = self.release();
-        if !wrong(&findings) && base.config == config {
-            findings.extend(base.warnings.iter().cloned());
-            return Ok(Deployed {
-                revision: base.revision.clone(),
-                changed: false,
-                warnings: findings,
-            });
-        }
-        // Compiled here for its findings; the funnel reuses what it can again.
-        let (release, more) = compile(config.clone(), Some(&base));
-        findings.extend(more);
-        if release.is_none() || wrong(&findings) {
-            return Err(Rejected::Findings(findings));
-        }
-        let release = self
-            .edit(author, |current| {
-                *current = config.clone();
-                Ok(Renames::new())
+        let (mut changed, mut warnings) = (false, Vec::new());
+        let live = self
+            .deploy(author, |base| {
+                let mut reading = read(base);
+                reading.config.share(&base.config);
+                let (release, findings) = compile_read(reading, Some(base));
+                let Some(release) = release else {
+                    return Err(Rejected::Findings(findings));
+                };
+                warnings = findings;
+                changed = release.config != base.config;
+                Ok(changed.then(|| (release, Renames::new())))
             })
-            .await
-            .map_err(Rejected::Problem)?;
+            .await?;
         Ok(Deployed {
-            revision: release.revision.clone(),
-            changed: true,
-            warnings: findings,
+            revision: live.revision.clone(),
+            changed,
+            warnings,
         })
     }
 
-    async fn secrets_exist(&self, config: &AppConfig) -> Result<(), Problem> {
+    async fn secrets_exist(&self, named: Vec<String>) -> Result<(), Problem> {
         let known = self.list_secrets().await?;
-        let missing: Vec<String> = config
-            .secret_names()
+        let missing: Vec<String> = named
             .into_iter()
             .filter(|name| known.iter().all(|secret| secret.name != *name))
             .collect();

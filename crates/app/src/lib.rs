@@ -14,6 +14,7 @@ mod deploy;
 mod host;
 mod live;
 mod logbook;
+mod not_yet;
 mod reach;
 mod registry;
 mod secrets;
@@ -21,7 +22,7 @@ pub mod users;
 
 pub use call::{Calling, DebugRun};
 pub use caller::{Caller, Cx, RequestInfo, User, merged_data};
-pub use compile::{Function, Release, check, compile};
+pub use compile::{Function, Release, check};
 pub use deploy::{Deployed, Rejected};
 pub use live::{App, Author, Renames, refused};
 pub use logbook::{LogQuery, Logbook};

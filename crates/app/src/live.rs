@@ -11,7 +11,8 @@ use config::{AppConfig, EditError, Files, Kind, NodeKey};
 use kit::{Finding, Problem, Secret};
 use state::{Blob, Deployment, NodeId, Revision, RevisionFile};
 
-use crate::{Backstitch, Release, compile, new_id, stored};
+use crate::compile::compile;
+use crate::{Backstitch, Rejected, Release, new_id, stored};
 
 /// Tries of an edit that keeps losing the race for the live pointer.
 const EDIT_TRIES_MAX: u32 = 20;
@@ -29,9 +30,8 @@ pub struct App {
     /// The domain that tokens name.
     pub domain_id: String,
     pub(crate) signing_key: Secret<Vec<u8>>,
-    live: ArcSwap<Release>,
-    record: ArcSwap<state::App>,
-    editing: tokio::sync::Mutex<()>,
+    live: Arc<Live>,
+    editing: Arc<tokio::sync::Mutex<()>>,
     pub(crate) secrets: RwLock<HashMap<String, Arc<str>>>,
     pub(crate) tokens: crate::users::TokenCache,
     pub(crate) streams: crate::users::Streams,
@@ -41,6 +41,12 @@ pub struct App {
     pub(crate) removing: tokio::sync::RwLock<()>,
     /// Held while an API key is added.
     pub(crate) adding_keys: tokio::sync::Mutex<()>,
+}
+
+/// What an edit swaps: release and record, in a task of its own.
+struct Live {
+    release: ArcSwap<Release>,
+    record: ArcSwap<state::App>,
 }
 
 /// Who changes a configuration, and through what.
@@ -61,8 +67,7 @@ impl App {
         record: state::App,
     ) -> Result<Arc<Self>, Problem> {
         let config = read_revision(core, &record.live).await?;
-        let (release, findings) = compile(config, None);
-        let mut release = release.ok_or_else(|| {
+        let mut release = compile(config, None).map_err(|findings| {
             let text: Vec<String> = findings.iter().map(ToString::to_string).collect();
             Problem::internal(format!(
                 "the live revision does not compile: {}",
@@ -89,9 +94,11 @@ impl App {
             client_app_id: record.client_app_id.clone(),
             domain_id: record.domain_id.clone(),
             signing_key: Secret::new(key),
-            live: ArcSwap::from_pointee(release),
-            record: ArcSwap::from_pointee(record),
-            editing: tokio::sync::Mutex::default(),
+            live: Arc::new(Live {
+                release: ArcSwap::from_pointee(release),
+                record: ArcSwap::from_pointee(record),
+            }),
+            editing: Arc::default(),
             secrets: RwLock::default(),
             tokens: crate::users::TokenCache::default(),
             streams: crate::users::Streams::default(),
@@ -107,8 +114,7 @@ impl App {
         config: AppConfig,
         author: &Author,
     ) -> Result<Arc<Self>, Problem> {
-        let (release, findings) = compile(config, None);
-        let mut release = release.ok_or_else(|| rejected(&findings))?;
+        let mut release = compile(config, None).map_err(|findings| rejected(&findings))?;
         let revision = write_revision(core, &record, &release.config, "", author).await?;
         release.revision.clone_from(&revision);
         record.live = revision;
@@ -119,12 +125,12 @@ impl App {
 
     /// The live release. A request takes it once.
     pub fn release(&self) -> Arc<Release> {
-        self.live.load_full()
+        self.live.release.load_full()
     }
 
     /// The app's record as of the last edit.
     pub fn record(&self) -> Arc<state::App> {
-        self.record.load_full()
+        self.live.record.load_full()
     }
 
     /// A node's id.
@@ -134,7 +140,7 @@ impl App {
 
     /// A node's id and when it last changed.
     pub fn node_record(&self, kind: Kind, key: &str) -> Option<NodeId> {
-        let record = self.record.load();
+        let record = self.live.record.load();
         let found = record
             .ids
             .iter()
@@ -144,7 +150,7 @@ impl App {
 
     /// The key of the node that has an id.
     pub fn node_key(&self, kind: Kind, id: &str) -> Option<NodeKey> {
-        let record = self.record.load();
+        let record = self.live.record.load();
         let found = record
             .ids
             .iter()
@@ -167,15 +173,36 @@ impl App {
     where
         F: Fn(&mut AppConfig) -> Result<Renames, Problem>,
     {
-        let _editing = self.editing.lock().await;
+        let made = self.deploy(author, |base| {
+            let mut config = base.config.clone();
+            let renames = change(&mut config).map_err(Rejected::Problem)?;
+            let release = compile(config, Some(base)).map_err(Rejected::Findings)?;
+            Ok(Some((release, renames)))
+        });
+        Ok(made.await?)
+    }
+
+    /// The funnel. `make` builds the next release from the one that it is given,
+    /// or nothing when that one does; it runs again when another process was
+    /// faster.
+    pub(crate) async fn deploy<F>(
+        &self,
+        author: &Author,
+        mut make: F,
+    ) -> Result<Arc<Release>, Rejected>
+    where
+        F: FnMut(&Release) -> Result<Option<(Release, Renames)>, Rejected>,
+    {
+        let mut editing = self.editing.clone().lock_owned().await;
         for _ in 0..EDIT_TRIES_MAX {
             let (base, record) = (self.release(), self.record());
-            let mut config = base.config.clone();
-            let renames = change(&mut config)?;
-            let (release, findings) = compile(config, Some(&base));
-            let mut release = release.ok_or_else(|| rejected(&findings))?;
+            let Some((mut release, renames)) = make(&base)? else {
+                return Ok(base);
+            };
             let revision =
-                write_revision(&self.core, &record, &release.config, &record.live, author).await?;
+                write_revision(&self.core, &record, &release.config, &record.live, author)
+                    .await
+                    .map_err(Rejected::Problem)?;
             release.revision.clone_from(&revision);
             let mut next = state::App::clone(&record);
             next.live.clone_from(&revision);
@@ -187,43 +214,29 @@ impl App {
                 self.core.clock.now_ms(),
             );
             next.name = release.config.name().to_owned();
-            if self.move_pointer(&record, &next).await? {
-                self.note_deployment(author, &revision).await?;
-                let release = Arc::new(release);
-                self.live.store(release.clone());
-                self.record.store(Arc::new(next));
+            // A caller who goes away must not leave the pointer moved and the
+            // release before serving.
+            let (live, core) = (self.live.clone(), self.core.clone());
+            let author = author.clone();
+            let going_live = tokio::spawn(async move {
+                let moved = live.replace(&core, &author, next, release).await;
+                (moved, editing)
+            });
+            let (moved, lock) = going_live
+                .await
+                .map_err(|error| Rejected::Problem(Problem::internal(error.to_string())))?;
+            if let Some(release) = moved.map_err(Rejected::Problem)? {
                 return Ok(release);
             }
             // Another process deployed: begin from what it made.
-            self.follow().await?;
+            editing = lock;
+            self.follow().await.map_err(Rejected::Problem)?;
         }
-        Err(Problem::new(
+        Err(Rejected::Problem(Problem::new(
             kit::Kind::Conflict,
             "DeploymentConflict",
             "the configuration keeps changing; try again",
-        ))
-    }
-
-    async fn move_pointer(&self, before: &state::App, next: &state::App) -> Result<bool, Problem> {
-        let ids: Vec<Bson> = next
-            .ids
-            .iter()
-            .map(|id| {
-                doc! {
-                    "kind": &id.kind, "key": &id.key, "id": &id.id, "modified": id.modified,
-                }
-                .into()
-            })
-            .collect();
-        self.core
-            .state
-            .apps
-            .change(
-                doc! { "_id": &self.id, "live": &before.live },
-                doc! { "$set": { "live": &next.live, "name": &next.name, "ids": ids } },
-            )
-            .await
-            .map_err(stored)
+        )))
     }
 
     /// Takes over what the store has as live.
@@ -233,33 +246,82 @@ impl App {
             Problem::new(kit::Kind::NotFound, "AppNotFound", "the app was deleted")
         })?;
         let config = read_revision(&self.core, &record.live).await?;
-        let (release, _) = compile(config, Some(&self.release()));
-        if let Some(mut release) = release {
-            release.revision.clone_from(&record.live);
-            self.live.store(Arc::new(release));
-        }
-        self.record.store(Arc::new(record));
+        let mut release =
+            compile(config, Some(&self.release())).map_err(|findings| rejected(&findings))?;
+        release.revision.clone_from(&record.live);
+        self.live.release.store(Arc::new(release));
+        self.live.record.store(Arc::new(record));
         Ok(())
     }
+}
 
-    async fn note_deployment(&self, author: &Author, revision: &str) -> Result<(), Problem> {
-        let deployment = Deployment {
-            id: new_id(),
-            app_id: self.id.clone(),
-            revision: revision.to_owned(),
-            user_id: author.user_id.clone(),
-            at: self.core.clock.now_ms(),
-            origin: author.origin.clone(),
-            status: "successful".to_owned(),
-            error: String::new(),
-        };
-        self.core
-            .state
-            .deployments
-            .insert(&deployment)
-            .await
-            .map_err(stored)
+impl Live {
+    /// Compare and set, swap, note. Nothing when the race was lost.
+    async fn replace(
+        &self,
+        core: &Backstitch,
+        author: &Author,
+        next: state::App,
+        release: Release,
+    ) -> Result<Option<Arc<Release>>, Problem> {
+        if !move_pointer(core, &self.record.load().live, &next).await? {
+            return Ok(None);
+        }
+        let release = Arc::new(release);
+        self.release.store(release.clone());
+        let app_id = next.id.clone();
+        self.record.store(Arc::new(next));
+        // It is live: that its record is missing is no reason to call it a failure.
+        if let Err(problem) = note_deployment(core, &app_id, author, &release.revision).await {
+            tracing::error!(app = app_id, %problem, "a deployment could not be recorded");
+        }
+        Ok(Some(release))
     }
+}
+
+/// Whether `next` went live in place of the revision `before`.
+async fn move_pointer(core: &Backstitch, before: &str, next: &state::App) -> Result<bool, Problem> {
+    let ids: Vec<Bson> = next
+        .ids
+        .iter()
+        .map(|id| {
+            doc! {
+                "kind": &id.kind, "key": &id.key, "id": &id.id, "modified": id.modified,
+            }
+            .into()
+        })
+        .collect();
+    core.state
+        .apps
+        .change(
+            doc! { "_id": &next.id, "live": before },
+            doc! { "$set": { "live": &next.live, "name": &next.name, "ids": ids } },
+        )
+        .await
+        .map_err(stored)
+}
+
+async fn note_deployment(
+    core: &Backstitch,
+    app_id: &str,
+    author: &Author,
+    revision: &str,
+) -> Result<(), Problem> {
+    let deployment = Deployment {
+        id: new_id(),
+        app_id: app_id.to_owned(),
+        revision: revision.to_owned(),
+        user_id: author.user_id.clone(),
+        at: core.clock.now_ms(),
+        origin: author.origin.clone(),
+        status: "successful".to_owned(),
+        error: String::new(),
+    };
+    core.state
+        .deployments
+        .insert(&deployment)
+        .await
+        .map_err(stored)
 }
 
 /// The findings of a configuration that was refused, as one problem.
@@ -433,7 +495,11 @@ pub(crate) async fn read_revision(core: &Backstitch, id: &str) -> Result<AppConf
             .ok_or_else(|| damaged(&file.path))?;
         files.insert(file.path.clone(), blob.bytes.clone());
     }
-    config::parse(&files)
-        .0
-        .ok_or_else(|| damaged("does not parse"))
+    // What a newer version would complain about was good when it was stored.
+    let reading = config::read(&files);
+    if reading.whole {
+        Ok(reading.config)
+    } else {
+        Err(damaged("does not parse"))
+    }
 }

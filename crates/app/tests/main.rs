@@ -1,4 +1,5 @@
 //! Scenarios of the app core.
 
 mod data;
+mod deploy;
 mod functions;

@@ -1,6 +1,5 @@
 //! `backstitch dev`: a server for one app directory, which it watches.
 
-use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,11 +7,12 @@ use std::time::{Duration, Instant};
 use app::{App, Author, Deployed, NewApp, Rejected};
 use kit::{Finding, Problem};
 use notify::{RecursiveMode, Watcher};
-use serde_json::{Value, json};
 use server::{Running, StartError};
 use tokio::sync::mpsc;
 
 use crate::Dev;
+use crate::directory::{self, SECRETS};
+use crate::screen::Screen;
 use crate::serve::{start, stopped};
 
 /// Editors write a file in several steps; this is how long they get.
@@ -20,30 +20,28 @@ const SETTLE: Duration = Duration::from_millis(40);
 
 /// The whole of `backstitch dev`.
 pub(crate) async fn run(options: Dev) -> Result<(), StartError> {
-    let screen = Screen {
-        json: options.json,
-        color: std::io::stdout().is_terminal(),
-    };
+    let mut screen = Screen::new(options.json);
     let folder = match &options.directory {
-        Some(folder) => Some(
-            folder
-                .canonicalize()
-                .map_err(|error| StartError(format!("{}: {error}", folder.display())))?,
-        ),
+        Some(folder) => Some(app_folder(folder, &options.server.data_dir)?),
         None => None,
     };
-    let running = start(options.server).await?;
-    let mut logs = running.core.logbook.follow();
-    let app = match &folder {
-        Some(folder) => Some(first_deployment(&running, folder, &screen).await?),
-        None => None,
-    };
-    screen.ready(&running, app.as_deref(), folder.as_deref());
     let (changes, mut changed) = mpsc::channel(1);
+    // Before the first reading, so that no change falls in between.
     let _watcher = match &folder {
         Some(folder) => Some(watch(folder, changes)?),
         None => None,
     };
+    let running = start(options.server).await?;
+    let mut logs = running.core.logbook.follow();
+    let mut app = None;
+    if let Some(folder) = &folder {
+        let begun = Instant::now();
+        let (made, outcome) = first_deployment(&running, folder).await?;
+        screen.first(&running, &made, folder, &outcome, begun.elapsed());
+        app = Some(made);
+    } else {
+        screen.ready(&running, None, None);
+    }
     let stop = stopped();
     tokio::pin!(stop);
     loop {
@@ -53,11 +51,9 @@ pub(crate) async fn run(options: Dev) -> Result<(), StartError> {
                 if let (Some(app), Some(folder)) = (&app, &folder) {
                     tokio::time::sleep(SETTLE).await;
                     while changed.try_recv().is_ok() {}
-                    let start = Instant::now();
-                    match deploy(app, folder).await {
-                        Ok(deployed) => screen.deployed(&deployed, start.elapsed()),
-                        Err(rejected) => screen.rejected(&rejected),
-                    }
+                    let begun = Instant::now();
+                    let outcome = deploy(app, folder).await;
+                    screen.outcome(&outcome, begun.elapsed());
                 }
             }
             entry = logs.recv() => {
@@ -69,6 +65,26 @@ pub(crate) async fn run(options: Dev) -> Result<(), StartError> {
     }
     running.shutdown().await;
     Ok(())
+}
+
+/// The app directory, if there is one to watch.
+fn app_folder(folder: &Path, data_dir: &Path) -> Result<PathBuf, StartError> {
+    let wrong = |text: String| StartError(format!("{}: {text}", folder.display()));
+    let full = folder
+        .canonicalize()
+        .map_err(|error| wrong(error.to_string()))?;
+    if !full.is_dir() {
+        return Err(wrong("this is not a directory".to_owned()));
+    }
+    // Its data would be part of the app, and each write a change of it.
+    let data = std::path::absolute(data_dir).map_err(|error| wrong(error.to_string()))?;
+    if let Ok(inside) = data.strip_prefix(&full)
+        && directory::counts(inside)
+    {
+        let text = "the data directory lies inside of the app directory; set another one";
+        return Err(wrong(text.to_owned()));
+    }
+    Ok(full)
 }
 
 fn author() -> Author {
@@ -83,45 +99,37 @@ fn author() -> Author {
 async fn first_deployment(
     running: &Running,
     folder: &Path,
-    screen: &Screen,
-) -> Result<Arc<App>, StartError> {
-    let files = crate::directory::read(folder)
+) -> Result<(Arc<App>, Result<Deployed, Rejected>), StartError> {
+    let (files, left_out) = directory::read(folder)
         .map_err(|error| StartError(format!("{}: {error}", folder.display())))?;
-    let (config, findings) = config::parse(&files);
-    let known = known_app(running, config.as_ref()).await?;
-    let app = match known {
-        Some(app) => app,
-        None => {
-            let wrong = || {
-                StartError("the app directory has errors; nothing was deployed before".to_owned())
-            };
-            let Some(config) = config else {
-                screen.findings(&findings);
-                return Err(wrong());
-            };
-            let (release, findings) = app::check(&files);
-            if release.is_none() {
-                screen.findings(&findings);
-                return Err(wrong());
-            }
-            let client_app_id = config.client_app_id().to_owned();
-            let new = NewApp {
-                name: app_name(config.name()),
-                client_app_id: (!client_app_id.is_empty()).then_some(client_app_id),
-                product: String::new(),
-                config: Some(config),
-            };
-            running
-                .core
-                .create_app(&running.project_id, new, &author())
-                .await?
-        }
+    let config = config::read(&files).config;
+    let id = match config.client_app_id() {
+        "" => directory::client_app_id(folder),
+        id => Some(id.to_owned()),
     };
-    match deploy(&app, folder).await {
-        Ok(deployed) => screen.findings(&deployed.warnings),
-        Err(rejected) => screen.rejected(&rejected),
+    if let Some(app) = known_app(running, id.as_deref(), config.name()).await? {
+        let outcome = deploy(&app, folder).await;
+        return Ok((app, outcome));
     }
-    Ok(app)
+    let (release, mut findings) = app::check(&files);
+    findings.extend(left_out);
+    let Some(release) = release.filter(|_| !config::has_errors(&findings)) else {
+        for finding in &findings {
+            eprintln!("{finding}");
+        }
+        let text = "the app directory has errors, and nothing was deployed before";
+        return Err(StartError(text.to_owned()));
+    };
+    let new = NewApp {
+        name: app_name(config.name()),
+        client_app_id: id,
+        product: String::new(),
+        config: Some(release.config),
+    };
+    let core = &running.core;
+    let app = core.create_app(&running.project_id, new, &author()).await?;
+    let outcome = deploy(&app, folder).await;
+    Ok((app, outcome))
 }
 
 /// A name as apps may have it.
@@ -139,24 +147,22 @@ fn app_name(name: &str) -> String {
 }
 
 /// The app that an earlier start made of this directory: by client app id, or
-/// by name.
+/// by name; the only one there is when the directory cannot tell.
 async fn known_app(
     running: &Running,
-    config: Option<&config::AppConfig>,
+    id: Option<&str>,
+    name: &str,
 ) -> Result<Option<Arc<App>>, Problem> {
     let apps = running.core.apps(&running.project_id).await?;
-    let found = match config {
-        Some(config) if !config.client_app_id().is_empty() => apps
-            .iter()
-            .find(|app| app.client_app_id == config.client_app_id()),
-        Some(config) => {
-            let name = app_name(config.name());
-            apps.iter()
-                .find(|app| app.name == config.name() || app.name == name)
-        }
-        // The directory cannot be read: the only app there is, if so.
-        None if apps.len() == 1 => apps.first(),
-        None => None,
+    let found = if let Some(id) = id {
+        apps.iter().find(|app| app.client_app_id == id)
+    } else if !name.is_empty() {
+        apps.iter()
+            .find(|app| app.name == name || app.name == app_name(name))
+    } else if apps.len() == 1 {
+        apps.first()
+    } else {
+        None
     };
     match found {
         Some(found) => running.core.app(&found.id).await.map(Some),
@@ -165,14 +171,36 @@ async fn known_app(
 }
 
 async fn deploy(app: &Arc<App>, folder: &Path) -> Result<Deployed, Rejected> {
-    let unreadable = |text: String| Rejected::Problem(Problem::bad_request(text));
-    let files = crate::directory::read(folder).map_err(|error| unreadable(error.to_string()))?;
-    for (name, value) in crate::directory::secrets(folder).map_err(unreadable)? {
-        app.set_secret(&name, &value)
-            .await
-            .map_err(Rejected::Problem)?;
+    let (files, left_out) = directory::read(folder).map_err(|error| {
+        let text = format!("the app directory cannot be read: {error}");
+        let finding = Finding::error("", text).hint("start again when it is there again");
+        Rejected::Findings(vec![finding])
+    })?;
+    if config::has_errors(&left_out) {
+        return Err(Rejected::Findings(left_out));
     }
-    app.push(&files, &author()).await
+    for (name, value) in directory::secrets(folder).map_err(Rejected::Findings)? {
+        app.set_secret(&name, &value).await.map_err(|problem| {
+            let text = format!("\"{name}\": {}", problem.message);
+            Rejected::Findings(vec![Finding::error(SECRETS, text)])
+        })?;
+    }
+    let mut deployed = app.push(&files, &author()).await?;
+    deployed.warnings.extend(left_out);
+    let unset = unset_secrets(app).await.map_err(Rejected::Problem)?;
+    deployed.warnings.extend(unset.into_iter().map(|name| {
+        Finding::warning(SECRETS, format!("the secret \"{name}\" is not set"))
+            .hint(format!("add \"{name}\" to {SECRETS}"))
+    }));
+    Ok(deployed)
+}
+
+/// Secrets that the app names and nobody has set.
+async fn unset_secrets(app: &Arc<App>) -> Result<Vec<String>, Problem> {
+    let known = app.list_secrets().await?;
+    let mut named = app.release().config.secret_names();
+    named.retain(|name| known.iter().all(|secret| secret.name != *name));
+    Ok(named)
 }
 
 /// Watches a directory; what is hidden or installed does not count.
@@ -185,10 +213,7 @@ fn watch(
     let root = folder.to_path_buf();
     let counts = move |path: &PathBuf| {
         let inside = path.strip_prefix(&root).unwrap_or(path);
-        !inside.components().any(|part| {
-            let name = part.as_os_str().to_string_lossy();
-            (name.starts_with('.') && name != ".secrets.json") || name == "node_modules"
-        })
+        inside == Path::new(SECRETS) || directory::counts(inside)
     };
     let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
         let Ok(event) = event else { return };
@@ -202,166 +227,4 @@ fn watch(
         .watch(folder, RecursiveMode::Recursive)
         .map_err(failed)?;
     Ok(watcher)
-}
-
-/// Where things are shown: for people, or as JSON lines.
-struct Screen {
-    json: bool,
-    color: bool,
-}
-
-impl Screen {
-    fn line(&self, text: &str) {
-        let mut out = std::io::stdout().lock();
-        // A reader that went away is no reason to stop serving.
-        let _ = writeln!(out, "{text}");
-        let _ = out.flush();
-    }
-
-    fn paint(&self, code: &str, text: &str) -> String {
-        if self.color {
-            format!("\x1b[{code}m{text}\x1b[0m")
-        } else {
-            text.to_owned()
-        }
-    }
-
-    fn ready(&self, running: &Running, app: Option<&App>, folder: Option<&Path>) {
-        let private_key = running.keys.private_key.expose();
-        if self.json {
-            self.line(
-                &json!({
-                    "url": running.url, "project_id": running.project_id,
-                    "app_id": app.map(|app| &app.id),
-                    "client_app_id": app.map(|app| &app.client_app_id),
-                    "public_key": running.keys.public_key, "private_key": private_key,
-                })
-                .to_string(),
-            );
-            return;
-        }
-        let row = |name: &str, value: &str| self.line(&format!("  {:<14}{value}", name));
-        self.line("");
-        self.line(&self.paint("1", "Backstitch is ready"));
-        row("URL", &running.url);
-        if let Some(app) = app {
-            row("App id", &app.client_app_id);
-        }
-        row("Project", &running.project_id);
-        row("Public key", &running.keys.public_key);
-        row("Private key", private_key);
-        if let Some(app) = app {
-            let release = app.release();
-            let callable = release
-                .functions
-                .values()
-                .find(|f| !f.private)
-                .map(|f| f.name.clone());
-            self.line("");
-            self.line("  Connect with an SDK:");
-            self.line(&format!(
-                "    new Realm.App({{ id: \"{}\", baseUrl: \"{}\" }})",
-                app.client_app_id, running.url
-            ));
-            if let Some(name) = callable {
-                self.line(&format!("    await user.functions.{name}(…)"));
-            }
-        }
-        if let Some(folder) = folder {
-            self.line("");
-            self.line(&format!("Watching {} (stop with Ctrl-C)", folder.display()));
-        }
-    }
-
-    fn findings(&self, findings: &[Finding]) {
-        if self.json {
-            if !findings.is_empty() {
-                eprintln!("{}", text(findings));
-            }
-            return;
-        }
-        for finding in findings {
-            self.line(&self.paint("33", &finding.to_string()));
-        }
-    }
-
-    fn deployed(&self, deployed: &Deployed, time: Duration) {
-        if !deployed.changed {
-            return;
-        }
-        if self.json {
-            let line = json!({
-                "event": "deployed", "revision": deployed.revision,
-                "findings": list(&deployed.warnings), "ms": time.as_millis() as u64,
-            });
-            self.line(&line.to_string());
-            return;
-        }
-        let text = format!("deployed in {} ms", time.as_millis());
-        self.line(&self.paint("32", &text));
-    }
-
-    fn rejected(&self, rejected: &Rejected) {
-        let findings = match rejected {
-            Rejected::Findings(findings) => findings.clone(),
-            Rejected::Problem(problem) => vec![Finding::error("", problem.to_string())],
-        };
-        if self.json {
-            self.line(&json!({ "event": "rejected", "findings": list(&findings) }).to_string());
-            return;
-        }
-        for finding in &findings {
-            self.line(&self.paint("31", &finding.to_string()));
-        }
-        self.line(&self.paint("31", "not deployed; the version before goes on serving"));
-    }
-
-    fn log(&self, entry: &app::LogEntry) {
-        let messages = entry.details.get_array("messages").into_iter().flatten();
-        let messages: Vec<&str> = messages.filter_map(|line| line.as_str()).collect();
-        let name = entry.details.get_str("function_name").unwrap_or_default();
-        let ms = entry.completed - entry.started;
-        if self.json {
-            let line = json!({
-                "event": "log", "type": entry.kind, "function": name, "user_id": entry.user_id,
-                "co_id": entry.co_id, "ms": ms, "messages": messages, "error": entry.error,
-                "error_code": entry.error_code,
-            });
-            self.line(&line.to_string());
-            return;
-        }
-        let mark = if entry.error.is_empty() {
-            self.paint("32", "ok")
-        } else {
-            self.paint("31", "failed")
-        };
-        self.line(&format!(
-            "{:<9}{name} {mark} {ms} ms",
-            entry.kind.to_lowercase()
-        ));
-        for message in messages {
-            self.line(&format!("         | {message}"));
-        }
-        if !entry.error.is_empty() {
-            self.line(&format!("         {}", entry.error));
-        }
-    }
-}
-
-fn text(findings: &[Finding]) -> String {
-    let lines: Vec<String> = findings.iter().map(ToString::to_string).collect();
-    lines.join("\n")
-}
-
-fn list(findings: &[Finding]) -> Vec<Value> {
-    findings
-        .iter()
-        .map(|finding| {
-            json!({
-                "severity": if finding.severity == kit::Severity::Error { "error" } else { "warning" },
-                "path": finding.path, "line": finding.line, "column": finding.column,
-                "message": finding.message, "hint": finding.hint,
-            })
-        })
-        .collect()
 }

@@ -3,13 +3,16 @@
 mod check;
 mod dev;
 mod directory;
+mod environment;
+mod screen;
 mod serve;
+mod settings_file;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 /// An open, self-hosted replacement for MongoDB Atlas App Services.
 #[derive(Parser)]
@@ -57,19 +60,10 @@ struct ServerOptions {
     #[arg(long, env = "BACKSTITCH_PROJECT_ID", value_parser = object_id)]
     project_id: Option<String>,
     /// Public key of the first administrator
-    #[arg(
-        long,
-        env = "BACKSTITCH_ADMIN_PUBLIC_KEY",
-        requires = "admin_private_key"
-    )]
+    #[arg(long, env = "BACKSTITCH_ADMIN_PUBLIC_KEY")]
     admin_public_key: Option<String>,
     /// Private key of the first administrator
-    #[arg(
-        long,
-        env = "BACKSTITCH_ADMIN_PRIVATE_KEY",
-        hide_env_values = true,
-        requires = "admin_public_key"
-    )]
+    #[arg(long, env = "BACKSTITCH_ADMIN_PRIVATE_KEY", hide_env_values = true)]
     admin_private_key: Option<String>,
     /// Text that secrets are sealed with (default: a key file in the data directory)
     #[arg(long, env = "BACKSTITCH_MASTER_KEY", hide_env_values = true)]
@@ -98,6 +92,9 @@ struct Dev {
 
 #[derive(Args)]
 struct Serve {
+    /// JSON file with settings: an object by option name, such as "listen"
+    #[arg(long, env = "BACKSTITCH_CONFIG")]
+    config: Option<PathBuf>,
     #[command(flatten)]
     server: ServerOptions,
 }
@@ -112,11 +109,40 @@ fn object_id(text: &str) -> Result<String, String> {
 }
 
 fn main() -> ExitCode {
-    match Cli::parse().command {
+    let cli = match command_line() {
+        Ok(cli) => cli,
+        Err(complaints) => {
+            for complaint in complaints {
+                eprintln!("backstitch: {complaint}");
+            }
+            return ExitCode::from(2);
+        }
+    };
+    match cli.command {
         // Before anything else starts threads: a worker has one.
         Command::Worker => js::worker::main(),
         Command::Check { directory } => check::run(&directory),
         Command::Dev(options) => serve::with_runtime(dev::run(options)),
         Command::Serve(options) => serve::with_runtime(serve::run(options)),
     }
+}
+
+/// Flags, before variables, before the settings file, before defaults.
+fn command_line() -> Result<Cli, Vec<String>> {
+    let command = Cli::command();
+    let given = |command: clap::Command| {
+        Cli::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit())
+    };
+    let cli = given(command.clone());
+    match &cli.command {
+        Command::Worker | Command::Check { .. } => return Ok(cli),
+        Command::Dev(_) | Command::Serve(_) => environment::check(&command)?,
+    }
+    let Command::Serve(Serve {
+        config: Some(file), ..
+    }) = &cli.command
+    else {
+        return Ok(cli);
+    };
+    Ok(given(settings_file::apply(command, file)?))
 }

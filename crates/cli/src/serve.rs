@@ -41,6 +41,10 @@ pub(crate) async fn start(options: ServerOptions) -> Result<Running, StartError>
     if let Some(most) = options.workers_max {
         workers.workers_max = most.max(1);
     }
+    if options.admin_public_key.is_some() != options.admin_private_key.is_some() {
+        let text = "a public key and a private key go together: set both or neither";
+        return Err(StartError(text.to_owned()));
+    }
     server::start(Settings {
         data_dir: options.data_dir,
         listening: Listening {

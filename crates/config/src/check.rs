@@ -1,40 +1,16 @@
 //! What a value has to satisfy beyond being readable: fields and references.
 
-use kit::{Finding, Severity};
+use std::collections::HashMap;
+
+use kit::Severity;
 use serde_json::Value;
 
 use crate::kind::{PROVIDERS, Shape, nearest};
-use crate::parse::Source;
+use crate::places::{Flaw, Part};
 use crate::{AppConfig, Kind, Node, schedule};
 
-/// Adds every problem of `config`.
-pub(crate) fn check(config: &AppConfig, source: &Source, findings: &mut Vec<Finding>) {
-    for problem in problems(config) {
-        let mut finding = source.finding(
-            problem.severity,
-            problem.kind,
-            &problem.key,
-            &problem.pointer,
-            problem.message,
-        );
-        finding.hint = problem.hint;
-        findings.push(finding);
-    }
-}
-
-/// A problem of a node, before it has a place.
-#[derive(Debug, Clone)]
-pub(crate) struct Problem {
-    pub(crate) severity: Severity,
-    pub(crate) kind: Kind,
-    pub(crate) key: String,
-    pub(crate) pointer: String,
-    pub(crate) message: String,
-    pub(crate) hint: Option<String>,
-}
-
-/// Every problem of a value.
-pub(crate) fn problems(config: &AppConfig) -> Vec<Problem> {
+/// Everything that is wrong with a value.
+pub(crate) fn flaws(config: &AppConfig) -> Vec<Flaw> {
     let mut found = Vec::new();
     for kind in config.kinds() {
         for (key, node) in config.all(kind) {
@@ -45,12 +21,27 @@ pub(crate) fn problems(config: &AppConfig) -> Vec<Problem> {
                 node,
                 found: &mut found,
             };
+            cx.name();
             cx.fields();
             cx.references();
             cx.special();
         }
     }
+    resolvers(config, &mut found);
     found
+}
+
+/// Custom resolvers are one for each field of a type.
+fn resolvers(config: &AppConfig, found: &mut Vec<Flaw>) {
+    let mut seen = HashMap::new();
+    for (key, node) in config.all(Kind::GraphqlResolver) {
+        let field = (node.text("on_type"), node.text("field_name"));
+        if let Some(first) = seen.insert(field, key) {
+            let (on_type, name) = field;
+            let text = format!("{on_type}.{name} has a custom resolver already: \"{first}\"");
+            found.push(Flaw::error(Kind::GraphqlResolver, key, "/field_name", text));
+        }
+    }
 }
 
 struct Checking<'a> {
@@ -58,7 +49,7 @@ struct Checking<'a> {
     kind: Kind,
     key: &'a str,
     node: &'a Node,
-    found: &'a mut Vec<Problem>,
+    found: &'a mut Vec<Flaw>,
 }
 
 /// Fields that name a function, by kind.
@@ -74,7 +65,17 @@ pub(crate) const FUNCTION_REFERENCES: &[(Kind, &str)] = &[
         "/event_processors/FUNCTION/config/function_name",
     ),
     (Kind::GraphqlResolver, "/function_name"),
+    (Kind::Trigger, "/error_handler/config/function_name"),
     (Kind::LogForwarder, "/action/name"),
+];
+
+/// Flags that have to be on for a provider's function to matter.
+const SWITCHES: &[(&str, &str)] = &[
+    (
+        "/config/confirmationFunctionName",
+        "/config/runConfirmationFunction",
+    ),
+    ("/config/resetFunctionName", "/config/runResetFunction"),
 ];
 
 /// Fields that name a data source, by kind.
@@ -86,11 +87,11 @@ pub(crate) const SOURCE_REFERENCES: &[(Kind, &str)] = &[
 
 impl Checking<'_> {
     fn say(&mut self, severity: Severity, pointer: &str, message: String, hint: Option<String>) {
-        self.found.push(Problem {
+        self.found.push(Flaw {
             severity,
             kind: self.kind,
             key: self.key.to_owned(),
-            pointer: pointer.to_owned(),
+            part: Part::Field(pointer.to_owned()),
             message,
             hint,
         });
@@ -98,6 +99,32 @@ impl Checking<'_> {
 
     fn error(&mut self, pointer: &str, message: String) {
         self.say(Severity::Error, pointer, message, None);
+    }
+
+    /// A key becomes a path, so it has to be one.
+    fn name(&mut self) {
+        let bad = |part: &str| part.is_empty() || part.starts_with('.');
+        let key = self.key;
+        let wrong = match self.kind {
+            // Said to have no name.
+            _ if key.is_empty() => false,
+            Kind::AuthProvider | Kind::Endpoint => false,
+            Kind::HostingFile => {
+                let mut parts = key.split('/');
+                parts.next() != Some("") || parts.any(|part| matches!(part, "" | "." | ".."))
+            }
+            Kind::Function
+            | Kind::Rule
+            | Kind::Schema
+            | Kind::Relationships
+            | Kind::ServiceRule
+            | Kind::Webhook => key.split('/').any(bad),
+            _ => bad(key) || key.contains('/'),
+        };
+        if wrong || key.contains(['\\', '\0', '\n', '\r']) && self.kind != Kind::Endpoint {
+            let text = format!("\"{key}\" cannot be the name of a {}", self.kind.noun());
+            self.error("/name", text);
+        }
     }
 
     fn fields(&mut self) {
@@ -117,6 +144,8 @@ impl Checking<'_> {
                         format!("the {} has no \"{}\"", self.kind.noun(), field.name),
                     );
                 }
+                // A field that is not needed may be null.
+                Some(Value::Null) if !field.required => {}
                 Some(value) => {
                     if let Some(fault) = field.shape.fault(value) {
                         let shape = matches!(field.shape, Shape::OneOf(_));
@@ -165,9 +194,17 @@ impl Checking<'_> {
                 .collect()
         };
         for (pointer, name) in named(FUNCTION_REFERENCES) {
-            if kind == Kind::LogForwarder
-                && node.at("/action/type").and_then(Value::as_str) != Some("function")
-            {
+            let idle = match kind {
+                Kind::LogForwarder => {
+                    node.at("/action/type").and_then(Value::as_str) != Some("function")
+                }
+                Kind::AuthProvider => SWITCHES
+                    .iter()
+                    .find(|(of, _)| *of == pointer)
+                    .is_some_and(|(_, flag)| node.at(flag) != Some(&Value::Bool(true))),
+                _ => false,
+            };
+            if idle {
                 continue;
             }
             if config.get(Kind::Function, &name).is_none() {
@@ -188,7 +225,18 @@ impl Checking<'_> {
         for (pointer, name) in named(SOURCE_REFERENCES) {
             let disabled = kind == Kind::CustomUserData && !node.flag("enabled");
             if !disabled && config.get(Kind::DataSource, &name).is_none() {
-                self.error(pointer, format!("there is no data source \"{name}\""));
+                // The service takes such an app, too: the part waits for its source.
+                let sources: Vec<&str> = config
+                    .all(Kind::DataSource)
+                    .map(|(n, _)| n.as_str())
+                    .collect();
+                let hint = nearest(&name, &sources).map(|near| format!("did you mean \"{near}\"?"));
+                self.say(
+                    Severity::Warning,
+                    pointer,
+                    format!("there is no data source \"{name}\""),
+                    hint,
+                );
             }
         }
     }
@@ -207,7 +255,7 @@ impl Checking<'_> {
                     );
                 }
             }
-            Kind::DataSource | Kind::Service => {
+            Kind::DataSource | Kind::Service | Kind::Function => {
                 let name = self.node.text("name");
                 if !name.is_empty() && name != self.key {
                     self.error(
@@ -251,15 +299,14 @@ impl Checking<'_> {
                 }
             }
             Kind::Trigger => self.trigger(),
-            Kind::Endpoint => {
-                if !self.node.text("route").starts_with('/') {
-                    self.error("/route", "a route has to start with '/'".to_owned());
-                }
+            Kind::Endpoint if !self.node.text("route").starts_with('/') => {
+                self.error("/route", "a route has to start with '/'".to_owned());
             }
-            Kind::Value => {
-                if self.node.flag("from_secret") && !self.node.json["value"].is_string() {
-                    self.error("/value", "a value from a secret has to name it".to_owned());
-                }
+            Kind::Value
+                if self.node.flag("from_secret")
+                    && !self.node.at("/value").is_some_and(Value::is_string) =>
+            {
+                self.error("/value", "a value from a secret has to name it".to_owned());
             }
             _ => {}
         }
@@ -280,40 +327,32 @@ impl Checking<'_> {
         }
     }
 
+    /// A forgotten condition is legal and means everyone. What else is wrong
+    /// with roles is said where they are compiled.
     fn roles(&mut self) {
-        let Some(roles) = self.node.json["roles"].as_array() else {
-            return;
-        };
-        let mut names = Vec::new();
-        for (index, role) in roles.iter().enumerate() {
-            let pointer = format!("/roles/{index}");
-            let Some(fields) = role.as_object() else {
-                self.error(&pointer, "a role has to be an object".to_owned());
-                continue;
-            };
-            match fields.get("name").and_then(Value::as_str) {
-                None => self.error(&pointer, "the role has no \"name\"".to_owned()),
-                Some(name) if names.contains(&name) => {
-                    self.error(
-                        &format!("{pointer}/name"),
-                        format!("there are two roles \"{name}\""),
-                    );
-                }
-                Some(name) => names.push(name),
-            }
-            if !fields.contains_key("apply_when") {
-                self.error(&pointer, "the role has no \"apply_when\"".to_owned());
+        let roles = self.node.at("/roles").and_then(Value::as_array);
+        for (index, role) in roles.into_iter().flatten().enumerate() {
+            if role.is_object() && role.get("apply_when").is_none() {
+                self.say(
+                    Severity::Warning,
+                    &format!("/roles/{index}"),
+                    "the role has no \"apply_when\", so it applies to everyone".to_owned(),
+                    None,
+                );
             }
         }
     }
 
     fn trigger(&mut self) {
-        match self.node.text("type") {
-            "SCHEDULED" => match self.node.at("/config/schedule").and_then(Value::as_str) {
-                None => self.error(
-                    "/config",
-                    "a scheduled trigger has no \"schedule\"".to_owned(),
-                ),
+        let node = self.node;
+        let has = |pointer: &str| node.at(pointer).is_some_and(|v| !v.is_null());
+        let processors = node.at("/event_processors").and_then(Value::as_object);
+        if !has("/function_name") && processors.is_none_or(serde_json::Map::is_empty) {
+            self.error("", "the trigger names no function".to_owned());
+        }
+        match node.text("type") {
+            "SCHEDULED" => match node.at("/config/schedule").and_then(Value::as_str) {
+                None => self.missing("schedule"),
                 Some(schedule) => {
                     if let Err(fault) = schedule::check(schedule) {
                         self.error("/config/schedule", fault);
@@ -321,14 +360,70 @@ impl Checking<'_> {
                 }
             },
             "DATABASE" => {
-                if self.node.at("/config/service_name").is_none() {
-                    self.error(
-                        "/config",
-                        "a database trigger has no \"service_name\"".to_owned(),
-                    );
+                if !has("/config/service_name") && !has("/config/service_id") {
+                    self.missing("service_name");
+                }
+                let types = node.at("/config/operation_types");
+                match types.and_then(Value::as_array) {
+                    None => self.missing("operation_types"),
+                    Some(types) => self.words("/config/operation_types", types, OPERATION_TYPES),
+                }
+            }
+            "AUTHENTICATION" => {
+                // Some files have a list of operations.
+                match node.at("/config/operation_type") {
+                    None => self.missing("operation_type"),
+                    Some(Value::Array(list)) => {
+                        self.words("/config/operation_type", list, AUTH_OPERATIONS);
+                    }
+                    Some(one) => self.word("/config/operation_type", one, AUTH_OPERATIONS),
+                }
+                let providers = node.at("/config/providers");
+                match providers.and_then(Value::as_array) {
+                    None => self.missing("providers"),
+                    Some(providers) => self.words("/config/providers", providers, PROVIDERS),
                 }
             }
             _ => {}
         }
     }
+
+    fn missing(&mut self, field: &str) {
+        let kind = self.node.text("type").to_lowercase();
+        let text = format!("the {kind} trigger has no \"{field}\"");
+        self.error(&format!("/config/{field}"), text);
+    }
+
+    fn words(&mut self, pointer: &str, list: &[Value], known: &'static [&'static str]) {
+        if list.is_empty() {
+            self.error(pointer, "the list must not be empty".to_owned());
+        }
+        for (index, word) in list.iter().enumerate() {
+            self.word(&format!("{pointer}/{index}"), word, known);
+        }
+    }
+
+    fn word(&mut self, pointer: &str, word: &Value, known: &'static [&'static str]) {
+        if let Some(fault) = Shape::OneOf(known).fault(word) {
+            self.error(pointer, fault);
+        }
+    }
 }
+
+const AUTH_OPERATIONS: &[&str] = &["LOGIN", "CREATE", "DELETE"];
+const OPERATION_TYPES: &[&str] = &[
+    "INSERT",
+    "UPDATE",
+    "REPLACE",
+    "DELETE",
+    "CREATE_COLLECTION",
+    "MODIFY_COLLECTION",
+    "RENAME_COLLECTION",
+    "DROP_COLLECTION",
+    "SHARD_COLLECTION",
+    "RESHARD_COLLECTION",
+    "REFINE_COLLECTION_SHARD_KEY",
+    "CREATE_INDEXES",
+    "DROP_INDEXES",
+    "DROP_DATABASE",
+];

@@ -8,10 +8,9 @@
 use kit::{Finding, Severity};
 use serde_json::{Map, Value, json};
 
-use crate::check::problems;
+use crate::check::flaws;
 use crate::parse::endpoint_key;
-use crate::print::{path, source_path};
-use crate::{AppConfig, Kind, Node};
+use crate::{AppConfig, Flaw, Kind, Node, Places, Reading};
 
 /// The environments: what the document calls each, and its file.
 const ENVIRONMENTS: [(&str, &str); 5] = [
@@ -184,10 +183,10 @@ fn schemas(config: &AppConfig) -> Value {
         .collect()
 }
 
-/// A document as a configuration that replaces `base`. The value is there
-/// unless the document has the wrong shape; findings name the file in which the
-/// node would lie.
-pub fn from_document(document: &Value, base: &AppConfig) -> (Option<AppConfig>, Vec<Finding>) {
+/// A document as a configuration that replaces `base`. It is whole unless the
+/// document has the wrong shape; findings name the file and line where a node
+/// would lie.
+pub fn read_document(document: &Value, base: &AppConfig) -> Reading {
     let mut reader = Reader {
         config: AppConfig {
             layout: base.layout,
@@ -195,10 +194,11 @@ pub fn from_document(document: &Value, base: &AppConfig) -> (Option<AppConfig>, 
         },
         findings: Vec::new(),
     };
-    let Some(document) = document.as_object() else {
-        let finding = Finding::error("", "the configuration has to be an object");
-        return (None, vec![finding]);
-    };
+    let empty = Map::new();
+    let document = document.as_object().unwrap_or_else(|| {
+        reader.wrong("the configuration has to be an object".to_owned());
+        &empty
+    });
     reader.root(document, base);
     reader.sections(document);
     for kind in [Kind::Dependencies, Kind::HostingMetadata, Kind::HostingFile] {
@@ -206,25 +206,27 @@ pub fn from_document(document: &Value, base: &AppConfig) -> (Option<AppConfig>, 
             reader.config.put(kind, key.clone(), Node::clone(node));
         }
     }
-    let shaped = reader.findings.is_empty();
-    let layout = base.layout;
-    for problem in problems(&reader.config) {
-        reader.findings.push(Finding {
-            severity: problem.severity,
-            hint: problem.hint,
-            ..Finding::error(path(problem.kind, &problem.key, layout), problem.message)
-        });
-    }
+    let Reader {
+        config,
+        mut findings,
+    } = reader;
+    let whole = findings.is_empty();
+    let places = Places::printed(&config);
+    findings.extend(flaws(&config).into_iter().map(|flaw| places.find(flaw)));
     for (kind, what) in [(Kind::Function, "function"), (Kind::Webhook, "webhook")] {
-        for (key, node) in reader.config.all(kind) {
+        for (key, node) in config.all(kind) {
             if node.source.is_none() {
                 let text = format!("the {what} \"{key}\" has no \"source\"");
-                let place = source_path(kind, key, layout);
-                reader.findings.push(Finding::error(place, text));
+                findings.push(places.find(Flaw::error(kind, key, "/name", text)));
             }
         }
     }
-    (shaped.then_some(reader.config), reader.findings)
+    Reading {
+        config,
+        whole,
+        findings,
+        places,
+    }
 }
 
 struct Reader {

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use kit::Severity;
 
-use crate::check::{FUNCTION_REFERENCES, SOURCE_REFERENCES, problems};
+use crate::check::{FUNCTION_REFERENCES, SOURCE_REFERENCES, flaws};
 use crate::{AppConfig, Kind, Node};
 
 /// Why a change is refused.
@@ -186,7 +186,7 @@ impl AppConfig {
     ) -> Result<(), EditError> {
         let before = self.clone();
         change(self);
-        let wrong: Vec<String> = problems(self)
+        let wrong: Vec<String> = flaws(self)
             .into_iter()
             .filter(|p| p.severity == Severity::Error && p.kind == kind && p.key == key)
             .map(|p| p.message)

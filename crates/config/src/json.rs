@@ -210,6 +210,10 @@ impl Reader {
                 }
                 Some('"') => return Ok(text),
                 Some('\\') => text.push(self.escape()?),
+                Some(c) if c < ' ' => {
+                    let text = "invalid JSON: a control character in a string".to_owned();
+                    return Err((self.place, text));
+                }
                 Some(c) => text.push(c),
             }
         }
@@ -268,8 +272,13 @@ impl Reader {
             text.push(c);
             self.next();
         }
-        serde_json::from_str::<Number>(&text)
-            .map(Value::Number)
-            .map_err(|_| (place, format!("invalid JSON: '{text}' is not a number")))
+        let wrong = || (place, format!("invalid JSON: '{text}' is not a number"));
+        let number = serde_json::from_str::<Number>(&text).map_err(|_| wrong())?;
+        if !number.is_f64() {
+            return Ok(Value::Number(number));
+        }
+        // serde_json may be off by the last digit; the library is not.
+        let exact = text.parse().ok().and_then(Number::from_f64);
+        exact.map(Value::Number).ok_or_else(wrong)
     }
 }

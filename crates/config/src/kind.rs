@@ -108,10 +108,42 @@ pub(crate) const PROVIDERS: &[&str] = &[
     "oauth2-facebook",
     "oauth2-apple",
 ];
+/// The types of data sources.
+pub(crate) const DATA_SOURCES: &[&str] = &["mongodb-atlas", "mongodb", "datalake"];
 const METHODS: &[&str] = &["GET", "POST", "PUT", "PATCH", "DELETE", "*"];
 const VALIDATION: &[&str] = &["NO_VALIDATION", "SECRET_AS_QUERY_PARAM", "VERIFY_PAYLOAD"];
 
 impl Kind {
+    /// Every kind.
+    pub const ALL: [Self; 26] = [
+        Self::Root,
+        Self::AuthProvider,
+        Self::CustomUserData,
+        Self::DataSource,
+        Self::DefaultRule,
+        Self::Rule,
+        Self::Schema,
+        Self::Relationships,
+        Self::Function,
+        Self::Dependencies,
+        Self::Value,
+        Self::Environment,
+        Self::Endpoint,
+        Self::DataApi,
+        Self::Trigger,
+        Self::GraphqlConfig,
+        Self::GraphqlResolver,
+        Self::GraphqlValidation,
+        Self::Hosting,
+        Self::HostingMetadata,
+        Self::HostingFile,
+        Self::LogForwarder,
+        Self::Sync,
+        Self::Service,
+        Self::ServiceRule,
+        Self::Webhook,
+    ];
+
     /// The service's noun.
     pub fn noun(self) -> &'static str {
         match self {
@@ -169,6 +201,7 @@ impl Kind {
                             ]),
                         ),
                         may("allowed_request_origins", List),
+                        may("security", Object),
                     ]
                 }
             }
@@ -202,7 +235,7 @@ impl Kind {
                 const {
                     &[
                         need("name", Text),
-                        need("type", OneOf(&["mongodb-atlas", "mongodb", "datalake"])),
+                        need("type", OneOf(DATA_SOURCES)),
                         may("config", Object),
                         may("version", Number),
                         may("secret_config", Object),
@@ -213,8 +246,8 @@ impl Kind {
             Self::Rule => {
                 const {
                     &[
-                        need("database", Text),
-                        need("collection", Text),
+                        may("database", Text),
+                        may("collection", Text),
                         may("roles", List),
                         may("filters", List),
                     ]
@@ -248,6 +281,7 @@ impl Kind {
                     &[
                         need("name", Text),
                         need("value", Any),
+                        may("private", Flag),
                         may("from_secret", Flag),
                     ]
                 }
@@ -274,6 +308,11 @@ impl Kind {
                     &[
                         may("versions", List),
                         may("disabled", Flag),
+                        may("can_evaluate", Object),
+                        may("create_user_on_auth", Flag),
+                        may("fetch_custom_user_data", Flag),
+                        may("log_function_arguments", Flag),
+                        may("run_as_system", Flag),
                         may("run_as_user_id", Text),
                         may("run_as_user_id_script_source", Text),
                         may("validation_method", OneOf(VALIDATION)),
@@ -291,10 +330,18 @@ impl Kind {
                         may("config", Object),
                         may("function_name", Text),
                         may("event_processors", Object),
+                        may("error_handler", Object),
                     ]
                 }
             }
-            Self::GraphqlConfig => const { &[may("use_natural_pluralization", Flag)] },
+            Self::GraphqlConfig => {
+                const {
+                    &[
+                        may("use_natural_pluralization", Flag),
+                        may("disable_schema_introspection", Flag),
+                    ]
+                }
+            }
             Self::GraphqlResolver => {
                 const {
                     &[
@@ -302,19 +349,21 @@ impl Kind {
                         need("field_name", Text),
                         need("function_name", Text),
                         may("input_type", Any),
+                        may("input_type_format", Text),
                         may("payload_type", Any),
+                        may("payload_type_format", Text),
                     ]
                 }
             }
-            Self::GraphqlValidation => const { &[] },
             Self::Hosting => {
                 const {
                     &[
                         may("enabled", Flag),
                         may("custom_domain", Text),
                         may("app_default_domain", Text),
-                        may("default_response_code", Number),
+                        may("default_response_code", Any),
                         may("default_error_path", Text),
+                        may("default_error_code", Any),
                     ]
                 }
             }
@@ -338,6 +387,10 @@ impl Kind {
                         may("service_name", Text),
                         may("database_name", Text),
                         may("development_mode_enabled", Flag),
+                        may("client_max_offline_days", Number),
+                        may("is_recovery_mode_disabled", Flag),
+                        may("queryable_fields_names", List),
+                        may("partition", Object),
                     ]
                 }
             }
@@ -353,6 +406,7 @@ impl Kind {
                         ),
                         may("config", Object),
                         may("secret_config", Object),
+                        may("version", Number),
                     ]
                 }
             }
@@ -369,12 +423,18 @@ impl Kind {
                 const {
                     &[
                         need("name", Text),
+                        may("can_evaluate", Object),
+                        may("run_as_user_id", Text),
+                        may("run_as_user_id_script_source", Text),
                         may("respond_result", Flag),
                         may("options", Object),
                     ]
                 }
             }
-            Self::Relationships | Self::HostingMetadata | Self::HostingFile => const { &[] },
+            Self::GraphqlValidation
+            | Self::Relationships
+            | Self::HostingMetadata
+            | Self::HostingFile => const { &[] },
         }
     }
 }
@@ -393,9 +453,12 @@ impl Shape {
             OneOf(known) => match value.as_str() {
                 Some(text) if known.contains(&text) => (true, ""),
                 Some(text) => {
-                    let near = nearest(text, known)
-                        .map_or(String::new(), |n| format!("; did you mean \"{n}\"?"));
-                    return Some(format!("\"{text}\" is not known here{near}"));
+                    return Some(match nearest(text, known) {
+                        Some(near) => {
+                            format!("\"{text}\" is not known here; did you mean \"{near}\"?")
+                        }
+                        None => format!("\"{text}\" is none of {}", known.join(", ")),
+                    });
                 }
                 None => (false, "a string"),
             },
@@ -405,7 +468,7 @@ impl Shape {
 }
 
 /// The known word that a wrong one is nearest to.
-pub(crate) fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
+pub fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
     let word = word.to_lowercase();
     known
         .iter()

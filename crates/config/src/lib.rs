@@ -1,7 +1,7 @@
 //! An app's configuration as one immutable value, whose canonical form is the
 //! directory that the official CLI exports (admin-api.md §4).
 //!
-//! Pure: no I/O and no ids. Ids ride beside the value, in [`Ids`].
+//! Pure: no I/O and no ids. Ids ride beside the value, by kind and key.
 
 mod check;
 mod diff;
@@ -13,15 +13,18 @@ mod kind;
 mod layout;
 mod node;
 mod parse;
+mod places;
 mod print;
 mod schedule;
+pub mod view;
 
 pub use diff::{changed, text_diff};
-pub use document::{from_document, to_document};
+pub use document::{read_document, to_document};
 pub use edit::EditError;
 pub use files::Files;
 pub use json::{Parsed, Place, parse_json};
-pub use kind::Kind;
-pub use node::{AppConfig, Ids, Node, NodeKey, RootLayout};
-pub use parse::parse;
+pub use kind::{Kind, nearest};
+pub use node::{AppConfig, Node, NodeKey, RootLayout};
+pub use parse::{Reading, has_errors, parse, read};
+pub use places::{Flaw, Part, Places, find_all, pointer};
 pub use print::print;

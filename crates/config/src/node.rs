@@ -12,7 +12,10 @@ use crate::Kind;
 pub type NodeKey = String;
 
 /// One node: what its file says, unknown fields included, and its source.
-#[derive(Debug, Clone, PartialEq, Default)]
+///
+/// Two nodes are equal when they print the same: the order of fields counts, as
+/// it does in a query.
+#[derive(Debug, Clone, Eq, Default)]
 pub struct Node {
     /// The JSON as written, in its order.
     pub json: Value,
@@ -30,8 +33,27 @@ pub enum RootLayout {
     Realm,
     /// `root_config.json`, config version 20230101.
     Root,
-    /// `config.json` or `stitch.json`, with a folder for each function.
+    /// `config.json`, config version 20200603, with a folder for each function.
     Older,
+    /// `stitch.json`, config version 20180301, otherwise the same.
+    Stitch,
+}
+
+impl RootLayout {
+    /// The root file's name.
+    pub fn root_file(self) -> &'static str {
+        match self {
+            Self::Realm => "realm_config.json",
+            Self::Root => "root_config.json",
+            Self::Older => "config.json",
+            Self::Stitch => "stitch.json",
+        }
+    }
+
+    /// Whether each function has a folder and each provider a file.
+    pub fn is_older(self) -> bool {
+        matches!(self, Self::Older | Self::Stitch)
+    }
 }
 
 /// An app's configuration.
@@ -40,11 +62,32 @@ pub enum RootLayout {
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct AppConfig {
     pub(crate) layout: RootLayout,
+    /// A kind with no nodes is there when a file of its own says so.
     pub(crate) nodes: BTreeMap<Kind, Arc<IndexMap<NodeKey, Arc<Node>>>>,
 }
 
-/// Ids beside the value, by kind and key. A push matches by key and keeps them.
-pub type Ids = BTreeMap<(Kind, NodeKey), String>;
+impl PartialEq for Node {
+    fn eq(&self, other: &Self) -> bool {
+        self.source == other.source
+            && self.bytes == other.bytes
+            && same_json(&self.json, &other.json)
+    }
+}
+
+fn same_json(a: &Value, b: &Value) -> bool {
+    match (a, b) {
+        (Value::Object(a), Value::Object(b)) => {
+            a.len() == b.len()
+                && a.iter()
+                    .zip(b)
+                    .all(|((name, a), (other, b))| name == other && same_json(a, b))
+        }
+        (Value::Array(a), Value::Array(b)) => {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same_json(a, b))
+        }
+        _ => a == b,
+    }
+}
 
 impl Node {
     /// A node that is only JSON.
@@ -149,9 +192,24 @@ impl AppConfig {
     pub(crate) fn take(&mut self, kind: Kind, key: &str) -> Option<Arc<Node>> {
         let nodes = self.nodes.get_mut(&kind)?;
         let taken = Arc::make_mut(nodes).shift_remove(key);
-        if nodes.is_empty() {
+        if nodes.is_empty() && !crate::print::listed(kind, self.layout) {
             self.nodes.remove(&kind);
         }
         taken
+    }
+
+    /// Shares with `other` every node that is the same, so that comparing them
+    /// again is comparing pointers.
+    pub fn share(&mut self, other: &Self) {
+        for (kind, nodes) in &mut self.nodes {
+            let Some(theirs) = other.nodes.get(kind) else {
+                continue;
+            };
+            for (key, node) in Arc::make_mut(nodes) {
+                if let Some(same) = theirs.get(key).filter(|same| *same == node) {
+                    *node = same.clone();
+                }
+            }
+        }
     }
 }

@@ -1,111 +1,129 @@
 //! The value to files: its canonical form.
 
 use serde::Serialize as _;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
+use crate::layout::{path, source_path};
 use crate::node::RootLayout;
 use crate::{AppConfig, Files, Kind};
+
+/// Nodes that older layouts keep inside the root file, under these names.
+pub(crate) const IN_OLDER_ROOT: [(Kind, &str); 3] = [
+    (Kind::Hosting, "hosting"),
+    (Kind::CustomUserData, "custom_user_data_config"),
+    (Kind::Sync, "sync"),
+];
+
+/// Nodes that older layouts keep inside a rule's file, under these names.
+pub(crate) const IN_OLDER_RULE: [(Kind, &str); 2] = [
+    (Kind::Schema, "schema"),
+    (Kind::Relationships, "relationships"),
+];
 
 /// Prints a configuration in the layout that it was read in.
 pub fn print(config: &AppConfig) -> Files {
     let mut files = Files::default();
-    let layout = config.layout;
-    let older = layout == RootLayout::Older;
-    for kind in config.kinds() {
-        match kind {
-            Kind::AuthProvider if !older => {
-                let entries: Map<String, Value> = config
-                    .all(kind)
-                    .map(|(key, node)| (key.clone(), node.json.clone()))
-                    .collect();
-                files.insert("auth/providers.json", json(&Value::Object(entries)));
-            }
-            Kind::Function if !older => {
-                let list = config
-                    .all(kind)
-                    .map(|(_, node)| node.json.clone())
-                    .collect();
-                files.insert("functions/config.json", json(&Value::Array(list)));
-            }
-            Kind::Endpoint => {
-                let list = config
-                    .all(kind)
-                    .map(|(_, node)| node.json.clone())
-                    .collect();
-                let folder = endpoints(layout);
-                files.insert(format!("{folder}/config.json"), json(&Value::Array(list)));
-            }
-            _ => {
-                for (key, node) in config.all(kind) {
-                    match &node.bytes {
-                        Some(bytes) => files.insert(path(kind, key, layout), bytes.clone()),
-                        None => files.insert(path(kind, key, layout), json(&node.json)),
-                    }
-                }
+    let older = config.layout.is_older();
+    for (kind, nodes) in &config.nodes {
+        let kind = *kind;
+        if listed(kind, config.layout) {
+            let entries = nodes
+                .iter()
+                .map(|(key, node)| (key.clone(), node.json.clone()));
+            let (path, value) = match kind {
+                Kind::AuthProvider => (
+                    "auth/providers.json".to_owned(),
+                    Value::Object(entries.collect()),
+                ),
+                Kind::Function => ("functions/config.json".to_owned(), list(entries)),
+                _ => (path(config, kind, ""), list(entries)),
+            };
+            files.insert(path, json(&value));
+        } else if !(older && inside_another(kind)) {
+            for (key, node) in nodes.iter() {
+                let bytes = match &node.bytes {
+                    Some(bytes) => bytes.clone(),
+                    None => json(&node.json).into(),
+                };
+                files.insert(path(config, kind, key), bytes);
             }
         }
-        for (key, node) in config.all(kind) {
+        for (key, node) in nodes.iter() {
             if let Some(source) = &node.source {
-                files.insert(source_path(kind, key, layout), source.as_bytes());
+                files.insert(source_path(config, kind, key), source.as_bytes());
             }
         }
+    }
+    if older {
+        older_root(config, &mut files);
+        older_rules(config, &mut files);
     }
     files
 }
 
-fn endpoints(layout: RootLayout) -> &'static str {
-    match layout {
-        RootLayout::Root => "https_endpoints",
-        _ => "http_endpoints",
+/// Whether one file holds all nodes of a kind. It is there even when it has no
+/// entries, so that an empty one prints as it was.
+pub(crate) fn listed(kind: Kind, layout: RootLayout) -> bool {
+    match kind {
+        Kind::Endpoint => true,
+        Kind::AuthProvider | Kind::Function => !layout.is_older(),
+        _ => false,
     }
 }
 
-/// The file of a node that has one of its own.
-pub(crate) fn path(kind: Kind, key: &str, layout: RootLayout) -> String {
-    let inside = |folder: &str, name: &str| match key.split_once('/') {
-        Some((service, rest)) => format!("services/{service}/{folder}/{rest}{name}"),
-        None => format!("services/{key}{name}"),
-    };
-    match kind {
-        Kind::Root => match layout {
-            RootLayout::Realm => "realm_config.json".to_owned(),
-            RootLayout::Root => "root_config.json".to_owned(),
-            RootLayout::Older => "config.json".to_owned(),
-        },
-        Kind::AuthProvider => format!("auth_providers/{key}.json"),
-        Kind::CustomUserData => "auth/custom_user_data.json".to_owned(),
-        Kind::DataSource => format!("data_sources/{key}/config.json"),
-        Kind::DefaultRule => format!("data_sources/{key}/default_rule.json"),
-        Kind::Rule => format!("data_sources/{key}/rules.json"),
-        Kind::Schema => format!("data_sources/{key}/schema.json"),
-        Kind::Relationships => format!("data_sources/{key}/relationships.json"),
-        Kind::Function => format!("functions/{key}/config.json"),
-        Kind::Dependencies => "functions/package.json".to_owned(),
-        Kind::Value => format!("values/{key}.json"),
-        Kind::Environment => format!("environments/{key}.json"),
-        Kind::Endpoint => format!("{}/config.json", endpoints(layout)),
-        Kind::DataApi => format!("{}/data_api_config.json", endpoints(layout)),
-        Kind::Trigger => format!("triggers/{key}.json"),
-        Kind::GraphqlConfig => "graphql/config.json".to_owned(),
-        Kind::GraphqlResolver => format!("graphql/custom_resolvers/{key}.json"),
-        Kind::GraphqlValidation => "graphql/validation_settings.json".to_owned(),
-        Kind::Hosting => "hosting/config.json".to_owned(),
-        Kind::HostingMetadata => "hosting/metadata.json".to_owned(),
-        Kind::HostingFile => format!("hosting/files{key}"),
-        Kind::LogForwarder => format!("log_forwarders/{key}.json"),
-        Kind::Sync => "sync/config.json".to_owned(),
-        Kind::Service => format!("services/{key}/config.json"),
-        Kind::ServiceRule => inside("rules", ".json"),
-        Kind::Webhook => inside("incoming_webhooks", "/config.json"),
-    }
+/// Whether older layouts keep a kind inside another one's file.
+fn inside_another(kind: Kind) -> bool {
+    let kinds = IN_OLDER_ROOT.iter().chain(&IN_OLDER_RULE);
+    matches!(kind, Kind::Root | Kind::Rule) || kinds.into_iter().any(|(inner, _)| *inner == kind)
 }
 
-/// The file of a node's source.
-pub(crate) fn source_path(kind: Kind, key: &str, layout: RootLayout) -> String {
-    match kind {
-        Kind::Webhook => path(kind, key, layout).replace("/config.json", "/source.js"),
-        _ if layout == RootLayout::Older => format!("functions/{key}/source.js"),
-        _ => format!("functions/{key}.js"),
+fn list(entries: impl Iterator<Item = (String, Value)>) -> Value {
+    entries.map(|(_, json)| json).collect()
+}
+
+fn older_root(config: &AppConfig, files: &mut Files) {
+    let mut root = config
+        .get(Kind::Root, "")
+        .and_then(|node| node.fields().cloned())
+        .unwrap_or_default();
+    for (kind, name) in IN_OLDER_ROOT {
+        if let Some(node) = config.get(kind, "") {
+            root.insert(name.to_owned(), node.json.clone());
+        }
+    }
+    files.insert(path(config, Kind::Root, ""), json(&Value::Object(root)));
+}
+
+fn older_rules(config: &AppConfig, files: &mut Files) {
+    let kinds = [Kind::Rule, Kind::Schema, Kind::Relationships];
+    let mut keys: Vec<&String> = kinds
+        .iter()
+        .flat_map(|kind| config.all(*kind).map(|(key, _)| key))
+        .collect();
+    keys.sort();
+    keys.dedup();
+    for key in keys {
+        let mut names = key.splitn(3, '/').skip(1).map(Value::from);
+        let rule = config.get(Kind::Rule, key);
+        let mut fields = rule
+            .and_then(|node| node.fields().cloned())
+            .unwrap_or_else(|| {
+                let named = |name: &str, names: &mut dyn Iterator<Item = Value>| {
+                    (name.to_owned(), names.next().unwrap_or_default())
+                };
+                [
+                    named("database", &mut names),
+                    named("collection", &mut names),
+                ]
+                .into_iter()
+                .collect()
+            });
+        for (kind, name) in IN_OLDER_RULE {
+            if let Some(node) = config.get(kind, key) {
+                fields.insert(name.to_owned(), node.json.clone());
+            }
+        }
+        files.insert(path(config, Kind::Rule, key), json(&Value::Object(fields)));
     }
 }
 

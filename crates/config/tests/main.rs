@@ -1,5 +1,6 @@
 //! Reading, printing, checking and editing configurations.
 
+mod layouts;
 mod mistakes;
 mod round_trip;
 
@@ -50,30 +51,6 @@ fn a_directory_is_read() {
     assert!(config.get(Kind::Rule, "db/shop/items").is_some());
     assert!(config.get(Kind::Endpoint, "GET /hi").is_some());
     assert!(config.get(Kind::HostingFile, "/index.html").is_some());
-}
-
-#[test]
-fn older_layouts_are_read_and_printed_as_they_were() {
-    let older = Files::from_fixture(
-        "//- /config.json\n{\"name\":\"old\"}\n//- /functions/f/config.json\n{\"name\":\"f\"}\n//- /functions/f/source.js\nexports = 1\n//- /auth_providers/anon-user.json\n{\"type\":\"anon-user\"}\n",
-    );
-    let (config, findings) = parse(&older);
-    assert_eq!(findings, []);
-    let printed = config::print(&config.expect("a value"));
-    assert_eq!(
-        printed.0.keys().collect::<Vec<_>>(),
-        older.0.keys().collect::<Vec<_>>()
-    );
-    let newer = Files::from_fixture(
-        "//- /root_config.json\n{\"name\":\"new\"}\n//- /https_endpoints/config.json\n[]\n//- /functions/config.json\n[]\n",
-    );
-    let (config, findings) = parse(&newer);
-    assert_eq!(findings, []);
-    assert!(
-        config::print(&config.expect("a value"))
-            .get("root_config.json")
-            .is_some()
-    );
 }
 
 #[test]

@@ -65,7 +65,8 @@ impl Finding {
     }
 }
 
-/// `path:line:column: error: message` and the hint on a line of its own.
+/// `path:line:column: error: message` and the hint on a line of its own; no
+/// place when there is none.
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.path)?;
@@ -79,7 +80,10 @@ impl fmt::Display for Finding {
             Severity::Error => "error",
             Severity::Warning => "warning",
         };
-        write!(f, ": {severity}: {}", self.message)?;
+        if !self.path.is_empty() {
+            f.write_str(": ")?;
+        }
+        write!(f, "{severity}: {}", self.message)?;
         if let Some(hint) = &self.hint {
             write!(f, "\n    hint: {hint}")?;
         }

@@ -4,9 +4,10 @@
 use std::collections::HashMap;
 
 use bson::Document;
-use config::{AppConfig, Kind, Node};
-use kit::{Finding, Problem};
+use config::{AppConfig, Flaw, Kind, Node};
+use kit::Problem;
 use rules::{CollectionSchema, Issue, RuleSet};
+use serde_json::Value;
 
 use super::Namespace;
 use super::failure::no_rule;
@@ -35,13 +36,12 @@ impl ServiceRules {
     /// Compiles the rules of the data source `source`.
     ///
     /// # Errors
-    /// Every problem, with its file.
-    pub fn compile(config: &AppConfig, source: &str) -> Result<Self, Vec<Finding>> {
-        let mut findings = Vec::new();
-        let default = config.get(Kind::DefaultRule, source).map(|node| {
-            let file = format!("data_sources/{source}/default_rule.json");
-            rule_set(config, node, &file, &mut findings)
-        });
+    /// Every flaw.
+    pub fn compile(config: &AppConfig, source: &str) -> Result<Self, Vec<Flaw>> {
+        let mut flaws = Vec::new();
+        let default = config
+            .get(Kind::DefaultRule, source)
+            .map(|node| rule_set(config, node, (Kind::DefaultRule, source), &mut flaws));
         let mut compiled = Self {
             default: default.clone().map(|rules| CollectionRules {
                 rules,
@@ -61,8 +61,7 @@ impl ServiceRules {
             let Some(namespace) = within(key) else {
                 continue;
             };
-            let file = format!("data_sources/{key}/rules.json");
-            let mut rules = rule_set(config, node, &file, &mut findings);
+            let mut rules = rule_set(config, node, (Kind::Rule, key), &mut flaws);
             // Filters without roles: the default roles, under these filters.
             let mut governed = true;
             if rules.roles.is_empty() {
@@ -83,9 +82,8 @@ impl ServiceRules {
             let Some(namespace) = within(key) else {
                 continue;
             };
-            let file = format!("data_sources/{key}/schema.json");
-            let schema = schema(config, node, &file, &mut findings);
-            if let Some(title) = node.at("/title").and_then(serde_json::Value::as_str) {
+            let schema = schema(config, node, (Kind::Schema, key), &mut flaws);
+            if let Some(title) = node.at("/title").and_then(Value::as_str) {
                 compiled.titles.insert(title.to_owned(), namespace.clone());
             }
             let default = compiled.default.clone();
@@ -99,10 +97,10 @@ impl ServiceRules {
                 rules.schema = schema;
             }
         }
-        if findings.is_empty() {
+        if flaws.is_empty() {
             Ok(compiled)
         } else {
-            Err(findings)
+            Err(flaws)
         }
     }
 
@@ -131,16 +129,17 @@ impl ServiceRules {
     }
 }
 
-fn rule_set(config: &AppConfig, node: &Node, file: &str, findings: &mut Vec<Finding>) -> RuleSet {
-    let parsed = document(node, file, findings).map(|document| RuleSet::parse(&document));
+/// Which node: kind and key.
+type Of<'a> = (Kind, &'a str);
+
+fn rule_set(config: &AppConfig, node: &Node, of: Of, flaws: &mut Vec<Flaw>) -> RuleSet {
+    check_functions(config, node, of, flaws);
+    let parsed = document(node, of, flaws).map(|document| RuleSet::parse(&document));
     match parsed {
         None => RuleSet::default(),
-        Some(Ok(rules)) => {
-            check_functions(config, rules.functions(), file, findings);
-            rules
-        }
+        Some(Ok(rules)) => rules,
         Some(Err(issues)) => {
-            report(issues, file, findings);
+            report(issues, node, of, flaws);
             RuleSet::default()
         }
     }
@@ -149,61 +148,104 @@ fn rule_set(config: &AppConfig, node: &Node, file: &str, findings: &mut Vec<Find
 fn schema(
     config: &AppConfig,
     node: &Node,
-    file: &str,
-    findings: &mut Vec<Finding>,
+    of: Of,
+    flaws: &mut Vec<Flaw>,
 ) -> Option<CollectionSchema> {
-    match CollectionSchema::parse(&document(node, file, findings)?) {
-        Ok(schema) => {
-            if let Some(schema) = &schema {
-                check_functions(config, schema.functions(), file, findings);
-            }
-            schema
+    check_functions(config, node, of, flaws);
+    let parsed = CollectionSchema::parse(&document(node, of, flaws)?);
+    if parsed.is_err() {
+        schema_faults(&node.json, "", of, flaws);
+    }
+    parsed.ok().flatten()
+}
+
+/// What is wrong with a schema, at the innermost schemas that are wrong
+/// themselves: the parser stops at the first.
+fn schema_faults(schema: &Value, pointer: &str, of: Of, flaws: &mut Vec<Flaw>) {
+    let Ok(bson::Bson::Document(document)) = kit::ejson::parse_value(schema) else {
+        return;
+    };
+    let Err(issues) = CollectionSchema::parse(&document) else {
+        return;
+    };
+    let known = flaws.len();
+    for inner in ["properties", "patternProperties", "dependencies"] {
+        let fields = schema.get(inner).and_then(Value::as_object);
+        for (name, schema) in fields.into_iter().flatten() {
+            let name = name.replace('~', "~0").replace('/', "~1");
+            schema_faults(schema, &format!("{pointer}/{inner}/{name}"), of, flaws);
         }
-        Err(issues) => {
-            report(issues, file, findings);
-            None
+    }
+    for inner in [
+        "items",
+        "additionalItems",
+        "additionalProperties",
+        "not",
+        "allOf",
+        "anyOf",
+        "oneOf",
+    ] {
+        match schema.get(inner) {
+            Some(Value::Array(list)) => {
+                for (index, schema) in list.iter().enumerate() {
+                    schema_faults(schema, &format!("{pointer}/{inner}/{index}"), of, flaws);
+                }
+            }
+            Some(schema) => schema_faults(schema, &format!("{pointer}/{inner}"), of, flaws),
+            None => {}
+        }
+    }
+    if flaws.len() == known {
+        for issue in issues {
+            let (kind, key) = of;
+            let place = format!("{pointer}{}", config::pointer(schema, &issue.path));
+            let path = place.trim_start_matches('/').replace('/', ".");
+            let path = path.replace("~1", "/").replace("~0", "~");
+            let text = if path.is_empty() {
+                issue.message
+            } else {
+                format!("{path}: {}", issue.message)
+            };
+            flaws.push(Flaw::error(kind, key, &place, text));
         }
     }
 }
 
 /// The node as BSON: Extended JSON is decoded before operators are looked for.
-fn document(node: &Node, file: &str, findings: &mut Vec<Finding>) -> Option<Document> {
-    match kit::ejson::parse_value(&node.json) {
-        Ok(bson::Bson::Document(document)) => Some(document),
-        Ok(_) => {
-            findings.push(Finding::error(file, "must be an object"));
-            None
-        }
-        Err(error) => {
-            findings.push(Finding::error(file, error.to_string()));
-            None
-        }
-    }
+fn document(node: &Node, (kind, key): Of, flaws: &mut Vec<Flaw>) -> Option<Document> {
+    let wrong = match kit::ejson::parse_value(&node.json) {
+        Ok(bson::Bson::Document(document)) => return Some(document),
+        Ok(_) => "must be an object".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    flaws.push(Flaw::error(kind, key, "", wrong));
+    None
 }
 
-fn report(issues: Vec<Issue>, file: &str, findings: &mut Vec<Finding>) {
-    findings.extend(issues.into_iter().map(|issue| {
+fn report(issues: Vec<Issue>, node: &Node, (kind, key): Of, flaws: &mut Vec<Flaw>) {
+    flaws.extend(issues.into_iter().map(|issue| {
+        let pointer = config::pointer(&node.json, &issue.path);
         let text = if issue.path.is_empty() {
             issue.message
         } else {
             format!("{}: {}", issue.path, issue.message)
         };
-        Finding::error(file, text)
+        Flaw::error(kind, key, &pointer, text)
     }));
 }
 
-fn check_functions<'f>(
-    config: &AppConfig,
-    functions: impl Iterator<Item = &'f str>,
-    file: &str,
-    findings: &mut Vec<Finding>,
-) {
-    for function in functions {
-        if config.get(Kind::Function, function).is_none() {
-            findings.push(Finding::error(
-                file,
-                format!("function '{function}' does not exist"),
-            ));
-        }
+/// Each `%function` has to name one that there is. Looked for in the JSON, so
+/// that they are found beside other mistakes.
+fn check_functions(config: &AppConfig, node: &Node, (kind, key): Of, flaws: &mut Vec<Flaw>) {
+    let missing = |part: &Value| {
+        let name = part.pointer("/%function/name")?.as_str()?;
+        config
+            .get(Kind::Function, name)
+            .is_none()
+            .then(|| name.to_owned())
+    };
+    for (pointer, function) in config::find_all(&node.json, &missing) {
+        let text = format!("function '{function}' does not exist");
+        flaws.push(Flaw::error(kind, key, &pointer, text));
     }
 }

@@ -383,20 +383,22 @@ async fn what_is_wrong_is_found_with_its_file() {
         ),
         (
             "data_sources/s/d/e/schema.json",
-            r#"{"title":"e","properties":{"a":{"bsonType":"nonsense"}}}"#,
+            r#"{"title":"e","properties":{"a":{"bsonType":"nonsense"},
+            "b":{"bsonType":"array","items":{"properties":{"c/d":{"minLength":"x"}}}}}}"#,
         ),
     ] {
         files.insert(path, text.as_bytes().to_vec());
     }
-    let config = config::parse(&files).0.unwrap();
-    let findings = app::data::ServiceRules::compile(&config, "s").unwrap_err();
+    let (release, findings) = app::check(&files);
+    assert!(release.is_none());
     let said: Vec<String> = findings.iter().map(ToString::to_string).collect();
     assert_eq!(
         said,
         [
-            "data_sources/s/d/c/rules.json: error: roles[0].apply_when.%%foo: do not know how to expand '%%foo'",
-            "data_sources/s/d/e/rules.json: error: function 'nope' does not exist",
-            "data_sources/s/d/e/schema.json: error: Unknown type name alias: nonsense",
+            "data_sources/s/d/c/rules.json:2:39: error: roles[0].apply_when.%%foo: do not know how to expand '%%foo'",
+            "data_sources/s/d/e/rules.json:2:39: error: function 'nope' does not exist",
+            "data_sources/s/d/e/schema.json:1:28: error: properties.a: Unknown type name alias: nonsense",
+            "data_sources/s/d/e/schema.json:2:60: error: properties.b.items.properties.c/d: $jsonSchema keyword 'minLength' must be a non-negative integer",
         ]
     );
 }

@@ -4,8 +4,8 @@
 use std::path::Path;
 
 use redb::{
-    Database, Durability, ReadOnlyTable, ReadableDatabase, ReadableTable, TableDefinition,
-    WriteTransaction,
+    Database, DatabaseError, Durability, ReadOnlyTable, ReadableDatabase, ReadableTable,
+    TableDefinition, WriteTransaction,
 };
 
 use super::{Batch, Kv, Pairs, Snapshot, TABLES, Table, failed};
@@ -29,8 +29,13 @@ pub(crate) struct Store {
 
 impl Store {
     pub(crate) fn open(path: &Path) -> Result<Self, CommandError> {
-        let database = Database::create(path)
-            .map_err(|error| CommandError::new(1, format!("{}: {error}", path.display())))?;
+        let database = Database::create(path).map_err(|error| {
+            let why = match error {
+                DatabaseError::DatabaseAlreadyOpen => "another process has it in use".to_owned(),
+                error => error.to_string(),
+            };
+            CommandError::new(1, format!("{}: {why}", path.display()))
+        })?;
         let store = Self { database };
         // So that a reader finds every table.
         let transaction = store.begin()?;

@@ -1,0 +1,121 @@
+//! `backstitch serve`: its settings, and those that are none.
+
+use serde_json::json;
+
+use super::{Served, data, folder, path, program, run};
+
+const PROJECT: &str = "0123456789abcdef01234567";
+
+/// The line that says where it serves.
+fn ready(served: &mut Served) -> String {
+    loop {
+        let line = served.text();
+        if let Some(rest) = line.strip_prefix("backstitch serves ") {
+            let url = rest.split(' ').next().unwrap();
+            url.clone_into(&mut served.url);
+            return line;
+        }
+    }
+}
+
+fn login(served: &Served, public: &str, private: &str) -> u16 {
+    let path = "/api/admin/v3.0/auth/providers/mongodb-cloud/login";
+    let pair = json!({ "username": public, "apiKey": private });
+    served.post(path, "", &pair).0
+}
+
+#[test]
+fn variables_make_the_project_and_its_keys() {
+    let data = data();
+    let mut command = program(&["serve"]);
+    command
+        .env("BACKSTITCH_DATA_DIR", data.path())
+        .env("BACKSTITCH_LISTEN", "127.0.0.1:0")
+        .env("BACKSTITCH_PROJECT_ID", PROJECT)
+        .env("BACKSTITCH_ADMIN_PUBLIC_KEY", "public")
+        .env("BACKSTITCH_ADMIN_PRIVATE_KEY", "a-private-key");
+    let mut served = Served::of(&mut command);
+    let line = ready(&mut served);
+    assert!(line.ends_with(&format!("(project {PROJECT})")), "{line}");
+    assert_eq!(login(&served, "public", "a-private-key"), 200);
+    assert_eq!(login(&served, "public", "another-key"), 401);
+}
+
+#[test]
+fn a_file_has_settings_and_flags_go_before() {
+    let data = data();
+    let settings = folder("");
+    let file = settings.path().join("settings.json");
+    let text = json!({
+        "listen": "127.0.0.1:1", "data_dir": data.path(), "call_ms_max": 2000,
+        "project_id": PROJECT, "admin_public_key": "public", "admin_private_key": "from-the-file",
+    });
+    std::fs::write(&file, text.to_string()).unwrap();
+    let mut command = program(&["serve", "--listen", "127.0.0.1:0", "--config"]);
+    command
+        .arg(&file)
+        .env("BACKSTITCH_ADMIN_PRIVATE_KEY", "from-a-variable");
+    let mut served = Served::of(&mut command);
+    assert!(ready(&mut served).contains(PROJECT));
+    assert_eq!(login(&served, "public", "from-a-variable"), 200);
+    assert!(data.path().join("master.key").is_file());
+}
+
+#[test]
+fn a_file_with_mistakes_is_refused_with_all_of_them() {
+    let settings = folder(
+        "//- /s.json\n{\n  \"listn\": \"127.0.0.1:0\",\n  \"listen\": \"nowhere\",\n  \"call_ms_max\": true,\n  \"project_id\": \"xyz\"\n}\n",
+    );
+    let file = settings.path().join("s.json");
+    let (code, _, errors) = run(program(&["serve", "--config"]).arg(&file));
+    assert_eq!(code, 2);
+    let file = file.display();
+    assert_eq!(
+        errors,
+        format!(
+            "backstitch: {file}:2:3: error: there is no setting \"listn\"; did you mean \"listen\"?\n\
+             backstitch: {file}:3:3: error: \"listen\": invalid socket address syntax\n\
+             backstitch: {file}:4:3: error: \"call_ms_max\" has to be a text or a number\n\
+             backstitch: {file}:5:3: error: \"project_id\": 24 hex digits are needed\n"
+        )
+    );
+    let (code, _, errors) = run(&mut program(&["serve", "--config", "/no/such/file"]));
+    assert_eq!(code, 2);
+    assert!(errors.contains("/no/such/file: No such file"), "{errors}");
+}
+
+#[test]
+fn a_variable_that_means_nothing_is_refused() {
+    let data = data();
+    for (name, wanted) in [
+        (
+            "BACKSTITCH_CLUSTERS",
+            "BACKSTITCH_CLUSTERS is not supported yet",
+        ),
+        (
+            "BACKSTITCH_STATE_URI",
+            "BACKSTITCH_STATE_URI is not supported yet",
+        ),
+        ("BACKSTITCH_LISTN", "did you mean BACKSTITCH_LISTEN?"),
+        (
+            "BACKSTITCH_WHATEVER_THIS_IS",
+            "BACKSTITCH_WHATEVER_THIS_IS is no setting",
+        ),
+    ] {
+        for verb in ["serve", "dev"] {
+            let mut command = program(&[verb, "--listen", "127.0.0.1:0", "--data-dir"]);
+            let (code, _, errors) = run(command.arg(path(&data)).env(name, "x"));
+            assert_eq!(code, 2, "{errors}");
+            assert!(errors.contains(wanted), "{errors}");
+        }
+    }
+    let (code, _, errors) = run(program(&["serve"]).env("BACKSTITCH_PROJECT_ID", "short"));
+    assert_eq!(code, 2);
+    assert!(errors.contains("24 hex digits are needed"), "{errors}");
+    let mut half = program(&["serve", "--listen", "127.0.0.1:0", "--data-dir"]);
+    let (code, _, errors) = run(half
+        .arg(path(&data))
+        .env("BACKSTITCH_ADMIN_PUBLIC_KEY", "public"));
+    assert_eq!(code, 1);
+    assert!(errors.contains("go together"), "{errors}");
+}
