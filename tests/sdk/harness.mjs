@@ -86,8 +86,8 @@ export class Server {
   }
 
   /** A realm-web app with storage of its own. */
-  realm(id = this.clientAppId) {
-    return new Realm.App({ id, baseUrl: this.url, storage: new Storage() });
+  realm(id = this.clientAppId, storage = new Storage()) {
+    return new Realm.App({ id, baseUrl: this.url, storage });
   }
 
   /** Registers and logs in a new email/password user on an app of its own. */
@@ -126,7 +126,7 @@ export class Server {
 }
 
 /** The storage interface of realm-web, in memory. */
-class Storage {
+export class Storage {
   constructor(values = new Map(), prefix = "") {
     this.values = values;
     this.part = prefix;

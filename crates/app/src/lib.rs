@@ -15,6 +15,7 @@ mod host;
 mod live;
 mod logbook;
 mod not_yet;
+mod reach;
 mod registry;
 mod secrets;
 pub mod users;
@@ -25,6 +26,7 @@ pub use compile::{Function, Release, check};
 pub use deploy::{Deployed, Rejected};
 pub use live::{App, Author, Renames, refused};
 pub use logbook::{LogQuery, Logbook};
+pub use reach::Place;
 pub use registry::{Backstitch, NewApp, Settings};
 pub use state::{LogEntry, NodeId};
 

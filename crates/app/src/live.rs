@@ -34,6 +34,13 @@ pub struct App {
     editing: Arc<tokio::sync::Mutex<()>>,
     pub(crate) secrets: RwLock<HashMap<String, Arc<str>>>,
     pub(crate) tokens: crate::users::TokenCache,
+    pub(crate) streams: crate::users::Streams,
+    pub(crate) failures: crate::users::Failures,
+    /// Held for writing while a user is removed, for reading while one is made:
+    /// a login must not bring back the account that goes.
+    pub(crate) removing: tokio::sync::RwLock<()>,
+    /// Held while an API key is added.
+    pub(crate) adding_keys: tokio::sync::Mutex<()>,
 }
 
 /// What an edit swaps: release and record, in a task of its own.
@@ -94,6 +101,10 @@ impl App {
             editing: Arc::default(),
             secrets: RwLock::default(),
             tokens: crate::users::TokenCache::default(),
+            streams: crate::users::Streams::default(),
+            failures: crate::users::Failures::default(),
+            removing: tokio::sync::RwLock::default(),
+            adding_keys: tokio::sync::Mutex::default(),
         }))
     }
 

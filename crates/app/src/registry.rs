@@ -176,6 +176,16 @@ impl Backstitch {
     }
 
     async fn load(self: &Arc<Self>, filter: bson::Document) -> Result<Option<Arc<App>>, Problem> {
+        // Without the lock: unknown ids must not keep known ones waiting.
+        let found = self
+            .state
+            .apps
+            .first(filter.clone())
+            .await
+            .map_err(stored)?;
+        if found.is_none() {
+            return Ok(None);
+        }
         // One at a time: an app is compiled once, not once for each waiter.
         let _loading = self.loading.lock().await;
         let Some(record) = self.state.apps.first(filter).await.map_err(stored)? else {
@@ -279,7 +289,16 @@ impl Backstitch {
             apps.retain(|_, kept| kept.id != app.id);
             apps
         });
+        app.streams.end_all();
         Ok(())
+    }
+
+    /// Ends every change stream: they would go on for as long as their clients
+    /// like.
+    pub fn end_streams(&self) {
+        for app in self.apps.load().values() {
+            app.streams.end_all();
+        }
     }
 }
 

@@ -2,15 +2,20 @@
 
 mod administration;
 mod api_keys;
+mod failures;
 mod login;
 mod password;
+mod streams;
 mod tokens;
 
 pub use administration::UserQuery;
 pub use api_keys::NewApiKey;
+pub(crate) use failures::Failures;
 pub use login::{Device, Login};
 pub(crate) use password::Hasher;
 pub use state::ApiKey;
+pub(crate) use streams::Streams;
+pub use streams::UserStream;
 pub(crate) use tokens::{TokenCache, sign, verify};
 
 use bson::{Document, doc};

@@ -50,6 +50,12 @@ struct ServerOptions {
     /// URL by which clients reach the server (default: the address they used)
     #[arg(long, env = "BACKSTITCH_PUBLIC_URL")]
     public_url: Option<String>,
+    /// Address of a door of its own for /metrics, which asks nobody who they are
+    #[arg(long, env = "BACKSTITCH_METRICS_LISTEN")]
+    metrics_listen: Option<SocketAddr>,
+    /// Proxies whose X-Forwarded-For, -Proto and -Host are believed: addresses or networks, with commas (default: none)
+    #[arg(long, env = "BACKSTITCH_TRUSTED_PROXIES", value_delimiter = ',')]
+    trusted_proxies: Vec<server::Network>,
     /// Id of the first project: 24 hex digits
     #[arg(long, env = "BACKSTITCH_PROJECT_ID", value_parser = object_id)]
     project_id: Option<String>,

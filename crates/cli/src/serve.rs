@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use js::{Limits, PoolSettings};
-use server::{KeySettings, Running, Settings, StartError};
+use server::{KeySettings, Listening, Patience, Running, Settings, StartError};
 use tokio::signal;
 
 use crate::{Serve, ServerOptions};
@@ -47,8 +47,13 @@ pub(crate) async fn start(options: ServerOptions) -> Result<Running, StartError>
     }
     server::start(Settings {
         data_dir: options.data_dir,
-        listen: options.listen,
-        public_url: options.public_url,
+        listening: Listening {
+            listen: options.listen,
+            metrics_listen: options.metrics_listen,
+            public_url: options.public_url,
+            trusted_proxies: options.trusted_proxies,
+            patience: Patience::default(),
+        },
         keys: KeySettings {
             project_id: options.project_id,
             public_key: options.admin_public_key,

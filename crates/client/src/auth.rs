@@ -6,7 +6,7 @@ use app::App;
 use app::users::Device;
 use axum::http::{Method, StatusCode};
 use bson::{Bson, Document};
-use kit::{Kind, Problem};
+use kit::{Kind, Problem, limit};
 use serde_json::json;
 use web::{Answer, Request};
 
@@ -17,7 +17,7 @@ pub(crate) async fn login(app: &Arc<App>, provider: &str, request: &Request) -> 
     if request.query_value("link").as_deref() == Some("true") {
         return Err(of(app)(not_yet("linking identities")));
     }
-    let mut credentials = request.ejson().map_err(of(app))?;
+    let mut credentials = body(request).map_err(of(app))?;
     let device = credentials
         .remove("options")
         .and_then(|options| match options {
@@ -53,7 +53,7 @@ fn device(device: &Bson) -> Device {
 pub(crate) async fn local_userpass(app: &Arc<App>, verb: &[&str], request: &Request) -> Handled {
     match verb {
         ["register"] => {
-            let body = request.ejson().map_err(of(app))?;
+            let body = body(request).map_err(of(app))?;
             let (email, password) = (text(&body, "email"), text(&body, "password"));
             app.register(email, password).await.map_err(of(app))?;
             Ok(Answer::empty(StatusCode::CREATED))
@@ -61,6 +61,22 @@ pub(crate) async fn local_userpass(app: &Arc<App>, verb: &[&str], request: &Requ
         ["confirm" | "reset", ..] => Err(of(app)(not_yet("confirming and resetting passwords"))),
         _ => Err(of(app)(unknown())),
     }
+}
+
+/// The body of an auth request. Anybody may send one, so it is smaller than
+/// others.
+fn body(request: &Request) -> Result<Document, Problem> {
+    if request.body.len() > limit::AUTH_BODY_BYTES_MAX {
+        return Err(Problem::new(
+            Kind::TooLarge,
+            "ReadSizeLimitExceeded",
+            format!(
+                "the request body is larger than {} bytes",
+                limit::AUTH_BODY_BYTES_MAX
+            ),
+        ));
+    }
+    request.ejson()
 }
 
 /// A text field; empty when missing.
@@ -71,8 +87,21 @@ fn text<'a>(body: &'a Document, name: &str) -> &'a str {
 impl Client {
     /// The routes that name no app: it is in the token.
     pub(crate) async fn auth(&self, parts: &[&str], request: &Request) -> Handled {
+        let route = (&request.method, parts);
+        let known = matches!(
+            route,
+            (&Method::POST | &Method::DELETE, ["session"])
+                | (&Method::GET, ["profile"])
+                | (&Method::DELETE, ["delete"])
+                | (_, ["api_keys", ..])
+        );
+        if !known {
+            return Err(unknown().into());
+        }
         let token = request.bearer()?;
         let app = self.core.app_of_token(token).await?;
+        app.check_origin(request.header("origin"))
+            .map_err(of(&app))?;
         let result = match (request.method.clone(), parts) {
             (Method::POST, ["session"]) => {
                 let access_token = app.refresh(token).await.map_err(of(&app))?;
@@ -94,10 +123,9 @@ impl Client {
                 app.delete_user(&user.id).await.map_err(of(&app))?;
                 Answer::no_content()
             }
-            (_, ["api_keys", rest @ ..]) => api_keys(&app, token, rest, request)
+            (_, rest) => api_keys(&app, token, &rest[1..], request)
                 .await
                 .map_err(of(&app))?,
-            _ => return Err(of(&app)(unknown())),
         };
         Ok(result)
     }
@@ -109,7 +137,7 @@ async fn api_keys(
     parts: &[&str],
     request: &Request,
 ) -> Result<Answer, Problem> {
-    let user = app.user_of_refresh(token).await?;
+    let (user, identity) = app.user_of_refresh(token).await?;
     let shown = |key: &app::users::ApiKey| json!({ "_id": key.id, "name": key.name, "disabled": key.disabled });
     match (request.method.clone(), parts) {
         (Method::POST, []) => {
@@ -120,7 +148,7 @@ async fn api_keys(
                     "anonymous users cannot create API keys",
                 ));
             }
-            let body = request.ejson()?;
+            let body = body(request)?;
             let made = app.create_api_key(&user.id, text(&body, "name")).await?;
             let mut shown = shown(&made.record);
             shown["key"] = json!(made.key);
@@ -131,6 +159,13 @@ async fn api_keys(
             Ok(Answer::ok(&keys.iter().map(shown).collect()))
         }
         (Method::GET, [id]) => Ok(Answer::ok(&shown(&app.api_key(&user.id, id).await?))),
+        (Method::DELETE, [id]) if user.provider_type == "api-key" && identity == *id => {
+            Err(Problem::new(
+                Kind::Forbidden,
+                "BadRequest",
+                "a session cannot delete the API key that it began with",
+            ))
+        }
         (Method::DELETE, [id]) => {
             app.delete_api_key(&user.id, id).await?;
             Ok(Answer::no_content())

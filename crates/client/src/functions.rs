@@ -20,22 +20,19 @@ pub(crate) async fn call(app: &Arc<App>, request: &Request) -> Handled {
         .map_err(of(app))?;
     let mut body = request.ejson().map_err(of(app))?;
     let cx = Cx::of_user(app, user, info(request));
-    let value = match service(&body) {
-        Some(service) => {
-            let (name, argument) = action(&mut body).map_err(of(app))?;
-            cx.data(&service, &name, &argument).await.map_err(of(app))?
-        }
-        None => {
-            let name = name(&body).map_err(of(app))?.to_owned();
-            let arguments = arguments(&mut body).map_err(of(app))?;
-            let value = app
-                .call(&cx, &name, arguments, Calling::Client)
-                .await
-                .map_err(of(app))?;
-            RawBson::try_from(value)
-                .map_err(Problem::internal)
-                .map_err(of(app))?
-        }
+    let value = if let Some(service) = service(&body).map_err(of(app))? {
+        let (name, argument) = action(&mut body).map_err(of(app))?;
+        cx.data(&service, &name, &argument).await.map_err(of(app))?
+    } else {
+        let name = name(&body).map_err(of(app))?.to_owned();
+        let arguments = arguments(&mut body).map_err(of(app))?;
+        let value = app
+            .call(&cx, &name, arguments, Calling::Client)
+            .await
+            .map_err(of(app))?;
+        RawBson::try_from(value)
+            .map_err(Problem::internal)
+            .map_err(of(app))?
     };
     Ok(encode(value.as_raw_bson_ref()))
 }
@@ -49,16 +46,21 @@ fn encode(value: RawBsonRef<'_>) -> Answer {
     Answer::bytes(StatusCode::OK, "application/json; charset=utf-8", out)
 }
 
-fn service(body: &Document) -> Option<String> {
+/// The service whose action is called; none for a function of the app.
+pub(crate) fn service(body: &Document) -> Result<Option<String>, Problem> {
     match body.get("service") {
-        Some(Bson::String(service)) if !service.is_empty() => Some(service.clone()),
-        _ => None,
+        Some(Bson::String(service)) => Ok(Some(service.clone()).filter(|name| !name.is_empty())),
+        None | Some(Bson::Null) => Ok(None),
+        Some(_) => Err(Problem::invalid_parameter("'service' must be a string")),
     }
 }
 
 fn name(body: &Document) -> Result<&str, Problem> {
-    body.get_str("name")
-        .map_err(|_| Problem::missing_parameter("'name' is a required string"))
+    match body.get("name") {
+        Some(Bson::String(name)) => Ok(name),
+        None | Some(Bson::Null) => Err(Problem::missing_parameter("'name' is a required string")),
+        Some(_) => Err(Problem::invalid_parameter("'name' must be a string")),
+    }
 }
 
 fn arguments(body: &mut Document) -> Result<Vec<Bson>, Problem> {
@@ -84,9 +86,4 @@ pub(crate) fn action(body: &mut Document) -> Result<(String, RawDocumentBuf), Pr
     let argument = RawDocumentBuf::try_from(&argument)
         .map_err(|error| Problem::invalid_parameter(error.to_string()))?;
     Ok((name, argument))
-}
-
-/// The service that a watch request names.
-pub(crate) fn service_of(body: &Document) -> Option<String> {
-    service(body)
 }

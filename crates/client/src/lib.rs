@@ -75,6 +75,8 @@ impl Client {
             ["auth", part @ ..] => self.auth(part, &request).await,
             ["app", id, part @ ..] => {
                 let app = self.core.app_by_client_id(id).await?;
+                app.check_origin(request.header("origin"))
+                    .map_err(of(&app))?;
                 self.of_app(&app, part, request, base_url).await
             }
             _ => Err(unknown().into()),
@@ -92,10 +94,13 @@ impl Client {
         match (method, parts) {
             (Method::POST, ["functions", "call"]) => functions::call(app, &request).await,
             (Method::GET, ["functions", "call"]) => watch::open(app, &request).await,
-            (Method::GET, ["location"]) => Ok(Answer::ok(&json!({
-                "deployment_model": "GLOBAL", "location": "US-VA", "hostname": base_url,
-                "ws_hostname": base_url.replacen("http", "ws", 1),
-            }))),
+            (Method::GET, ["location"]) => {
+                let place = app.place();
+                Ok(Answer::ok(&json!({
+                    "deployment_model": place.deployment_model, "location": place.location,
+                    "hostname": base_url, "ws_hostname": base_url.replacen("http", "ws", 1),
+                })))
+            }
             (Method::POST, ["auth", "providers", provider, "login"]) => {
                 auth::login(app, provider, &request).await
             }
@@ -120,15 +125,14 @@ fn not_yet(what: &str) -> Problem {
 
 /// What calls and logs know of a request.
 fn info(request: &Request) -> RequestInfo {
-    let forwarded = request
-        .header("x-forwarded-for")
-        .and_then(|list| list.split(',').next());
-    let peer = request.peer.map(|peer| peer.ip().to_string());
+    // Tokens are the server's business, in the query as in a header.
+    let is_token = |pair: &&str| pair.starts_with("baas_at=") || pair.starts_with("stitch_at=");
+    let query: Vec<&str> = request.query.split('&').filter(|p| !is_token(p)).collect();
     RequestInfo {
         id: request.id.clone(),
-        remote_address: forwarded
-            .map(str::trim)
-            .map_or(peer.unwrap_or_default(), str::to_owned),
+        remote_address: request
+            .peer
+            .map_or(String::new(), |peer| peer.ip().to_string()),
         method: request.method.to_string(),
         headers: request
             .headers
@@ -137,7 +141,7 @@ fn info(request: &Request) -> RequestInfo {
                 Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
             })
             .collect(),
-        query: request.query.clone(),
+        query: query.join("&"),
         path: request.path.clone(),
     }
 }

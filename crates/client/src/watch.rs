@@ -1,20 +1,22 @@
 //! `GET functions/call`: change streams over server-sent events
 //! (client-api.md §5.4).
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use app::{App, Cx};
+use app::App;
+use app::users::UserStream;
 use axum::body::Body;
 use axum::http::{HeaderValue, Response, header};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use bson::Document;
+use bson::{Document, RawDocumentBuf};
 use kit::Problem;
 use serde_json::json;
 use web::{Answer, Request};
 
-use crate::functions::{action, service_of};
+use crate::functions::{action, service};
 use crate::{Handled, info, of};
 
 /// Comments that keep an idle stream alive: SDKs give up after 30 seconds.
@@ -32,9 +34,10 @@ pub(crate) async fn open(app: &Arc<App>, request: &Request) -> Handled {
         Some(token) => token.as_str(),
         None => request.bearer().map_err(of(app))?,
     };
-    let user = app.authenticate(token).await.map_err(of(app))?;
+    app.authenticate(token).await.map_err(of(app))?;
     let mut body = decoded(request).map_err(of(app))?;
-    let service = service_of(&body)
+    let service = service(&body)
+        .map_err(of(app))?
         .ok_or_else(|| Problem::missing_parameter("'service' is a required string"))
         .map_err(of(app))?;
     let (name, argument) = action(&mut body).map_err(of(app))?;
@@ -43,9 +46,11 @@ pub(crate) async fn open(app: &Arc<App>, request: &Request) -> Handled {
             "'{name}' is no stream"
         ))));
     }
-    let cx = Cx::of_user(app, user, info(request));
-    let watch = cx.watch(&service, &argument).await.map_err(of(app))?;
-    let events = futures_util::stream::unfold(Stage::Opening(Box::new(watch)), advance);
+    let stream = app
+        .open_stream(token, &service, &argument, info(request))
+        .await
+        .map_err(of(app))?;
+    let events = futures_util::stream::unfold(Stage::Opening(Box::new(stream)), advance);
     let mut response = Response::new(Body::from_stream(events));
     let headers = response.headers_mut();
     headers.insert(
@@ -69,37 +74,46 @@ fn decoded(request: &Request) -> Result<Document, Problem> {
     kit::ejson::parse_document(&bytes).map_err(|_| invalid())
 }
 
+/// The wait for an event, which keep-alives must not break off: it would be
+/// lost.
+type Waiting = Pin<Box<dyn Future<Output = (Box<UserStream>, Told)> + Send>>;
+/// What a stream tells: an event, its end, or why it ended.
+type Told = Result<Option<RawDocumentBuf>, Problem>;
+
 enum Stage {
     /// Nothing has been sent yet.
-    Opening(Box<app::data::Watch>),
-    Open(Box<app::data::Watch>),
+    Opening(Box<UserStream>),
+    Open(Waiting),
     Closed,
 }
 
 type Chunk = Result<Vec<u8>, std::convert::Infallible>;
 
+fn wait(mut stream: Box<UserStream>) -> Waiting {
+    Box::pin(async move {
+        let told = stream.next().await;
+        (stream, told)
+    })
+}
+
 async fn advance(stage: Stage) -> Option<(Chunk, Stage)> {
     match stage {
         // Some clients report "open" only at the first byte.
-        Stage::Opening(watch) => Some((Ok(b":\n\n".to_vec()), Stage::Open(watch))),
-        Stage::Open(mut watch) => {
-            let next = tokio::time::timeout(KEEP_ALIVE, watch.next()).await;
-            Some(match next {
-                Err(_) => (Ok(b":\n\n".to_vec()), Stage::Open(watch)),
-                Ok(Ok(event)) => {
-                    let mut json = Vec::new();
-                    kit::ejson::canonical_document(&event, &mut json);
-                    (Ok(message("message", &json)), Stage::Open(watch))
-                }
-                Ok(Err(problem)) => {
-                    let error = json!({ "error": problem.message, "error_code": problem.code });
-                    (
-                        Ok(message("error", error.to_string().as_bytes())),
-                        Stage::Closed,
-                    )
-                }
-            })
-        }
+        Stage::Opening(stream) => Some((Ok(b":\n\n".to_vec()), Stage::Open(wait(stream)))),
+        Stage::Open(mut waiting) => match tokio::time::timeout(KEEP_ALIVE, &mut waiting).await {
+            Err(_) => Some((Ok(b":\n\n".to_vec()), Stage::Open(waiting))),
+            Ok((stream, Ok(Some(event)))) => {
+                let mut json = Vec::new();
+                kit::ejson::canonical_document(&event, &mut json);
+                Some((Ok(message("message", &json)), Stage::Open(wait(stream))))
+            }
+            Ok((_, Ok(None))) => None,
+            Ok((_, Err(problem))) => {
+                let error = json!({ "error": problem.message, "error_code": problem.code });
+                let error = message("error", error.to_string().as_bytes());
+                Some((Ok(error), Stage::Closed))
+            }
+        },
         Stage::Closed => None,
     }
 }

@@ -47,6 +47,24 @@ pub const ANONYMOUS_REFRESH_TOKEN_S: i64 = 1_576_800_000;
 pub const PASSWORD_CHARS_MIN: usize = 6;
 /// Longest password.
 pub const PASSWORD_CHARS_MAX: usize = 128;
+/// Longest name of an email/password account.
+pub const EMAIL_CHARS_MAX: usize = 320;
+/// Largest body of a request that logs in, registers or manages a session; a
+/// JWT of a million characters fits.
+pub const AUTH_BODY_BYTES_MAX: usize = 2 * 1024 * 1024;
+/// Wrong passwords for one account from one address in a minute.
+pub const LOGIN_FAILURES_PER_MINUTE_MAX: u32 = 10;
+/// Logins to one account from one address that are being decided, together
+/// with those that failed in this minute.
+pub const LOGINS_AT_ONCE_MAX: u32 = 50;
+/// Passwords that wait to be hashed; one more is refused.
+pub const PASSWORDS_WAITING_MAX: usize = 256;
+/// Change streams that one user holds open.
+pub const USER_STREAMS_MAX: usize = 100;
+/// Change streams that the users of one app hold open.
+pub const APP_STREAMS_MAX: usize = 10_000;
+/// Longest name of an API key.
+pub const API_KEY_NAME_CHARS_MAX: usize = 128;
 /// API keys of one user.
 pub const USER_API_KEYS_MAX: usize = 20;
 /// Server API keys of one app.

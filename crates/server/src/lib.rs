@@ -1,19 +1,86 @@
 //! The server: opens the engine and the core, listens, hands requests to the
 //! surfaces, and stops in order.
 
+mod intake;
 mod listen;
 mod metrics;
+mod peer;
+mod route;
 mod settings;
+mod stall;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use app::Backstitch;
 use kit::Problem;
+use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+pub use peer::Network;
 pub use settings::{KeySettings, Settings};
+
+/// Where and how requests are taken.
+#[derive(Debug, Clone)]
+pub struct Listening {
+    /// The address of the public door.
+    pub listen: SocketAddr,
+    /// The address of a door of its own for `/metrics`, for machines that
+    /// collect numbers; on the public door `/metrics` is for administrators.
+    pub metrics_listen: Option<SocketAddr>,
+    /// The URL by which clients reach the server; their `Host` header unless
+    /// set.
+    pub public_url: Option<String>,
+    /// Proxies whose `X-Forwarded-For`, `-Proto` and `-Host` are believed. None
+    /// by default: any client can send these headers, and would choose the
+    /// address that logs and rules (`%%request.remoteIPAddress`) see.
+    pub trusted_proxies: Vec<Network>,
+    /// How long clients may take.
+    pub patience: Patience,
+}
+
+/// How long clients may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// For a request's head, and between two requests.
+    pub head: Duration,
+    /// For a request's body, before it has to keep a pace.
+    pub body: Duration,
+    /// For one write of an answer to get on.
+    pub write: Duration,
+    /// For requests in flight when the server stops.
+    pub stop: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            head: Duration::from_secs(15),
+            body: Duration::from_secs(10),
+            write: Duration::from_secs(30),
+            stop: Duration::from_secs(30),
+        }
+    }
+}
+
+/// Where a connection came in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Door {
+    Public,
+    Metrics,
+}
+
+/// A server that takes requests.
+pub struct Listener {
+    /// Its address.
+    pub address: SocketAddr,
+    /// The address of the metrics' own door.
+    pub metrics_address: Option<SocketAddr>,
+    stop: watch::Sender<bool>,
+    serving: Vec<JoinHandle<()>>,
+}
 
 /// A running server.
 pub struct Running {
@@ -27,8 +94,7 @@ pub struct Running {
     pub project_id: String,
     /// The first project's key pair.
     pub keys: app::administrators::KeyPair,
-    stop: watch::Sender<bool>,
-    serving: JoinHandle<()>,
+    listener: Listener,
 }
 
 /// Why a server does not start.
@@ -55,12 +121,8 @@ impl From<Problem> for StartError {
 /// When the data directory or the address cannot be used.
 pub async fn start(settings: Settings) -> Result<Running, StartError> {
     let (core, project_id, keys) = settings::open(&settings).await?;
-    let listener = tokio::net::TcpListener::bind(settings.listen)
-        .await
-        .map_err(|error| StartError(format!("cannot listen on {}: {error}", settings.listen)))?;
-    let address = listener
-        .local_addr()
-        .map_err(|error| StartError(error.to_string()))?;
+    let listener = listen(core.clone(), &settings.listening).await?;
+    let address = listener.address;
     // A wildcard is no address that a client can use.
     let host = if address.ip().is_unspecified() {
         "127.0.0.1".to_owned()
@@ -69,24 +131,69 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
     } else {
         address.ip().to_string()
     };
-    let (stop, stopped) = watch::channel(false);
-    let surfaces = Arc::new(listen::Surfaces::new(core.clone(), settings.public_url));
-    let serving = tokio::spawn(listen::serve(listener, surfaces, stopped));
     Ok(Running {
         address,
         url: format!("http://{host}:{}", address.port()),
         core,
         project_id,
         keys,
+        listener,
+    })
+}
+
+/// Takes requests for a core. When it returns, they are answered.
+///
+/// # Errors
+/// When an address cannot be used.
+pub async fn listen(core: Arc<Backstitch>, listening: &Listening) -> Result<Listener, StartError> {
+    let (public, address) = bind(listening.listen).await?;
+    let metrics = match listening.metrics_listen {
+        Some(address) => Some(bind(address).await?),
+        None => None,
+    };
+    let metrics_address = metrics.as_ref().map(|(_, address)| *address);
+    let surfaces = Arc::new(route::Surfaces::new(core, listening));
+    let (stop, stopped) = watch::channel(false);
+    let doors = [
+        (Door::Public, Some(public)),
+        (Door::Metrics, metrics.map(|(listener, _)| listener)),
+    ];
+    let serving = doors
+        .into_iter()
+        .filter_map(|(door, listener)| {
+            let (surfaces, stopped) = (surfaces.clone(), stopped.clone());
+            let serve = listen::serve(listener?, door, surfaces, listening.patience, stopped);
+            Some(tokio::spawn(serve))
+        })
+        .collect();
+    Ok(Listener {
+        address,
+        metrics_address,
         stop,
         serving,
     })
 }
 
-impl Running {
+async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
+    let failed = |error: std::io::Error| StartError(format!("cannot listen on {address}: {error}"));
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    Ok((listener, address))
+}
+
+impl Listener {
     /// Takes no new requests and waits for those in flight.
     pub async fn shutdown(self) {
         let _ = self.stop.send(true);
-        let _ = self.serving.await;
+        for serving in self.serving {
+            let _ = serving.await;
+        }
+    }
+}
+
+impl Running {
+    /// Takes no new requests and waits for those in flight.
+    pub async fn shutdown(self) {
+        self.listener.shutdown().await;
     }
 }

@@ -25,6 +25,22 @@ pub(crate) struct Metrics {
     pub(crate) connections: AtomicU64,
 }
 
+/// One of what a gauge counts, until it is dropped.
+pub(crate) struct Counted<'g>(&'g AtomicU64);
+
+impl<'g> Counted<'g> {
+    pub(crate) fn new(gauge: &'g AtomicU64) -> Self {
+        gauge.fetch_add(1, Ordering::Relaxed);
+        Self(gauge)
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 impl Metrics {
     /// Counts an answered request.
     pub(crate) fn count(&self, surface: usize, status: u16, time: Duration) {

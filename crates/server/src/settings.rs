@@ -1,7 +1,6 @@
 //! What a server is started with, and what it opens.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -13,17 +12,14 @@ use js::{Limits, PoolSettings};
 use kit::{Clock, Secret, SystemClock};
 use state::MasterKey;
 
-use crate::StartError;
+use crate::{Listening, StartError};
 
 /// What a server is started with.
 pub struct Settings {
     /// Where everything lives.
     pub data_dir: PathBuf,
-    /// Where to listen.
-    pub listen: SocketAddr,
-    /// The URL by which clients reach the server; their `Host` header unless
-    /// set.
-    pub public_url: Option<String>,
+    /// Where and how to listen.
+    pub listening: Listening,
     /// The first project and key pair.
     pub keys: KeySettings,
     /// The master key's text; a key file in the data directory unless set.

@@ -80,6 +80,10 @@ impl State {
             .await?;
         state
             .apps
+            .index("domain_id", doc! { "domain_id": 1 }, false)
+            .await?;
+        state
+            .apps
             .index("project", doc! { "project_id": 1 }, false)
             .await?;
         state
@@ -101,7 +105,7 @@ impl State {
             .await?;
         state
             .sessions
-            .index("user", doc! { "user_id": 1 }, false)
+            .index("user_expires", doc! { "user_id": 1, "expires": 1 }, false)
             .await?;
         state
             .api_keys

@@ -254,6 +254,10 @@ pub struct Session {
     pub created: i64,
     /// When it ends.
     pub expires: i64,
+    /// Whether an administrator ended it: it gives no new access tokens, while
+    /// those that it gave live on.
+    #[serde(default)]
+    pub revoked: bool,
 }
 
 /// An API key of a user or of a server.

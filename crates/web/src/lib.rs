@@ -11,4 +11,4 @@ mod request;
 pub use answer::Answer;
 pub use operation::{Found, Handler, Operation, Routes, Scope, routes};
 pub use problem::{respond, status};
-pub use request::{Request, body_bytes};
+pub use request::Request;

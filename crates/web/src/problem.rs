@@ -5,6 +5,9 @@ use axum::http::{Response, StatusCode, header};
 use kit::{Kind, Problem};
 use serde_json::json;
 
+/// When a client that was told to wait may come back, in seconds.
+const RETRY_AFTER_S: &str = "5";
+
 /// The status of a problem. The only place where kinds become numbers.
 pub fn status(kind: Kind) -> StatusCode {
     match kind {
@@ -44,5 +47,11 @@ pub fn respond(problem: &Problem, link: Option<String>) -> Response<Body> {
         header::CONTENT_TYPE,
         header::HeaderValue::from_static("application/json"),
     );
+    if matches!(problem.kind, Kind::Limited | Kind::Unavailable) {
+        response.headers_mut().insert(
+            header::RETRY_AFTER,
+            header::HeaderValue::from_static(RETRY_AFTER_S),
+        );
+    }
     response
 }

@@ -2,11 +2,9 @@
 
 use std::net::SocketAddr;
 
-use axum::body::Body;
 use axum::http::{HeaderMap, Method, header};
 use bson::Document;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
-use kit::{Kind, Problem, limit};
+use kit::{Kind, Problem};
 
 /// A request whose body has been read.
 #[derive(Debug)]
@@ -21,31 +19,12 @@ pub struct Request {
     pub query: String,
     /// The headers.
     pub headers: HeaderMap,
-    /// The peer.
+    /// The client: the peer, or whom a trusted proxy names.
     pub peer: Option<SocketAddr>,
     /// Values of the path's `{names}`, in order, decoded.
     pub parameters: Vec<(String, String)>,
     /// The body.
     pub body: Vec<u8>,
-}
-
-/// Reads a body within the limit.
-///
-/// # Errors
-/// `ReadSizeLimitExceeded`.
-pub async fn body_bytes(body: Body) -> Result<Vec<u8>, Problem> {
-    match Limited::new(body, limit::BODY_BYTES_MAX).collect().await {
-        Ok(collected) => Ok(collected.to_bytes().into()),
-        Err(error) if error.is::<LengthLimitError>() => Err(Problem::new(
-            Kind::TooLarge,
-            "ReadSizeLimitExceeded",
-            format!(
-                "the request body is larger than {} bytes",
-                limit::BODY_BYTES_MAX
-            ),
-        )),
-        Err(error) => Err(Problem::bad_request("the request body cannot be read").because(error)),
-    }
 }
 
 impl Request {
@@ -114,10 +93,12 @@ impl Request {
                 "must authenticate first",
             ));
         };
-        let token = value
-            .strip_prefix("Bearer")
-            .map(str::trim)
-            .unwrap_or_default();
+        let (scheme, token) = value.split_once(' ').unwrap_or((value, ""));
+        let token = if scheme.eq_ignore_ascii_case("Bearer") {
+            token.trim()
+        } else {
+            ""
+        };
         if token.is_empty() {
             return Err(Problem::new(
                 Kind::Unauthenticated,

@@ -62,3 +62,55 @@ test("a stream without a valid session is refused with 401", async () => {
   assert.equal(reply.headers.get("content-type"), "application/json");
   await reply.json();
 });
+
+/** Opens a stream and waits until it tells of a marker document. */
+async function opened(user, options) {
+  const stream = collection(user, "notes").watch(options);
+  const first = stream.next();
+  let told = false;
+  first.then(() => (told = true));
+  while (!told) {
+    await collection(user, "notes").insertOne({ owner_id: user.id, marker: true });
+    await Promise.race([first, new Promise(setImmediate)]);
+  }
+  return stream;
+}
+
+/** The next event that is not a marker's. */
+async function next(stream) {
+  for (;;) {
+    const { value } = await stream.next();
+    if (!value?.fullDocument?.marker) return value;
+  }
+}
+
+test("a filter chooses among events", async () => {
+  const user = await server.user("filtering");
+  const filter = { $or: [{ "fullDocument.marker": true }, { "fullDocument.age": { $gt: 10 } }] };
+  const stream = await opened(user, { filter });
+  const notes = collection(user, "notes");
+  await notes.insertOne({ owner_id: user.id, age: 5 });
+  await notes.insertOne({ owner_id: user.id, age: 50 });
+  assert.equal((await next(stream)).fullDocument.age, 50);
+});
+
+test("text with lines and percent signs arrives as it was", async () => {
+  const user = await server.user("escaping");
+  const stream = await opened(user);
+  const text = "50%\n\r%0A %25 é 😀";
+  await collection(user, "notes").insertOne({ owner_id: user.id, text });
+  assert.equal((await next(stream)).fullDocument.text, text);
+});
+
+test("a stream ends when its user logs out or is disabled", async () => {
+  const admin = await server.administrator();
+  for (const end of [
+    (user) => user.logOut(),
+    (user) => admin("PUT", `/apps/${server.appId}/users/${user.id}/disable`),
+  ]) {
+    const user = await server.user("leaving");
+    const stream = await opened(user);
+    await end(user);
+    await assert.rejects(next(stream), (error) => error.errorCode === "InvalidSession" || /invalid session/.test(error.message));
+  }
+});

@@ -111,17 +111,23 @@ impl App {
             .await
             .map_err(stored)?;
         self.tokens.forget(id);
+        if disabled {
+            self.streams.end(id, None);
+        }
         if found { Ok(()) } else { Err(missing(id)) }
     }
 
-    /// Ends every session of a user.
+    /// Revokes every session of a user: no refresh token gives another access
+    /// token. Those that were given live on, as on the service.
     pub async fn logout_user(&self, id: &str) -> Result<(), Problem> {
         self.user(id).await?;
-        let filter = doc! { "user_id": id, "app_id": &self.id };
         self.core
             .state
             .sessions
-            .delete_all(filter)
+            .change_all(
+                doc! { "user_id": id, "app_id": &self.id },
+                doc! { "$set": { "revoked": true } },
+            )
             .await
             .map_err(stored)?;
         Ok(())
@@ -129,15 +135,17 @@ impl App {
 
     /// Removes a user with sessions, keys and accounts; documents stay.
     pub async fn delete_user(&self, id: &str) -> Result<(), Problem> {
+        let _removing = self.removing.write().await;
         let user = self.user(id).await?;
         let state = &self.core.state;
         let of = doc! { "user_id": id, "app_id": &self.id };
+        // What logs in goes first and the user last: what breaks off in between
+        // can be done again, and nobody can log in meanwhile.
         state
-            .sessions
+            .api_keys
             .delete_all(of.clone())
             .await
             .map_err(stored)?;
-        state.api_keys.delete_all(of).await.map_err(stored)?;
         for identity in &user.identities {
             if identity.provider_type == "local-userpass" {
                 state.passwords.delete(&identity.id).await.map_err(stored)?;
@@ -145,6 +153,8 @@ impl App {
         }
         state.users.delete(id).await.map_err(stored)?;
         self.tokens.forget(id);
+        self.streams.end(id, None);
+        state.sessions.delete_all(of).await.map_err(stored)?;
         Ok(())
     }
 }

@@ -33,6 +33,12 @@ impl App {
                 "'name' is a required string",
             ));
         }
+        if name.len() > limit::API_KEY_NAME_CHARS_MAX {
+            return Err(Problem::invalid_parameter(format!(
+                "'name' must have at most {} characters",
+                limit::API_KEY_NAME_CHARS_MAX
+            )));
+        }
         if !name.chars().all(fits) {
             return Err(Problem::invalid_parameter(
                 "can only contain ASCII letters, numbers, underscores, and hyphens",
@@ -43,6 +49,8 @@ impl App {
         } else {
             limit::USER_API_KEYS_MAX
         };
+        // Counted and added by one at a time, or several would be the last.
+        let _adding = self.adding_keys.lock().await;
         if self.api_keys(user_id).await?.len() >= most {
             return Err(Problem::bad_request(format!(
                 "maximum of {most} API keys reached"

@@ -45,6 +45,10 @@ struct Proven {
     owner: Option<String>,
 }
 
+fn wrong_password() -> Problem {
+    Problem::new(Kind::Unauthenticated, "InvalidPassword", "unauthorized")
+}
+
 impl App {
     /// Logs a user in with a provider's credentials.
     ///
@@ -58,7 +62,9 @@ impl App {
         request: &RequestInfo,
     ) -> Result<Login, Problem> {
         let started = Started::now(self);
-        let result = self.try_login(provider, credentials, device).await;
+        let result = self
+            .counted_login(provider, credentials, device, request)
+            .await;
         let mut cx = Cx::of_system(self, request.clone());
         if let Ok((user, _)) = &result {
             cx.user = Some(Arc::new(crate::User::new(
@@ -74,6 +80,31 @@ impl App {
         };
         self.log(&cx, "AUTH", &started, details, result.as_ref().err());
         result.map(|(_, login)| login)
+    }
+
+    /// A login whose wrong passwords count.
+    async fn counted_login(
+        &self,
+        provider: &str,
+        credentials: &Document,
+        device: Device,
+        request: &RequestInfo,
+    ) -> Result<(User, Login), Problem> {
+        if provider != "local-userpass" {
+            return self.try_login(provider, credentials, device).await;
+        }
+        let account = credentials.get_str("username").unwrap_or_default();
+        let now = self.core.clock.now_ms();
+        let counted = self.failures.begin(account, &request.remote_address, now)?;
+        let result = self.try_login(provider, credentials, device).await;
+        if result
+            .as_ref()
+            .err()
+            .is_none_or(|problem| problem.code != "InvalidPassword")
+        {
+            counted.passed();
+        }
+        result
     }
 
     async fn try_login(
@@ -133,7 +164,7 @@ impl App {
     }
 
     async fn by_password(&self, credentials: &Document) -> Result<Proven, Problem> {
-        let wrong = || Problem::new(Kind::Unauthenticated, "InvalidPassword", "unauthorized");
+        let wrong = wrong_password;
         let (Ok(email), Ok(password)) = (
             credentials.get_str("username"),
             credentials.get_str("password"),
@@ -237,6 +268,20 @@ impl App {
             let found = users.get(owner).await.map_err(stored)?;
             return found.ok_or_else(Problem::unauthorized);
         }
+        let _removing = self.removing.read().await;
+        if proven.identity.provider_type == "local-userpass"
+            && self
+                .core
+                .state
+                .passwords
+                .get(&proven.identity.id)
+                .await
+                .map_err(stored)?
+                .is_none()
+        {
+            // It was removed since the password was checked.
+            return Err(wrong_password());
+        }
         let user = User {
             id: new_id(),
             app_id: self.id.clone(),
@@ -288,13 +333,13 @@ impl App {
             provider_type: identity.provider_type.clone(),
             created: started,
             expires: started + lifetime * 1000,
+            revoked: false,
         };
-        self.core
-            .state
-            .sessions
-            .insert(&session)
-            .await
-            .map_err(stored)?;
+        let sessions = &self.core.state.sessions;
+        // Nothing else removes what has run out.
+        let over = doc! { "user_id": &user.id, "expires": { "$lte": now } };
+        sessions.delete_all(over).await.map_err(stored)?;
+        sessions.insert(&session).await.map_err(stored)?;
         let custom = self.custom_data(&user.id).await?;
         Ok(Login {
             access_token: self.access_token(&session, &custom)?,
@@ -334,12 +379,17 @@ impl App {
             .await
             .map_err(stored)?;
         self.tokens.forget(&session.user_id);
+        self.streams.end(&session.user_id, Some(&session.id));
         Ok(())
     }
 
-    /// The user of a refresh token, for the routes that take one.
-    pub async fn user_of_refresh(&self, token: &str) -> Result<Arc<crate::User>, Problem> {
-        let session = self.session(token).await?;
+    /// The user of a refresh token, for the routes that take one, and the id of
+    /// the identity that its session began with.
+    pub async fn user_of_refresh(
+        &self,
+        token: &str,
+    ) -> Result<(Arc<crate::User>, String), Problem> {
+        let (session, identity) = self.session_and_identity(token).await?;
         let record = self
             .core
             .state
@@ -350,13 +400,14 @@ impl App {
         let record = record
             .filter(|user| !user.disabled)
             .ok_or_else(invalid_session)?;
-        Ok(Arc::new(crate::User::new(
+        let user = crate::User::new(
             &record,
             Document::new(),
             &session.id,
             &session.provider_type,
             &session.device_id,
-        )?))
+        )?;
+        Ok((Arc::new(user), identity))
     }
 
     /// `GET auth/profile`.
@@ -412,7 +463,7 @@ impl App {
         confirmed: bool,
     ) -> Result<Password, Problem> {
         self.provider("local-userpass")?;
-        if email.is_empty() {
+        if email.is_empty() || email.chars().count() > limit::EMAIL_CHARS_MAX {
             return Err(Problem::bad_request("email invalid"));
         }
         let length = password.chars().count();

@@ -2,13 +2,13 @@
 //! (client-api.md §2.3), and a cache of those that were verified.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bson::{Document, doc};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use kit::{Kind, Problem, limit};
 use serde::de::DeserializeOwned;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::invalid_session;
 use crate::caller::User;
@@ -16,33 +16,71 @@ use crate::{App, Backstitch, stored};
 
 /// Verified tokens that are remembered.
 const CACHED_MAX: usize = 20_000;
+/// What they and their users may weigh: custom user data is as large as an app
+/// makes it.
+const CACHED_BYTES_MAX: usize = 64 << 20;
 
 /// Access tokens that were verified, with their users.
 #[derive(Default)]
-pub(crate) struct TokenCache(Mutex<HashMap<String, (i64, Arc<User>)>>);
+pub(crate) struct TokenCache(Mutex<Cached>);
+
+#[derive(Default)]
+struct Cached {
+    users: HashMap<String, (i64, Arc<User>)>,
+    bytes: usize,
+    /// How often something was forgotten.
+    forgotten: u64,
+}
 
 impl TokenCache {
-    fn get(&self, token: &str, now: i64) -> Option<Arc<User>> {
-        let cache = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        cache
-            .get(token)
-            .filter(|(expires, _)| *expires > now)
-            .map(|(_, user)| user.clone())
+    fn cached(&self) -> MutexGuard<'_, Cached> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn put(&self, token: &str, expires: i64, user: Arc<User>) {
-        let mut cache = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if cache.len() >= CACHED_MAX {
-            cache.clear();
+    /// The user of a token that is known; else what [`Self::put`] wants to be
+    /// told.
+    fn get(&self, token: &str, now: i64) -> Result<Arc<User>, u64> {
+        let cached = self.cached();
+        match cached.users.get(token) {
+            Some((expires, user)) if *expires > now => Ok(user.clone()),
+            _ => Err(cached.forgotten),
         }
-        cache.insert(token.to_owned(), (expires, user));
+    }
+
+    /// Remembers a token, unless something was forgotten since its user was
+    /// looked up: it may have been this one.
+    fn put(&self, token: &str, expires: i64, user: Arc<User>, forgotten: u64) {
+        let mut cached = self.cached();
+        if cached.forgotten != forgotten {
+            return;
+        }
+        let weight = weight(token, &user);
+        if cached.users.len() >= CACHED_MAX || cached.bytes + weight > CACHED_BYTES_MAX {
+            cached.users.clear();
+            cached.bytes = 0;
+        }
+        let before = cached.users.insert(token.to_owned(), (expires, user));
+        if before.is_none() {
+            cached.bytes += weight;
+        }
     }
 
     /// Forgets every token of a user.
     pub(crate) fn forget(&self, user_id: &str) {
-        let mut cache = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        cache.retain(|_, (_, user)| user.id != user_id);
+        let mut cached = self.cached();
+        cached.forgotten += 1;
+        cached.users.retain(|_, (_, user)| user.id != user_id);
+        cached.bytes = cached
+            .users
+            .iter()
+            .map(|(token, (_, user))| weight(token, user))
+            .sum();
     }
+}
+
+/// Custom user data is in the token, in the user and in the user's document.
+fn weight(token: &str, user: &User) -> usize {
+    token.len() + 2 * user.document.as_bytes().len()
 }
 
 /// The claims of either token.
@@ -65,7 +103,16 @@ struct Claims {
     #[serde(default)]
     provider_type: String,
     #[serde(default)]
+    baas_identity: ClaimedIdentity,
+    #[serde(default)]
     user_data: Option<Value>,
+}
+
+/// The identity that a session began with.
+#[derive(Debug, Default, serde::Deserialize)]
+struct ClaimedIdentity {
+    #[serde(default)]
+    id: String,
 }
 
 /// Signs claims.
@@ -91,6 +138,22 @@ pub(crate) fn peek<T: DeserializeOwned>(token: &str) -> Option<T> {
     jsonwebtoken::dangerous::insecure_decode::<T>(token)
         .ok()
         .map(|data| data.claims)
+}
+
+/// The claims of a token that is of this kind, ours, and in time.
+fn read(key: &[u8], token: &str, kind: &str, now: i64) -> Result<Claims, Problem> {
+    let claims: Claims = verify(key, token).ok_or_else(invalid_session)?;
+    if claims.typ != kind {
+        return Err(Problem::invalid_session(
+            "invalid session: incorrect token type",
+        ));
+    }
+    if claims.exp <= now {
+        return Err(Problem::invalid_session(format!(
+            "invalid session: {kind} token expired"
+        )));
+    }
+    Ok(claims)
 }
 
 impl App {
@@ -135,51 +198,26 @@ impl App {
     }
 
     fn claims(&self, token: &str, kind: &str) -> Result<Claims, Problem> {
-        let claims: Claims = verify(self.signing_key.expose(), token).ok_or_else(|| {
-            let other: Option<Map<String, Value>> = peek(token);
-            let domain =
-                other.and_then(|claims| claims.get("baas_domain_id")?.as_str().map(str::to_owned));
-            match domain {
-                Some(domain) if domain != self.domain_id => Problem::new(
-                    Kind::Unauthenticated,
-                    "InvalidSession",
-                    "invalid session: token is for another app",
-                ),
-                _ => invalid_session(),
-            }
-        })?;
-        if claims.typ != kind {
-            return Err(Problem::invalid_session(
-                "invalid session: incorrect token type",
-            ));
-        }
-        if claims.exp <= self.core.clock.now_s() {
-            return Err(Problem::invalid_session(format!(
-                "invalid session: {kind} token expired"
-            )));
-        }
-        Ok(claims)
+        let now = self.core.clock.now_s();
+        read(self.signing_key.expose(), token, kind, now)
     }
 
     /// The user of an access token.
     ///
     /// # Errors
-    /// `InvalidSession`.
+    /// `InvalidSession`, `UserAppDomainMismatch`.
     pub async fn authenticate(&self, token: &str) -> Result<Arc<User>, Problem> {
-        if let Some(user) = self.tokens.get(token, self.core.clock.now_s()) {
-            return Ok(user);
-        }
-        let claims = self.claims(token, "access")?;
-        let record = self
-            .core
-            .state
-            .users
-            .first(doc! { "_id": &claims.sub, "app_id": &self.id })
-            .await
-            .map_err(stored)?;
-        let record = record
-            .filter(|user| !user.disabled)
-            .ok_or_else(invalid_session)?;
+        let forgotten = match self.tokens.get(token, self.core.clock.now_s()) {
+            Ok(user) => return Ok(user),
+            Err(forgotten) => forgotten,
+        };
+        let claims = match self.claims(token, "access") {
+            Ok(claims) => claims,
+            Err(problem) => return Err(self.foreign(token).await.unwrap_or(problem)),
+        };
+        // A session that was logged out ends its access tokens; one that an
+        // administrator revoked ends only its refresh token.
+        let (record, _) = self.holder(&claims.sub, &claims.iss).await?;
         let custom = match claims.user_data.as_ref().map(crate::compile::bson_of) {
             Some(bson::Bson::Document(custom)) => custom,
             _ => Document::new(),
@@ -191,12 +229,69 @@ impl App {
             &claims.provider_type,
             &claims.baas_device_id,
         )?);
-        self.tokens.put(token, claims.exp, user.clone());
+        self.tokens.put(token, claims.exp, user.clone(), forgotten);
         Ok(user)
+    }
+
+    /// A user who is not disabled, and one of the user's sessions.
+    async fn holder(
+        &self,
+        user_id: &str,
+        session_id: &str,
+    ) -> Result<(state::User, state::Session), Problem> {
+        let state = &self.core.state;
+        let user = doc! { "_id": user_id, "app_id": &self.id };
+        let user = state.users.first(user).await.map_err(stored)?;
+        let user = user
+            .filter(|user| !user.disabled)
+            .ok_or_else(invalid_session)?;
+        let session = doc! { "_id": session_id, "app_id": &self.id, "user_id": user_id };
+        let session = state.sessions.first(session).await.map_err(stored)?;
+        Ok((user, session.ok_or_else(invalid_session)?))
+    }
+
+    /// Whether what a session began may go on: its user is not disabled, and
+    /// the session would still give an access token.
+    ///
+    /// # Errors
+    /// `InvalidSession`.
+    pub(crate) async fn goes_on(&self, user: &User) -> Result<(), Problem> {
+        let (_, session) = self.holder(&user.id, &user.session_id).await?;
+        if session.revoked || session.expires <= self.core.clock.now_ms() {
+            return Err(invalid_session());
+        }
+        Ok(())
+    }
+
+    /// The problem of a token that is another app's.
+    async fn foreign(&self, token: &str) -> Option<Problem> {
+        let claims: Claims = peek(token)?;
+        if claims.baas_domain_id == self.domain_id {
+            return None;
+        }
+        let other = self.core.app_by_domain(&claims.baas_domain_id).await;
+        let other = other.ok().flatten()?;
+        verify::<Claims>(other.signing_key.expose(), token)?;
+        Some(Problem::new(
+            Kind::Unauthenticated,
+            "UserAppDomainMismatch",
+            "the token belongs to another app",
+        ))
     }
 
     /// The live session of a refresh token.
     pub(crate) async fn session(&self, token: &str) -> Result<state::Session, Problem> {
+        self.session_and_identity(token)
+            .await
+            .map(|(session, _)| session)
+    }
+
+    /// The live session of a refresh token, and the id of the identity that it
+    /// began with.
+    pub(crate) async fn session_and_identity(
+        &self,
+        token: &str,
+    ) -> Result<(state::Session, String), Problem> {
         let claims = self.claims(token, "refresh")?;
         let found = self
             .core
@@ -205,11 +300,12 @@ impl App {
             .first(doc! { "_id": &claims.baas_id, "app_id": &self.id })
             .await
             .map_err(stored)?;
-        found
-            .filter(|session| session.user_id == claims.sub)
+        let session = found
+            .filter(|session| session.user_id == claims.sub && !session.revoked)
             .ok_or_else(|| {
                 Problem::invalid_session("invalid session: failed to find refresh token")
-            })
+            })?;
+        Ok((session, claims.baas_identity.id))
     }
 }
 
@@ -223,5 +319,109 @@ impl Backstitch {
         self.app_by_domain(&claims.baas_domain_id)
             .await?
             .ok_or_else(invalid_session)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use bson::{Document, doc};
+    use serde_json::{Value, json};
+
+    use super::{CACHED_BYTES_MAX, CACHED_MAX, TokenCache, read, sign};
+    use crate::User;
+
+    const KEY: &[u8] = b"a key of this test";
+    const NOW: i64 = 1_700_000_000;
+
+    fn accepted(claims: &Value) -> bool {
+        read(KEY, &sign(KEY, claims).unwrap(), "access", NOW).is_ok()
+    }
+
+    fn claims(name: &str, value: Value) -> Value {
+        let mut claims = json!({ "typ": "access", "sub": "u", "iss": "s", "exp": NOW + 1 });
+        claims[name] = value;
+        claims
+    }
+
+    #[test]
+    fn a_claim_of_another_type_is_no_claim() {
+        assert!(accepted(&claims("iat", json!(0))));
+        for exp in [
+            json!("1800000000"),
+            json!(1.8e9),
+            json!(-1),
+            json!(NOW),
+            json!(u64::MAX),
+            json!(1e300),
+            json!([NOW + 1]),
+            json!({ "$numberLong": "1800000000" }),
+            json!(null),
+            json!(true),
+        ] {
+            assert!(!accepted(&claims("exp", exp.clone())), "{exp}");
+        }
+        for typ in [json!("refresh"), json!(""), json!(["access"]), json!(null)] {
+            assert!(!accepted(&claims("typ", typ.clone())), "{typ}");
+        }
+        for sub in [json!(1), json!(["u"]), json!({ "$ne": "" })] {
+            assert!(!accepted(&claims("sub", sub.clone())), "{sub}");
+        }
+        let mut missing = claims("iat", json!(0));
+        missing.as_object_mut().unwrap().remove("exp");
+        assert!(!accepted(&missing));
+        for whole in [json!([]), json!("access"), json!(7), json!(null)] {
+            assert!(!accepted(&whole), "{whole}");
+        }
+    }
+
+    fn user(id: &str, custom_data: Document) -> Arc<User> {
+        let record = state::User {
+            id: id.to_owned(),
+            app_id: String::new(),
+            kind: "normal".to_owned(),
+            identities: Vec::new(),
+            keys: Vec::new(),
+            disabled: false,
+            created: 0,
+            last_login: 0,
+        };
+        Arc::new(User::new(&record, custom_data, "", "", "").unwrap())
+    }
+
+    #[test]
+    fn what_was_looked_up_before_something_was_forgotten_is_not_remembered() {
+        let cache = TokenCache::default();
+        let seen = cache.get("t", NOW).unwrap_err();
+        cache.forget("ann");
+        cache.put("t", NOW + 1, user("ann", Document::new()), seen);
+        let seen = cache.get("t", NOW).unwrap_err();
+        cache.put("t", NOW + 1, user("ann", Document::new()), seen);
+        assert_eq!(cache.get("t", NOW).unwrap().id, "ann");
+        assert!(cache.get("t", NOW + 1).is_err());
+        cache.forget("bob");
+        assert!(cache.get("t", NOW).is_ok());
+        cache.forget("ann");
+        assert!(cache.get("t", NOW).is_err());
+        assert_eq!(cache.cached().bytes, 0);
+    }
+
+    #[test]
+    fn the_cache_is_bounded_by_number_and_by_bytes() {
+        let cache = TokenCache::default();
+        let one = user("u", Document::new());
+        for n in 0..=CACHED_MAX {
+            cache.put(&n.to_string(), NOW, one.clone(), 0);
+        }
+        assert_eq!(cache.cached().users.len(), 1);
+        let large = user("u", doc! { "text": "x".repeat(1 << 20) });
+        let mut most = 0;
+        for n in 0..100 {
+            cache.put(&n.to_string(), NOW, large.clone(), 0);
+            assert!(cache.cached().bytes <= CACHED_BYTES_MAX);
+            most = most.max(cache.cached().users.len());
+        }
+        assert!((10..64).contains(&most), "{most}");
     }
 }

@@ -1,0 +1,133 @@
+//! The change streams that users hold open: bounded, and ended with what they
+//! began with.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bson::{RawDocument, RawDocumentBuf};
+use kit::{Kind, Problem, limit};
+use tokio::sync::oneshot;
+
+use super::invalid_session;
+use crate::data::Watch;
+use crate::{App, Cx, RequestInfo, User};
+
+/// Why a stream ends: a problem that is told, or none.
+type Ending = Option<Problem>;
+
+/// The open streams of one app, by user.
+#[derive(Default)]
+pub(crate) struct Streams(Mutex<HashMap<String, Vec<Place>>>);
+
+struct Place {
+    session_id: String,
+    end: oneshot::Sender<Ending>,
+}
+
+/// A change stream of a user.
+pub struct UserStream {
+    watch: Watch,
+    app: Arc<App>,
+    user: Arc<User>,
+    ended: oneshot::Receiver<Ending>,
+    /// When to ask again whether the session goes on, in seconds.
+    ask_at: i64,
+}
+
+impl Streams {
+    fn places(&self) -> MutexGuard<'_, HashMap<String, Vec<Place>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn open(&self, user: &User) -> Result<oneshot::Receiver<Ending>, Problem> {
+        let mut places = self.places();
+        places.retain(|_, places| {
+            places.retain(|place| !place.end.is_closed());
+            !places.is_empty()
+        });
+        let all: usize = places.values().map(Vec::len).sum();
+        let own = places.entry(user.id.clone()).or_default();
+        if own.len() >= limit::USER_STREAMS_MAX || all >= limit::APP_STREAMS_MAX {
+            return Err(Problem::new(
+                Kind::Limited,
+                "TooManyRequests",
+                "too many change streams are open",
+            ));
+        }
+        let (end, ended) = oneshot::channel();
+        own.push(Place {
+            session_id: user.session_id.clone(),
+            end,
+        });
+        Ok(ended)
+    }
+
+    /// Ends the streams of a user: of one session, or all.
+    pub(crate) fn end(&self, user_id: &str, session_id: Option<&str>) {
+        let mut places = self.places();
+        let Some(own) = places.get_mut(user_id) else {
+            return;
+        };
+        let ends = |place: &mut Place| session_id.is_none_or(|id| place.session_id == id);
+        for place in own.extract_if(.., ends) {
+            // It may have ended by itself.
+            let _ = place.end.send(Some(invalid_session()));
+        }
+    }
+
+    /// Ends every stream without a word.
+    pub(crate) fn end_all(&self) {
+        for place in self.places().drain().flat_map(|(_, places)| places) {
+            let _ = place.end.send(None);
+        }
+    }
+}
+
+impl App {
+    /// Opens a change stream for the holder of an access token.
+    ///
+    /// # Errors
+    /// `InvalidSession`, `TooManyRequests`, and what the data door answers.
+    pub async fn open_stream(
+        self: &Arc<Self>,
+        token: &str,
+        service: &str,
+        arguments: &RawDocument,
+        request: RequestInfo,
+    ) -> Result<UserStream, Problem> {
+        let user = self.authenticate(token).await?;
+        let ended = self.streams.open(&user)?;
+        // What ended between the two would not have found the place.
+        self.authenticate(token).await?;
+        let cx = Cx::of_user(self, user.clone(), request);
+        Ok(UserStream {
+            watch: cx.watch(service, arguments).await?,
+            app: self.clone(),
+            user,
+            ended,
+            ask_at: self.core.clock.now_s() + limit::ACCESS_TOKEN_S,
+        })
+    }
+}
+
+impl UserStream {
+    /// Waits for the next event; none when the server ends the stream.
+    ///
+    /// Not cancel safe: give up the stream with the future.
+    ///
+    /// # Errors
+    /// What ends the stream.
+    pub async fn next(&mut self) -> Result<Option<RawDocumentBuf>, Problem> {
+        let event = tokio::select! {
+            biased;
+            ending = &mut self.ended => return ending.unwrap_or_default().map_or(Ok(None), Err),
+            event = self.watch.next() => event?,
+        };
+        let now = self.app.core.clock.now_s();
+        if now >= self.ask_at {
+            self.app.goes_on(&self.user).await?;
+            self.ask_at = now + limit::ACCESS_TOKEN_S;
+        }
+        Ok(Some(event))
+    }
+}

@@ -1,0 +1,12 @@
+//! The server over HTTP: an app in a string, a plain client, and everything
+//! that a client may send.
+
+mod accounts;
+mod bad_input;
+mod connections;
+mod doors;
+mod http;
+mod sessions;
+mod streams;
+mod tokens;
+mod world;
