@@ -7,6 +7,7 @@ use bson::RawBson;
 use bson::raw::RawBsonRef;
 use mql::key;
 use mql::matcher::{Compare, Matcher, Node, Test};
+use mql::path::Path;
 
 use crate::catalog::{Collection, Index};
 use crate::layout::past;
@@ -46,7 +47,16 @@ fn bounds(index: &Index, conjuncts: &[&Node]) -> Option<(u32, Plan)> {
     let mut prefixes = vec![index.id.to_be_bytes().to_vec()];
     let mut score = 0;
     let mut equal = 0;
-    for (path, descending) in &index.fields {
+    for (at, (path, descending)) in index.fields.iter().enumerate() {
+        // Two paths into one array may be satisfied by two of its elements,
+        // which no one key has; and an index in a path may also be a name.
+        let top = |path: &Path| path.parts()[0].name.clone();
+        let shared = index.fields[..at]
+            .iter()
+            .any(|(other, _)| top(other) == top(path));
+        if shared || path.parts().iter().any(|part| part.index.is_some()) {
+            break;
+        }
         let tests = || {
             conjuncts.iter().flat_map(|node| match node {
                 Node::Field(found, Test::All(tests)) if found == path => tests.iter().collect(),

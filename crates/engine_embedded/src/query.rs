@@ -40,7 +40,7 @@ pub(crate) fn each(
                 // Matched before it is taken out of the page's copy.
                 let (commit, document) = loaded(value)?;
                 if !overlaid(record)
-                    && matcher.matches(&document)
+                    && matcher.matches(&document).map_err(crate::mql)?
                     && !take(Located {
                         record,
                         commit: Some(commit),
@@ -86,7 +86,7 @@ pub(crate) fn each(
     });
     for ((_, record), change) in own {
         if let Some(document) = &change.now
-            && matcher.matches(document)
+            && matcher.matches(document).map_err(crate::mql)?
             && !take(Located {
                 record: *record,
                 commit: change.seen,
@@ -112,7 +112,7 @@ fn fetch(
         return Ok(true);
     };
     let (commit, document) = loaded(value)?;
-    if !matcher.matches(&document) {
+    if !matcher.matches(&document).map_err(crate::mql)? {
         return Ok(true);
     }
     take(Located {
@@ -147,7 +147,7 @@ pub(crate) fn find(
         let mut keyed: Vec<(Vec<u8>, Located)> = Vec::new();
         each(view, changes, collection, matcher, &mut |located| {
             let mut key = Vec::new();
-            sort.key(&located.document, &mut key);
+            sort.key(&located.document, &mut key).map_err(crate::mql)?;
             keyed.push((key, located));
             // Keeps memory near the limit without sorting for each document.
             if keyed.len() > wanted.saturating_mul(4).max(4096) {

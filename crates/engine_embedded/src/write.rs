@@ -175,7 +175,7 @@ impl Changes {
                     None => self.view.snapshot.get(Table::Indexes, &full)?.is_some(),
                 };
                 if taken {
-                    return Err(duplicate(collection, index, new));
+                    return Err(duplicate(collection, index, new, key));
                 }
             }
             for key in &before {
@@ -315,13 +315,11 @@ fn duplicate(
     collection: &Collection,
     index: &Index,
     document: Option<&RawDocument>,
+    key: &[u8],
 ) -> CommandError {
-    let mut value = bson::Document::new();
-    for (path, _) in &index.fields {
-        let found = document.and_then(|document| mql::path::get(document, path.parts()));
-        let found = found.and_then(|found| bson::Bson::try_from(found).ok());
-        value.insert(path.as_str(), found.unwrap_or(bson::Bson::Null));
-    }
+    let value = document.map_or_else(bson::Document::new, |document| {
+        crate::index::values(index, document, key)
+    });
     let mut error = CommandError::new(
         11000,
         format!(

@@ -2,6 +2,7 @@
 //! what was acknowledged survives.
 
 mod crash;
+mod differential;
 
 use std::sync::Arc;
 

@@ -14,6 +14,8 @@ use crate::expression::{Expression, Scope};
 use crate::matcher::malformed;
 use crate::{Matcher, Projection, Sort};
 
+pub(crate) use stages::set;
+
 /// A parsed pipeline.
 #[derive(Debug, Clone, Default)]
 pub struct Pipeline {

@@ -166,3 +166,17 @@ pub fn to_double(n: Decimal128) -> f64 {
         _ => text.parse().unwrap_or(f64::NAN),
     }
 }
+
+/// Zero with the exponent of `value`, which is what zero times `value` is; NaN
+/// for what is not finite.
+pub(crate) fn zero_like(value: Decimal128) -> Decimal128 {
+    let mut bytes = value.bytes();
+    let finite = bytes[15] & 0x60 != 0x60;
+    // The coefficient is the low 113 of 128 bits.
+    bytes[..14].fill(0);
+    bytes[14] = if finite { bytes[14] & 0xfe } else { 0 };
+    if !finite {
+        bytes[15] = 0x7c;
+    }
+    Decimal128::from_bytes(bytes)
+}

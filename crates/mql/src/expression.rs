@@ -96,9 +96,9 @@ impl Expression {
 
     /// Parses an owned value as an expression.
     pub fn parse_bson(value: &Bson) -> Result<Self> {
-        Ok(Self {
-            node: parse(value, &mut Vec::new(), 0)?,
-        })
+        let mut node = parse(value, &mut Vec::new(), 0)?;
+        node.fold()?;
+        Ok(Self { node })
     }
 
     /// The value; `None` when it is missing.
@@ -344,6 +344,15 @@ fn operator(name: &str, operand: &Bson, variables: &mut Vec<String>, depth: usiz
         single => vec![parse(single, variables, depth + 1)?],
     };
     if arguments.len() < least || arguments.len() > most {
+        if least != most && most != MANY {
+            return Err(MqlError::new(
+                28667,
+                format!(
+                    "Expression {name} takes at least {least} arguments, and at most {most}, but {} were passed in.",
+                    arguments.len()
+                ),
+            ));
+        }
         return Err(arity(name, least, arguments.len()));
     }
     Ok(Node::Call(name, arguments))
@@ -483,6 +492,53 @@ fn switch(operand: &Bson, variables: &mut Vec<String>, depth: usize) -> Result<N
 type Value<'a> = Option<Cow<'a, Bson>>;
 
 impl Node {
+    /// Computes what depends on no document, innermost first. What fails then
+    /// fails whatever the documents are, as MongoDB has it.
+    fn fold(&mut self) -> Result<()> {
+        let mut constant = true;
+        let mut each = |node: &mut Self| -> Result<()> {
+            node.fold()?;
+            constant &= matches!(node, Self::Constant(_));
+            Ok(())
+        };
+        match self {
+            Self::Constant(_) | Self::Path(..) => return Ok(()),
+            Self::Array(nodes) | Self::Call(_, nodes) => nodes.iter_mut().try_for_each(each)?,
+            Self::Object(fields) | Self::Named(_, fields) => {
+                fields.iter_mut().try_for_each(|(_, node)| each(node))?
+            }
+            Self::Let(bound, body) => {
+                bound.iter_mut().try_for_each(|(_, node)| each(node))?;
+                each(body)?;
+            }
+            Self::Switch(branches, default) => {
+                for (case, then) in branches {
+                    each(case)?;
+                    each(then)?;
+                }
+                if let Some(default) = default {
+                    each(default)?;
+                }
+            }
+        }
+        if let Self::Call(name @ ("$and" | "$or"), nodes) = self {
+            let deciding = *name == "$or";
+            let decided = |node: &Self| matches!(node, Self::Constant(value) if truthy(Some(value)) == deciding);
+            if nodes.iter().any(decided) {
+                *self = Self::Constant(Bson::Boolean(deciding));
+                return Ok(());
+            }
+        }
+        // Constants come last, so that what is null is seen before what is wrong.
+        if let Self::Call("$add" | "$multiply", nodes) = self {
+            nodes.sort_by_key(|node| matches!(node, Self::Constant(_)));
+        }
+        if constant && let Some(value) = self.owned(&Scope::of(Document::new()))? {
+            *self = Self::Constant(value);
+        }
+        Ok(())
+    }
+
     fn evaluate<'a>(&'a self, scope: &'a Scope) -> Result<Value<'a>> {
         Ok(match self {
             Self::Constant(value) => Some(Cow::Borrowed(value)),
@@ -582,6 +638,22 @@ fn call(name: &'static str, nodes: &[Node], scope: &Scope) -> Result<Option<Bson
                 }
             }
             return nodes[nodes.len() - 1].owned(scope);
+        }
+        "$add" | "$multiply" => {
+            let mut values = Vec::with_capacity(nodes.len());
+            for node in nodes {
+                let value = node.owned(scope)?;
+                if is_nullish(value.as_ref()) {
+                    return Ok(Some(Bson::Null));
+                }
+                let wrong = !matches!(value, Some(Bson::DateTime(_)))
+                    && !value.as_ref().is_some_and(crate::number::is_number);
+                values.push(value);
+                if wrong {
+                    break;
+                }
+            }
+            return Ok(numbers::call(name, &values)?.flatten());
         }
         _ => {}
     }
@@ -696,7 +768,7 @@ fn call_named(
             }
             Ok(Some(Bson::Document(document)))
         }
-        "$convert" => convert::convert(&value),
+        "$convert" => convert::convert(&value, &|name| node(name).is_some()),
         "$dateToString" => dates::to_string(&value),
         "$sortArray" | "$zip" => arrays::named(name, &value),
         _ => strings::named(name, &value),

@@ -17,6 +17,7 @@ pub mod path;
 pub mod projection;
 pub mod schema;
 pub mod sort;
+pub mod tuple;
 pub mod update;
 pub mod upsert;
 

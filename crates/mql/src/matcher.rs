@@ -9,7 +9,7 @@ use bson::RawDocument;
 
 use crate::error::Result;
 use crate::expression::{Expression, Scope};
-use crate::path::{self, Path};
+use crate::path::Path;
 use crate::schema::Schema;
 
 pub(crate) use parse::{is_operators, malformed, regex, truthy, type_number};
@@ -48,7 +48,7 @@ impl Matcher {
     /// deeply.
     pub fn parse(query: &RawDocument) -> Result<Self> {
         Ok(Self {
-            root: parse::query(query, 0)?,
+            root: parse::query(query, 0, true)?,
         })
     }
 
@@ -60,8 +60,16 @@ impl Matcher {
     }
 
     /// Whether `document` matches.
-    pub fn matches(&self, document: &RawDocument) -> bool {
+    ///
+    /// # Errors
+    /// What an `$expr` fails with.
+    pub fn matches(&self, document: &RawDocument) -> Result<bool> {
         node(&self.root, document)
+    }
+
+    /// Whether there is an `$expr` in it.
+    pub fn has_expression(&self) -> bool {
+        self.root.has_expression()
     }
 
     /// The parsed query.
@@ -91,6 +99,18 @@ impl Matcher {
     }
 }
 
+impl Node {
+    fn has_expression(&self) -> bool {
+        match self {
+            Self::And(nodes) | Self::Or(nodes) | Self::Nor(nodes) => {
+                nodes.iter().any(Self::has_expression)
+            }
+            Self::Expr(_) => true,
+            _ => false,
+        }
+    }
+}
+
 fn flatten<'a>(node: &'a Node, found: &mut Vec<&'a Node>) {
     match node {
         Node::And(nodes) => nodes.iter().for_each(|node| flatten(node, found)),
@@ -98,25 +118,26 @@ fn flatten<'a>(node: &'a Node, found: &mut Vec<&'a Node>) {
     }
 }
 
-pub(crate) fn node(node: &Node, document: &RawDocument) -> bool {
+/// Only an `$expr` can fail, and it is nowhere but between logical operators.
+pub(crate) fn node(node: &Node, document: &RawDocument) -> Result<bool> {
+    let any = |nodes: &[Node], wanted: bool| {
+        for node in nodes {
+            if self::node(node, document)? == wanted {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    };
     match node {
-        Node::And(nodes) => nodes.iter().all(|n| self::node(n, document)),
-        Node::Or(nodes) => nodes.iter().any(|n| self::node(n, document)),
-        Node::Nor(nodes) => !nodes.iter().any(|n| self::node(n, document)),
-        Node::Field(path, test) => test.matches(document, path.parts()),
-        Node::Expr(expression) => Scope::of_raw(document)
-            .and_then(|scope| expression.evaluate(&scope))
-            .is_ok_and(|value| crate::expression::truthy(value.as_ref())),
-        Node::Schema(schema) => schema.is_valid(document),
-        Node::Never => false,
+        Node::And(nodes) => Ok(!any(nodes, false)?),
+        Node::Or(nodes) => any(nodes, true),
+        Node::Nor(nodes) => Ok(!any(nodes, true)?),
+        Node::Field(path, test) => Ok(test.matches(document, path.parts())),
+        Node::Expr(expression) => {
+            let value = expression.evaluate(&Scope::of_raw(document)?)?;
+            Ok(crate::expression::truthy(value.as_ref()))
+        }
+        Node::Schema(schema) => Ok(schema.is_valid(document)),
+        Node::Never => Ok(false),
     }
-}
-
-/// Whether the values at `parts` satisfy `test`, shared with the tests.
-pub(crate) fn any_value(
-    document: &RawDocument,
-    parts: &[path::Part],
-    mut test: impl FnMut(Option<bson::raw::RawBsonRef<'_>>) -> bool,
-) -> bool {
-    path::visit(document, parts, &mut |value| test(value))
 }

@@ -21,10 +21,7 @@ pub(crate) enum Arithmetic {
 /// 40415 with Decimal128 operands.
 pub(crate) fn compute(operation: Arithmetic, a: &Bson, b: &Bson) -> Result<Option<Bson>> {
     if matches!(a, Bson::Decimal128(_)) || matches!(b, Bson::Decimal128(_)) {
-        return Err(MqlError::new(
-            40415,
-            "arithmetic on Decimal128 values is not supported",
-        ));
+        return Err(decimal());
     }
     if let (Some(x), Some(y)) = (integer(a), integer(b)) {
         let result = match operation {
@@ -44,6 +41,11 @@ pub(crate) fn compute(operation: Arithmetic, a: &Bson, b: &Bson) -> Result<Optio
         Arithmetic::Subtract => x - y,
         Arithmetic::Multiply => x * y,
     })))
+}
+
+/// The refusal of Decimal128.
+pub(crate) fn decimal() -> MqlError {
+    MqlError::new(40415, "arithmetic on Decimal128 values is not supported")
 }
 
 /// An int32 or int64.

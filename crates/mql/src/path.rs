@@ -62,45 +62,102 @@ pub fn visit<'a>(
     parts: &[Part],
     visit: &mut dyn FnMut(Option<RawBsonRef<'a>>) -> bool,
 ) -> bool {
+    visit_ends(document, parts, &mut |value, _| visit(value))
+}
+
+/// [`visit`], which also says whether the end is an array's element that the
+/// path names by its index: a match does not look into such an element.
+pub fn visit_ends<'a>(
+    document: &'a RawDocument,
+    parts: &[Part],
+    visit: &mut dyn FnMut(Option<RawBsonRef<'a>>, bool) -> bool,
+) -> bool {
     let Some((part, rest)) = parts.split_first() else {
         return false;
     };
     let Ok(found) = document.get(part.name.as_str()) else {
         return false;
     };
-    value(found, rest, visit)
+    value(found, rest, false, visit)
 }
 
 fn value<'a>(
     found: Option<RawBsonRef<'a>>,
     rest: &[Part],
-    visit: &mut dyn FnMut(Option<RawBsonRef<'a>>) -> bool,
+    indexed: bool,
+    visit: &mut dyn FnMut(Option<RawBsonRef<'a>>, bool) -> bool,
 ) -> bool {
     if rest.is_empty() {
-        return visit(found);
+        return visit(found, indexed);
     }
     match found {
-        Some(RawBsonRef::Document(inner)) => self::visit(inner, rest, visit),
+        Some(RawBsonRef::Document(inner)) => visit_ends(inner, rest, visit),
         Some(RawBsonRef::Array(array)) => through(array, rest, visit),
-        _ => visit(None),
+        _ => visit(None, false),
     }
 }
 
 fn through<'a>(
     array: &'a RawArray,
     rest: &[Part],
-    visit: &mut dyn FnMut(Option<RawBsonRef<'a>>) -> bool,
+    visit: &mut dyn FnMut(Option<RawBsonRef<'a>>, bool) -> bool,
 ) -> bool {
     if let Some(index) = rest[0].index
         && let Ok(Some(element)) = array.get(index)
-        && value(Some(element), &rest[1..], visit)
+        // A scalar there is no place where the rest of the path is missing.
+        && (rest.len() == 1 || matches!(element, RawBsonRef::Document(_) | RawBsonRef::Array(_)))
+        && value(Some(element), &rest[1..], true, visit)
     {
         return true;
     }
     array.into_iter().flatten().any(|element| match element {
-        RawBsonRef::Document(inner) => self::visit(inner, rest, visit),
+        RawBsonRef::Document(inner) => visit_ends(inner, rest, visit),
         _ => false,
     })
+}
+
+/// Visits what sorts and indexes see at a path, and whether it is an element
+/// that the path names by its index: unlike for a match, every element of an
+/// array counts, and an index names one element and nothing else.
+pub(crate) fn visit_keys<'a>(
+    document: &'a RawDocument,
+    parts: &[Part],
+    visit: &mut dyn FnMut(Option<RawBsonRef<'a>>, bool),
+) {
+    if let Some((part, rest)) = parts.split_first() {
+        let found = document.get(part.name.as_str()).ok().flatten();
+        key_of(found, rest, false, visit);
+    }
+}
+
+fn key_of<'a>(
+    found: Option<RawBsonRef<'a>>,
+    rest: &[Part],
+    named: bool,
+    visit: &mut dyn FnMut(Option<RawBsonRef<'a>>, bool),
+) {
+    match found {
+        _ if rest.is_empty() => visit(found, named),
+        Some(RawBsonRef::Document(inner)) => visit_keys(inner, rest, visit),
+        Some(RawBsonRef::Array(array)) => {
+            if let Some(index) = rest[0].index
+                && let Ok(Some(element)) = array.get(index)
+            {
+                return key_of(Some(element), &rest[1..], true, visit);
+            }
+            let mut elements = array.into_iter().flatten().peekable();
+            if elements.peek().is_none() {
+                visit(None, false);
+            }
+            for element in elements {
+                match element {
+                    RawBsonRef::Document(inner) => visit_keys(inner, rest, visit),
+                    _ => visit(None, false),
+                }
+            }
+        }
+        _ => visit(None, false),
+    }
 }
 
 /// The value at a path that goes through documents only.

@@ -2,7 +2,7 @@
 //! computed fields (embedded-engine.md C.7).
 
 use bson::raw::RawBsonRef;
-use bson::{RawArray, RawArrayBuf, RawDocument, RawDocumentBuf};
+use bson::{Bson, Document, RawArray, RawArrayBuf, RawDocument, RawDocumentBuf};
 
 use crate::error::{MqlError, Result, guard};
 use crate::expression::{Expression, Scope};
@@ -54,13 +54,19 @@ impl Projection {
             find,
             inclusive: None,
             id: None,
+            positional: false,
+            slice: false,
+            element: false,
         };
         let mut fields = Vec::new();
         for entry in specification {
             let (name, value) = entry.map_err(malformed)?;
             parser.field("", name.as_str(), value, &mut fields, 0)?;
         }
-        let inclusive = parser.inclusive.unwrap_or(parser.id == Some(true));
+        // $slice and $elemMatch go with either; alone they decide.
+        let inclusive = parser
+            .inclusive
+            .unwrap_or(parser.id == Some(true) || (parser.element && !parser.slice));
         Ok(Self {
             fields,
             inclusive,
@@ -76,7 +82,10 @@ impl Projection {
     /// Projects one document; `query` is what it was found by, for the
     /// positional operator.
     pub fn apply(&self, document: &RawDocument, query: Option<&Matcher>) -> Result<RawDocumentBuf> {
-        let position = query.and_then(|query| query.position(document));
+        let position = match query {
+            Some(query) if has_positional(&self.fields) => Some(position(query, document)?),
+            _ => None,
+        };
         let scope = if has_computed(&self.fields) {
             Some(Scope::of_raw(document)?)
         } else {
@@ -89,8 +98,33 @@ impl Projection {
         };
         let mut out = RawDocumentBuf::new();
         cx.document(document, &self.fields, Some(self.id), &mut out)?;
-        Ok(out)
+        let element = |(_, field): &(String, Field)| matches!(field, Field::ElementMatch(_));
+        if cx.scope.is_none() && !(self.inclusive && self.fields.iter().any(element)) {
+            return Ok(out);
+        }
+        let mut made = Document::try_from(out).map_err(malformed)?;
+        cx.computed(&self.fields, document, &mut Vec::new(), &mut made)?;
+        RawDocumentBuf::try_from(&made).map_err(malformed)
     }
+}
+
+fn has_positional(fields: &[(String, Field)]) -> bool {
+    fields.iter().any(|(_, field)| match field {
+        Field::Positional => true,
+        Field::Tree(inner) => has_positional(inner),
+        _ => false,
+    })
+}
+
+/// The element that the query found.
+fn position(query: &Matcher, document: &RawDocument) -> Result<usize> {
+    query.position(document).ok_or_else(|| {
+        MqlError::new(
+            51246,
+            "Executor error during find command :: caused by :: positional operator '.$' couldn't \
+             find a matching element in the array",
+        )
+    })
 }
 
 fn has_computed(fields: &[(String, Field)]) -> bool {
@@ -105,6 +139,9 @@ struct Parser {
     find: bool,
     inclusive: Option<bool>,
     id: Option<bool>,
+    positional: bool,
+    slice: bool,
+    element: bool,
 }
 
 impl Parser {
@@ -124,7 +161,13 @@ impl Parser {
         };
         let (name, positional) = match name.strip_suffix(".$") {
             Some(name) if self.find => (name, true),
-            _ => (name, false),
+            Some(_) => {
+                return Err(MqlError::new(
+                    31324,
+                    "Cannot use positional projection in aggregation projection",
+                ));
+            }
+            None => (name, false),
         };
         if name.split('.').any(str::is_empty) {
             let (code, text) = if name.is_empty() {
@@ -144,8 +187,21 @@ impl Parser {
         }
         let field = match value {
             _ if positional => {
-                self.mode(&path, true)?;
-                Field::Positional
+                if self.element {
+                    return Err(MqlError::new(
+                        31256,
+                        "Cannot specify positional operator and $elemMatch.",
+                    ));
+                }
+                if self.positional {
+                    return Err(MqlError::new(
+                        31276,
+                        "Cannot specify more than one positional projection per query.",
+                    ));
+                }
+                self.positional = true;
+                insert(fields, name, Field::Positional, &path)?;
+                return self.mode(&path, true);
             }
             RawBsonRef::Boolean(_)
             | RawBsonRef::Int32(_)
@@ -157,20 +213,32 @@ impl Parser {
                     self.id = Some(include);
                     return Ok(());
                 }
-                self.mode(&path, include)?;
-                if include {
+                let field = if include {
                     Field::Include
                 } else {
                     Field::Exclude
-                }
+                };
+                insert(fields, name, field, &path)?;
+                return self.mode(&path, include);
             }
             RawBsonRef::Document(inner) => return self.nested(name, &path, inner, fields, depth),
             expression => {
-                self.mode(&path, true)?;
+                self.expression(&path)?;
                 Field::Computed(computed(expression)?)
             }
         };
         insert(fields, name, field, &path)
+    }
+
+    /// A computed field only goes with inclusion.
+    fn expression(&mut self, path: &str) -> Result<()> {
+        if self.inclusive == Some(false) {
+            return Err(MqlError::new(
+                31252,
+                "Cannot use an expression other than $meta in exclusion projection",
+            ));
+        }
+        self.mode(path, true)
     }
 
     fn nested(
@@ -189,7 +257,10 @@ impl Parser {
             ));
         };
         let field = match operator.as_str() {
-            "$slice" if self.find && !is_expression_slice(operand) => slice(operand)?,
+            "$slice" if self.find && !is_expression_slice(operand) => {
+                self.slice = true;
+                slice(operand)?
+            }
             "$elemMatch" if self.find => {
                 let RawBsonRef::Document(query) = operand else {
                     return Err(MqlError::new(
@@ -197,7 +268,19 @@ impl Parser {
                         "elemMatch: Invalid argument, object required",
                     ));
                 };
-                self.mode(path, true)?;
+                if self.positional {
+                    return Err(MqlError::new(
+                        31255,
+                        "Cannot specify positional operator and $elemMatch.",
+                    ));
+                }
+                if path.contains('.') {
+                    return Err(MqlError::new(
+                        31275,
+                        "Cannot use $elemMatch projection on a nested field.",
+                    ));
+                }
+                self.element = true;
                 let mut wrapped = RawDocumentBuf::new();
                 let mut operators = RawDocumentBuf::new();
                 operators.append(bson::cstr!("$elemMatch"), query.to_owned());
@@ -205,7 +288,7 @@ impl Parser {
                 Field::ElementMatch(Matcher::parse(&wrapped)?)
             }
             text if text.starts_with('$') => {
-                self.mode(path, true)?;
+                self.expression(path)?;
                 Field::Computed(computed(RawBsonRef::Document(inner))?)
             }
             _ => {
@@ -291,7 +374,7 @@ fn slice(operand: RawBsonRef<'_>) -> Result<Field> {
 }
 
 fn insert(fields: &mut Vec<(String, Field)>, name: &str, field: Field, path: &str) -> Result<()> {
-    let collision = || MqlError::new(31249, format!("Path collision at {path}"));
+    let collision = |code| MqlError::new(code, format!("Path collision at {path}"));
     let (first, rest) = match name.split_once('.') {
         Some((first, rest)) => (first, Some(rest)),
         None => (name, None),
@@ -299,7 +382,7 @@ fn insert(fields: &mut Vec<(String, Field)>, name: &str, field: Field, path: &st
     let at = fields.iter().position(|(name, _)| name == first);
     match (at, rest) {
         (None, None) => fields.push((first.to_owned(), field)),
-        (Some(_), None) => return Err(collision()),
+        (Some(_), None) => return Err(collision(31250)),
         (None, Some(rest)) => {
             let mut inner = Vec::new();
             insert(&mut inner, rest, field, path)?;
@@ -307,7 +390,7 @@ fn insert(fields: &mut Vec<(String, Field)>, name: &str, field: Field, path: &st
         }
         (Some(at), Some(rest)) => match &mut fields[at].1 {
             Field::Tree(inner) => insert(inner, rest, field, path)?,
-            _ => return Err(collision()),
+            _ => return Err(collision(31249)),
         },
     }
     Ok(())
@@ -365,6 +448,8 @@ impl Applying {
                     RawBsonRef::Array(array) => out.append(name, sliced(array, *skip, *limit)),
                     other => out.append(name, other),
                 },
+                // Among included fields it counts as computed.
+                Some(Field::ElementMatch(_)) if self.inclusive => {}
                 Some(Field::ElementMatch(matcher)) => {
                     if let RawBsonRef::Array(array) = value
                         && let Some(element) = first_match(array, matcher)
@@ -374,41 +459,43 @@ impl Applying {
                 }
             }
         }
-        self.computed(fields, document, out)
+        Ok(())
     }
 
-    /// Computed fields come after the document's own, in the order written.
+    /// Computed fields replace, or come after the document's own, in the order
+    /// written; under a path they go into each document, and what is none
+    /// becomes one.
     fn computed(
         &self,
         fields: &[(String, Field)],
         document: &RawDocument,
-        out: &mut RawDocumentBuf,
+        path: &mut Vec<String>,
+        out: &mut Document,
     ) -> Result<()> {
-        let Some(scope) = &self.scope else {
-            return Ok(());
-        };
         for (name, field) in fields {
+            path.push(name.clone());
             match field {
                 Field::Computed(expression) => {
-                    if let Some(value) = expression.evaluate(scope)? {
-                        append(out, name, &value)?;
-                    }
+                    let value = match &self.scope {
+                        Some(scope) => expression.evaluate(scope)?,
+                        None => None,
+                    };
+                    crate::aggregate::set(out, path, value.as_ref());
                 }
-                Field::Tree(inner)
-                    if has_computed(inner)
-                        && document.get(name.as_str()).ok().flatten().is_none() =>
-                {
-                    let mut made = RawDocumentBuf::new();
-                    self.computed(
-                        inner,
-                        RawDocument::from_bytes(EMPTY).map_err(malformed)?,
-                        &mut made,
-                    )?;
-                    let name = bson::raw::CString::try_from(name.as_str()).map_err(malformed)?;
-                    out.append(name, made);
+                Field::Tree(inner) if has_computed(inner) => {
+                    self.computed(inner, document, path, out)?;
+                }
+                Field::ElementMatch(matcher) => {
+                    if let Ok(Some(RawBsonRef::Array(array))) = document.get(name.as_str())
+                        && let Some(element) = first_match(array, matcher)
+                    {
+                        let element = Bson::try_from(element).map_err(malformed)?;
+                        out.insert(name.clone(), vec![element]);
+                    }
                 }
                 _ => {}
             }
+            path.pop();
         }
         Ok(())
     }
@@ -429,8 +516,11 @@ impl Applying {
             RawBsonRef::Array(array) => {
                 let mut out = RawArrayBuf::new();
                 for element in array {
-                    if let Some(kept) = self.value(element.map_err(malformed)?, inner)? {
-                        out.push(kept);
+                    match self.value(element.map_err(malformed)?, inner)? {
+                        Some(kept) => out.push(kept),
+                        // Its place is for the computed fields.
+                        None if has_computed(inner) => out.push(bson::RawBson::Null),
+                        None => {}
                     }
                 }
                 Some(bson::RawBson::Array(out))
@@ -439,16 +529,6 @@ impl Applying {
             scalar => Some(scalar.into()),
         })
     }
-}
-
-/// The bytes of `{}`.
-const EMPTY: &[u8] = &[5, 0, 0, 0, 0];
-
-fn append(out: &mut RawDocumentBuf, name: &str, value: &bson::Bson) -> Result<()> {
-    let name = bson::raw::CString::try_from(name).map_err(malformed)?;
-    let value = bson::RawBson::try_from(value.clone()).map_err(malformed)?;
-    out.append(name, value);
-    Ok(())
 }
 
 fn one(element: RawBsonRef<'_>) -> RawArrayBuf {

@@ -1,14 +1,12 @@
 //! Sort specifications.
 
-use std::cmp::Ordering;
-
 use bson::RawDocument;
 use bson::raw::RawBsonRef;
 
 use crate::error::{MqlError, Result};
-use crate::key;
 use crate::matcher::malformed;
-use crate::path::{self, Path};
+use crate::path::Path;
+use crate::tuple::tuples;
 
 /// A parsed sort: paths with directions.
 #[derive(Debug, Clone, Default)]
@@ -62,58 +60,23 @@ impl Sort {
     }
 
     /// Appends the document's sort key: byte order is sort order. An array
-    /// sorts by its least element, or by its greatest when descending.
-    pub fn key(&self, document: &RawDocument, out: &mut Vec<u8>) {
-        for (path, descending) in &self.parts {
-            let start = out.len();
-            let mut best: Option<Vec<u8>> = None;
-            let mut consider = |candidate: Vec<u8>| {
-                let better = match &best {
-                    None => true,
-                    Some(best) => match candidate.cmp(best) {
-                        Ordering::Less => !descending,
-                        Ordering::Greater => *descending,
-                        Ordering::Equal => false,
-                    },
-                };
-                if better {
-                    best = Some(candidate);
-                }
-            };
-            path::visit(document, path.parts(), &mut |value| {
-                match value {
-                    Some(RawBsonRef::Array(array)) => {
-                        let mut empty = true;
-                        for element in array.into_iter().flatten() {
-                            empty = false;
-                            consider(encoded(Some(element)));
-                        }
-                        if empty {
-                            let mut out = Vec::new();
-                            key::encode_empty_array(&mut out);
-                            consider(out);
-                        }
-                    }
-                    value => consider(encoded(value)),
-                }
-                false
-            });
-            match best {
-                Some(best) => out.extend_from_slice(&best),
-                None => key::encode_missing(out),
+    /// sorts by its least element, or by its greatest when descending; paths
+    /// into one array sort by one element.
+    ///
+    /// # Errors
+    /// 2 when paths go through different arrays.
+    pub fn key(&self, document: &RawDocument, out: &mut Vec<u8>) -> Result<()> {
+        let paths: Vec<&Path> = self.parts.iter().map(|(path, _)| path).collect();
+        let tuples = tuples(document, &paths)
+            .map_err(|_| MqlError::bad_value("cannot sort with keys that are parallel arrays"))?;
+        let keys = tuples.iter().map(|tuple| {
+            let mut key = Vec::with_capacity(16);
+            for (field, (_, descending)) in tuple.iter().zip(&self.parts) {
+                field.encode(*descending, &mut key);
             }
-            if *descending {
-                key::invert(out, start);
-            }
-        }
+            key
+        });
+        out.extend_from_slice(&keys.min().unwrap_or_default());
+        Ok(())
     }
-}
-
-fn encoded(value: Option<RawBsonRef<'_>>) -> Vec<u8> {
-    let mut out = Vec::with_capacity(16);
-    match value {
-        Some(value) => key::encode(value, &mut out),
-        None => key::encode_missing(&mut out),
-    }
-    out
 }

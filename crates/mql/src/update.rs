@@ -135,12 +135,23 @@ impl Update {
     /// MongoDB's: 9 for unknown modifiers and bad array filters, 40 for
     /// conflicting paths, 52 for `$`-prefixed names, 2 and 14 for operands.
     pub fn parse(update: RawBsonRef<'_>, array_filters: Option<&RawArray>) -> Result<Self> {
+        let unusable = array_filters.is_some_and(|filters| !filters.is_empty());
         let kind = match update {
+            RawBsonRef::Array(_) if unusable => {
+                return Err(MqlError::failed_to_parse(
+                    "arrayFilters may not be specified for pipeline-syle updates",
+                ));
+            }
             RawBsonRef::Array(stages) => Kind::Pipeline(Pipeline::parse_update(stages)?),
             RawBsonRef::Document(document) if is_operators(document)? => {
                 let operators = parse::operators(document)?;
                 let filters = parse::array_filters(array_filters, &operators)?;
                 Kind::Operators(operators, filters)
+            }
+            RawBsonRef::Document(_) if unusable => {
+                return Err(MqlError::failed_to_parse(
+                    "Cannot specify arrayFilters and replacement-style update",
+                ));
             }
             RawBsonRef::Document(document) => {
                 Kind::Replacement(Document::try_from(document).map_err(malformed)?)
@@ -198,12 +209,19 @@ impl Update {
                 )?;
             }
             Kind::Pipeline(pipeline) => {
-                let id = document.get("_id").cloned();
-                let after = pipeline.run_one(document.clone())?;
-                if let Some(id) = id
-                    && !after.get("_id").is_some_and(|new| same_value(new, &id))
-                {
-                    return Err(immutable_id());
+                let mut after = pipeline.run_one(document.clone())?;
+                match (document.get("_id"), after.get("_id")) {
+                    (Some(old), Some(new)) if !same_value(new, old) => {
+                        return Err(immutable_id());
+                    }
+                    // A pipeline that drops it does not mean to.
+                    (Some(old), None) => {
+                        let mut with_id = Document::new();
+                        with_id.insert("_id", old.clone());
+                        with_id.extend(after);
+                        after = with_id;
+                    }
+                    _ => {}
                 }
                 description = apply::difference(&document, &after);
                 document = after;
@@ -216,7 +234,9 @@ impl Update {
                 "Resulting document after update is larger than 16777216",
             ));
         }
-        let modified = after.as_bytes() != before.as_bytes();
+        // An array's null that is unset counts, though it stays null.
+        let modified = after.as_bytes() != before.as_bytes()
+            || (self.is_operators() && description != UpdateDescription::default());
         Ok(Applied {
             document: after,
             modified,

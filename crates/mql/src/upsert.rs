@@ -1,65 +1,70 @@
 //! The document that an upsert begins with (embedded-engine.md C.6).
 
-use bson::raw::RawBsonRef;
 use bson::{Bson, Document, RawDocument};
 
 use crate::error::{MqlError, Result};
 use crate::matcher::{Compare, Matcher, Node, Test};
 
 /// Derives fields from a query's equalities: top level, `$eq`, `$and`, a
-/// single-branch `$or`, a single-value `$in` or `$all`.
+/// single-branch `$or`, a single-value `$in` or `$all`; a replacement only takes
+/// its `_id` from there.
 ///
 /// # Errors
 /// 54 when two equalities set one path.
-pub fn upsert_document(query: &RawDocument) -> Result<Document> {
+pub fn upsert_document(query: &RawDocument, replacement: bool) -> Result<Document> {
     let matcher = Matcher::parse(query)?;
+    if matcher.has_expression() {
+        return Err(MqlError::new(
+            224,
+            "$expr is not allowed in the query predicate for an upsert",
+        ));
+    }
+    let mut found = Vec::new();
+    derive(matcher.root(), &mut found);
+    if replacement {
+        found.retain(|(path, _)| *path == "_id" || path.starts_with("_id."));
+    }
+    // MongoDB sorts a query before it reads fields from it.
+    found.sort_by_key(|(path, _)| *path);
     let mut document = Document::new();
-    let mut seen: Vec<String> = Vec::new();
-    derive(matcher.root(), &mut seen, &mut document)?;
+    for (at, (path, value)) in found.iter().enumerate() {
+        let clash = found[..at].iter().any(|(other, _)| {
+            path.strip_prefix(other)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        });
+        if clash {
+            return Err(MqlError::new(
+                54,
+                format!("cannot infer query fields to set, path '{path}' is matched twice"),
+            ));
+        }
+        set(&mut document, path, value.clone());
+    }
     Ok(document)
 }
 
-fn derive(node: &Node, seen: &mut Vec<String>, document: &mut Document) -> Result<()> {
+fn derive<'a>(node: &'a Node, found: &mut Vec<(&'a str, Bson)>) {
     match node {
-        Node::And(nodes) => nodes
-            .iter()
-            .try_for_each(|node| derive(node, seen, document)),
-        Node::Or(nodes) if nodes.len() == 1 => derive(&nodes[0], seen, document),
-        Node::Field(path, test) => match equality(test) {
-            None => Ok(()),
-            Some(value) => {
-                let path = path.as_str();
-                let clash = seen.iter().any(|other| {
-                    other == path
-                        || other.starts_with(&format!("{path}."))
-                        || path.starts_with(&format!("{other}."))
-                });
-                if clash {
-                    return Err(MqlError::new(
-                        54,
-                        format!("cannot infer query fields to set, path '{path}' is matched twice"),
-                    ));
-                }
-                seen.push(path.to_owned());
-                set(document, path, value);
-                Ok(())
-            }
-        },
-        _ => Ok(()),
+        Node::And(nodes) => nodes.iter().for_each(|node| derive(node, found)),
+        Node::Or(nodes) if nodes.len() == 1 => derive(&nodes[0], found),
+        Node::Field(path, test) => equalities(test, path.as_str(), found),
+        _ => {}
     }
 }
 
-fn equality(test: &Test) -> Option<Bson> {
+fn equalities<'a>(test: &'a Test, path: &'a str, found: &mut Vec<(&'a str, Bson)>) {
     let value = match test {
         Test::Compare(Compare::Eq, value) => value,
         Test::In(values, regexes) if values.len() == 1 && regexes.is_empty() => &values[0],
-        Test::All(tests) if tests.len() == 1 => return equality(&tests[0]),
-        Test::All(tests) => return tests.iter().find_map(equality),
-        _ => return None,
+        Test::All(tests) => {
+            return tests.iter().for_each(|test| equalities(test, path, found));
+        }
+        _ => return,
     };
-    match value.as_raw_bson_ref() {
-        RawBsonRef::RegularExpression(_) => None,
-        value => Bson::try_from(value).ok(),
+    if let Ok(value) = Bson::try_from(value.clone())
+        && !matches!(value, Bson::RegularExpression(_))
+    {
+        found.push((path, value));
     }
 }
 

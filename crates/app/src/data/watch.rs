@@ -115,7 +115,13 @@ impl Watch {
             }
         };
         // The filter sees what the caller sees, not what is hidden.
-        Ok(event.filter(|event| self.filter.as_ref().is_none_or(|f| f.matches(event))))
+        match (event, &self.filter) {
+            (Some(event), Some(filter)) => {
+                let passes = filter.matches(&event).map_err(language)?;
+                Ok(passes.then_some(event))
+            }
+            (event, _) => Ok(event),
+        }
     }
 }
 
@@ -157,7 +163,8 @@ async fn changed(
     };
     let filters = guard.filters().await?;
     for query in &filters.queries {
-        if !Matcher::parse(query).map_err(language)?.matches(full) {
+        let matcher = Matcher::parse(query).map_err(language)?;
+        if !matcher.matches(full).map_err(language)? {
             return Ok(None);
         }
     }

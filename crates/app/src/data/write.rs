@@ -145,7 +145,7 @@ impl<'a> Change<'a> {
         query: &RawDocument,
         now: DateTime,
     ) -> Result<RawDocumentBuf, Problem> {
-        let base = mql::upsert_document(query).map_err(language)?;
+        let base = mql::upsert_document(query, self.is_replacement()).map_err(language)?;
         let base = RawDocumentBuf::try_from(&base).map_err(malformed)?;
         let update = Update::parse(self.update, self.array_filters).map_err(language)?;
         let context = UpdateContext {

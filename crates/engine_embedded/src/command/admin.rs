@@ -414,7 +414,8 @@ fn list_collections(core: &Core, database: &str, command: &RawDocument) -> Answe
             "info": { "readOnly": false, "uuid": collection.uuid },
             "idIndex": { "v": 2, "key": { "_id": 1 }, "name": "_id_" },
         };
-        if matcher.matches(&RawDocumentBuf::try_from(&entry)?) {
+        let entry_raw = RawDocumentBuf::try_from(&entry)?;
+        if matcher.matches(&entry_raw).map_err(crate::mql)? {
             listed.push(entry);
         }
     }

@@ -360,8 +360,16 @@ impl Change {
             ));
         }
         let query = query.map_or_else(RawDocumentBuf::new, ToOwned::to_owned);
+        let matcher = Matcher::parse(&query).map_err(mql_error)?;
+        // Refused whether it comes to an insert or not.
+        if upsert && matcher.has_expression() {
+            return Err(CommandError::new(
+                224,
+                "$expr is not allowed in the query predicate for an upsert",
+            ));
+        }
         Ok(Self {
-            matcher: Matcher::parse(&query).map_err(mql_error)?,
+            matcher,
             query,
             update,
             multi,
@@ -475,14 +483,8 @@ impl Writer<'_> {
     }
 
     fn upsert(&mut self, change: &Change) -> Result<(Bson, RawDocumentBuf), CommandError> {
-        let base = if change.update.is_replacement() {
-            let derived = upsert_document(&change.query).map_err(mql_error)?;
-            derived
-                .get("_id")
-                .map_or_else(Document::new, |id| doc! { "_id": id.clone() })
-        } else {
-            upsert_document(&change.query).map_err(mql_error)?
-        };
+        let replacement = change.update.is_replacement();
+        let base = upsert_document(&change.query, replacement).map_err(mql_error)?;
         let base = RawDocumentBuf::try_from(&base)?;
         let cx = UpdateContext {
             now: self.now,

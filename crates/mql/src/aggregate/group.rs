@@ -33,6 +33,31 @@ enum Accumulator {
     MergeObjects,
 }
 
+/// `{_id: {a: 1}}` is meant as a projection more often than as a constant.
+fn not_inclusion(id: RawBsonRef<'_>) -> Result<()> {
+    let fields = match id {
+        RawBsonRef::Document(document) => document.iter().flatten(),
+        _ => return Ok(()),
+    };
+    for (name, value) in fields {
+        let flag = matches!(
+            value,
+            RawBsonRef::Boolean(_)
+                | RawBsonRef::Int32(_)
+                | RawBsonRef::Int64(_)
+                | RawBsonRef::Double(_)
+                | RawBsonRef::Decimal128(_)
+        );
+        if flag && !name.as_str().starts_with('$') {
+            return Err(MqlError::new(
+                17390,
+                "$group does not support inclusion-style expressions",
+            ));
+        }
+    }
+    Ok(())
+}
+
 impl Group {
     pub(super) fn parse(specification: &RawDocument) -> Result<Self> {
         let mut id = None;
@@ -40,6 +65,7 @@ impl Group {
         for entry in specification {
             let (name, value) = entry.map_err(malformed)?;
             if name == "_id" {
+                not_inclusion(value)?;
                 id = Some(Expression::parse(value)?);
                 continue;
             }

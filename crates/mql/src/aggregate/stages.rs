@@ -262,8 +262,8 @@ fn unwind(operand: RawBsonRef<'_>) -> Result<Unwind> {
 pub(super) fn run<'a>(stage: &'a Stage, input: Documents<'a>) -> Result<Documents<'a>> {
     Ok(match stage {
         Stage::Match(matcher) => Box::new(input.filter_map(move |document| match document {
-            Ok(document) => match encode(&document) {
-                Ok(raw) => matcher.matches(&raw).then_some(Ok(document)),
+            Ok(document) => match encode(&document).and_then(|raw| matcher.matches(&raw)) {
+                Ok(matches) => matches.then_some(Ok(document)),
                 Err(error) => Some(Err(error)),
             },
             Err(error) => Some(Err(error)),
@@ -276,8 +276,8 @@ pub(super) fn run<'a>(stage: &'a Stage, input: Documents<'a>) -> Result<Document
             let mut document = document?;
             let before = document.clone();
             for (path, expression) in fields {
-                if let Some(value) = evaluate(expression, &before)? {
-                    set(&mut document, path, &value);
+                if reaches(&before, path) {
+                    set(&mut document, path, evaluate(expression, &before)?.as_ref());
                 }
             }
             Ok(document)
@@ -296,7 +296,7 @@ pub(super) fn run<'a>(stage: &'a Stage, input: Documents<'a>) -> Result<Document
             for document in input {
                 let document = document?;
                 let mut key = Vec::new();
-                sort.key(&encode(&document)?, &mut key);
+                sort.key(&encode(&document)?, &mut key)?;
                 keyed.push((key, document));
             }
             keyed.sort_by(|a, b| a.0.cmp(&b.0));
@@ -346,30 +346,52 @@ pub(super) fn run<'a>(stage: &'a Stage, input: Documents<'a>) -> Result<Document
     })
 }
 
-/// Sets a computed field; through arrays it goes into each document.
-fn set(document: &mut Document, path: &[String], value: &Bson) {
+/// Whether there is a place for a computed field: none is in an empty array.
+fn reaches(document: &Document, path: &[String]) -> bool {
+    fn within(value: &Bson, path: &[String]) -> bool {
+        match value {
+            Bson::Document(document) => reaches(document, path),
+            Bson::Array(array) => array.iter().any(|element| within(element, path)),
+            _ => true,
+        }
+    }
+    path.len() == 1
+        || document
+            .get(&path[0])
+            .is_none_or(|inner| within(inner, &path[1..]))
+}
+
+/// Sets a computed field, or removes it when there is no value; through arrays
+/// it goes into each element, and what is no document becomes one.
+pub(crate) fn set(document: &mut Document, path: &[String], value: Option<&Bson>) {
     let (first, rest) = (&path[0], &path[1..]);
     if rest.is_empty() {
-        document.insert(first.clone(), value.clone());
+        match value {
+            Some(value) => document.insert(first.clone(), value.clone()),
+            None => document.remove(first),
+        };
         return;
     }
     match document.get_mut(first) {
-        Some(Bson::Document(inner)) => set(inner, rest, value),
-        Some(Bson::Array(array)) => {
-            for element in array {
-                if let Bson::Document(inner) = element {
-                    set(inner, rest, value);
-                } else {
-                    let mut inner = Document::new();
-                    set(&mut inner, rest, value);
-                    *element = Bson::Document(inner);
-                }
-            }
-        }
-        _ => {
+        Some(inner) => set_within(inner, rest, value),
+        None => {
             let mut inner = Document::new();
             set(&mut inner, rest, value);
             document.insert(first.clone(), inner);
+        }
+    }
+}
+
+fn set_within(target: &mut Bson, path: &[String], value: Option<&Bson>) {
+    match target {
+        Bson::Document(document) => set(document, path, value),
+        Bson::Array(array) => array
+            .iter_mut()
+            .for_each(|element| set_within(element, path, value)),
+        other => {
+            let mut document = Document::new();
+            set(&mut document, path, value);
+            *other = Bson::Document(document);
         }
     }
 }
@@ -398,12 +420,12 @@ fn unwound(unwind: &Unwind, document: Document) -> Vec<Result<Document>> {
     let with = |value: Option<Bson>, index: Bson| {
         let mut made = document.clone();
         match value {
-            Some(value) => set(&mut made, &unwind.path, &value),
+            Some(value) => set(&mut made, &unwind.path, Some(&value)),
             None => remove(&mut made, &unwind.path),
         }
         if let Some(name) = &unwind.index {
             let path: Vec<String> = name.split('.').map(str::to_owned).collect();
-            set(&mut made, &path, &index);
+            set(&mut made, &path, Some(&index));
         }
         Ok(made)
     };

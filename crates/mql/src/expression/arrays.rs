@@ -126,7 +126,11 @@ fn array_or_null<'a>(name: &str, value: Option<&'a Bson>) -> Result<Option<&'a V
         None | Some(Bson::Null | Bson::Undefined) => Ok(None),
         Some(Bson::Array(array)) => Ok(Some(array)),
         other => Err(MqlError::new(
-            28689,
+            match name {
+                "$indexOfArray" => 40090,
+                "$reverseArray" => 34435,
+                _ => 28689,
+            },
             format!(
                 "{name}'s argument must be an array, but is: {}",
                 kind(other)
@@ -228,8 +232,18 @@ fn range(values: &[Option<Bson>]) -> Result<Option<Bson>> {
 }
 
 fn slice(values: &[Option<Bson>]) -> Result<Option<Bson>> {
-    let Some(array) = array_or_null("$slice", values[0].as_ref())? else {
-        return Ok(Some(Bson::Null));
+    let array = match values[0].as_ref() {
+        Some(Bson::Array(array)) => array,
+        value if is_nullish(value) => return Ok(Some(Bson::Null)),
+        value => {
+            return Err(MqlError::new(
+                28724,
+                format!(
+                    "First argument to $slice must be an array, but is of type: {}",
+                    kind(value)
+                ),
+            ));
+        }
     };
     let mut numbers = Vec::new();
     for value in &values[1..] {
@@ -481,13 +495,16 @@ pub(super) fn named(
         Some(Bson::Document(by)) => {
             let by = bson::RawDocumentBuf::try_from(&by).map_err(crate::matcher::malformed)?;
             let sort = crate::Sort::parse(&by)?;
-            sorted.sort_by_cached_key(|element| {
+            let mut keyed = Vec::with_capacity(sorted.len());
+            for element in sorted {
                 let mut key = Vec::new();
-                if let bson::RawBson::Document(document) = raw(element) {
-                    sort.key(&document, &mut key);
+                if let bson::RawBson::Document(document) = raw(&element) {
+                    sort.key(&document, &mut key)?;
                 }
-                key
-            });
+                keyed.push((key, element));
+            }
+            keyed.sort_by(|a, b| a.0.cmp(&b.0));
+            sorted = keyed.into_iter().map(|(_, element)| element).collect();
         }
         Some(direction) => match integer(&direction) {
             Some(1) => sorted.sort_by(compare_bson),

@@ -31,7 +31,10 @@ pub(super) fn call(name: &str, values: &[Option<Bson>]) -> Result<Option<Option<
 }
 
 /// `$convert`.
-pub(super) fn convert(value: &dyn Fn(&str) -> Result<Option<Bson>>) -> Result<Option<Bson>> {
+pub(super) fn convert(
+    value: &dyn Fn(&str) -> Result<Option<Bson>>,
+    has: &dyn Fn(&str) -> bool,
+) -> Result<Option<Bson>> {
     let input = value("input")?;
     let to = match value("to")? {
         Some(Bson::String(name)) => name,
@@ -44,14 +47,18 @@ pub(super) fn convert(value: &dyn Fn(&str) -> Result<Option<Bson>>) -> Result<Op
         None => return Ok(Some(Bson::Null)),
     };
     match input {
-        input if is_nullish(input.as_ref()) => Ok(Some(value("onNull")?.unwrap_or(Bson::Null))),
+        input if is_nullish(input.as_ref()) => {
+            if has("onNull") {
+                value("onNull")
+            } else {
+                Ok(Some(Bson::Null))
+            }
+        }
         None => Ok(Some(Bson::Null)),
         Some(input) => match one(&input, &to) {
             Ok(converted) => Ok(Some(converted)),
-            Err(error) => match value("onError")? {
-                Some(fallback) => Ok(Some(fallback)),
-                None => Err(error),
-            },
+            Err(_) if has("onError") => value("onError"),
+            Err(error) => Err(error),
         },
     }
 }

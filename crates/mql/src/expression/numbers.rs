@@ -94,22 +94,30 @@ pub(crate) fn average(values: &[Bson]) -> Result<Option<Bson>> {
         return Ok(Some(Bson::Null));
     }
     if numbers.iter().any(|n| matches!(n, Bson::Decimal128(_))) {
-        return Err(MqlError::new(
-            40415,
-            "arithmetic on Decimal128 values is not supported",
-        ));
+        return Err(number::decimal());
     }
-    let total: f64 = numbers.iter().filter_map(|n| double(n)).sum();
+    // Whole numbers are added exactly, so that large ones do not drift.
+    let whole: i128 = numbers
+        .iter()
+        .filter_map(|n| integer(n))
+        .map(i128::from)
+        .sum();
+    let doubles = numbers.iter().filter(|n| integer(n).is_none());
+    let total = whole as f64 + doubles.filter_map(|n| double(n)).sum::<f64>();
     Ok(Some(Bson::Double(total / numbers.len() as f64)))
 }
 
 fn extreme(values: &[Bson], greatest: bool) -> Option<Bson> {
     let kept = values.iter().filter(|value| !is_nullish(Some(value)));
-    let found = if greatest {
-        kept.max_by(|a, b| crate::compare_bson(a, b))
-    } else {
-        kept.min_by(|a, b| crate::compare_bson(a, b))
-    };
+    // Of equal ones the first.
+    let found = kept.reduce(|best, value| {
+        let order = crate::compare_bson(value, best);
+        if (greatest && order.is_gt()) || (!greatest && order.is_lt()) {
+            value
+        } else {
+            best
+        }
+    });
     Some(found.cloned().unwrap_or(Bson::Null))
 }
 
@@ -126,6 +134,13 @@ fn not_numeric(name: &str, value: &Bson) -> MqlError {
             "$multiply only supports numeric types, not {}",
             super::convert::type_name(value)
         )),
+        "$round" | "$trunc" => MqlError::new(
+            51081,
+            format!(
+                "{name} only supports numeric types, not {}",
+                super::convert::type_name(value)
+            ),
+        ),
         _ => MqlError::new(
             28765,
             format!(
@@ -211,6 +226,12 @@ fn modulo(values: &[Option<Bson>]) -> Result<Option<Bson>> {
             _ => Bson::Int64(rest),
         }));
     }
+    if values.iter().any(|value| is_nullish(value.as_ref())) {
+        return Ok(Some(Bson::Null));
+    }
+    if !values.iter().flatten().all(is_number) {
+        return Err(MqlError::new(16611, "$mod only supports numeric types"));
+    }
     binary("$mod", values, |a, b| {
         if b == 0.0 {
             return Err(MqlError::new(16610, "can't $mod by zero"));
@@ -241,6 +262,7 @@ fn unary(
 ) -> Result<Option<Bson>> {
     match &values[0] {
         None | Some(Bson::Null | Bson::Undefined) => Ok(Some(Bson::Null)),
+        Some(Bson::Decimal128(_)) => Err(number::decimal()),
         Some(value) if is_number(value) => compute(value).map(Some),
         Some(other) => Err(not_numeric(name, other)),
     }
@@ -254,12 +276,7 @@ fn binary(
     for value in values {
         match value {
             None | Some(Bson::Null | Bson::Undefined) => return Ok(Some(Bson::Null)),
-            Some(Bson::Decimal128(_)) => {
-                return Err(MqlError::new(
-                    40415,
-                    "arithmetic on Decimal128 values is not supported",
-                ));
-            }
+            Some(Bson::Decimal128(_)) => return Err(number::decimal()),
             Some(value) if is_number(value) => {}
             Some(other) => {
                 return Err(MqlError::type_mismatch(format!(

@@ -15,14 +15,15 @@ use crate::schema::Schema;
 /// Steps that one regular expression may backtrack.
 const REGEX_STEPS_MAX: usize = 100_000;
 
-pub(super) fn query(query: &RawDocument, depth: usize) -> Result<Node> {
+/// `top` is false inside of `$elemMatch`, where there is no whole document.
+pub(super) fn query(query: &RawDocument, depth: usize, top: bool) -> Result<Node> {
     guard(depth)?;
     let mut nodes = Vec::new();
     for entry in query {
         let (name, value) = entry.map_err(malformed)?;
         let name = name.as_str();
         if let Some(operator) = name.strip_prefix('$') {
-            if let Some(node) = top_level(name, operator, value, depth)? {
+            if let Some(node) = top_level(name, operator, value, depth, top)? {
                 nodes.push(node);
             }
         } else {
@@ -32,8 +33,14 @@ pub(super) fn query(query: &RawDocument, depth: usize) -> Result<Node> {
     Ok(if nodes.len() == 1 {
         nodes.remove(0)
     } else {
-        Node::And(nodes)
+        Node::And(expressions_last(nodes))
     })
+}
+
+/// What may fail is asked when nothing else decides.
+fn expressions_last(mut nodes: Vec<Node>) -> Vec<Node> {
+    nodes.sort_by_key(Node::has_expression);
+    nodes
 }
 
 fn top_level(
@@ -41,11 +48,17 @@ fn top_level(
     operator: &str,
     value: RawBsonRef<'_>,
     depth: usize,
+    top: bool,
 ) -> Result<Option<Node>> {
     Ok(Some(match operator {
-        "and" => Node::And(branches(name, value, depth)?),
-        "or" => Node::Or(branches(name, value, depth)?),
-        "nor" => Node::Nor(branches(name, value, depth)?),
+        "and" => Node::And(branches(name, value, depth, top)?),
+        "or" => Node::Or(branches(name, value, depth, top)?),
+        "nor" => Node::Nor(branches(name, value, depth, top)?),
+        "expr" if !top => {
+            return Err(MqlError::bad_value(
+                "$expr can only be applied to the top-level document",
+            ));
+        }
         "expr" => Node::Expr(Box::new(Expression::parse(value)?)),
         "jsonSchema" => match value {
             RawBsonRef::Document(schema) => Node::Schema(Box::new(Schema::try_from(schema)?)),
@@ -63,14 +76,14 @@ fn top_level(
     }))
 }
 
-fn branches(name: &str, value: RawBsonRef<'_>, depth: usize) -> Result<Vec<Node>> {
+fn branches(name: &str, value: RawBsonRef<'_>, depth: usize, top: bool) -> Result<Vec<Node>> {
     let RawBsonRef::Array(array) = value else {
         return Err(MqlError::bad_value(format!("{name} must be an array")));
     };
     let mut nodes = Vec::new();
     for entry in array {
         match entry.map_err(malformed)? {
-            RawBsonRef::Document(branch) => nodes.push(query(branch, depth + 1)?),
+            RawBsonRef::Document(branch) => nodes.push(query(branch, depth + 1, top)?),
             _ => {
                 return Err(MqlError::bad_value(
                     "$or/$and/$nor entries need to be full objects",
@@ -83,7 +96,7 @@ fn branches(name: &str, value: RawBsonRef<'_>, depth: usize) -> Result<Vec<Node>
             "$and/$or/$nor must be a nonempty array",
         ));
     }
-    Ok(nodes)
+    Ok(expressions_last(nodes))
 }
 
 /// The right side of `field: …`: operators, a regular expression or a value.
@@ -239,7 +252,7 @@ fn element_match(value: RawBsonRef<'_>, depth: usize) -> Result<Test> {
     Ok(if by_value {
         Test::ElementPasses(operators(document, depth + 1)?)
     } else {
-        Test::ElementMatches(Box::new(query(document, depth + 1)?))
+        Test::ElementMatches(Box::new(query(document, depth + 1, false)?))
     })
 }
 
@@ -273,7 +286,9 @@ fn modulo(value: RawBsonRef<'_>) -> Result<Test> {
             RawBsonRef::Int32(n) => i64::from(n),
             RawBsonRef::Int64(n) => n,
             RawBsonRef::Double(n) if n.is_finite() => n as i64,
-            RawBsonRef::Decimal128(n) => crate::decimal::to_double(n) as i64,
+            RawBsonRef::Decimal128(n) if crate::decimal::to_double(n).is_finite() => {
+                crate::decimal::to_double(n) as i64
+            }
             _ if numbers.is_empty() => return Err(malformed_mod("divisor not a number")),
             _ => return Err(malformed_mod("remainder not a number")),
         });
@@ -468,6 +483,7 @@ pub(crate) fn truthy(value: RawBsonRef<'_>) -> bool {
             | RawBsonRef::Null
             | RawBsonRef::Undefined
     ) && !matches!(value, RawBsonRef::Double(n) if n == 0.0)
+        && !matches!(value, RawBsonRef::Decimal128(n) if crate::decimal::to_double(n) == 0.0)
 }
 
 pub(crate) fn malformed(error: impl std::fmt::Display) -> MqlError {

@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use bson::raw::RawBsonRef;
 use bson::{RawArray, RawBson, RawDocument};
 
-use super::{Node, any_value, node};
+use super::{Node, node};
 use crate::order::{compare, rank};
 use crate::path::{self, Part};
 
@@ -85,27 +85,42 @@ impl Test {
         match self {
             Self::Not(test) => !test.matches(document, parts),
             Self::All(tests) => tests.iter().all(|test| test.matches(document, parts)),
-            _ => any_value(document, parts, |value| self.leaf(value)),
+            _ => path::visit_ends(document, parts, &mut |value, indexed| {
+                if indexed {
+                    self.end(value)
+                } else {
+                    self.leaf(value)
+                }
+            }),
         }
     }
 
     /// One value at the end of the path: itself, and if it is an array, each
     /// of its elements.
     fn leaf(&self, value: Option<RawBsonRef<'_>>) -> bool {
-        match self {
-            Self::ElementMatches(_) | Self::ElementPasses(_) | Self::Size(_) => match value {
-                Some(RawBsonRef::Array(array)) => self.array(array),
-                _ => false,
-            },
-            _ if self.scalar(value) => true,
-            _ => match value {
-                Some(RawBsonRef::Array(array)) => array
+        self.end(value)
+            || match value {
+                Some(RawBsonRef::Array(array)) if !self.is_of_arrays() => array
                     .into_iter()
                     .flatten()
                     .any(|element| self.scalar(Some(element))),
                 _ => false,
-            },
+            }
+    }
+
+    /// One value at the end of the path, without looking into it.
+    fn end(&self, value: Option<RawBsonRef<'_>>) -> bool {
+        match value {
+            Some(RawBsonRef::Array(array)) if self.is_of_arrays() => self.array(array),
+            _ => self.scalar(value),
         }
+    }
+
+    fn is_of_arrays(&self) -> bool {
+        matches!(
+            self,
+            Self::ElementMatches(_) | Self::ElementPasses(_) | Self::Size(_)
+        )
     }
 
     fn array(&self, array: &RawArray) -> bool {
@@ -121,11 +136,10 @@ impl Test {
     pub(crate) fn element(&self, element: RawBsonRef<'_>) -> bool {
         match self {
             Self::ElementMatches(query) => match element {
-                RawBsonRef::Document(inner) => node(query, inner),
+                RawBsonRef::Document(inner) => node(query, inner).unwrap_or(false),
                 // An array's positions are its field names.
-                RawBsonRef::Array(inner) => {
-                    RawDocument::from_bytes(inner.as_bytes()).is_ok_and(|inner| node(query, inner))
-                }
+                RawBsonRef::Array(inner) => RawDocument::from_bytes(inner.as_bytes())
+                    .is_ok_and(|inner| node(query, inner).unwrap_or(false)),
                 _ => false,
             },
             Self::ElementPasses(tests) => tests.iter().all(|test| test.passes(element)),
@@ -133,13 +147,12 @@ impl Test {
         }
     }
 
-    /// A test inside `$elemMatch`, of one element without looking inside it
-    /// further than a path's end does.
+    /// A test inside `$elemMatch`, of one element without looking into it.
     pub(crate) fn passes(&self, element: RawBsonRef<'_>) -> bool {
         match self {
             Self::Not(test) => !test.passes(element),
             Self::All(tests) => tests.iter().all(|test| test.passes(element)),
-            _ => self.leaf(Some(element)),
+            _ => self.end(Some(element)),
         }
     }
 
@@ -185,10 +198,12 @@ impl Test {
                 continue;
             };
             let rest = &parts[depth..];
-            if let Some(index) = rest.first().and_then(|part| part.index) {
-                return Some(index);
+            // A path that names the element has not found one.
+            if rest.first().is_some_and(|part| part.index.is_some()) {
+                return None;
             }
             return array.into_iter().flatten().position(|element| match self {
+                Self::Not(_) => false,
                 Self::ElementMatches(_) | Self::ElementPasses(_) if rest.is_empty() => {
                     self.element(element)
                 }
@@ -269,6 +284,11 @@ fn bits(value: RawBsonRef<'_>) -> Option<u64> {
         RawBsonRef::Int32(n) => Some(i64::from(n) as u64),
         RawBsonRef::Int64(n) => Some(n as u64),
         RawBsonRef::Double(n) if n.trunc() == n && n.abs() < 9.2e18 => Some(n as i64 as u64),
+        RawBsonRef::Decimal128(n) => {
+            // Rounded, other than a double; what is no number has the sign bit.
+            let n = crate::decimal::to_double(n).round_ties_even();
+            Some(if n.is_nan() { i64::MIN } else { n as i64 } as u64)
+        }
         RawBsonRef::Binary(binary) => {
             let mut low = [0; 8];
             let length = binary.bytes.len().min(8);

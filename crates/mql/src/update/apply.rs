@@ -2,7 +2,7 @@
 
 use bson::{Bson, Document, RawDocument, RawDocumentBuf, Timestamp};
 
-use super::paths::{get, set, unset};
+use super::paths::{get, not_viable, set, unset};
 use super::{
     Action, BitOperation, Operator, PullBy, Push, PushSort, Step, UpdateContext, UpdateDescription,
     immutable_id, same_value,
@@ -12,6 +12,7 @@ use crate::error::{MqlError, Result};
 use crate::matcher::{Matcher, malformed};
 use crate::number::{self, Arithmetic};
 use crate::order::raw;
+use crate::path::array_index;
 
 pub(super) fn operators(
     operators: &[Operator],
@@ -22,14 +23,53 @@ pub(super) fn operators(
     description: &mut UpdateDescription,
 ) -> Result<()> {
     for operator in operators {
+        let paths = concrete(operator, filters, before, document, cx)?;
         if matches!(operator.action, Action::SetOnInsert(_)) && !cx.inserting {
             continue;
         }
-        for path in concrete(operator, filters, before, document, cx)? {
-            one(&operator.action, &path, document, cx, description)?;
+        for path in &paths {
+            one(&operator.action, path, document, cx, description)?;
+        }
+        let array = operator
+            .path
+            .iter()
+            .position(|step| matches!(step, Step::All | Step::Filtered(_)));
+        if let (Some(depth), Some(path)) = (array, paths.first()) {
+            gather(document, &path[..depth], description);
         }
     }
     Ok(())
+}
+
+/// When several elements of an array changed, the change is the array.
+fn gather(document: &Document, array: &[String], description: &mut UpdateDescription) {
+    let prefix = format!("{}.", array.join("."));
+    let element = |path: &str| {
+        let rest = path.strip_prefix(&prefix)?;
+        rest.split('.').next().map(str::to_owned)
+    };
+    let updated = description.updated_fields.keys().map(String::as_str);
+    let removed = description.removed_fields.iter().map(String::as_str);
+    let mut elements = updated.chain(removed.clone()).filter_map(element);
+    let Some(first) = elements.next() else {
+        return;
+    };
+    let one = elements.all(|other| other == first);
+    // A removal inside of one element is told as that element's new value.
+    if one && !removed.clone().any(|path| element(path).is_some()) {
+        return;
+    }
+    description
+        .removed_fields
+        .retain(|path| element(path).is_none());
+    let fields = std::mem::take(&mut description.updated_fields);
+    description.updated_fields = fields
+        .into_iter()
+        .filter(|(path, _)| element(path).is_none())
+        .collect();
+    let mut changed = array.to_vec();
+    changed.extend(one.then_some(first));
+    describe(document, &changed, description);
 }
 
 /// The paths that `$`, `$[]` and `$[id]` stand for in this document.
@@ -86,7 +126,7 @@ fn selected(step: &Step, filters: &[(String, Matcher)], element: &Bson) -> Resul
     let Some((_, filter)) = filters.iter().find(|(name, _)| name == identifier) else {
         return Ok(false);
     };
-    Ok(filter.matches(&wrapped(identifier, element)?))
+    filter.matches(&wrapped(identifier, element)?)
 }
 
 fn wrapped(name: &str, element: &Bson) -> Result<RawDocumentBuf> {
@@ -102,6 +142,9 @@ fn one(
     cx: UpdateContext<'_>,
     description: &mut UpdateDescription,
 ) -> Result<()> {
+    if !matches!(action, Action::Unset) {
+        viable(document, path)?;
+    }
     let old = get(document, path);
     let new = match action {
         Action::Unset => return remove(document, path, description),
@@ -143,6 +186,20 @@ fn one(
     store(document, path, new, cx.inserting, description)
 }
 
+/// Refuses a path that goes on below a value that has nothing below it, even
+/// where the operator would change nothing.
+fn viable(document: &Document, path: &[String]) -> Result<()> {
+    for depth in 1..path.len() {
+        let next = &path[depth];
+        match get(document, &path[..depth]) {
+            None | Some(Bson::Document(_)) => {}
+            Some(Bson::Array(_)) if array_index(next).is_some() => {}
+            Some(other) => return Err(not_viable(next, &path[depth - 1], other)),
+        }
+    }
+    Ok(())
+}
+
 fn store(
     document: &mut Document,
     path: &[String],
@@ -162,13 +219,21 @@ fn store(
         };
     }
     let made = set(document, path, new)?;
-    let shallowest = &path[..made];
-    if let Some(value) = get(document, shallowest) {
+    describe(document, &path[..made], description);
+    Ok(())
+}
+
+/// Notes a new value, within one that is new itself where there is one.
+fn describe(document: &Document, path: &[String], description: &mut UpdateDescription) {
+    let noted = (1..path.len())
+        .map(|depth| &path[..depth])
+        .find(|prefix| description.updated_fields.contains_key(prefix.join(".")));
+    let path = noted.unwrap_or(path);
+    if let Some(value) = get(document, path) {
         description
             .updated_fields
-            .insert(shallowest.join("."), value.clone());
+            .insert(path.join("."), value.clone());
     }
-    Ok(())
 }
 
 fn remove(
@@ -199,6 +264,9 @@ fn rename(
     to: &str,
     description: &mut UpdateDescription,
 ) -> Result<()> {
+    let Some(value) = get(document, from).cloned() else {
+        return Ok(());
+    };
     for depth in 1..from.len() {
         if matches!(get(document, &from[..depth]), Some(Bson::Array(_))) {
             return Err(MqlError::bad_value(format!(
@@ -207,9 +275,6 @@ fn rename(
             )));
         }
     }
-    let Some(value) = get(document, from).cloned() else {
-        return Ok(());
-    };
     if from[0] == "_id" || to == "_id" {
         return Err(immutable_id());
     }
@@ -254,8 +319,8 @@ fn arithmetic(
 fn zero_like(value: &Bson) -> Bson {
     match value {
         Bson::Int64(_) => Bson::Int64(0),
-        Bson::Double(_) => Bson::Double(0.0),
-        Bson::Decimal128(_) => "0".parse().map_or(Bson::Int32(0), Bson::Decimal128),
+        Bson::Double(by) => Bson::Double(0.0 * by),
+        Bson::Decimal128(by) => Bson::Decimal128(crate::decimal::zero_like(*by)),
         _ => Bson::Int32(0),
     }
 }
@@ -285,10 +350,10 @@ fn filtered(
 fn pulled(by: &PullBy, element: &Bson) -> Result<bool> {
     Ok(match by {
         PullBy::Value(value) => same_value(value, element),
-        PullBy::Element(query) => query.matches(&wrapped("e", element)?),
+        PullBy::Element(query) => query.matches(&wrapped("e", element)?)?,
         PullBy::Query(query) => match element {
             Bson::Document(inner) => {
-                query.matches(&RawDocumentBuf::try_from(inner).map_err(malformed)?)
+                query.matches(&RawDocumentBuf::try_from(inner).map_err(malformed)?)?
             }
             _ => false,
         },
@@ -396,13 +461,21 @@ fn push(
             let order = compare_bson(a, b);
             if *descending { order.reverse() } else { order }
         }),
-        Some(PushSort::By(sort)) => array.sort_by_cached_key(|element| {
-            let mut key = Vec::new();
-            if let bson::RawBson::Document(document) = raw(element) {
-                sort.key(&document, &mut key);
+        Some(PushSort::By(sort)) => {
+            let mut keyed = Vec::with_capacity(array.len());
+            for element in array {
+                let mut key = Vec::new();
+                // What is no document sorts as one without the fields.
+                let document = match raw(&element) {
+                    bson::RawBson::Document(document) => document,
+                    _ => RawDocumentBuf::new(),
+                };
+                sort.key(&document, &mut key)?;
+                keyed.push((key, element));
             }
-            key
-        }),
+            keyed.sort_by(|a, b| a.0.cmp(&b.0));
+            array = keyed.into_iter().map(|(_, element)| element).collect();
+        }
     }
     if let Some(slice) = push.slice {
         let keep = (slice.unsigned_abs() as usize).min(array.len());
@@ -416,17 +489,22 @@ fn push(
         && push.sort.is_none()
         && push.slice.is_none()
         && at == length
+        && length > 0
         && !push.each.is_empty();
     if appended {
-        for (index, value) in push.each.iter().enumerate() {
-            let name = format!("{}.{}", path.join("."), length + index);
-            description.updated_fields.insert(name, value.clone());
-        }
         set(document, path, Bson::Array(array))?;
+        for index in length..length + push.each.len() {
+            let mut element = path.to_vec();
+            element.push(index.to_string());
+            describe(document, &element, description);
+        }
         return Ok(());
     }
     let new = Bson::Array(array);
-    if get(document, path).is_some_and(|old| identical(old, &new)) {
+    // Pushing nothing is nothing; anything else counts, also when the slice or
+    // the sort puts the array back.
+    let nothing = push.each.is_empty() && push.slice.is_none() && push.sort.is_none();
+    if nothing && existed {
         return Ok(());
     }
     store(document, path, new, false, description)

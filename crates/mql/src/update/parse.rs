@@ -85,17 +85,41 @@ fn conflicts(operators: &[Operator]) -> Result<()> {
     }
     for (index, a) in paths.iter().enumerate() {
         for b in &paths[index + 1..] {
-            let (short, long) = if a.len() <= b.len() { (a, b) } else { (b, a) };
-            let prefix = long.strip_prefix(*short);
-            if prefix.is_some_and(|rest| rest.is_empty() || rest.starts_with('.')) {
+            if let Some(at) = meeting(a, b) {
                 return Err(MqlError::new(
                     40,
-                    format!("Updating the path '{long}' would create a conflict at '{short}'"),
+                    format!("Updating the path '{b}' would create a conflict at '{at}'"),
                 ));
             }
         }
     }
     Ok(())
+}
+
+/// Whether `path` is `start` or below it.
+fn begins(path: &str, start: &str) -> bool {
+    path.strip_prefix(start)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+}
+
+/// Where two paths are in each other's way: one is below the other, or one
+/// takes every element where the other names a field.
+fn meeting<'a>(a: &'a str, b: &'a str) -> Option<&'a str> {
+    if begins(a, b) {
+        return Some(b);
+    }
+    if begins(b, a) {
+        return Some(a);
+    }
+    let mut length = 0;
+    for (x, y) in a.split('.').zip(b.split('.')) {
+        if x != y {
+            let differ = x.starts_with("$[") != y.starts_with("$[");
+            return (differ && length > 0).then(|| &a[..length - 1]);
+        }
+        length += x.len() + 1;
+    }
+    None
 }
 
 fn operator(name: &str, text: &str, operand: RawBsonRef<'_>) -> Result<Operator> {
@@ -209,6 +233,11 @@ fn rename(from: &str, to: RawBsonRef<'_>) -> Result<Action> {
             "The source and target field for $rename must differ: {from}"
         )));
     }
+    if begins(from, to) || begins(to, from) {
+        return Err(MqlError::bad_value(format!(
+            "The source and target field for $rename must not be on the same path: {from}: \"{to}\""
+        )));
+    }
     Ok(Action::Rename(to.to_owned()))
 }
 
@@ -299,13 +328,32 @@ fn whole(name: &str, value: RawBsonRef<'_>) -> Result<i64> {
 
 fn pull(operand: RawBsonRef<'_>) -> Result<PullBy> {
     Ok(match operand {
-        RawBsonRef::Document(document) if is_operators(document) => {
+        RawBsonRef::Document(document) if is_operators(document) && !logical(document) => {
             PullBy::Element(wrapped(operand)?)
         }
-        RawBsonRef::Document(document) => PullBy::Query(Matcher::parse(document)?),
+        RawBsonRef::Document(document) => {
+            PullBy::Query(without_expression(Matcher::parse(document)?)?)
+        }
         RawBsonRef::RegularExpression(_) => PullBy::Element(wrapped(operand)?),
         value => PullBy::Value(Bson::try_from(value).map_err(malformed)?),
     })
+}
+
+/// `$expr` has no document to look at in parts of an update.
+fn without_expression(matcher: Matcher) -> Result<Matcher> {
+    if matcher.has_expression() {
+        return Err(MqlError::new(224, "$expr is not allowed in this context"));
+    }
+    Ok(matcher)
+}
+
+/// Whether it begins with an operator that stands outside of fields.
+fn logical(document: &RawDocument) -> bool {
+    document
+        .iter()
+        .flatten()
+        .next()
+        .is_some_and(|(name, _)| matches!(name.as_str(), "$and" | "$or" | "$nor" | "$expr"))
 }
 
 fn wrapped(operand: RawBsonRef<'_>) -> Result<Matcher> {
@@ -371,7 +419,7 @@ pub(super) fn array_filters(
                 "Found multiple array filters with the same top-level field name {identifier}"
             )));
         }
-        found.push((identifier, Matcher::parse(filter)?));
+        found.push((identifier, without_expression(Matcher::parse(filter)?)?));
     }
     let used = |wanted: &str| {
         operators.iter().any(|operator| {

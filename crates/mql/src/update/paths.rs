@@ -78,7 +78,7 @@ fn nested(parts: &[String], value: Bson) -> Bson {
     })
 }
 
-fn not_viable(field: &str, name: &str, element: &Bson) -> MqlError {
+pub(super) fn not_viable(field: &str, name: &str, element: &Bson) -> MqlError {
     MqlError::new(
         28,
         format!("Cannot create field '{field}' in element {{{name}: {element}}}"),

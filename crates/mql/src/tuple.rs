@@ -1,0 +1,156 @@
+//! What sorts and indexes see of a document: for several paths, the tuples of
+//! values that they have together. An array makes one tuple for each element;
+//! paths into one array go through it together.
+
+use bson::raw::RawBsonRef;
+use bson::{Bson, RawArray, RawDocument};
+
+use crate::key;
+use crate::path::{self, Part, Path};
+
+/// One value of a tuple.
+#[derive(Debug, Clone, Copy)]
+pub enum Field<'a> {
+    /// The path leads nowhere.
+    Missing,
+    /// The path ends at `[]`.
+    EmptyArray,
+    /// A value.
+    Value(RawBsonRef<'a>),
+}
+
+/// Two paths go through different arrays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Parallel;
+
+impl Field<'_> {
+    /// Appends its key, inverted when it is descending.
+    pub fn encode(&self, descending: bool, out: &mut Vec<u8>) {
+        let start = out.len();
+        match self {
+            Self::Missing => key::encode_missing(out),
+            Self::EmptyArray => key::encode_empty_array(out),
+            Self::Value(value) => key::encode(*value, out),
+        }
+        if descending {
+            key::invert(out, start);
+        }
+    }
+
+    /// The value as an error shows it.
+    pub fn to_bson(&self) -> Bson {
+        match self {
+            Self::Missing => Bson::Null,
+            Self::EmptyArray => Bson::Undefined,
+            Self::Value(value) => Bson::try_from(*value).unwrap_or(Bson::Null),
+        }
+    }
+}
+
+/// The tuples of a document.
+///
+/// # Errors
+/// When two paths go through different arrays.
+pub fn tuples<'a>(
+    document: &'a RawDocument,
+    paths: &[&'a Path],
+) -> Result<Vec<Vec<Field<'a>>>, Parallel> {
+    let through: Vec<Option<Through<'_>>> = match paths {
+        [_] => vec![None],
+        _ => paths
+            .iter()
+            .map(|path| array_on(document, path.parts()))
+            .collect(),
+    };
+    let mut arrays = through.iter().flatten();
+    let first = arrays.next();
+    if let Some(first) = first
+        && arrays.any(|other| other.prefix != first.prefix)
+    {
+        return Err(Parallel);
+    }
+    let together: Vec<bool> = through
+        .iter()
+        .map(|through| through.as_ref().is_some_and(|through| through.whole))
+        .collect();
+    let alone = |at: usize| fields(document, paths[at].parts());
+    let (Some(first), true) = (first, together.iter().filter(|t| **t).count() > 1) else {
+        return Ok(product((0..paths.len()).map(alone)));
+    };
+    let depth = first.prefix.len();
+    let of_element = |element: Option<RawBsonRef<'a>>| {
+        product((0..paths.len()).map(|at| {
+            let rest = &paths[at].parts()[depth.min(paths[at].parts().len())..];
+            match element {
+                _ if !together[at] => alone(at),
+                Some(element) if rest.is_empty() => vec![Field::Value(element)],
+                Some(RawBsonRef::Document(inner)) => fields(inner, rest),
+                None if rest.is_empty() => vec![Field::EmptyArray],
+                _ => vec![Field::Missing],
+            }
+        }))
+    };
+    let mut elements = first.array.into_iter().flatten().peekable();
+    Ok(if elements.peek().is_none() {
+        of_element(None)
+    } else {
+        elements
+            .flat_map(|element| of_element(Some(element)))
+            .collect()
+    })
+}
+
+fn product<'a>(fields: impl Iterator<Item = Vec<Field<'a>>>) -> Vec<Vec<Field<'a>>> {
+    let mut tuples = vec![Vec::new()];
+    for choices in fields {
+        tuples = tuples
+            .iter()
+            .flat_map(|tuple: &Vec<Field<'a>>| {
+                choices.iter().map(move |choice| {
+                    let mut longer = tuple.clone();
+                    longer.push(*choice);
+                    longer
+                })
+            })
+            .collect();
+    }
+    tuples
+}
+
+/// The first array on a path.
+struct Through<'a> {
+    prefix: &'a [Part],
+    array: &'a RawArray,
+    /// Whether the path goes through every element, and does not name one.
+    whole: bool,
+}
+
+fn array_on<'a>(document: &'a RawDocument, parts: &'a [Part]) -> Option<Through<'a>> {
+    for depth in 1..=parts.len() {
+        let prefix = &parts[..depth];
+        if let RawBsonRef::Array(array) = path::get(document, prefix)? {
+            let index = parts.get(depth).and_then(|part| part.index);
+            let named = index.and_then(|index| array.get(index).ok().flatten());
+            return Some(Through {
+                prefix,
+                array,
+                whole: named.is_none(),
+            });
+        }
+    }
+    None
+}
+
+/// What is at one path by itself.
+fn fields<'a>(document: &'a RawDocument, parts: &[Part]) -> Vec<Field<'a>> {
+    let mut found = Vec::with_capacity(1);
+    path::visit_keys(document, parts, &mut |value, named| match value {
+        None => found.push(Field::Missing),
+        Some(RawBsonRef::Array(array)) if array.is_empty() => found.push(Field::EmptyArray),
+        Some(RawBsonRef::Array(array)) if !named => {
+            found.extend(array.into_iter().flatten().map(Field::Value));
+        }
+        Some(value) => found.push(Field::Value(value)),
+    });
+    found
+}
