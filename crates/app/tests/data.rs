@@ -5,6 +5,7 @@
 mod decisions;
 mod edges;
 mod feeds;
+mod hostile;
 mod system;
 
 use std::sync::Arc;

@@ -6,6 +6,10 @@
 pub const BODY_BYTES_MAX: usize = 18 * 1024 * 1024;
 /// Deepest nesting of documents, arrays and JSON that any door accepts.
 pub const NESTING_DEPTH_MAX: usize = 100;
+/// Deepest nesting that updates and pipelines may build out of what came in.
+pub const STORED_DEPTH_MAX: usize = 200;
+/// Most stages of one pipeline.
+pub const PIPELINE_STAGES_MAX: usize = 1000;
 /// Largest BSON document.
 pub const DOCUMENT_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Most documents that one query of a user returns.

@@ -62,8 +62,21 @@ impl Pipeline {
     /// unknown one.
     pub fn parse(stages: &RawArray) -> Result<Self> {
         let mut parsed = Vec::new();
+        if stages.into_iter().count() > kit::limit::PIPELINE_STAGES_MAX {
+            return Err(MqlError::new(
+                7_749_501,
+                format!(
+                    "Pipeline length must be no longer than {} stages",
+                    kit::limit::PIPELINE_STAGES_MAX
+                ),
+            ));
+        }
         for entry in stages {
-            stages::parse(entry.map_err(malformed)?, &mut parsed, 0)?;
+            let stage = entry.map_err(malformed)?;
+            if let RawBsonRef::Document(stage) = stage {
+                crate::depth::check(stage)?;
+            }
+            stages::parse(stage, &mut parsed, 0)?;
         }
         Ok(Self { stages: parsed })
     }

@@ -296,6 +296,7 @@ fn path(text: &str, variables: &[String]) -> Result<Node> {
             "'$' by itself is not a valid FieldPath",
         ));
     }
+    crate::depth::check_path(rest)?;
     let parts: Vec<String> = if rest.is_empty() {
         Vec::new()
     } else {

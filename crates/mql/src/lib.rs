@@ -7,6 +7,7 @@
 
 pub mod aggregate;
 pub mod decimal;
+pub mod depth;
 pub mod error;
 pub mod expression;
 pub mod key;

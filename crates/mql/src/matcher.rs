@@ -47,6 +47,7 @@ impl Matcher {
     /// MongoDB's: 2 for unknown operators and bad operands, 15 when nested too
     /// deeply.
     pub fn parse(query: &RawDocument) -> Result<Self> {
+        crate::depth::check(query)?;
         Ok(Self {
             root: parse::query(query, 0, true)?,
         })

@@ -50,6 +50,7 @@ impl Projection {
     }
 
     fn with(specification: &RawDocument, find: bool) -> Result<Self> {
+        crate::depth::check(specification)?;
         let mut parser = Parser {
             find,
             inclusive: None,
@@ -169,6 +170,7 @@ impl Parser {
             }
             None => (name, false),
         };
+        crate::depth::check_path(&path)?;
         if name.split('.').any(str::is_empty) {
             let (code, text) = if name.is_empty() {
                 (40352, "FieldPath cannot be constructed with empty string")

@@ -44,6 +44,7 @@ impl Sort {
                     "FieldPath cannot be constructed with an empty part",
                 ));
             }
+            crate::depth::check_path(name.as_str())?;
             parts.push((Path::new(name.as_str()), descending));
         }
         Ok(Self { parts })

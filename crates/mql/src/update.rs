@@ -135,6 +135,9 @@ impl Update {
     /// MongoDB's: 9 for unknown modifiers and bad array filters, 40 for
     /// conflicting paths, 52 for `$`-prefixed names, 2 and 14 for operands.
     pub fn parse(update: RawBsonRef<'_>, array_filters: Option<&RawArray>) -> Result<Self> {
+        if let RawBsonRef::Document(document) = update {
+            crate::depth::check(document)?;
+        }
         let unusable = array_filters.is_some_and(|filters| !filters.is_empty());
         let kind = match update {
             RawBsonRef::Array(_) if unusable => {
@@ -227,6 +230,7 @@ impl Update {
                 document = after;
             }
         }
+        crate::depth::check_owned(&document)?;
         let after = RawDocumentBuf::try_from(&document).map_err(malformed)?;
         if after.as_bytes().len() > kit::limit::DOCUMENT_BYTES_MAX {
             return Err(MqlError::new(

@@ -248,6 +248,20 @@ pub(crate) fn is_nan(value: RawBsonRef<'_>) -> bool {
     }
 }
 
+/// Whether a query would take a value for more than a value.
+fn is_operator(value: bson::raw::RawBsonRef<'_>) -> bool {
+    use bson::raw::RawBsonRef as R;
+    match value {
+        R::RegularExpression(_) => true,
+        R::Document(document) => document
+            .iter()
+            .flatten()
+            .any(|(name, value)| name.as_str().starts_with('$') || is_operator(value)),
+        R::Array(array) => array.into_iter().flatten().any(is_operator),
+        _ => false,
+    }
+}
+
 impl Operand {
     /// Whether the value is data of a request or document, not of the rule.
     pub(crate) fn is_expanded(&self) -> bool {
@@ -329,6 +343,19 @@ impl Operand {
                 Ok(true)
             }
             other => Ok(other.value(scope)?.as_ref().is_some()),
+        }
+    }
+
+    /// Whether a value that users have a say in would be an operator where it
+    /// stands in a query. What the app's author wrote may be one.
+    pub(crate) fn brings_operators(&self, scope: &Scope<'_>) -> bool {
+        match self {
+            Self::Array(operands) => operands.iter().any(|o| o.brings_operators(scope)),
+            Self::Document(fields) => fields.iter().any(|(_, o)| o.brings_operators(scope)),
+            Self::Expansion(head @ (Head::User | Head::Request), path) => {
+                head.expand(path, scope).as_ref().is_some_and(is_operator)
+            }
+            _ => false,
         }
     }
 

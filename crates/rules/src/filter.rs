@@ -71,9 +71,10 @@ impl Filter {
     }
 
     /// The query with this request's values. A value that is not there makes
-    /// it match nothing: dropping it would open what the filter closes.
+    /// it match nothing: dropping it would open what the filter closes. So does
+    /// a user's value that a query takes for an operator.
     fn query(&self, scope: &Scope<'_>) -> Decided<Option<RawDocumentBuf>> {
-        if !self.query.is_complete(scope)? {
+        if self.query.brings_operators(scope) || !self.query.is_complete(scope)? {
             return Ok(Some(nothing()));
         }
         Ok(match self.query.value(scope)?.as_ref() {

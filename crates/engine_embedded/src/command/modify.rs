@@ -406,6 +406,7 @@ impl Writer<'_> {
                 ),
             ));
         }
+        mql::depth::check(&document).map_err(mql_error)?;
         let record = self.core.records.fetch_add(1, Ordering::Relaxed);
         self.changes.insert(self.collection, record, document)
     }

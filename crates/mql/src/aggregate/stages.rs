@@ -4,6 +4,7 @@ use bson::raw::RawBsonRef;
 use bson::{Bson, Document, RawDocument};
 
 use super::{Documents, Pipeline, Stage, encode, evaluate, group};
+use crate::depth::{check_owned, check_path};
 use crate::error::{MqlError, Result, guard};
 use crate::expression::Expression;
 use crate::matcher::malformed;
@@ -153,6 +154,7 @@ fn fields(document: &RawDocument) -> Result<Vec<(Vec<String>, Expression)>> {
     for entry in document {
         let (name, value) = entry.map_err(malformed)?;
         let name = name.as_str();
+        check_path(name)?;
         if name.is_empty() || name.split('.').any(str::is_empty) {
             return Err(MqlError::new(
                 40352,
@@ -175,11 +177,14 @@ fn fields(document: &RawDocument) -> Result<Vec<(Vec<String>, Expression)>> {
             }
             _ => None,
         };
+        check_path(name)?;
         let path: Vec<String> = name.split('.').map(str::to_owned).collect();
         match nested {
             Some(inner) => {
                 for (rest, expression) in self::fields(inner)? {
-                    fields.push(([path.clone(), rest].concat(), expression));
+                    let path = [path.clone(), rest].concat();
+                    check_path(&path.join("."))?;
+                    fields.push((path, expression));
                 }
             }
             None => fields.push((path, Expression::parse(value)?)),
@@ -252,6 +257,8 @@ fn unwind(operand: RawBsonRef<'_>) -> Result<Unwind> {
             format!("path option to $unwind stage should be prefixed with a '$': {path}"),
         ));
     };
+    check_path(path)?;
+    check_path(index.unwrap_or_default())?;
     Ok(Unwind {
         path: path.split('.').map(str::to_owned).collect(),
         index: index.map(str::to_owned),
@@ -270,6 +277,7 @@ pub(super) fn run<'a>(stage: &'a Stage, input: Documents<'a>) -> Result<Document
         })),
         Stage::Project(projection) => Box::new(input.map(move |document| {
             let projected = projection.apply(&encode(&document?)?, None)?;
+            crate::depth::check(&projected)?;
             Document::try_from(projected).map_err(malformed)
         })),
         Stage::AddFields(fields) => Box::new(input.map(move |document| {
@@ -280,6 +288,7 @@ pub(super) fn run<'a>(stage: &'a Stage, input: Documents<'a>) -> Result<Document
                     set(&mut document, path, evaluate(expression, &before)?.as_ref());
                 }
             }
+            check_owned(&document)?;
             Ok(document)
         })),
         Stage::Unset(paths) => Box::new(input.map(move |document| {
@@ -302,7 +311,12 @@ pub(super) fn run<'a>(stage: &'a Stage, input: Documents<'a>) -> Result<Document
             keyed.sort_by(|a, b| a.0.cmp(&b.0));
             Box::new(keyed.into_iter().map(|(_, document)| Ok(document)))
         }
-        Stage::Group(group) => Box::new(group.run(input)?.into_iter().map(Ok)),
+        Stage::Group(group) => Box::new(
+            group
+                .run(input)?
+                .into_iter()
+                .map(|document| check_owned(&document).map(|()| document)),
+        ),
         Stage::Count(field) => {
             let mut n = 0i64;
             for document in input {
@@ -320,7 +334,7 @@ pub(super) fn run<'a>(stage: &'a Stage, input: Documents<'a>) -> Result<Document
         })),
         Stage::ReplaceRoot(expression) => Box::new(input.map(move |document| {
             match evaluate(expression, &document?)? {
-                Some(Bson::Document(root)) => Ok(root),
+                Some(Bson::Document(root)) => check_owned(&root).map(|()| root),
                 other => Err(MqlError::new(
                     40228,
                     format!(
@@ -341,6 +355,7 @@ pub(super) fn run<'a>(stage: &'a Stage, input: Documents<'a>) -> Result<Document
                     .collect::<Result<_>>()?;
                 made.insert(name.clone(), output);
             }
+            check_owned(&made)?;
             Box::new(std::iter::once(Ok(made)))
         }
     })

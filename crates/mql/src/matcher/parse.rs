@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use bson::raw::RawBsonRef;
-use bson::{RawArray, RawDocument};
+use bson::{RawArray, RawBson, RawDocument};
 
 use super::test::TypeTest;
 use super::{Compare, Node, Regex, Test};
 use crate::error::{MqlError, Result, guard};
 use crate::expression::Expression;
+use crate::order::compare;
 use crate::path::Path;
 use crate::schema::Schema;
 
@@ -27,6 +28,7 @@ pub(super) fn query(query: &RawDocument, depth: usize, top: bool) -> Result<Node
                 nodes.push(node);
             }
         } else {
+            crate::depth::check_path(name)?;
             nodes.push(Node::Field(Path::new(name), field(value, depth + 1)?));
         }
     }
@@ -204,6 +206,9 @@ fn in_list(name: &str, value: RawBsonRef<'_>) -> Result<Test> {
             other => values.push(other.into()),
         }
     }
+    // Sorted, so that a long list is searched and not walked.
+    values.sort_by(|a: &RawBson, b| compare(a.as_raw_bson_ref(), b.as_raw_bson_ref()));
+    values.dedup_by(|a, b| compare(a.as_raw_bson_ref(), b.as_raw_bson_ref()).is_eq());
     Ok(Test::In(values, regexes))
 }
 

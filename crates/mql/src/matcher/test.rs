@@ -14,7 +14,8 @@ use crate::path::{self, Part};
 pub enum Test {
     /// A comparison with a constant, type-bracketed.
     Compare(Compare, RawBson),
-    /// `$in`: equal to one, or matching one of the regular expressions.
+    /// `$in`: equal to one of these, which are sorted, or matching one of the
+    /// regular expressions.
     In(Vec<RawBson>, Vec<Regex>),
     /// `$exists: true`.
     Exists,
@@ -160,9 +161,14 @@ impl Test {
         match self {
             Self::Compare(compare, operand) => comparison(*compare, value, operand),
             Self::In(operands, regexes) => {
+                // A missing field equals null.
+                let value_or_null = match value {
+                    None | Some(RawBsonRef::Undefined) => RawBsonRef::Null,
+                    Some(value) => value,
+                };
                 operands
-                    .iter()
-                    .any(|operand| comparison(Compare::Eq, value, operand))
+                    .binary_search_by(|operand| compare(operand.as_raw_bson_ref(), value_or_null))
+                    .is_ok_and(|at| comparison(Compare::Eq, value, &operands[at]))
                     || regexes.iter().any(|regex| regex.matches(value))
             }
             Self::Exists => value.is_some(),

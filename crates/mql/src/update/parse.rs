@@ -162,6 +162,7 @@ fn steps(text: &str) -> Result<Vec<Step>> {
     if text.is_empty() {
         return Err(MqlError::new(56, "An empty update path is not valid."));
     }
+    crate::depth::check_path(text)?;
     let mut steps = Vec::new();
     for part in text.split('.') {
         steps.push(match part {
