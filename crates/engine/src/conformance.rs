@@ -5,6 +5,7 @@
 //! engine is wrong.
 
 mod aggregation;
+mod corners;
 mod crud;
 mod feeds;
 mod indexes;
@@ -30,6 +31,7 @@ pub struct World {
 pub fn cases() -> Vec<Case> {
     [
         crud::CASES,
+        corners::CASES,
         aggregation::CASES,
         indexes::CASES,
         transactions::CASES,

@@ -138,9 +138,8 @@ impl Update {
         if let RawBsonRef::Document(document) = update {
             crate::depth::check(document)?;
         }
-        let unusable = array_filters.is_some_and(|filters| !filters.is_empty());
         let kind = match update {
-            RawBsonRef::Array(_) if unusable => {
+            RawBsonRef::Array(_) if array_filters.is_some_and(|filters| !filters.is_empty()) => {
                 return Err(MqlError::failed_to_parse(
                     "arrayFilters may not be specified for pipeline-syle updates",
                 ));
@@ -150,11 +149,6 @@ impl Update {
                 let operators = parse::operators(document)?;
                 let filters = parse::array_filters(array_filters, &operators)?;
                 Kind::Operators(operators, filters)
-            }
-            RawBsonRef::Document(_) if unusable => {
-                return Err(MqlError::failed_to_parse(
-                    "Cannot specify arrayFilters and replacement-style update",
-                ));
             }
             RawBsonRef::Document(document) => {
                 Kind::Replacement(Document::try_from(document).map_err(malformed)?)
