@@ -7,6 +7,7 @@ mod edges;
 mod feeds;
 mod hostile;
 mod system;
+mod table;
 
 use std::sync::Arc;
 

@@ -188,9 +188,8 @@ impl Pair {
         );
         // How a pipeline's changes are described depends on mongod's oplog.
         if !by_pipeline && ours != theirs {
-            let at = (0..)
-                .find(|at| ours.get(*at) != theirs.get(*at))
-                .unwrap_or(0);
+            let same = ours.iter().zip(&theirs).take_while(|(a, b)| a == b);
+            let at = same.count();
             end.different.push(format!(
                 "program {seed}: event {at}\n  ours   {:?}\n  theirs {:?}",
                 ours.get(at),
@@ -358,7 +357,7 @@ fn answer(command: &Document, answer: Result<Document, CommandError>) -> String 
         }
     }
     if let Ok(values) = reply.get_array_mut("values") {
-        values.sort_by_key(|value| canonical(value));
+        values.sort_by_key(canonical);
     }
     if let Ok(cursor) = reply.get_document_mut("cursor") {
         let mut shown: Vec<String> = cursor
@@ -428,7 +427,7 @@ async fn events(feed: &mut dyn engine::ChangeFeed) -> Vec<String> {
         if let Ok(description) = event.get_document_mut("updateDescription")
             && let Ok(removed) = description.get_array_mut("removedFields")
         {
-            removed.sort_by_key(|path| path.to_string());
+            removed.sort_by_key(ToString::to_string);
         }
         events.push((canonical(&key.into()), canonical(&by_name(event))));
     }

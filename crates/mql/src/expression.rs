@@ -506,7 +506,7 @@ impl Node {
             Self::Constant(_) | Self::Path(..) => return Ok(()),
             Self::Array(nodes) | Self::Call(_, nodes) => nodes.iter_mut().try_for_each(each)?,
             Self::Object(fields) | Self::Named(_, fields) => {
-                fields.iter_mut().try_for_each(|(_, node)| each(node))?
+                fields.iter_mut().try_for_each(|(_, node)| each(node))?;
             }
             Self::Let(bound, body) => {
                 bound.iter_mut().try_for_each(|(_, node)| each(node))?;

@@ -55,9 +55,7 @@ impl Projection {
             find,
             inclusive: None,
             id: None,
-            positional: false,
-            slice: false,
-            element: false,
+            seen: Seen::default(),
         };
         let mut fields = Vec::new();
         for entry in specification {
@@ -67,7 +65,7 @@ impl Projection {
         // $slice and $elemMatch go with either; alone they decide.
         let inclusive = parser
             .inclusive
-            .unwrap_or(parser.id == Some(true) || (parser.element && !parser.slice));
+            .unwrap_or(parser.id == Some(true) || (parser.seen.element && !parser.seen.slice));
         Ok(Self {
             fields,
             inclusive,
@@ -140,6 +138,12 @@ struct Parser {
     find: bool,
     inclusive: Option<bool>,
     id: Option<bool>,
+    seen: Seen,
+}
+
+/// What a projection has had so far.
+#[derive(Default)]
+struct Seen {
     positional: bool,
     slice: bool,
     element: bool,
@@ -189,19 +193,19 @@ impl Parser {
         }
         let field = match value {
             _ if positional => {
-                if self.element {
+                if self.seen.element {
                     return Err(MqlError::new(
                         31256,
                         "Cannot specify positional operator and $elemMatch.",
                     ));
                 }
-                if self.positional {
+                if self.seen.positional {
                     return Err(MqlError::new(
                         31276,
                         "Cannot specify more than one positional projection per query.",
                     ));
                 }
-                self.positional = true;
+                self.seen.positional = true;
                 insert(fields, name, Field::Positional, &path)?;
                 return self.mode(&path, true);
             }
@@ -260,7 +264,7 @@ impl Parser {
         };
         let field = match operator.as_str() {
             "$slice" if self.find && !is_expression_slice(operand) => {
-                self.slice = true;
+                self.seen.slice = true;
                 slice(operand)?
             }
             "$elemMatch" if self.find => {
@@ -270,7 +274,7 @@ impl Parser {
                         "elemMatch: Invalid argument, object required",
                     ));
                 };
-                if self.positional {
+                if self.seen.positional {
                     return Err(MqlError::new(
                         31255,
                         "Cannot specify positional operator and $elemMatch.",
@@ -282,7 +286,7 @@ impl Parser {
                         "Cannot use $elemMatch projection on a nested field.",
                     ));
                 }
-                self.element = true;
+                self.seen.element = true;
                 let mut wrapped = RawDocumentBuf::new();
                 let mut operators = RawDocumentBuf::new();
                 operators.append(bson::cstr!("$elemMatch"), query.to_owned());
@@ -429,7 +433,8 @@ impl Applying {
                 continue;
             }
             match field {
-                None if self.inclusive => {}
+                // What `$elemMatch` picks counts as computed among included fields.
+                None | Some(Field::ElementMatch(_)) if self.inclusive => {}
                 None | Some(Field::Include) => out.append(name, value),
                 Some(Field::Exclude | Field::Computed(_)) => {}
                 Some(Field::Tree(inner)) => {
@@ -450,8 +455,6 @@ impl Applying {
                     RawBsonRef::Array(array) => out.append(name, sliced(array, *skip, *limit)),
                     other => out.append(name, other),
                 },
-                // Among included fields it counts as computed.
-                Some(Field::ElementMatch(_)) if self.inclusive => {}
                 Some(Field::ElementMatch(matcher)) => {
                     if let RawBsonRef::Array(array) = value
                         && let Some(element) = first_match(array, matcher)

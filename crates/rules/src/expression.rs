@@ -249,7 +249,7 @@ pub(crate) fn is_nan(value: RawBsonRef<'_>) -> bool {
 }
 
 /// Whether a query would take a value for more than a value.
-fn is_operator(value: bson::raw::RawBsonRef<'_>) -> bool {
+fn is_operator(value: RawBsonRef<'_>) -> bool {
     use bson::raw::RawBsonRef as R;
     match value {
         R::RegularExpression(_) => true,

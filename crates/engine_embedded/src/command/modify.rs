@@ -369,8 +369,8 @@ impl Change {
             ));
         }
         Ok(Self {
-            matcher,
             query,
+            matcher,
             update,
             multi,
             upsert,

@@ -43,7 +43,10 @@ pub(super) fn number(r: &mut Random) -> Bson {
         13 => Bson::Double(f64::NAN),
         14 => Bson::Double(f64::INFINITY),
         15 => Bson::Int32(i32::MAX),
-        _ => decimal(*r.pick(&["1", "1.5", "2.50", "0", "-1", "1E+3"])),
+        _ => {
+            let texts = ["1", "1.5", "2.50", "0", "-1", "1E+3"];
+            decimal(texts[r.below(texts.len())])
+        }
     }
 }
 
@@ -119,7 +122,7 @@ const PATHS: &[&str] = &[
 ];
 
 fn path(r: &mut Random) -> &'static str {
-    *r.pick(PATHS)
+    PATHS[r.below(PATHS.len())]
 }
 
 fn type_name(r: &mut Random) -> Bson {
@@ -243,7 +246,7 @@ pub(super) fn projection(r: &mut Random, find: bool) -> Document {
     if r.one_in(3) {
         projection.insert("_id", *r.pick(&[0, 1]));
     }
-    for _ in 0..1 + r.below(3) {
+    for _ in 0..=r.below(3) {
         let mut path = path(r).to_owned();
         let top = path.split('.').next().unwrap_or_default().to_owned();
         if !r.one_in(12) && projection.keys().any(|other| other.starts_with(&top)) {
@@ -328,11 +331,11 @@ pub(super) fn update(r: &mut Random) -> Bson {
         let mut fields = Document::new();
         for _ in 0..*r.pick(&[1, 1, 2]) {
             let operand = operand(r, operator);
-            let mut at = path(r).to_owned();
-            if r.one_in(8) {
-                at = (*r.pick(&["l.$[]", "l.$[].b", "l.$", "a.$[]", "l.$[e]", "l.$[e].b"]))
-                    .to_owned();
-            }
+            let at = if r.one_in(8) {
+                *r.pick(&["l.$[]", "l.$[].b", "l.$", "a.$[]", "l.$[e]", "l.$[e].b"])
+            } else {
+                path(r)
+            };
             fields.insert(at, operand);
         }
         update.insert(operator, fields);
@@ -405,8 +408,11 @@ pub(super) fn expression(r: &mut Random, depth: usize) -> Bson {
             _ => Bson::from(format!("${}", path(r))),
         };
     }
-    let mut e = || expression(r, depth - 1);
-    let (x, y, z) = (e(), e(), e());
+    let (x, y, z) = (
+        expression(r, depth - 1),
+        expression(r, depth - 1),
+        expression(r, depth - 1),
+    );
     let document = match r.below(34) {
         0..=1 => doc! { *r.pick(&["$add", "$multiply"]): [x, y] },
         2 => doc! { *r.pick(&["$subtract", "$divide", "$mod"]): [x, y] },
@@ -463,7 +469,7 @@ pub(super) fn pipeline(r: &mut Random) -> Vec<Document> {
         1 => stages.push(doc! { "$limit": 1 + r.below(6) as i32 }),
         _ => {}
     }
-    for _ in 0..1 + r.below(2) {
+    for _ in 0..=r.below(2) {
         stages.push(match r.below(9) {
             0 => doc! { "$project": projection(r, false) },
             1 => doc! { "$set": { path(r): expression(r, 2) } },

@@ -387,13 +387,12 @@ pub(crate) fn set(document: &mut Document, path: &[String], value: Option<&Bson>
         };
         return;
     }
-    match document.get_mut(first) {
-        Some(inner) => set_within(inner, rest, value),
-        None => {
-            let mut inner = Document::new();
-            set(&mut inner, rest, value);
-            document.insert(first.clone(), inner);
-        }
+    if let Some(inner) = document.get_mut(first) {
+        set_within(inner, rest, value)
+    } else {
+        let mut inner = Document::new();
+        set(&mut inner, rest, value);
+        document.insert(first.clone(), inner);
     }
 }
 
