@@ -45,10 +45,24 @@ pub fn upsert_document(query: &RawDocument, replacement: bool) -> Result<Documen
 
 fn derive<'a>(node: &'a Node, found: &mut Vec<(&'a str, Bson)>) {
     match node {
+        // What cannot match says nothing.
+        Node::And(nodes) if nodes.iter().any(is_never) => {}
         Node::And(nodes) => nodes.iter().for_each(|node| derive(node, found)),
         Node::Or(nodes) if nodes.len() == 1 => derive(&nodes[0], found),
         Node::Field(path, test) => equalities(test, path.as_str(), found),
         _ => {}
+    }
+}
+
+fn is_never(node: &Node) -> bool {
+    match node {
+        Node::Never => true,
+        // What `$all: []` is parsed to.
+        Node::Field(_, Test::Not(test)) => {
+            matches!(&**test, Test::All(tests) if tests.is_empty())
+        }
+        Node::And(nodes) => nodes.iter().any(is_never),
+        _ => false,
     }
 }
 

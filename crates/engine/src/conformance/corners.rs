@@ -464,8 +464,14 @@ async fn upserts_derive(w: World) {
             doc! { "$push": { "l": 1 } },
             doc! { "_id": 6, "l": [1] },
         ),
+        // What cannot match says nothing, not even of the _id.
+        (
+            doc! { "z": 1, "l": { "$all": [] } },
+            doc! { "$set": { "_id": 7 } },
+            doc! { "_id": 7 },
+        ),
     ] {
-        let id = query.get("_id").cloned();
+        let id = wanted.get("_id").cloned();
         w.ok(doc! { "update": "c", "updates": [{ "q": query.clone(), "u": update, "upsert": true }] })
             .await;
         let found = w.find(doc! { "filter": { "_id": id } }).await;

@@ -242,7 +242,7 @@ fn all(value: RawBsonRef<'_>, depth: usize) -> Result<Test> {
     }
     if tests.is_empty() {
         // `$all: []` matches nothing.
-        return Ok(Test::In(Vec::new(), Vec::new()));
+        return Ok(Test::Not(Box::new(Test::All(Vec::new()))));
     }
     Ok(Test::All(tests))
 }

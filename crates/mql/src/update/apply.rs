@@ -501,10 +501,10 @@ fn push(
         return Ok(());
     }
     let new = Bson::Array(array);
-    // Pushing nothing is nothing; anything else counts, also when the slice or
-    // the sort puts the array back.
-    let nothing = push.each.is_empty() && push.slice.is_none() && push.sort.is_none();
-    if nothing && existed {
+    // Pushing nothing is nothing, unless something is sorted or cut off; pushing
+    // something counts, also when the slice puts the array back.
+    let as_it_was = push.sort.is_none() && push.slice.is_none();
+    if existed && push.each.is_empty() && (length == 0 || as_it_was) {
         return Ok(());
     }
     store(document, path, new, false, description)
