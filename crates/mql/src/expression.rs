@@ -732,14 +732,11 @@ fn call_named(
             arrays::iterate(name, input, &node, scope)
         }
         "$getField" | "$setField" | "$unsetField" => {
-            let field = match value("field")? {
-                Some(Bson::String(field)) => field,
-                _ => {
-                    return Err(MqlError::new(
-                        5_654_602,
-                        format!("{name} requires 'field' to evaluate to type String"),
-                    ));
-                }
+            let Some(Bson::String(field)) = value("field")? else {
+                return Err(MqlError::new(
+                    5_654_602,
+                    format!("{name} requires 'field' to evaluate to type String"),
+                ));
             };
             let input = match node("input") {
                 Some(node) => node.owned(scope)?,

@@ -21,10 +21,8 @@ impl Sort {
         for entry in specification {
             let (name, direction) = entry.map_err(malformed)?;
             let descending = match direction {
-                RawBsonRef::Int32(1) | RawBsonRef::Int64(1) => false,
-                RawBsonRef::Int32(-1) | RawBsonRef::Int64(-1) => true,
-                RawBsonRef::Double(n) if n == 1.0 => false,
-                RawBsonRef::Double(n) if n == -1.0 => true,
+                RawBsonRef::Int32(1) | RawBsonRef::Int64(1) | RawBsonRef::Double(1.0) => false,
+                RawBsonRef::Int32(-1) | RawBsonRef::Int64(-1) | RawBsonRef::Double(-1.0) => true,
                 RawBsonRef::Int32(_) | RawBsonRef::Int64(_) | RawBsonRef::Double(_) => {
                     return Err(MqlError::new(
                         15975,

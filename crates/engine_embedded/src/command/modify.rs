@@ -30,6 +30,7 @@ pub(super) struct Operation {
     now: DateTime,
 }
 
+#[expect(clippy::large_enum_variant, reason = "one of a write, behind an Arc")]
 enum Kind {
     Insert {
         documents: Vec<Result<RawDocumentBuf, CommandError>>,

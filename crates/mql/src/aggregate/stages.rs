@@ -388,7 +388,7 @@ pub(crate) fn set(document: &mut Document, path: &[String], value: Option<&Bson>
         return;
     }
     if let Some(inner) = document.get_mut(first) {
-        set_within(inner, rest, value)
+        set_within(inner, rest, value);
     } else {
         let mut inner = Document::new();
         set(&mut inner, rest, value);

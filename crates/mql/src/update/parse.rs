@@ -143,10 +143,8 @@ fn operator(name: &str, text: &str, operand: RawBsonRef<'_>) -> Result<Operator>
         },
         "$addToSet" => Action::AddToSet(add_to_set(operand)?),
         "$pop" => match value()? {
-            Bson::Int32(1) | Bson::Int64(1) => Action::Pop { first: false },
-            Bson::Int32(-1) | Bson::Int64(-1) => Action::Pop { first: true },
-            Bson::Double(n) if n == 1.0 => Action::Pop { first: false },
-            Bson::Double(n) if n == -1.0 => Action::Pop { first: true },
+            Bson::Int32(1) | Bson::Int64(1) | Bson::Double(1.0) => Action::Pop { first: false },
+            Bson::Int32(-1) | Bson::Int64(-1) | Bson::Double(-1.0) => Action::Pop { first: true },
             _ => return Err(MqlError::failed_to_parse("$pop expects 1 or -1")),
         },
         _ => bit(operand)?,
