@@ -119,3 +119,30 @@ fn a_variable_that_means_nothing_is_refused() {
     assert_eq!(code, 1);
     assert!(errors.contains("go together"), "{errors}");
 }
+
+#[test]
+fn a_lost_master_key_is_missed_and_none_is_made_up() {
+    let data = data();
+    let home = data.path().join("new");
+    let key = home.join("master.key");
+    let serve = || {
+        let mut command = program(&["serve", "--listen", "127.0.0.1:0", "--data-dir"]);
+        command.arg(&home);
+        command
+    };
+    ready(&mut Served::of(&mut serve()));
+    let kept = std::fs::read(&key).unwrap();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = std::fs::metadata(&home).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700);
+    }
+    std::fs::remove_file(&key).unwrap();
+    let (code, _, errors) = run(&mut serve());
+    assert_eq!(code, 1);
+    assert!(errors.contains("master.key is missing"), "{errors}");
+    assert!(!key.exists());
+    std::fs::write(&key, kept).unwrap();
+    ready(&mut Served::of(&mut serve()));
+}

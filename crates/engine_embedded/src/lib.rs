@@ -62,7 +62,15 @@ pub(crate) struct Cursor {
     pub(crate) used: Instant,
 }
 
+/// The file that the database is in.
+const FILE: &str = "data.redb";
+
 impl Embedded {
+    /// Whether a database is in `folder`.
+    pub fn is_in(folder: &Path) -> bool {
+        folder.join(FILE).exists()
+    }
+
     /// Opens the database in `folder`, or makes it.
     ///
     /// # Errors
@@ -71,10 +79,7 @@ impl Embedded {
     pub fn open(folder: &Path, clock: Arc<dyn Clock>) -> Result<Self, CommandError> {
         std::fs::create_dir_all(folder)
             .map_err(|error| CommandError::new(1, format!("{}: {error}", folder.display())))?;
-        Self::with(
-            Arc::new(kv::redb::Store::open(&folder.join("data.redb"))?),
-            clock,
-        )
+        Self::with(Arc::new(kv::redb::Store::open(&folder.join(FILE))?), clock)
     }
 
     /// A database in memory, for tests.

@@ -49,16 +49,23 @@ pub(crate) async fn open(
     let failed = |error: &dyn std::fmt::Display| {
         StartError(format!("{}: {error}", settings.data_dir.display()))
     };
-    std::fs::create_dir_all(&settings.data_dir).map_err(|error| failed(&error))?;
+    create_private(&settings.data_dir).map_err(|error| failed(&error))?;
+    let key_file = settings.data_dir.join("master.key");
+    let old = Embedded::is_in(&settings.data_dir);
+    if old && settings.master_key.is_none() && !key_file.exists() {
+        return Err(failed(
+            &"master.key is missing, with which the data's secrets are sealed; put it back, or start with BACKSTITCH_MASTER_KEY if that is what it was",
+        ));
+    }
+    // The key is there before anything is sealed with it.
+    let master_key = match &settings.master_key {
+        Some(text) => MasterKey::from_text(text.expose()),
+        None => MasterKey::from_file(&key_file).map_err(|error| failed(&error))?,
+    };
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let engine =
         Embedded::open(&settings.data_dir, clock.clone()).map_err(|error| failed(&error))?;
     let engine: SharedEngine = Arc::new(engine);
-    let master_key = match &settings.master_key {
-        Some(text) => MasterKey::from_text(text.expose()),
-        None => MasterKey::from_file(&settings.data_dir.join("master.key"))
-            .map_err(|error| failed(&error))?,
-    };
     let core = Backstitch::open(app::Settings {
         engine,
         clusters: HashMap::new(),
@@ -111,6 +118,15 @@ fn kept_keys(folder: &Path, settings: &KeySettings) -> std::io::Result<(String, 
         write_private(&path, text.as_bytes())?;
     }
     Ok((project, pair))
+}
+
+/// Makes a folder that only its owner can enter, unless there is one.
+fn create_private(folder: &Path) -> std::io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
 }
 
 /// Writes a file that only its owner can read.
