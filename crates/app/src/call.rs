@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Instant;
 
-use bson::{Bson, Document, RawBson, RawDocument, RawDocumentBuf, cstr, doc, rawdoc};
+use bson::{Bson, Document, RawArrayBuf, RawBson, RawDocument, RawDocumentBuf, cstr, doc, rawdoc};
 use js::{Call, Failure, Outcome};
 use kit::{Kind, Problem};
 use rules::{Answers, Expansions, Needed, Scope};
@@ -72,20 +72,18 @@ impl App {
             ));
         }
         let started = Started::now(self);
-        // Only calls of clients have entries of their own.
-        let logged = (calling == Calling::Client).then(|| {
-            let hidden = function.disable_arg_logs;
-            (!hidden).then(|| arguments.clone())
-        });
         let (outcome, result) = if let Err(problem) = may_run(cx, &function).await {
             (None, Err(problem))
         } else {
-            let outcome = self.run(cx, &function, arguments, None).await;
-            let result = value(&outcome);
+            let passed = raw_array(&arguments)?;
+            let mut outcome = self.run(cx, &function, passed, None).await;
+            let result = value(&mut outcome);
             (Some(outcome), result)
         };
-        if let Some(logged) = logged {
-            self.log_call(cx, name, logged, &started, outcome.as_ref(), &result);
+        // Only calls of clients have entries of their own.
+        if calling == Calling::Client {
+            let arguments = (!function.disable_arg_logs).then_some(arguments);
+            self.log_call(cx, name, arguments, &started, outcome.as_ref(), &result);
         }
         result
     }
@@ -124,8 +122,9 @@ impl App {
         };
         let started = Started::now(self);
         may_run(cx, &function).await?;
-        let outcome = self.run(cx, &function, arguments.clone(), evaluate).await;
-        let result = value(&outcome);
+        let passed = raw_array(&arguments)?;
+        let mut outcome = self.run(cx, &function, passed, evaluate).await;
+        let result = value(&mut outcome);
         let logged = (!function.disable_arg_logs).then_some(arguments);
         self.log_call(cx, name, logged, &started, Some(&outcome), &result);
         let lines = |only_errors: bool| {
@@ -148,7 +147,7 @@ impl App {
         &self,
         cx: &Cx,
         function: &Arc<Function>,
-        arguments: Vec<Bson>,
+        arguments: RawArrayBuf,
         evaluate: Option<String>,
     ) -> Outcome {
         let caller = caller_of(cx, function).await;
@@ -287,15 +286,15 @@ async fn chosen_by(
     let cx = cx.deeper();
     let call = Call {
         code: script.clone(),
-        arguments: Vec::new(),
+        arguments: RawArrayBuf::new(),
         context: context(&cx, &function.name),
         limits: cx.app.core.limits,
         evaluate: None,
         depth: cx.depth,
     };
     let host = Arc::new(CallHost::new(cx.clone()));
-    let outcome = cx.app.core.pool.call(call, host).await;
-    match value(&outcome)? {
+    let mut outcome = cx.app.core.pool.call(call, host).await;
+    match value(&mut outcome)? {
         Bson::String(id) => Ok(Caller::User(cx.app.acting_user(&id).await?)),
         Bson::Document(choice) if choice.get_bool("runAsSystem").unwrap_or(false) => {
             Ok(Caller::System)
@@ -402,16 +401,15 @@ impl Expansions for RequestExpansions {
     }
 
     fn request(&self) -> &RawDocument {
-        self.request
-            .get_or_init(|| RawDocumentBuf::try_from(&self.info.document()).unwrap_or_default())
+        self.request.get_or_init(|| self.info.document())
     }
 }
 
 /// What a frame's `context` holds, for the function `name`.
 pub(crate) fn context(cx: &Cx, name: &str) -> RawDocumentBuf {
     let mut request = cx.request.document();
-    request.insert("service", "");
-    request.insert("action", name);
+    request.append(cstr!("service"), "");
+    request.append(cstr!("action"), name);
     let mut context = rawdoc! { "system": matches!(cx.caller, Caller::System) };
     // The function sees the user behind the request, whoever it runs as.
     match (&cx.caller, &cx.user) {
@@ -425,21 +423,33 @@ pub(crate) fn context(cx: &Cx, name: &str) -> RawDocumentBuf {
     }
     let environment: &RawDocument = &cx.release.environment_document;
     context.append(cstr!("environment"), environment);
-    for (name, part) in [
-        (cstr!("request"), &request),
-        (cstr!("services"), &cx.release.services),
-    ] {
-        context.append(name, RawDocumentBuf::try_from(part).unwrap_or_default());
-    }
+    context.append(cstr!("request"), request);
+    let services: &RawDocument = &cx.release.services;
+    context.append(cstr!("services"), services);
     context
 }
 
-/// An outcome as the wire tells it.
-fn value(outcome: &Outcome) -> Result<Bson, Problem> {
+/// Arguments as a worker takes them.
+fn raw_array(values: &[Bson]) -> Result<RawArrayBuf, Problem> {
+    let mut array = RawArrayBuf::new();
+    for value in values {
+        match value {
+            // Without a copy of the tree.
+            Bson::Document(document) => {
+                array.push(RawDocumentBuf::try_from(document).map_err(Problem::internal)?);
+            }
+            other => array.push(RawBson::try_from(other.clone()).map_err(Problem::internal)?),
+        }
+    }
+    Ok(array)
+}
+
+/// An outcome as the wire tells it; the value is taken out.
+fn value(outcome: &mut Outcome) -> Result<Bson, Problem> {
     let execution =
         |message: String| Problem::new(Kind::Invalid, "FunctionExecutionError", message);
-    match &outcome.result {
-        Ok(value) => Ok(value.clone()),
+    match &mut outcome.result {
+        Ok(value) => Ok(std::mem::replace(value, Bson::Undefined)),
         Err(Failure::Threw { message, code, .. }) => Err(Problem::new(
             Kind::Invalid,
             if code == "ExecutionTimeLimitExceeded" {

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use bson::{Bson, Document, RawDocumentBuf, doc};
+use bson::raw::CStr;
+use bson::{Bson, Document, RawArrayBuf, RawDocumentBuf, cstr, doc};
 use kit::Problem;
 use state::Identity;
 
@@ -109,30 +110,44 @@ pub struct RequestInfo {
 
 impl RequestInfo {
     /// `context.request` and `%%request`.
-    pub fn document(&self) -> Document {
-        let mut headers = Document::new();
-        for (name, value) in &self.headers {
-            // A token is the server's business, not the function's.
-            if name.eq_ignore_ascii_case("authorization") {
-                continue;
-            }
-            let values = headers
-                .entry(name.clone())
-                .or_insert_with(|| Bson::Array(Vec::new()));
-            if let Bson::Array(values) = values {
-                values.push(value.clone().into());
-            }
-        }
-        let mut document = doc! {
-            "remoteIPAddress": &self.remote_address, "requestHeaders": headers,
-            "httpMethod": &self.method, "rawQueryString": self.public_query(),
-        };
-        for (field, header) in [("httpUserAgent", "user-agent"), ("httpReferrer", "referer")] {
+    pub fn document(&self) -> RawDocumentBuf {
+        let mut document = RawDocumentBuf::new();
+        document.append(cstr!("remoteIPAddress"), self.remote_address.as_str());
+        document.append(cstr!("requestHeaders"), self.public_headers());
+        document.append(cstr!("httpMethod"), self.method.as_str());
+        document.append(cstr!("rawQueryString"), self.public_query());
+        for (field, header) in [
+            (cstr!("httpUserAgent"), "user-agent"),
+            (cstr!("httpReferrer"), "referer"),
+        ] {
             if let Some(value) = self.header(header) {
-                document.insert(field, value);
+                document.append(field, value);
             }
         }
         document
+    }
+
+    /// Each header's values, in the order of first appearance.
+    fn public_headers(&self) -> RawDocumentBuf {
+        let mut headers = RawDocumentBuf::new();
+        for (index, (name, _)) in self.headers.iter().enumerate() {
+            // A token is the server's business, not the function's.
+            let is_public = !name.eq_ignore_ascii_case("authorization");
+            let is_first = self.headers[..index].iter().all(|(known, _)| known != name);
+            if is_public
+                && is_first
+                && let Ok(key) = <&CStr>::try_from(name.as_str())
+            {
+                let mut values = RawArrayBuf::new();
+                for (known, value) in &self.headers[index..] {
+                    if known == name {
+                        values.push(value.as_str());
+                    }
+                }
+                headers.append(key, values);
+            }
+        }
+        headers
     }
 
     /// The query string without secrets, in its own order.

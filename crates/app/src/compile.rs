@@ -30,7 +30,7 @@ pub struct Release {
     /// The same, raw.
     pub environment_document: RawDocumentBuf,
     /// `context.services`: name to type.
-    pub services: Document,
+    pub services: RawDocumentBuf,
     /// Data sources by name.
     pub sources: HashMap<String, Arc<Source>>,
     /// How many functions had to be compiled for this release.
@@ -157,7 +157,7 @@ fn compile_flaws(config: AppConfig, before: Option<&Release>) -> (Option<Release
         values,
         environment_document: raw(&environment),
         environment,
-        services,
+        services: raw(&services),
         sources,
         compiled,
         config,

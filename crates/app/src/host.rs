@@ -304,7 +304,7 @@ impl Cx {
 
     fn door(&self, service: &str, action: &str) -> Result<(Data, Access), Problem> {
         let source = self.release.sources.get(service).ok_or_else(|| {
-            let text = if self.release.services.contains_key(service) {
+            let text = if matches!(self.release.services.get(service), Ok(Some(_))) {
                 format!("the service '{service}' is of a type that is not supported yet")
             } else {
                 format!("TypeError: Cannot access member '{action}' of undefined")

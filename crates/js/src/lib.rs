@@ -18,7 +18,7 @@ pub mod worker;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use bson::{Bson, RawBson, RawDocumentBuf};
+use bson::{Bson, RawArrayBuf, RawBson, RawDocumentBuf};
 
 pub use compile::{CompileError, Compiled, compile};
 pub use pool::{Pool, PoolSettings};
@@ -103,7 +103,7 @@ pub struct Call {
     /// The function's code.
     pub code: Arc<Compiled>,
     /// Its arguments.
-    pub arguments: Vec<Bson>,
+    pub arguments: RawArrayBuf,
     /// What its `context` holds, as in [`Entered::context`].
     pub context: RawDocumentBuf,
     /// Its bounds.

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use bson::{Bson, RawArrayBuf, RawBson, RawDocument, RawDocumentBuf, cstr, rawdoc};
+use bson::{Bson, RawArray, RawArrayBuf, RawBson, RawDocument, RawDocumentBuf, cstr, rawdoc};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
@@ -24,6 +24,9 @@ use crate::{
 
 /// From the time limit to the kill of a worker that has not answered.
 const KILL_AFTER: Duration = Duration::from_millis(250);
+/// How long a process that closed its pipes may take to end: giving gigabytes
+/// back takes a while on a busy machine.
+const ENDING_MAX: Duration = Duration::from_secs(10);
 /// Calls that start at once, for each core: more would only trade places and
 /// caches.
 const STARTING_PER_CORE: usize = 2;
@@ -122,7 +125,7 @@ impl Pool {
         let code = crate::compile("warm.js", "exports = () => 1").map_err(io::Error::other)?;
         let call = Call {
             code: Arc::new(code),
-            arguments: Vec::new(),
+            arguments: RawArrayBuf::new(),
             context: RawDocumentBuf::new(),
             limits: Limits {
                 time_ms: WARM_MS_MAX,
@@ -177,27 +180,26 @@ impl Pool {
         let Ok(mut worker) = self.worker() else {
             return failed(Failure::Crashed);
         };
-        let message = match worker.message(&call) {
-            Ok(message) if message.as_bytes().len() <= MESSAGE_BYTES_MAX => message,
-            _ => {
-                // It did not get the code either.
-                worker.codes = Codes::default();
-                self.put_back(worker);
-                return refused("RangeError: the arguments are too large");
-            }
-        };
+        let message = worker.message(&call);
+        if message.as_bytes().len() > MESSAGE_BYTES_MAX {
+            // It did not get the code either.
+            worker.codes = Codes::default();
+            self.put_back(worker);
+            return refused("RangeError: the arguments are too large");
+        }
         let limit = Duration::from_millis(call.limits.time_ms);
-        let run = worker.run(message, &host, starting);
-        let outcome = tokio::time::timeout(limit + KILL_AFTER, run).await;
+        let outcome = worker
+            .run(message, &host, starting, limit + KILL_AFTER)
+            .await;
         drop(permit);
         match outcome {
-            Ok(Ok(outcome)) => {
+            Ok(outcome) => {
                 self.put_back(worker);
                 outcome
             }
             // Dropping the worker kills it.
-            Ok(Err(_)) if start.elapsed() < limit => failed(worker.ended().await),
-            Ok(Err(_)) | Err(_) => failed(Failure::TimeLimit),
+            Err(_) if start.elapsed() < limit => failed(worker.ended().await),
+            Err(_) => failed(Failure::TimeLimit),
         }
     }
 
@@ -316,7 +318,7 @@ impl Worker {
     /// Why the process is gone. It aborts when its own allocator gives up: what
     /// natives need lies outside of the arena.
     async fn ended(&mut self) -> Failure {
-        let status = tokio::time::timeout(KILL_AFTER, self.child.wait()).await;
+        let status = tokio::time::timeout(ENDING_MAX, self.child.wait()).await;
         match status {
             Ok(Ok(status)) if status.signal() == Some(libc::SIGABRT) => Failure::MemoryLimit,
             _ => Failure::Crashed,
@@ -324,16 +326,12 @@ impl Worker {
     }
 
     /// The message that begins a call.
-    fn message(&mut self, call: &Call) -> Result<RawDocumentBuf, bson::error::Error> {
+    fn message(&mut self, call: &Call) -> RawDocumentBuf {
         let mut message = rawdoc! {
             "k": "call", "frame": 0,
             "time_ms": call.limits.time_ms as i64, "memory_bytes": call.limits.memory_bytes as i64,
         };
-        let mut arguments = RawArrayBuf::new();
-        for argument in &call.arguments {
-            arguments.push(RawBson::try_from(argument.clone())?);
-        }
-        message.append(cstr!("arguments"), arguments);
+        message.append(cstr!("arguments"), call.arguments.as_ref() as &RawArray);
         message.append(cstr!("context"), call.context.as_ref());
         if let Some(source) = &call.evaluate {
             message.append(cstr!("evaluate"), source.as_str());
@@ -344,27 +342,39 @@ impl Worker {
             message.append(cstr!("forget"), true);
         }
         self.codes.append(&mut message, &call.code);
-        Ok(message)
+        message
     }
 
-    /// Runs a call. `starting` is given back as soon as the call waits for the
-    /// host, or has run for a while.
+    /// Runs a call for `most` at most. `starting` is given back as soon as the
+    /// call waits for the host, or has run for a while.
     async fn run(
         &mut self,
         message: RawDocumentBuf,
         host: &Arc<dyn Host>,
         mut starting: Option<SemaphorePermit<'_>>,
+        most: Duration,
     ) -> io::Result<Outcome> {
-        let (replies, mut ready) = mpsc::unbounded_channel::<Reply>();
-        let mut started = std::pin::pin!(tokio::time::sleep(START_TIME));
+        // Most calls ask for nothing and need no channel.
+        let mut replies: Option<Replies> = None;
+        let end = tokio::time::Instant::now() + most;
+        // One timer for both: first the start, then the end.
+        let mut timer = std::pin::pin!(tokio::time::sleep(START_TIME.min(most)));
         // Reading goes on while this is written: a worker that sends does not
         // read, so waiting for one before the other could last forever.
         let (mut output, mut sent) = (message.into_bytes(), 0);
         loop {
             tokio::select! {
-                // Replies first: the worker is waiting for them.
+                // Time first, whatever a worker sends; then replies, which it
+                // is waiting for.
                 biased;
-                Some(reply) = ready.recv() => {
+                () = &mut timer => {
+                    if tokio::time::Instant::now() >= end {
+                        return Err(io::ErrorKind::TimedOut.into());
+                    }
+                    drop(starting.take());
+                    timer.as_mut().reset(end);
+                }
+                Some(reply) = next(&mut replies), if replies.is_some() => {
                     let reply = reply.message(&mut self.codes);
                     output.extend_from_slice(reply.as_bytes());
                 }
@@ -376,7 +386,7 @@ impl Worker {
                     }
                 }
                 message = receive(&mut self.answers, &mut self.input) => {
-                    starting = None;
+                    drop(starting.take());
                     let message = message?;
                     match message.get_str("k").unwrap_or_default() {
                         "done" => {
@@ -384,13 +394,25 @@ impl Worker {
                             self.requests.write_all(&output[sent..]).await?;
                             return Ok(outcome(&message));
                         }
-                        "host" | "enter" => serve(&message, host, &replies),
+                        "host" | "enter" => {
+                            let (replies, _) = replies.get_or_insert_with(mpsc::unbounded_channel);
+                            serve(&message, host, replies);
+                        }
                         _ => return Err(io::Error::other("an unknown message")),
                     }
                 }
-                () = &mut started, if starting.is_some() => starting = None,
             }
         }
+    }
+}
+
+/// Replies of host operations, and where they come out.
+type Replies = (mpsc::UnboundedSender<Reply>, mpsc::UnboundedReceiver<Reply>);
+
+async fn next(replies: &mut Option<Replies>) -> Option<Reply> {
+    match replies {
+        Some((_, ready)) => ready.recv().await,
+        None => None,
     }
 }
 

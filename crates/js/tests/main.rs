@@ -95,7 +95,7 @@ pub(crate) fn pool() -> Pool {
 pub(crate) fn call(source: &str, arguments: Vec<Bson>) -> Call {
     Call {
         code: compiled(source),
-        arguments,
+        arguments: arguments.try_into().unwrap(),
         context: context(false),
         limits: Limits {
             time_ms: 30_000,
