@@ -1,0 +1,205 @@
+//! Open cursors: the driver's, by the server's id, until they are read, killed
+//! or forgotten.
+//!
+//! A cursor lives on one server, and in the session that opened it. The
+//! driver's cursor knows both; a bare `getMore` through the driver would be
+//! sent to any server with any session. So we keep the driver's cursor and
+//! hand out its batches.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use bson::raw::{RawArrayBuf, RawBsonRef};
+use bson::{RawDocument, RawDocumentBuf, rawdoc};
+use engine::{Answer, CommandError};
+use futures_util::StreamExt;
+use mongodb::raw_batch_cursor::RawBatchCursor;
+
+use crate::command::whole;
+use crate::error::translate;
+
+/// Most open cursors; one more closes the one that was idle longest.
+const OPEN_MAX: usize = 10_000;
+/// A cursor that nobody read from is closed after this time, as a server's is.
+const IDLE: Duration = Duration::from_secs(600);
+
+#[derive(Default)]
+pub(crate) struct Cursors {
+    open: Mutex<HashMap<i64, Entry>>,
+}
+
+struct Entry {
+    namespace: String,
+    used: Instant,
+    cursor: Arc<tokio::sync::Mutex<Reading>>,
+}
+
+struct Reading {
+    cursor: RawBatchCursor,
+    /// Documents that the server sent and the caller did not ask for yet.
+    rest: VecDeque<RawDocumentBuf>,
+    ended: bool,
+}
+
+impl Cursors {
+    /// The first reply of a cursor, which is kept when there is more to read.
+    pub(crate) async fn open(
+        &self,
+        mut cursor: RawBatchCursor,
+    ) -> Result<RawDocumentBuf, mongodb::error::Error> {
+        let Some(batch) = cursor.next().await else {
+            // A new cursor holds the first reply.
+            return Ok(rawdoc! { "ok": 1.0 });
+        };
+        let reply = batch?.as_raw_document().to_owned();
+        let (id, namespace) = identity(&reply);
+        if id != 0 {
+            let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+            make_room(&mut open);
+            let entry = Entry {
+                namespace,
+                used: Instant::now(),
+                cursor: Arc::new(tokio::sync::Mutex::new(Reading {
+                    cursor,
+                    rest: VecDeque::new(),
+                    ended: false,
+                })),
+            };
+            open.insert(id, entry);
+        }
+        Ok(reply)
+    }
+
+    /// `getMore`.
+    pub(crate) async fn more(&self, database: &str, command: &RawDocument) -> Answer {
+        let id = command.get("getMore")?.and_then(whole).unwrap_or(0);
+        let namespace = format!(
+            "{database}.{}",
+            command.get_str("collection").unwrap_or_default()
+        );
+        let wanted = match command.get("batchSize")?.and_then(whole) {
+            Some(size) if size > 0 => size as usize,
+            _ => usize::MAX,
+        };
+        let cursor = {
+            let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+            let Some(entry) = open.get_mut(&id) else {
+                return Err(not_found(id));
+            };
+            if entry.namespace != namespace {
+                return Err(CommandError::new(
+                    13,
+                    format!(
+                        "Requested getMore on namespace '{namespace}', but cursor belongs to a different namespace {}",
+                        entry.namespace
+                    ),
+                ));
+            }
+            entry.used = Instant::now();
+            entry.cursor.clone()
+        };
+        let Ok(mut reading) = cursor.try_lock() else {
+            return Err(CommandError::new(
+                12051,
+                format!("cursor id {id} is already in use"),
+            ));
+        };
+        let outcome = reading.batch(wanted).await;
+        if reading.done() || outcome.is_err() {
+            self.forget(id);
+        }
+        let mut batch = RawArrayBuf::new();
+        for document in outcome? {
+            batch.push(document);
+        }
+        let id = if reading.done() { 0 } else { id };
+        Ok(rawdoc! {
+            "cursor": { "nextBatch": batch, "id": id, "ns": namespace },
+            "ok": 1.0,
+        })
+    }
+
+    /// `killCursors`; the driver tells the server when a cursor is dropped.
+    pub(crate) fn kill(&self, command: &RawDocument) -> Answer {
+        let (mut killed, mut unknown) = (RawArrayBuf::new(), RawArrayBuf::new());
+        let ids = command
+            .get_array("cursors")
+            .map_err(|_| CommandError::new(9, "killCursors needs an array 'cursors'"))?;
+        for id in ids {
+            let id = whole(id?).unwrap_or(0);
+            match self.forget(id) {
+                true => killed.push(id),
+                false => unknown.push(id),
+            }
+        }
+        Ok(rawdoc! {
+            "cursorsKilled": killed,
+            "cursorsNotFound": unknown,
+            "cursorsAlive": RawArrayBuf::new(),
+            "cursorsUnknown": RawArrayBuf::new(),
+            "ok": 1.0,
+        })
+    }
+
+    fn forget(&self, id: i64) -> bool {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.remove(&id).is_some()
+    }
+}
+
+impl Reading {
+    /// At most `wanted` documents. Cancel safe: the driver's cursor keeps a
+    /// request that is under way, and nothing is taken before the end.
+    async fn batch(&mut self, wanted: usize) -> Result<Vec<RawDocumentBuf>, CommandError> {
+        if self.rest.is_empty() && !self.ended {
+            match self.cursor.next().await {
+                None => self.ended = true,
+                Some(batch) => {
+                    let batch = batch.map_err(|error| translate(&error))?;
+                    self.ended = identity(batch.as_raw_document()).0 == 0;
+                    for document in batch.doc_slices().map_err(|error| translate(&error))? {
+                        if let RawBsonRef::Document(document) = document? {
+                            self.rest.push_back(document.to_owned());
+                        }
+                    }
+                }
+            }
+        }
+        let size = wanted.min(self.rest.len());
+        Ok(self.rest.drain(..size).collect())
+    }
+
+    fn done(&self) -> bool {
+        self.ended && self.rest.is_empty()
+    }
+}
+
+/// Drops what was idle too long and, when that is not enough, what was idle
+/// longest.
+fn make_room(open: &mut HashMap<i64, Entry>) {
+    if open.len() < OPEN_MAX / 2 {
+        return;
+    }
+    open.retain(|_, entry| entry.used.elapsed() < IDLE);
+    while open.len() >= OPEN_MAX {
+        let oldest = open.iter().min_by_key(|(_, entry)| entry.used);
+        let Some(id) = oldest.map(|(id, _)| *id) else {
+            return;
+        };
+        open.remove(&id);
+    }
+}
+
+/// A reply's cursor id and namespace.
+fn identity(reply: &RawDocument) -> (i64, String) {
+    let Ok(cursor) = reply.get_document("cursor") else {
+        return (0, String::new());
+    };
+    let id = cursor.get("id").ok().flatten().and_then(whole).unwrap_or(0);
+    (id, cursor.get_str("ns").unwrap_or_default().to_owned())
+}
+
+fn not_found(id: i64) -> CommandError {
+    CommandError::new(43, format!("cursor id {id} not found"))
+}

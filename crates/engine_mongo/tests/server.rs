@@ -1,0 +1,158 @@
+//! Real servers that a test starts, kills and starts again.
+
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use bson::{Document, RawDocumentBuf, doc};
+use engine::{CommandError, Engine};
+use engine_mongo::{Mongo, Settings};
+
+/// How long a server may take to answer for the first time.
+const START: Duration = Duration::from_secs(60);
+
+/// A mongod that ends with this value.
+pub(crate) struct Server {
+    pub(crate) address: String,
+    arguments: Vec<String>,
+    set: bool,
+    child: Child,
+    _home: tempfile::TempDir,
+}
+
+impl Server {
+    /// A replica set of one member, or `None` without a mongod.
+    pub(crate) async fn replica_set() -> Option<Self> {
+        Self::start(&["--replSet", "r"]).await
+    }
+
+    /// A mongod with these arguments, made the only member of its set if it
+    /// is to be one.
+    pub(crate) async fn start(arguments: &[&str]) -> Option<Self> {
+        let Some(binary) = testkit::mongod::binary() else {
+            println!("left out: no mongod (BACKSTITCH_MONGOD or PATH)");
+            return None;
+        };
+        let home = tempfile::tempdir().expect("a folder");
+        let port = free_port();
+        let mut all: Vec<String> = ["--bind_ip", "127.0.0.1", "--quiet", "--port"]
+            .map(str::to_owned)
+            .into();
+        all.push(port.to_string());
+        all.extend(["--dbpath".to_owned(), home.path().display().to_string()]);
+        all.extend(arguments.iter().map(|&argument| argument.to_owned()));
+        let server = Self {
+            address: format!("127.0.0.1:{port}"),
+            child: spawn(&binary, &all),
+            set: arguments.contains(&"--replSet"),
+            arguments: all,
+            _home: home,
+        };
+        let direct = server.direct().await;
+        if server.set {
+            let members = doc! { "_id": 0, "host": &server.address };
+            let initiate = doc! { "replSetInitiate": { "_id": "r", "members": [members] } };
+            run(&direct, "admin", initiate).await.expect("the set is made");
+        }
+        server.writable(&direct).await;
+        Some(server)
+    }
+
+    /// A URI of it with more options (`&name=value`).
+    pub(crate) fn uri(&self, options: &str) -> String {
+        let kind = if self.set {
+            "replicaSet=r"
+        } else {
+            "directConnection=true"
+        };
+        format!("mongodb://{}/?{kind}{options}", self.address)
+    }
+
+    pub(crate) async fn connect(&self, options: &str) -> Mongo {
+        Mongo::connect(Settings::new(self.uri(options)))
+            .await
+            .expect("connects")
+    }
+
+    /// kill -9.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().expect("it is running");
+        self.child.wait().expect("it ends");
+    }
+
+    /// Starts it again on the same folder and port, and does not wait.
+    pub(crate) fn start_again(&mut self) {
+        let binary = testkit::mongod::binary().expect("a mongod");
+        self.child = spawn(&binary, &self.arguments);
+    }
+
+    /// Stops it in its tracks, or lets it go on.
+    pub(crate) fn signal(&self, name: &str) {
+        let status = Command::new("kill")
+            .args([format!("-{name}"), self.child.id().to_string()])
+            .status();
+        assert!(status.is_ok_and(|status| status.success()), "kill -{name}");
+    }
+
+    async fn direct(&self) -> Mongo {
+        let uri = format!("mongodb://{}/?directConnection=true", self.address);
+        let patient = format!("{uri}&serverSelectionTimeoutMS={}", START.as_millis());
+        Mongo::connect(Settings::new(patient))
+            .await
+            .expect("mongod listens")
+    }
+
+    async fn writable(&self, direct: &Mongo) {
+        let start = Instant::now();
+        loop {
+            let hello = run(direct, "admin", doc! { "hello": 1 }).await;
+            if hello.is_ok_and(|hello| hello.get_bool("isWritablePrimary").unwrap_or(false)) {
+                return;
+            }
+            assert!(start.elapsed() < START, "no primary");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+pub(crate) fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0")
+        .and_then(|listener| listener.local_addr())
+        .expect("a free port")
+        .port()
+}
+
+pub(crate) fn spawn(binary: &PathBuf, arguments: &[String]) -> Child {
+    Command::new(binary)
+        .args(arguments)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("it starts")
+}
+
+/// Runs a command.
+pub(crate) async fn run(
+    engine: &dyn Engine,
+    database: &str,
+    command: Document,
+) -> Result<Document, CommandError> {
+    let raw = RawDocumentBuf::try_from(&command).expect("a command encodes");
+    let reply = engine.command(database, &raw).await?;
+    Ok(Document::try_from(reply).expect("a reply decodes"))
+}
+
+/// Runs a command that has to succeed.
+pub(crate) async fn ok(engine: &dyn Engine, database: &str, command: Document) -> Document {
+    let shown = command.to_string();
+    run(engine, database, command)
+        .await
+        .unwrap_or_else(|error| panic!("{shown} failed: {error:?}"))
+}
