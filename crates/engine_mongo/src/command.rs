@@ -299,8 +299,14 @@ mod tests {
         let one = rawdoc! { "q": {}, "u": { "a": 1 } };
         let many = rawdoc! { "q": {}, "u": { "$set": { "a": 1 } }, "multi": true };
         for (command, retry) in [
-            (rawdoc! { "insert": "c", "documents": [{}, {}] }, Retry::Numbered),
-            (rawdoc! { "update": "c", "updates": [one.clone()] }, Retry::Numbered),
+            (
+                rawdoc! { "insert": "c", "documents": [{}, {}] },
+                Retry::Numbered,
+            ),
+            (
+                rawdoc! { "update": "c", "updates": [one.clone()] },
+                Retry::Numbered,
+            ),
             (rawdoc! { "update": "c", "updates": [one, many] }, Retry::No),
             (
                 rawdoc! { "delete": "c", "deletes": [{ "q": {}, "limit": 1 }] },
@@ -310,7 +316,10 @@ mod tests {
                 rawdoc! { "delete": "c", "deletes": [{ "q": {}, "limit": 0 }] },
                 Retry::No,
             ),
-            (rawdoc! { "findAndModify": "c", "remove": true }, Retry::Numbered),
+            (
+                rawdoc! { "findAndModify": "c", "remove": true },
+                Retry::Numbered,
+            ),
             (
                 rawdoc! { "insert": "c", "documents": [], "writeConcern": { "w": 0 } },
                 Retry::No,

@@ -128,10 +128,12 @@ impl Cursors {
             .map_err(|_| CommandError::new(9, "killCursors needs an array 'cursors'"))?;
         for id in ids {
             let id = whole(id?).unwrap_or(0);
-            match self.forget(id) {
-                true => killed.push(id),
-                false => unknown.push(id),
-            }
+            let list = if self.forget(id) {
+                &mut killed
+            } else {
+                &mut unknown
+            };
+            list.push(id);
         }
         Ok(rawdoc! {
             "cursorsKilled": killed,

@@ -179,7 +179,10 @@ mod tests {
         ] {
             assert_eq!(topology(&hello), expected, "{hello}");
         }
-        assert_eq!(product(&doc! { "ferretdb": { "version": "2" } }), "FerretDB");
+        assert_eq!(
+            product(&doc! { "ferretdb": { "version": "2" } }),
+            "FerretDB"
+        );
         assert_eq!(product(&doc! { "version": "8.0.4" }), "MongoDB");
     }
 }

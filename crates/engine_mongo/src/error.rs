@@ -38,7 +38,9 @@ pub(crate) fn translate(error: &Error) -> CommandError {
             (error.code, error.message.clone())
         }
         ErrorKind::Write(WriteFailure::WriteError(error)) => (error.code, error.message.clone()),
-        ErrorKind::Authentication { message, .. } => (18, format!("Authentication failed: {message}")),
+        ErrorKind::Authentication { message, .. } => {
+            (18, format!("Authentication failed: {message}"))
+        }
         ErrorKind::Io(error) if error.kind() == io::ErrorKind::TimedOut => {
             (89, "the database did not answer in time".to_owned())
         }

@@ -6,6 +6,7 @@
 //! loses nothing.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use bson::raw::RawBsonRef;
 use bson::{Document, RawDocument, RawDocumentBuf};
@@ -16,17 +17,28 @@ use mongodb::change_stream::ChangeStream;
 use mongodb::change_stream::event::ResumeToken;
 use mongodb::error::Error;
 use mongodb::options::FullDocumentType;
+use tokio::time::error::Elapsed;
 
-use crate::error::translate;
-use crate::settings::Hidden;
+use crate::error::{timed_out, translate};
+use crate::settings::{Hidden, Parsed};
 
 type Stream = Box<ChangeStream<RawDocumentBuf>>;
-type Step = BoxFuture<'static, (Stream, Result<Option<RawDocumentBuf>, Error>)>;
+type Step = BoxFuture<'static, (Stream, Outcome)>;
+/// What one request brought; an error of the outer kind is silence.
+type Outcome = Result<Result<Option<RawDocumentBuf>, Error>, Elapsed>;
+
+/// Shortest silence that is taken for a broken connection: a server that has
+/// nothing to tell answers every second.
+const SILENCE_MIN: Duration = Duration::from_secs(5);
+/// Longest.
+const SILENCE_MAX: Duration = Duration::from_secs(30);
 
 pub(crate) struct Feed {
     /// `None` once it has ended. The lock only makes it `Sync`.
     step: Mutex<Option<Step>>,
     token: Option<RawDocumentBuf>,
+    /// How long one request may take, with a search for another server.
+    limit: Duration,
     hidden: Arc<Hidden>,
 }
 
@@ -34,6 +46,7 @@ impl Feed {
     pub(crate) async fn open(
         client: &Client,
         request: WatchRequest,
+        parsed: &Parsed,
         hidden: Arc<Hidden>,
     ) -> Result<Self, CommandError> {
         let mut pipeline = Vec::new();
@@ -45,20 +58,39 @@ impl Feed {
             (Some(database), Some(collection)) => {
                 let database = client.database(&database);
                 let collection = database.collection::<Document>(&collection);
-                begin(collection.watch(), pipeline, request.full_document, request.resume_after).await
+                begin(
+                    collection.watch(),
+                    pipeline,
+                    request.full_document,
+                    request.resume_after,
+                )
+                .await
             }
             (Some(database), None) => {
                 let database = client.database(&database);
-                begin(database.watch(), pipeline, request.full_document, request.resume_after).await
+                begin(
+                    database.watch(),
+                    pipeline,
+                    request.full_document,
+                    request.resume_after,
+                )
+                .await
             }
             (None, _) => {
-                begin(client.watch(), pipeline, request.full_document, request.resume_after).await
+                begin(
+                    client.watch(),
+                    pipeline,
+                    request.full_document,
+                    request.resume_after,
+                )
+                .await
             }
         };
         let stream = Box::new(watch?);
         let mut feed = Self {
             step: Mutex::new(None),
             token: None,
+            limit: parsed.contact + parsed.reply.clamp(SILENCE_MIN, SILENCE_MAX),
             hidden,
         };
         feed.keep(stream)?;
@@ -70,13 +102,12 @@ impl Feed {
         if let Some(token) = stream.resume_token() {
             self.token = Some(bson::serialize_to_raw_document_buf(&token)?);
         }
-        if stream.is_alive() {
-            *self.step.get_mut().unwrap_or_else(PoisonError::into_inner) =
-                Some(Box::pin(async move {
-                    let event = stream.next_if_any().await;
-                    (stream, event)
-                }));
-        }
+        let step = self.step.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let limit = self.limit;
+        *step = Some(Box::pin(async move {
+            let event = tokio::time::timeout(limit, stream.next_if_any()).await;
+            (stream, event)
+        }));
         Ok(())
     }
 
@@ -84,25 +115,27 @@ impl Feed {
         loop {
             let step = self.step.get_mut().unwrap_or_else(PoisonError::into_inner);
             let Some(running) = step else {
-                return Err(CommandError::new(280, "the change stream was invalidated"));
+                return Err(CommandError::new(280, "the change stream has ended"));
             };
             let (stream, event) = running.await;
             *step = None;
             match event {
-                Ok(event) => {
+                Err(_) => return Err(timed_out()),
+                Ok(Ok(Some(event))) => {
                     self.keep(stream)?;
-                    if let Some(event) = event {
-                        return Ok(event);
-                    }
+                    return Ok(event);
                 }
-                Err(error) => return Err(self.hidden.clean(translate(&error))),
+                // A closed stream still hands out what came before its end.
+                Ok(Ok(None)) if !stream.is_alive() => {}
+                Ok(Ok(None)) => self.keep(stream)?,
+                Ok(Err(error)) => return Err(self.hidden.clean(translate(&error))),
             }
         }
     }
 }
 
-async fn begin<'a>(
-    watch: mongodb::action::Watch<'a>,
+async fn begin(
+    watch: mongodb::action::Watch<'_>,
     pipeline: Vec<Document>,
     full_document: bool,
     after: Option<RawDocumentBuf>,

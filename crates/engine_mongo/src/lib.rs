@@ -30,9 +30,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use bson::{RawDocument, RawDocumentBuf, cstr, doc};
-use engine::{
-    Answer, BoxFuture, Capabilities, ChangeFeed, CommandError, Engine, WatchRequest,
-};
+use engine::{Answer, BoxFuture, Capabilities, ChangeFeed, CommandError, Engine, WatchRequest};
 use mongodb::Client;
 use mongodb::error::{Error, NO_WRITES_PERFORMED, RETRYABLE_WRITE_ERROR};
 use tokio::sync::OnceCell;
@@ -108,8 +106,10 @@ impl Mongo {
 
     /// Asks the deployment what it is, and tries what it can do.
     pub async fn describe(&self) -> Result<Description, CommandError> {
-        let described = describe::describe(&self.shared.client)
+        let limit = self.shared.parsed.contact;
+        let described = tokio::time::timeout(limit, describe::describe(&self.shared.client))
             .await
+            .unwrap_or_else(|_| Err(timed_out()))
             .map_err(|error| self.shared.hidden.clean(error))?;
         *self
             .shared
@@ -154,7 +154,11 @@ impl Mongo {
                 .run(&shared.client, database, part, within, limit)
                 .await;
         }
-        let name = command.iter().next().transpose()?.map(|(name, _)| name.as_str());
+        let name = command
+            .iter()
+            .next()
+            .transpose()?
+            .map(|(name, _)| name.as_str());
         match name {
             Some("getMore") => {
                 let more = shared.cursors.more(database, command);
@@ -166,8 +170,11 @@ impl Mongo {
             }
             _ => {}
         }
-        let mut command =
-            Command::plain(command, &shared.parsed.concerns, shared.parsed.reads.as_ref())?;
+        let mut command = Command::plain(
+            command,
+            &shared.parsed.concerns,
+            shared.parsed.reads.as_ref(),
+        )?;
         let may = match command.retry {
             Retry::Read => shared.parsed.retry_reads,
             Retry::Numbered => shared.parsed.retry_writes && topology != Topology::Standalone,
@@ -224,10 +231,12 @@ impl Shared {
             Err(error) if command.retry != Retry::No && is_retryable(&error) => Err(error),
             Err(error) => return Err(translate(&error)),
         };
-        match (self.try_once(database, &command, turn.as_mut()).await, first) {
-            (Ok(reply), _) => Ok(reply),
-            // The first reply says more than one that failed before any write.
-            (Err(_), Ok(reply)) => Ok(reply),
+        match (
+            self.try_once(database, &command, turn.as_mut()).await,
+            first,
+        ) {
+            // A first reply was a write that only its confirmation failed for.
+            (Ok(reply), _) | (Err(_), Ok(reply)) => Ok(reply),
             (Err(second), Err(first)) => {
                 let error = if second.contains_label(NO_WRITES_PERFORMED) {
                     first
@@ -324,8 +333,11 @@ impl Engine for Mongo {
                 .get_or_try_init(async || Client::with_options(shared.parsed.feed_options.clone()))
                 .await
                 .map_err(|error| clean(translate(&error)))?;
-            let feed = feed::Feed::open(client, request, shared.hidden.clone())
+            let hidden = shared.hidden.clone();
+            let open = feed::Feed::open(client, request, &shared.parsed, hidden);
+            let feed = tokio::time::timeout(shared.parsed.reply, open)
                 .await
+                .unwrap_or_else(|_| Err(timed_out()))
                 .map_err(clean)?;
             Ok(Box::new(feed) as Box<dyn ChangeFeed>)
         })

@@ -70,7 +70,7 @@ impl Settings {
         let mut options = match ClientOptions::parse(&uri).await {
             Ok(options) => options,
             Err(error) => {
-                let mut error = hidden.clean(translate(&error));
+                let mut error = hidden.blot(translate(&error));
                 error.message = format!("the MongoDB URI is not valid: {}", error.message);
                 return Err(error);
             }
@@ -105,6 +105,8 @@ impl Settings {
         };
         Ok(Parsed {
             reads: options.selection_criteria.clone(),
+            contact: options.server_selection_timeout.unwrap_or_default()
+                + options.connect_timeout.unwrap_or_default(),
             retry_reads: options.retry_reads != Some(false),
             retry_writes: options.retry_writes != Some(false),
             reply: reply.unwrap_or(Duration::from_millis(REPLY_MS)),
@@ -125,7 +127,10 @@ pub(crate) struct Parsed {
     pub(crate) reads: Option<SelectionCriteria>,
     pub(crate) retry_reads: bool,
     pub(crate) retry_writes: bool,
+    /// How long to wait for a reply.
     pub(crate) reply: Duration,
+    /// How long finding a server and connecting to it may take.
+    pub(crate) contact: Duration,
     pub(crate) concerns: Concerns,
     pub(crate) hidden: Hidden,
 }
@@ -159,8 +164,17 @@ impl Hidden {
         Self(secrets.into_iter().map(Secret::new).collect())
     }
 
-    /// The error without secrets.
-    pub(crate) fn clean(&self, mut error: CommandError) -> CommandError {
+    /// The error without secrets, if it is one of reaching the deployment.
+    /// What a server answers to a command stays as it is: it may quote the
+    /// caller, who must not learn which words we would blot out.
+    pub(crate) fn clean(&self, error: CommandError) -> CommandError {
+        match error.code {
+            6 | 7 | 18 | 89 | 133 | 140 => self.blot(error),
+            _ => error,
+        }
+    }
+
+    fn blot(&self, mut error: CommandError) -> CommandError {
         for secret in &self.0 {
             if error.message.contains(secret.expose()) {
                 error.message = error.message.replace(secret.expose(), "…");
@@ -289,7 +303,10 @@ mod tests {
             ("mongodb://joe:hunter2@host:port", "port"),
             ("mongodb://joe:hunter2@host/?w=x&wtimeoutMS=z", "wtimeout"),
             ("mongodb://joe:hunter2@h/?socketTimeoutMS=z", "milliseconds"),
-            ("mongodb://h/?tlsCertificateKeyFilePassword=hunter2&ssl=z", ""),
+            (
+                "mongodb://h/?tlsCertificateKeyFilePassword=hunter2&ssl=z",
+                "",
+            ),
         ] {
             let error = refused(uri).await;
             let message = error.message.to_lowercase();
@@ -321,8 +338,14 @@ mod tests {
     #[test]
     fn secrets_are_blotted_out_as_written_and_as_meant() {
         let hidden = Hidden::of("mongodb://joe:p%40ss%2Fword@host");
-        let error = CommandError::new(1, "p@ss/word or p%40ss%2Fword");
+        let error = CommandError::new(6, "p@ss/word or p%40ss%2Fword");
         assert_eq!(hidden.clean(error).message, "… or …");
+        let quoted = CommandError::new(2, "unknown operator: $p@ss/word");
+        assert_eq!(
+            hidden.clean(quoted.clone()),
+            quoted,
+            "no guess is confirmed"
+        );
         assert_eq!(decoded("%4"), "%4");
     }
 
@@ -344,7 +367,9 @@ mod tests {
         let primary = rawdoc! { "mode": "primary", "tags": [] };
         assert!(read_preference(&primary).is_ok());
         assert_eq!(
-            read_preference(&rawdoc! { "mode": "far" }).unwrap_err().code,
+            read_preference(&rawdoc! { "mode": "far" })
+                .unwrap_err()
+                .code,
             2
         );
     }

@@ -5,6 +5,7 @@
 //! transaction's writes are committed to a majority and its reads come from
 //! one snapshot, unless its first command names another read concern.
 
+use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -56,7 +57,9 @@ impl Transactions {
             _ => {}
         }
         let transaction = if part.starts {
-            self.start(client, &part, level).await?
+            let start = self.start(client, &part, level);
+            let started = tokio::time::timeout(limit, start).await;
+            started.unwrap_or_else(|_| Err(transient(timed_out())))?
         } else {
             self.find(&part)?
         };
@@ -72,7 +75,7 @@ impl Transactions {
             .session(&mut held.session);
         let Ok(outcome) = tokio::time::timeout(limit, run).await else {
             self.forget(&part);
-            return Err(timed_out().label(mongodb::error::TRANSIENT_TRANSACTION_ERROR));
+            return Err(transient(timed_out()));
         };
         held.running = false;
         let reply = outcome.map_err(|error| translate(&error))?;
@@ -85,11 +88,16 @@ impl Transactions {
         part: &Part,
         level: Option<String>,
     ) -> Result<Arc<Transaction>, CommandError> {
-        self.check_start(part)?;
-        let transient = |error: mongodb::error::Error| {
+        if let Some(older) = self.check_start(part)? {
+            // The new one may want what the old one holds.
+            let mut held = older.held.lock().await;
+            let _ = held.session.abort_transaction().await;
+        }
+        // Nothing was begun yet, so that the whole can be tried again.
+        let unreached = |error: mongodb::error::Error| {
             let translated = translate(&error);
             match translated.code {
-                6 | 89 | 133 => translated.label(mongodb::error::TRANSIENT_TRANSACTION_ERROR),
+                6 | 89 | 133 => transient(translated),
                 _ => translated,
             }
         };
@@ -97,14 +105,14 @@ impl Transactions {
             .start_session()
             .causal_consistency(false)
             .await
-            .map_err(transient)?;
+            .map_err(unreached)?;
         session
             .start_transaction()
             .read_concern(level.map_or_else(ReadConcern::snapshot, ReadConcern::custom))
             .write_concern(WriteConcern::majority())
             .selection_criteria(SelectionCriteria::ReadPreference(ReadPreference::Primary))
             .await
-            .map_err(transient)?;
+            .map_err(unreached)?;
         let transaction = Arc::new(Transaction {
             number: part.number,
             started: Instant::now(),
@@ -118,34 +126,33 @@ impl Transactions {
         Ok(transaction)
     }
 
-    /// Makes room, and refuses a transaction that cannot begin.
-    fn check_start(&self, part: &Part) -> Result<(), CommandError> {
+    /// Makes room, and refuses a transaction that cannot begin. Returns the one
+    /// that the session had before.
+    fn check_start(&self, part: &Part) -> Result<Option<Arc<Transaction>>, CommandError> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         // Dropping a session aborts its transaction.
         open.retain(|_, transaction| transaction.started.elapsed() < LIFETIME);
-        if let Some(other) = open.get(&part.id) {
-            let (new, old) = (part.number, other.number);
-            if old > new {
-                return Err(CommandError::new(
-                    225,
-                    format!(
-                        "Cannot start transaction {new} on this session because a newer transaction {old} has already started."
-                    ),
-                ));
+        let Some(older) = open.get(&part.id) else {
+            if open.len() < OPEN_MAX {
+                return Ok(None);
             }
-            if old == new {
-                return Err(CommandError::new(
-                    117,
-                    format!("transaction {new} of this session has already begun"),
-                ));
-            }
-        } else if open.len() >= OPEN_MAX {
-            return Err(CommandError::new(
-                261,
-                format!("more than {OPEN_MAX} transactions are open"),
-            ));
+            let message = format!("more than {OPEN_MAX} transactions are open");
+            return Err(CommandError::new(261, message));
+        };
+        let (new, old) = (part.number, older.number);
+        match new.cmp(&old) {
+            Ordering::Greater => Ok(open.remove(&part.id)),
+            Ordering::Equal => Err(CommandError::new(
+                117,
+                format!("transaction {new} of this session has already begun"),
+            )),
+            Ordering::Less => Err(CommandError::new(
+                225,
+                format!(
+                    "Cannot start transaction {new} on this session because a newer transaction {old} has already started."
+                ),
+            )),
         }
-        Ok(())
     }
 
     async fn commit(&self, part: &Part, limit: Duration) -> Answer {
@@ -157,9 +164,7 @@ impl Transactions {
         }
         match tokio::time::timeout(limit, held.session.commit_transaction()).await {
             // It stays open, so that the caller can ask again for the outcome.
-            Err(_) => {
-                Err(timed_out().label(mongodb::error::UNKNOWN_TRANSACTION_COMMIT_RESULT))
-            }
+            Err(_) => Err(timed_out().label(mongodb::error::UNKNOWN_TRANSACTION_COMMIT_RESULT)),
             Ok(Err(error))
                 if error.contains_label(mongodb::error::UNKNOWN_TRANSACTION_COMMIT_RESULT) =>
             {
@@ -208,9 +213,12 @@ impl Transactions {
 }
 
 fn no_such(number: i64) -> CommandError {
-    CommandError::new(
+    transient(CommandError::new(
         251,
         format!("Given transaction number {number} does not match any in-progress transactions."),
-    )
-    .label(mongodb::error::TRANSIENT_TRANSACTION_ERROR)
+    ))
+}
+
+fn transient(error: CommandError) -> CommandError {
+    error.label(mongodb::error::TRANSIENT_TRANSACTION_ERROR)
 }

@@ -3,7 +3,7 @@
 use bson::{Document, RawDocumentBuf, doc, rawdoc};
 use engine::Engine;
 
-use crate::server::{Server, ok, run};
+use crate::server::{Server, TESTABLE, ok, run};
 
 fn cursor(reply: &Document) -> (i64, usize) {
     let cursor = reply.get_document("cursor").expect("a cursor");
@@ -44,13 +44,18 @@ async fn cursors_are_read_in_the_asked_portions_and_killed() {
     assert_eq!(size, 7);
     assert_eq!(more(id, 7).await, (id, 7));
     let elsewhere = doc! { "getMore": id, "collection": "other" };
-    let refused = run(&mongo, "d", elsewhere).await.expect_err("another place");
+    let refused = run(&mongo, "d", elsewhere)
+        .await
+        .expect_err("another place");
     assert_eq!(refused.code, 13);
 
     let kill = doc! { "killCursors": "c", "cursors": [id, 1_i64] };
     let killed = ok(&mongo, "d", kill).await;
     assert_eq!(killed.get_array("cursorsKilled").unwrap(), &vec![id.into()]);
-    assert_eq!(killed.get_array("cursorsNotFound").unwrap(), &vec![1_i64.into()]);
+    assert_eq!(
+        killed.get_array("cursorsNotFound").unwrap(),
+        &vec![1_i64.into()]
+    );
     let gone = doc! { "getMore": id, "collection": "c" };
     assert_eq!(run(&mongo, "d", gone).await.expect_err("killed").code, 43);
 
@@ -84,11 +89,18 @@ async fn errors_keep_code_text_and_details() {
         return;
     };
     let mongo = server.connect("").await;
-    let unknown = run(&mongo, "d", doc! { "jump": 1 }).await.expect_err("unknown");
+    let unknown = run(&mongo, "d", doc! { "jump": 1 })
+        .await
+        .expect_err("unknown");
     assert_eq!(unknown.code, 59);
     assert_eq!(unknown.message, "no such command: 'jump'");
 
-    ok(&mongo, "d", doc! { "insert": "c", "documents": [{ "_id": 1 }] }).await;
+    ok(
+        &mongo,
+        "d",
+        doc! { "insert": "c", "documents": [{ "_id": 1 }] },
+    )
+    .await;
     let twice = doc! { "insert": "c", "documents": [{ "_id": 1 }, { "_id": 2 }], "ordered": false };
     let reply = ok(&mongo, "d", twice).await;
     assert_eq!(reply.get_i32("n").ok(), Some(1));
@@ -96,22 +108,33 @@ async fn errors_keep_code_text_and_details() {
         .as_document()
         .expect("an error");
     assert_eq!(error.get_i32("code").ok(), Some(11000));
-    assert_eq!(error.get_document("keyValue").ok(), Some(&doc! { "_id": 1 }));
+    assert_eq!(
+        error.get_document("keyValue").ok(),
+        Some(&doc! { "_id": 1 })
+    );
 
     let modify = doc! {
         "findAndModify": "c", "query": { "_id": 3 }, "update": { "$set": { "_id": 1 } },
         "upsert": true,
     };
     let _ = run(&mongo, "d", modify).await.expect_err("it changes _id");
-    let unique = doc! { "name": "n", "key": { "n": 1 }, "unique": true };
-    ok(&mongo, "d", doc! { "createIndexes": "c", "indexes": [unique] }).await;
+    let unique = doc! { "name": "n", "key": { "n": 1 }, "unique": true, "sparse": true };
+    ok(
+        &mongo,
+        "d",
+        doc! { "createIndexes": "c", "indexes": [unique] },
+    )
+    .await;
     let set = doc! { "$set": { "n": 1 } };
     let modify = |id: i32| doc! { "findAndModify": "c", "query": { "_id": id }, "update": &set };
     ok(&mongo, "d", modify(1)).await;
     let taken = run(&mongo, "d", modify(2)).await.expect_err("n is unique");
     assert!(taken.is_duplicate_key(), "{taken:?}");
     let details = taken.details.expect("details");
-    assert_eq!(details.get_document("keyValue").ok(), Some(rawdoc! { "n": 1 }.as_ref()));
+    assert_eq!(
+        details.get_document("keyValue").ok(),
+        Some(rawdoc! { "n": 1 }.as_ref())
+    );
     let slow = doc! {
         "find": "c", "filter": { "$where": "while (true) {}" }, "maxTimeMS": 200,
     };
@@ -140,7 +163,12 @@ async fn a_read_preference_chooses_the_server() {
         return;
     };
     let mongo = server.connect("&serverSelectionTimeoutMS=500").await;
-    ok(&mongo, "d", doc! { "insert": "c", "documents": [{ "_id": 1 }] }).await;
+    ok(
+        &mongo,
+        "d",
+        doc! { "insert": "c", "documents": [{ "_id": 1 }] },
+    )
+    .await;
     let find = |preference: Document| doc! { "find": "c", "$readPreference": preference };
     for fits in [
         doc! { "mode": "primary" },
@@ -162,19 +190,28 @@ async fn a_read_preference_chooses_the_server() {
         .connect("&readPreference=secondary&serverSelectionTimeoutMS=500")
         .await;
     assert!(run(&far, "d", doc! { "find": "c" }).await.is_err());
-    ok(&far, "d", doc! { "insert": "c", "documents": [{ "_id": 2 }] }).await;
+    ok(
+        &far,
+        "d",
+        doc! { "insert": "c", "documents": [{ "_id": 2 }] },
+    )
+    .await;
 }
 
 /// Commands whose connection fails once are sent again, and a write is done
 /// once: the server is made to fail, after the write in the second case.
 #[tokio::test(flavor = "multi_thread")]
 async fn reads_and_single_writes_are_tried_twice_and_done_once() {
-    let Some(server) = Server::start(&["--replSet", "r", "--setParameter", "enableTestCommands=1"]).await
-    else {
+    let Some(server) = Server::start(TESTABLE).await else {
         return;
     };
     let mongo = server.connect("").await;
-    ok(&mongo, "d", doc! { "insert": "c", "documents": [{ "_id": 1, "n": 0 }] }).await;
+    ok(
+        &mongo,
+        "d",
+        doc! { "insert": "c", "documents": [{ "_id": 1, "n": 0 }] },
+    )
+    .await;
     let fail = async |commands: Vec<&str>, data: Document| {
         let mut fields = doc! { "failCommands": commands };
         fields.extend(data);
@@ -189,7 +226,9 @@ async fn reads_and_single_writes_are_tried_twice_and_done_once() {
     };
     let n = async || {
         let found = ok(&mongo, "d", doc! { "find": "c" }).await;
-        let batch = found.get_document("cursor").and_then(|c| c.get_array("firstBatch"));
+        let batch = found
+            .get_document("cursor")
+            .and_then(|c| c.get_array("firstBatch"));
         batch.expect("a batch")[0]
             .as_document()
             .and_then(|found| found.get_i32("n").ok())
@@ -203,7 +242,8 @@ async fn reads_and_single_writes_are_tried_twice_and_done_once() {
     assert_eq!(n().await, 1);
     // The write is done and then its confirmation fails: the second try must
     // be recognised.
-    let concern = doc! { "code": 91, "errmsg": "shutting down", "errorLabels": ["RetryableWriteError"] };
+    let concern =
+        doc! { "code": 91, "errmsg": "shutting down", "errorLabels": ["RetryableWriteError"] };
     fail(vec!["update"], doc! { "writeConcernError": concern }).await;
     let reply = ok(&mongo, "d", inc(false)).await;
     assert!(!reply.contains_key("writeConcernError"), "{reply}");
@@ -211,7 +251,9 @@ async fn reads_and_single_writes_are_tried_twice_and_done_once() {
 
     // A write of many documents is not tried again.
     fail(vec!["update"], doc! { "closeConnection": true }).await;
-    let error = run(&mongo, "d", inc(true)).await.expect_err("a lost connection");
+    let error = run(&mongo, "d", inc(true))
+        .await
+        .expect_err("a lost connection");
     assert_eq!(error.code, 6, "{error:?}");
     assert_eq!(n().await, 2);
 
@@ -233,7 +275,12 @@ async fn reads_and_single_writes_are_tried_twice_and_done_once() {
         command
     };
     ok(&mongo, "d", part(inc(false), true)).await;
-    ok(&mongo, "admin", part(doc! { "commitTransaction": 1 }, false)).await;
+    ok(
+        &mongo,
+        "admin",
+        part(doc! { "commitTransaction": 1 }, false),
+    )
+    .await;
     assert_eq!(n().await, 3);
 }
 
@@ -249,7 +296,12 @@ async fn state_asks_for_a_majority() {
         .await
         .expect("connects");
     ok(&state, "d", doc! { "profile": 2 }).await;
-    ok(&state, "d", doc! { "insert": "c", "documents": [{ "_id": 1 }] }).await;
+    ok(
+        &state,
+        "d",
+        doc! { "insert": "c", "documents": [{ "_id": 1 }] },
+    )
+    .await;
     ok(&state, "d", doc! { "count": "c" }).await;
     ok(&state, "d", doc! { "profile": 0 }).await;
     let seen = async |filter: Document| {

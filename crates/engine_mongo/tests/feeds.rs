@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use bson::{Document, RawDocumentBuf, doc, rawdoc};
+use bson::{Document, doc, rawdoc};
 use engine::{ChangeFeed, Engine, WatchRequest};
 use engine_mongo::Mongo;
 
-use crate::server::{Server, ok};
+use crate::server::{Server, TESTABLE, ok};
 
 async fn next(feed: &mut dyn ChangeFeed) -> Document {
     let event = tokio::time::timeout(Duration::from_secs(30), feed.next()).await;
@@ -154,27 +154,43 @@ async fn a_dropped_collection_ends_its_feed_and_a_token_leads_beyond() {
     assert_eq!(id(&next(beyond.as_mut()).await), Some(2));
 }
 
-/// What cannot be resumed says so, with the server's code.
+/// What cannot be resumed says so, with the server's code: a feed that is
+/// opened too late, and one that was open. The server is made to say it, since
+/// the log of a new set reaches back to its beginning.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_token_of_the_past_or_of_nothing_is_refused() {
-    let Some(server) = Server::replica_set().await else {
+async fn lost_history_is_an_error() {
+    let Some(server) = Server::start(TESTABLE).await else {
         return;
     };
     let mongo = server.connect("").await;
     insert(&mongo, "d", "c", 1).await;
-    let refused = async |token: RawDocumentBuf| {
-        let request = WatchRequest {
-            resume_after: Some(token),
-            ..on("d", "c")
+    let lose = async |command: &str| {
+        let data = doc! {
+            "failCommands": [command], "errorCode": 286,
+            "errorLabels": ["NonResumableChangeStreamError"],
         };
-        match mongo.watch(request).await {
-            Err(error) => error,
-            Ok(mut feed) => feed.next().await.expect_err("no event"),
-        }
+        let point = doc! {
+            "configureFailPoint": "failCommand", "mode": { "times": 1 }, "data": data,
+        };
+        ok(&mongo, "admin", point).await;
     };
-    // A high-water mark of 1970.
-    let past = refused(rawdoc! { "_data": "8200000001000000012B0429296E1404" }).await;
-    assert_eq!(past.code, 286, "{past:?}");
-    let nothing = refused(rawdoc! { "_data": "zz" }).await;
-    assert!(matches!(nothing.code, 9 | 260 | 50811), "{nothing:?}");
+    let mut feed = watch(&mongo, on("d", "c")).await;
+    lose("getMore").await;
+    assert_eq!(feed.next().await.expect_err("lost").code, 286);
+    assert_eq!(feed.next().await.expect_err("over").code, 280);
+    lose("aggregate").await;
+    let late = WatchRequest {
+        resume_after: feed.resume_token(),
+        ..on("d", "c")
+    };
+    let error = mongo.watch(late).await.err().expect("too late");
+    assert_eq!(error.code, 286, "{error:?}");
+    assert_eq!(error.labels, ["NonResumableChangeStreamError"]);
+
+    let nonsense = WatchRequest {
+        resume_after: Some(rawdoc! { "_data": "zz" }),
+        ..on("d", "c")
+    };
+    let error = mongo.watch(nonsense).await.err().expect("no token");
+    assert_eq!(error.code, 9, "{error:?}");
 }

@@ -2,7 +2,7 @@
 
 use bson::doc;
 use engine::{Engine, WatchRequest};
-use engine_mongo::Topology;
+use engine_mongo::{Mongo, Settings, Topology};
 
 use crate::server::{Server, ok, run};
 
@@ -15,7 +15,7 @@ async fn a_replica_set_is_described() {
     let found = mongo.describe().await.expect("an answer");
     assert_eq!(found.topology, Topology::ReplicaSet);
     assert_eq!(found.set.as_deref(), Some("r"));
-    assert_eq!(found.hosts, [server.address.clone()]);
+    assert_eq!(found.hosts, std::slice::from_ref(&server.address));
     assert_eq!(found.product, "MongoDB");
     assert!(found.version.contains('.'), "{}", found.version);
     assert!(found.latency.as_nanos() > 0);
@@ -35,7 +35,12 @@ async fn a_standalone_has_neither_transactions_nor_feeds_and_does_the_rest() {
     assert!(!mongo.capabilities().transactions);
     assert!(!mongo.capabilities().change_feeds);
 
-    ok(&mongo, "d", doc! { "insert": "c", "documents": [{ "_id": 1 }, { "_id": 2 }] }).await;
+    ok(
+        &mongo,
+        "d",
+        doc! { "insert": "c", "documents": [{ "_id": 1 }, { "_id": 2 }] },
+    )
+    .await;
     let remove = doc! { "findAndModify": "c", "query": { "_id": 2 }, "remove": true };
     let removed = ok(&mongo, "d", remove).await;
     assert_eq!(removed.get_document("value").ok(), Some(&doc! { "_id": 2 }));
@@ -50,4 +55,16 @@ async fn a_standalone_has_neither_transactions_nor_feeds_and_does_the_rest() {
     assert_eq!(refused.code, 20, "{refused:?}");
     let refused = mongo.watch(WatchRequest::default()).await.err();
     assert_eq!(refused.map(|error| error.code), Some(40573));
+
+    // Our own state would work on it, with what a majority means there.
+    let state = Mongo::connect(Settings::for_state(server.uri(""))).await;
+    let state = state.expect("connects");
+    ok(
+        &state,
+        "d",
+        doc! { "insert": "c", "documents": [{ "_id": 3 }] },
+    )
+    .await;
+    let count = ok(&state, "d", doc! { "count": "c", "query": { "_id": 3 } }).await;
+    assert_eq!(count.get_i32("n").ok(), Some(1));
 }

@@ -11,6 +11,9 @@ use engine_mongo::{Mongo, Settings};
 /// How long a server may take to answer for the first time.
 const START: Duration = Duration::from_secs(60);
 
+/// Arguments of a replica set whose commands can be made to fail.
+pub(crate) const TESTABLE: &[&str] = &["--replSet", "r", "--setParameter", "enableTestCommands=1"];
+
 /// A mongod that ends with this value.
 pub(crate) struct Server {
     pub(crate) address: String,
@@ -29,6 +32,17 @@ impl Server {
     /// A mongod with these arguments, made the only member of its set if it
     /// is to be one.
     pub(crate) async fn start(arguments: &[&str]) -> Option<Self> {
+        let server = Self::launch(arguments)?;
+        let direct = server.direct().await;
+        if server.set {
+            initiate(&direct, vec![doc! { "_id": 0, "host": &server.address }]).await;
+        }
+        writable(&direct).await;
+        Some(server)
+    }
+
+    /// A mongod that may not answer yet.
+    fn launch(arguments: &[&str]) -> Option<Self> {
         let Some(binary) = testkit::mongod::binary() else {
             println!("left out: no mongod (BACKSTITCH_MONGOD or PATH)");
             return None;
@@ -41,21 +55,13 @@ impl Server {
         all.push(port.to_string());
         all.extend(["--dbpath".to_owned(), home.path().display().to_string()]);
         all.extend(arguments.iter().map(|&argument| argument.to_owned()));
-        let server = Self {
+        Some(Self {
             address: format!("127.0.0.1:{port}"),
             child: spawn(&binary, &all),
             set: arguments.contains(&"--replSet"),
             arguments: all,
             _home: home,
-        };
-        let direct = server.direct().await;
-        if server.set {
-            let members = doc! { "_id": 0, "host": &server.address };
-            let initiate = doc! { "replSetInitiate": { "_id": "r", "members": [members] } };
-            run(&direct, "admin", initiate).await.expect("the set is made");
-        }
-        server.writable(&direct).await;
-        Some(server)
+        })
     }
 
     /// A URI of it with more options (`&name=value`).
@@ -101,24 +107,75 @@ impl Server {
             .await
             .expect("mongod listens")
     }
-
-    async fn writable(&self, direct: &Mongo) {
-        let start = Instant::now();
-        loop {
-            let hello = run(direct, "admin", doc! { "hello": 1 }).await;
-            if hello.is_ok_and(|hello| hello.get_bool("isWritablePrimary").unwrap_or(false)) {
-                return;
-            }
-            assert!(start.elapsed() < START, "no primary");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// Three members, each with a tag `which`; elections take a second.
+pub(crate) struct Set(Vec<Server>);
+
+impl Set {
+    pub(crate) async fn of_three() -> Option<Self> {
+        let launch = || Server::launch(&["--replSet", "r", "--oplogSize", "50"]);
+        let servers = [launch()?, launch()?, launch()?];
+        let members = (0..).zip(&servers).zip(["first", "second", "third"]);
+        let members = members.map(|((id, server), which)| {
+            // The third is never primary, so that a secondary has its tag.
+            let priority = i32::from(which != "third");
+            doc! {
+                "_id": id, "host": &server.address, "tags": { "which": which },
+                "priority": priority,
+            }
+        });
+        for server in &servers {
+            server.direct().await;
+        }
+        initiate(&servers[0].direct().await, members.collect()).await;
+        let set = Self(servers.into());
+        let any = Mongo::connect(Settings::new(set.uri("&serverSelectionTimeoutMS=60000"))).await;
+        writable(&any.expect("a primary")).await;
+        Some(set)
+    }
+
+    pub(crate) fn uri(&self, options: &str) -> String {
+        let hosts: Vec<&str> = self
+            .0
+            .iter()
+            .map(|server| server.address.as_str())
+            .collect();
+        format!("mongodb://{}/?replicaSet=r{options}", hosts.join(","))
+    }
+
+    /// kill -9 of the member that takes writes.
+    pub(crate) async fn kill_primary(&mut self, mongo: &Mongo) {
+        let hello = ok(mongo, "admin", doc! { "hello": 1 }).await;
+        let primary = hello.get_str("me").expect("a name");
+        let found = self.0.iter_mut().find(|server| server.address == primary);
+        found.expect("one of ours").kill();
+    }
+}
+
+async fn initiate(direct: &Mongo, members: Vec<Document>) {
+    let config = doc! {
+        "_id": "r", "members": members, "settings": { "electionTimeoutMillis": 1000 },
+    };
+    ok(direct, "admin", doc! { "replSetInitiate": config }).await;
+}
+
+async fn writable(mongo: &Mongo) {
+    let start = Instant::now();
+    loop {
+        let hello = run(mongo, "admin", doc! { "hello": 1 }).await;
+        if hello.is_ok_and(|hello| hello.get_bool("isWritablePrimary").unwrap_or(false)) {
+            return;
+        }
+        assert!(start.elapsed() < START, "no primary");
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 
@@ -129,7 +186,7 @@ pub(crate) fn free_port() -> u16 {
         .port()
 }
 
-pub(crate) fn spawn(binary: &PathBuf, arguments: &[String]) -> Child {
+fn spawn(binary: &PathBuf, arguments: &[String]) -> Child {
     Command::new(binary)
         .args(arguments)
         .stdout(Stdio::null())
