@@ -12,6 +12,7 @@
 //!   ([`numbered`]). The driver's typed methods would number writes
 //!   themselves, but they do not take every command and do not give the
 //!   server's reply.
+//! * **Large inserts** go in pieces ([`pieces`]).
 //! * **Cursors** are the driver's, kept open by their id ([`cursors`]).
 //! * **Transactions** are the driver's, kept by the caller's session
 //!   ([`transactions`]).
@@ -23,6 +24,7 @@ mod describe;
 mod error;
 mod feed;
 mod numbered;
+mod pieces;
 mod settings;
 mod transactions;
 
@@ -143,7 +145,24 @@ impl Mongo {
         }
     }
 
+    /// Runs a command, which may have to go in pieces.
     async fn run(&self, database: &str, command: &RawDocument) -> Answer {
+        let Some(pieces) = pieces::split(command)? else {
+            return self.run_one(database, command).await;
+        };
+        let ordered = command.get_bool("ordered").unwrap_or(true);
+        let mut replies = pieces::Replies::default();
+        for piece in pieces {
+            let reply = self.run_one(database, &piece.command).await?;
+            replies.add(piece.start, &reply)?;
+            if ordered && replies.failed() {
+                break;
+            }
+        }
+        Ok(replies.reply())
+    }
+
+    async fn run_one(&self, database: &str, command: &RawDocument) -> Answer {
         let shared = &*self.shared;
         let topology = self.known().await?;
         if let Some(part) = Part::of(command)? {

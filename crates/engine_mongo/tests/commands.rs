@@ -318,3 +318,53 @@ async fn state_asks_for_a_majority() {
     let count = doc! { "command.count": "c", "command.readConcern.level": "majority" };
     assert_eq!(seen(count).await, 1);
 }
+
+/// An insert of more than one command can hold is one insert all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_insert_goes_in_pieces() {
+    let Some(server) = Server::replica_set().await else {
+        return;
+    };
+    let mongo = server.connect("").await;
+    let text = "x".repeat(5 << 20);
+    let insert = |ids: [i32; 8], ordered: bool| {
+        let documents = ids.map(|id| doc! { "_id": id, "text": &text }).to_vec();
+        doc! { "insert": "c", "ordered": ordered, "documents": documents }
+    };
+    let n = async || {
+        let count = doc! { "count": "c", "query": { "_id": { "$gte": 0 } } };
+        ok(&mongo, "d", count).await.get_i32("n").expect("a number")
+    };
+    let index = |reply: &Document| -> Vec<i32> {
+        let errors = reply.get_array("writeErrors").expect("errors").iter();
+        let errors = errors.filter_map(|error| error.as_document());
+        errors
+            .filter_map(|error| error.get_i32("index").ok())
+            .collect()
+    };
+    let reply = ok(&mongo, "d", insert([0, 1, 2, 3, 4, 5, 6, 7], true)).await;
+    assert_eq!(reply, doc! { "n": 8, "ok": 1.0 });
+    // Ordered, it stops at the first that is there already.
+    let reply = ok(&mongo, "d", insert([10, 11, 12, 13, 3, 14, 15, 16], true)).await;
+    assert_eq!(reply.get_i32("n").ok(), Some(4));
+    assert_eq!(index(&reply), [4]);
+    assert_eq!(n().await, 12);
+    // Unordered, it goes on.
+    let reply = ok(&mongo, "d", insert([0, 20, 21, 22, 23, 24, 25, 7], false)).await;
+    assert_eq!(reply.get_i32("n").ok(), Some(6));
+    assert_eq!(index(&reply), [0, 7]);
+    assert_eq!(n().await, 18);
+    // In a transaction, all of it or nothing.
+    let part = |mut command: Document, starts: bool| {
+        command.extend(doc! { "lsid": { "id": "a" }, "txnNumber": 1_i64, "autocommit": false });
+        if starts {
+            command.insert("startTransaction", true);
+        }
+        command
+    };
+    let within = part(insert([30, 31, 32, 33, 34, 35, 36, 37], true), true);
+    assert_eq!(ok(&mongo, "d", within).await.get_i32("n").ok(), Some(8));
+    assert_eq!(n().await, 18);
+    ok(&mongo, "admin", part(doc! { "abortTransaction": 1 }, false)).await;
+    assert_eq!(n().await, 18);
+}
