@@ -40,9 +40,14 @@ async fn cursors_are_read_in_the_asked_portions_and_killed() {
     assert_eq!(run(&mongo, "d", gone).await.expect_err("read").code, 43);
 
     // With a size, the server is asked for as many.
+    ok(&mongo, "d", doc! { "profile": 2 }).await;
     let (id, size) = open(doc! { "find": "c", "batchSize": 7 }).await;
     assert_eq!(size, 7);
     assert_eq!(more(id, 7).await, (id, 7));
+    ok(&mongo, "d", doc! { "profile": 0 }).await;
+    let asked = doc! { "op": "getmore", "command.batchSize": 7, "nreturned": 7 };
+    let (_, found) = open(doc! { "find": "system.profile", "filter": asked }).await;
+    assert_eq!(found, 1);
     let elsewhere = doc! { "getMore": id, "collection": "other" };
     let refused = run(&mongo, "d", elsewhere)
         .await
