@@ -6,8 +6,8 @@
 //! sent to any server with any session. So we keep the driver's cursor and
 //! hand out its batches.
 
-use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bson::raw::{RawArrayBuf, RawBsonRef};
@@ -18,20 +18,28 @@ use mongodb::raw_batch_cursor::RawBatchCursor;
 
 use crate::command::whole;
 use crate::error::translate;
+use crate::kept::Kept;
 
 /// Most open cursors; one more closes the one that was idle longest.
 const OPEN_MAX: usize = 10_000;
 /// A cursor that nobody read from is closed after this time, as a server's is.
 const IDLE: Duration = Duration::from_secs(600);
 
-#[derive(Default)]
 pub(crate) struct Cursors {
-    open: Mutex<HashMap<i64, Entry>>,
+    open: Kept<i64, Entry>,
 }
 
+impl Default for Cursors {
+    fn default() -> Self {
+        Self {
+            open: Kept::new(OPEN_MAX, IDLE),
+        }
+    }
+}
+
+#[derive(Clone)]
 struct Entry {
-    namespace: String,
-    used: Instant,
+    namespace: Arc<str>,
     cursor: Arc<tokio::sync::Mutex<Reading>>,
 }
 
@@ -55,18 +63,15 @@ impl Cursors {
         let reply = batch?.as_raw_document().to_owned();
         let (id, namespace) = identity(&reply);
         if id != 0 {
-            let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-            make_room(&mut open);
             let entry = Entry {
-                namespace,
-                used: Instant::now(),
+                namespace: namespace.into(),
                 cursor: Arc::new(tokio::sync::Mutex::new(Reading {
                     cursor,
                     rest: VecDeque::new(),
                     ended: false,
                 })),
             };
-            open.insert(id, entry);
+            self.open.put(id, entry, Instant::now());
         }
         Ok(reply)
     }
@@ -82,24 +87,21 @@ impl Cursors {
             Some(size) if size > 0 => size as usize,
             _ => usize::MAX,
         };
-        let cursor = {
-            let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-            let Some(entry) = open.get_mut(&id) else {
-                return Err(not_found(id));
-            };
-            if entry.namespace != namespace {
-                return Err(CommandError::new(
-                    13,
-                    format!(
-                        "Requested getMore on namespace '{namespace}', but cursor belongs to a different namespace {}",
-                        entry.namespace
-                    ),
-                ));
-            }
-            entry.used = Instant::now();
-            entry.cursor.clone()
+        let now = Instant::now();
+        let Some(entry) = self.open.get(&id, now) else {
+            return Err(CommandError::new(43, format!("cursor id {id} not found")));
         };
-        let Ok(mut reading) = cursor.try_lock() else {
+        if *entry.namespace != *namespace {
+            return Err(CommandError::new(
+                13,
+                format!(
+                    "Requested getMore on namespace '{namespace}', but cursor belongs to a different namespace {}",
+                    entry.namespace
+                ),
+            ));
+        }
+        self.open.renew(&id, now);
+        let Ok(mut reading) = entry.cursor.try_lock() else {
             return Err(CommandError::new(
                 12051,
                 format!("cursor id {id} is already in use"),
@@ -145,8 +147,7 @@ impl Cursors {
     }
 
     fn forget(&self, id: i64) -> bool {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        open.remove(&id).is_some()
+        self.open.take(&id, |_| true).is_some()
     }
 }
 
@@ -177,22 +178,6 @@ impl Reading {
     }
 }
 
-/// Drops what was idle too long and, when that is not enough, what was idle
-/// longest.
-fn make_room(open: &mut HashMap<i64, Entry>) {
-    if open.len() < OPEN_MAX / 2 {
-        return;
-    }
-    open.retain(|_, entry| entry.used.elapsed() < IDLE);
-    while open.len() >= OPEN_MAX {
-        let oldest = open.iter().min_by_key(|(_, entry)| entry.used);
-        let Some(id) = oldest.map(|(id, _)| *id) else {
-            return;
-        };
-        open.remove(&id);
-    }
-}
-
 /// A reply's cursor id and namespace.
 fn identity(reply: &RawDocument) -> (i64, String) {
     let Ok(cursor) = reply.get_document("cursor") else {
@@ -200,8 +185,4 @@ fn identity(reply: &RawDocument) -> (i64, String) {
     };
     let id = cursor.get("id").ok().flatten().and_then(whole).unwrap_or(0);
     (id, cursor.get_str("ns").unwrap_or_default().to_owned())
-}
-
-fn not_found(id: i64) -> CommandError {
-    CommandError::new(43, format!("cursor id {id} not found"))
 }

@@ -23,6 +23,7 @@ mod cursors;
 mod describe;
 mod error;
 mod feed;
+mod kept;
 mod numbered;
 mod pieces;
 mod settings;

@@ -6,8 +6,7 @@
 //! one snapshot, unless its first command names another read concern.
 
 use std::cmp::Ordering;
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bson::{RawDocumentBuf, rawdoc};
@@ -17,20 +16,27 @@ use mongodb::{Client, ClientSession};
 
 use crate::command::{Command, Part};
 use crate::error::{timed_out, translate};
+use crate::kept::Kept;
 
 /// Most open transactions.
 const OPEN_MAX: usize = 10_000;
 /// How long a transaction may stay open, as on a server.
 const LIFETIME: Duration = Duration::from_secs(60);
 
-#[derive(Default)]
 pub(crate) struct Transactions {
-    open: Mutex<HashMap<Vec<u8>, Arc<Transaction>>>,
+    open: Kept<Vec<u8>, Arc<Transaction>>,
+}
+
+impl Default for Transactions {
+    fn default() -> Self {
+        Self {
+            open: Kept::new(OPEN_MAX, LIFETIME),
+        }
+    }
 }
 
 struct Transaction {
     number: i64,
-    started: Instant,
     held: tokio::sync::Mutex<Held>,
 }
 
@@ -115,25 +121,24 @@ impl Transactions {
             .map_err(unreached)?;
         let transaction = Arc::new(Transaction {
             number: part.number,
-            started: Instant::now(),
             held: tokio::sync::Mutex::new(Held {
                 session,
                 running: false,
             }),
         });
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        open.insert(part.id.clone(), transaction.clone());
+        self.open
+            .put(part.id.clone(), transaction.clone(), Instant::now());
         Ok(transaction)
     }
 
     /// Makes room, and refuses a transaction that cannot begin. Returns the one
     /// that the session had before.
     fn check_start(&self, part: &Part) -> Result<Option<Arc<Transaction>>, CommandError> {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        // Dropping a session aborts its transaction.
-        open.retain(|_, transaction| transaction.started.elapsed() < LIFETIME);
-        let Some(older) = open.get(&part.id) else {
-            if open.len() < OPEN_MAX {
+        let now = Instant::now();
+        let Some(older) = self.open.get(&part.id, now) else {
+            // Dropping a session aborts its transaction: nobody's may go for
+            // another's.
+            if !self.open.is_full(now) {
                 return Ok(None);
             }
             let message = format!("more than {OPEN_MAX} transactions are open");
@@ -141,7 +146,7 @@ impl Transactions {
         };
         let (new, old) = (part.number, older.number);
         match new.cmp(&old) {
-            Ordering::Greater => Ok(open.remove(&part.id)),
+            Ordering::Greater => Ok(self.open.take(&part.id, |found| found.number == old)),
             Ordering::Equal => Err(CommandError::new(
                 117,
                 format!("transaction {new} of this session has already begun"),
@@ -194,21 +199,15 @@ impl Transactions {
     }
 
     fn find(&self, part: &Part) -> Result<Arc<Transaction>, CommandError> {
-        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        open.get(&part.id)
-            .filter(|found| found.number == part.number && found.started.elapsed() < LIFETIME)
-            .cloned()
+        self.open
+            .get(&part.id, Instant::now())
+            .filter(|found| found.number == part.number)
             .ok_or_else(|| no_such(part.number))
     }
 
     fn forget(&self, part: &Part) {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if open
-            .get(&part.id)
-            .is_some_and(|found| found.number == part.number)
-        {
-            open.remove(&part.id);
-        }
+        self.open
+            .take(&part.id, |found| found.number == part.number);
     }
 }
 

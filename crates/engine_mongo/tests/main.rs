@@ -10,6 +10,7 @@ mod feeds;
 mod lesser;
 mod server;
 mod transactions;
+mod transport;
 
 use std::sync::Arc;
 

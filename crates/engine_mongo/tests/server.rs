@@ -42,7 +42,7 @@ impl Server {
     }
 
     /// A mongod that may not answer yet.
-    fn launch(arguments: &[&str]) -> Option<Self> {
+    pub(crate) fn launch(arguments: &[&str]) -> Option<Self> {
         let Some(binary) = testkit::mongod::binary() else {
             println!("left out: no mongod (BACKSTITCH_MONGOD or PATH)");
             return None;
