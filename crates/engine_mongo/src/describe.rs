@@ -6,7 +6,7 @@ use bson::{Document, doc};
 use engine::{Capabilities, CommandError};
 use mongodb::Client;
 use mongodb::error::Error;
-use mongodb::options::{ReadPreference, SelectionCriteria};
+use mongodb::options::{ReadPreference, SelectionCriteria, ServerAddress};
 
 use crate::error::{is_network, translate};
 
@@ -34,7 +34,7 @@ pub struct Description {
     pub topology: Topology,
     /// The replica set's name.
     pub set: Option<String>,
-    /// The replica set's members, or the one server that answered.
+    /// The replica set's members, else the servers of the URI.
     pub hosts: Vec<String>,
     /// `MongoDB`, or the name of a server that speaks its protocol.
     pub product: &'static str,
@@ -57,7 +57,10 @@ impl Topology {
     }
 }
 
-pub(crate) async fn describe(client: &Client) -> Result<Description, CommandError> {
+pub(crate) async fn describe(
+    client: &Client,
+    servers: &[ServerAddress],
+) -> Result<Description, CommandError> {
     let admin = client.database("admin");
     let hello = admin
         .run_command(doc! { "hello": 1 })
@@ -85,7 +88,7 @@ pub(crate) async fn describe(client: &Client) -> Result<Description, CommandErro
     Ok(Description {
         topology,
         set: hello.get_str("setName").ok().map(str::to_owned),
-        hosts: hosts(&hello),
+        hosts: hosts(&hello, servers),
         product: product(&build),
         version: build.get_str("version").unwrap_or("unknown").to_owned(),
         latency,
@@ -106,13 +109,17 @@ fn topology(hello: &Document) -> Topology {
     }
 }
 
-fn hosts(hello: &Document) -> Vec<String> {
-    ["hosts", "passives"]
+fn hosts(hello: &Document, servers: &[ServerAddress]) -> Vec<String> {
+    let members: Vec<String> = ["hosts", "passives"]
         .into_iter()
         .filter_map(|name| hello.get_array(name).ok())
         .flatten()
         .filter_map(|host| host.as_str().map(str::to_owned))
-        .collect()
+        .collect();
+    if members.is_empty() {
+        return servers.iter().map(ToString::to_string).collect();
+    }
+    members
 }
 
 fn product(build: &Document) -> &'static str {

@@ -109,8 +109,9 @@ impl Mongo {
 
     /// Asks the deployment what it is, and tries what it can do.
     pub async fn describe(&self) -> Result<Description, CommandError> {
-        let limit = self.shared.parsed.contact;
-        let described = tokio::time::timeout(limit, describe::describe(&self.shared.client))
+        let parsed = &self.shared.parsed;
+        let describe = describe::describe(&self.shared.client, &parsed.options.hosts);
+        let described = tokio::time::timeout(parsed.contact, describe)
             .await
             .unwrap_or_else(|_| Err(timed_out()))
             .map_err(|error| self.shared.hidden.clean(error))?;

@@ -32,6 +32,7 @@ async fn a_standalone_has_neither_transactions_nor_feeds_and_does_the_rest() {
     let mongo = server.connect("").await;
     let found = mongo.describe().await.expect("an answer");
     assert_eq!(found.topology, Topology::Standalone);
+    assert_eq!(found.hosts, std::slice::from_ref(&server.address));
     assert!(!mongo.capabilities().transactions);
     assert!(!mongo.capabilities().change_feeds);
 
