@@ -64,6 +64,13 @@ impl CommandError {
             .any(|label| label == "TransientTransactionError")
     }
 
+    /// Whether a commit may or may not have happened; asking again tells.
+    pub fn is_outcome_unknown(&self) -> bool {
+        self.labels
+            .iter()
+            .any(|label| label == "UnknownTransactionCommitResult")
+    }
+
     /// MongoDB's name of the code.
     pub fn code_name(&self) -> &'static str {
         match self.code {

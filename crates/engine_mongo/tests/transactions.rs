@@ -6,7 +6,7 @@ use bson::{Document, doc};
 use engine::{CommandError, SharedEngine, with_transaction};
 use engine_mongo::Mongo;
 
-use crate::server::{Server, ok, run};
+use crate::server::{Server, TESTABLE, ok, run};
 
 /// Fields of a transaction's command.
 fn part(id: &str, number: i64, starts: bool, mut command: Document) -> Document {
@@ -218,5 +218,42 @@ async fn a_transaction_whose_caller_left_is_over() {
     assert_eq!(next.expect_err("the transaction is over").code, 251);
     // Its lock on the document is gone as well.
     ok(&mongo, "t", insert(2)).await;
+    assert_eq!(count(&mongo).await, 2);
+}
+
+/// A commit whose answer is lost is asked for until it is known, and happens
+/// once.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unknown_commit_is_asked_for_again() {
+    let Some(server) = Server::start(TESTABLE).await else {
+        return;
+    };
+    let mongo = server.connect("").await;
+    let lose = async |times: i32| {
+        let data = doc! { "failCommands": ["commitTransaction"], "closeConnection": true };
+        let mode = doc! { "times": times };
+        let point = doc! { "configureFailPoint": "failCommand", "mode": mode, "data": data };
+        ok(&mongo, "admin", point).await;
+    };
+    ok(&mongo, "t", doc! { "create": "c" }).await;
+    // The driver asks twice; the caller can go on asking.
+    lose(2).await;
+    ok(&mongo, "t", part("a", 1, true, insert(1))).await;
+    let commit = || part("a", 1, false, doc! { "commitTransaction": 1 });
+    let unknown = run(&mongo, "admin", commit()).await.expect_err("unknown");
+    assert_eq!(unknown.code, 6, "{unknown:?}");
+    assert!(unknown.is_outcome_unknown(), "{unknown:?}");
+    ok(&mongo, "admin", commit()).await;
+    assert_eq!(count(&mongo).await, 1);
+    // Our own code does.
+    lose(3).await;
+    let engine: SharedEngine = Arc::new(mongo.clone());
+    let all = engine::Collection::new(&engine, "t", "c");
+    with_transaction::<(), CommandError, _>(&engine, |session| {
+        let inside = all.within(session);
+        Box::pin(async move { inside.insert_one(&bson::rawdoc! { "_id": 2 }).await })
+    })
+    .await
+    .expect("committed");
     assert_eq!(count(&mongo).await, 2);
 }
