@@ -71,7 +71,11 @@ impl Settings {
             Ok(options) => options,
             Err(error) => {
                 let mut error = hidden.blot(translate(&error));
-                error.message = format!("the MongoDB URI is not valid: {}", error.message);
+                let what = match error.code {
+                    7 => "the host of the MongoDB URI cannot be found",
+                    _ => "the MongoDB URI is not valid",
+                };
+                error.message = format!("{what}: {}", error.message);
                 return Err(error);
             }
         };
