@@ -17,6 +17,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("rules", &["kit", "mql"]),
     ("engine", &["kit"]),
     ("engine_embedded", &["kit", "engine", "mql"]),
+    ("engine_mongo", &["kit", "engine"]),
     ("js", &["kit"]),
     ("state", &["kit", "engine"]),
     (
@@ -49,6 +50,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 /// Heavy dependencies and the only crates that may name them.
 const DOORS: &[(&str, &[&str])] = &[
     ("redb", &["engine_embedded"]),
+    ("mongodb", &["engine_mongo"]),
     ("rquickjs-sys", &["js"]),
     ("axum", &["web", "admin", "client", "server", "bench"]),
     ("argon2", &["app"]),

@@ -66,7 +66,9 @@ impl World {
                     .as_document()
                     .and_then(|error| error.get_i32("code").ok())
                     .unwrap_or(0),
-                Err(_) => panic!("{shown} should fail with {code}, answered {reply}"),
+                Err(missing) => {
+                    panic!("{shown} should fail with {code}, answered {reply}: {missing}")
+                }
             },
         };
         assert_eq!(found, code, "code of {shown}");

@@ -64,40 +64,75 @@ impl CommandError {
             .any(|label| label == "TransientTransactionError")
     }
 
+    /// Whether a commit may or may not have happened; asking again tells.
+    pub fn is_outcome_unknown(&self) -> bool {
+        self.labels
+            .iter()
+            .any(|label| label == "UnknownTransactionCommitResult")
+    }
+
     /// MongoDB's name of the code.
     pub fn code_name(&self) -> &'static str {
         match self.code {
             1 => "InternalError",
             2 => "BadValue",
+            6 => "HostUnreachable",
+            7 => "HostNotFound",
             8 => "UnknownError",
             9 => "FailedToParse",
+            13 => "Unauthorized",
             14 => "TypeMismatch",
             15 => "Overflow",
+            17 => "ProtocolError",
+            18 => "AuthenticationFailed",
+            20 => "IllegalOperation",
+            22 => "InvalidBSON",
             26 => "NamespaceNotFound",
             27 => "IndexNotFound",
             28 => "PathNotViable",
             40 => "ConflictingUpdateOperators",
             43 => "CursorNotFound",
             48 => "NamespaceExists",
+            50 => "MaxTimeMSExpired",
             52 => "DollarPrefixedFieldName",
             53 => "InvalidIdField",
             54 => "NotSingleValueField",
             56 => "EmptyFieldName",
             59 => "CommandNotFound",
+            64 => "WriteConcernFailed",
             66 => "ImmutableField",
             67 => "CannotCreateIndex",
             72 => "InvalidOptions",
             73 => "InvalidNamespace",
             85 => "IndexOptionsConflict",
             86 => "IndexKeySpecsConflict",
+            89 => "NetworkTimeout",
+            91 => "ShutdownInProgress",
             112 => "WriteConflict",
             115 => "CommandNotSupported",
+            117 => "ConflictingOperationInProgress",
+            133 => "FailedToSatisfyReadPreference",
+            140 => "InvalidSSLConfiguration",
+            188 => "IncompatibleServerVersion",
+            189 => "PrimarySteppedDown",
+            225 => "TransactionTooOld",
             251 => "NoSuchTransaction",
+            260 => "InvalidResumeToken",
+            261 => "TooManyLogicalSessions",
+            262 => "ExceededTimeLimit",
             263 => "OperationNotSupportedInTransaction",
+            280 => "ChangeStreamFatalError",
             286 => "ChangeStreamHistoryLost",
             292 => "QueryExceededMemoryLimitNoDiskUseAllowed",
-            11000 => "DuplicateKey",
+            9001 => "SocketException",
+            10107 => "NotWritablePrimary",
             10334 => "BSONObjectTooLarge",
+            11000 => "DuplicateKey",
+            11600 => "InterruptedAtShutdown",
+            11602 => "InterruptedDueToReplStateChange",
+            12051 => "CursorInUse",
+            13435 => "NotPrimaryNoSecondaryOk",
+            13436 => "NotPrimaryOrSecondary",
             code if code > 10_000 => "Location",
             _ => "UnknownError",
         }

@@ -6,6 +6,8 @@ use crate::{Answer, BoxFuture, CommandError, SharedEngine};
 
 /// Tries of a transaction that keeps meeting others.
 const TRANSACTION_TRIES_MAX: u32 = 100;
+/// Times that an engine is asked for the outcome of a commit.
+const COMMIT_TRIES_MAX: u32 = 5;
 
 /// A multi-document transaction.
 ///
@@ -90,8 +92,7 @@ where
         tries += 1;
         let session = Session::start();
         let result = match body(&session).await {
-            Ok(value) => session
-                .commit(engine)
+            Ok(value) => commit(&session, engine)
                 .await
                 .map(|()| value)
                 .map_err(E::from),
@@ -105,6 +106,18 @@ where
             Err(error) if error.is_transient() && tries < TRANSACTION_TRIES_MAX => {
                 tokio::task::yield_now().await;
             }
+            other => return other,
+        }
+    }
+}
+
+/// Commits, and asks again while the outcome is unknown: the engine knows the
+/// transaction by its number, and commits it once.
+async fn commit(session: &Session, engine: &SharedEngine) -> Result<(), CommandError> {
+    let mut tries = 1;
+    loop {
+        match session.clone().commit(engine).await {
+            Err(error) if error.is_outcome_unknown() && tries < COMMIT_TRIES_MAX => tries += 1,
             other => return other,
         }
     }

@@ -83,7 +83,8 @@ impl Drop for Mongod {
     }
 }
 
-fn binary() -> Option<PathBuf> {
+/// The mongod that `BACKSTITCH_MONGOD` or `PATH` names.
+pub fn binary() -> Option<PathBuf> {
     if let Some(path) = std::env::var_os("BACKSTITCH_MONGOD") {
         return Some(path.into());
     }

@@ -1,0 +1,188 @@
+//! Open cursors: the driver's, by the server's id, until they are read, killed
+//! or forgotten.
+//!
+//! A cursor lives on one server, and in the session that opened it. The
+//! driver's cursor knows both; a bare `getMore` through the driver would be
+//! sent to any server with any session. So we keep the driver's cursor and
+//! hand out its batches.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bson::raw::{RawArrayBuf, RawBsonRef};
+use bson::{RawDocument, RawDocumentBuf, rawdoc};
+use engine::{Answer, CommandError};
+use futures_util::StreamExt;
+use mongodb::raw_batch_cursor::RawBatchCursor;
+
+use crate::command::whole;
+use crate::error::translate;
+use crate::kept::Kept;
+
+/// Most open cursors; one more closes the one that was idle longest.
+const OPEN_MAX: usize = 10_000;
+/// A cursor that nobody read from is closed after this time, as a server's is.
+const IDLE: Duration = Duration::from_secs(600);
+
+pub(crate) struct Cursors {
+    open: Kept<i64, Entry>,
+}
+
+impl Default for Cursors {
+    fn default() -> Self {
+        Self {
+            open: Kept::new(OPEN_MAX, IDLE),
+        }
+    }
+}
+
+#[derive(Clone)]
+struct Entry {
+    namespace: Arc<str>,
+    cursor: Arc<tokio::sync::Mutex<Reading>>,
+}
+
+struct Reading {
+    cursor: RawBatchCursor,
+    /// Documents that the server sent and the caller did not ask for yet.
+    rest: VecDeque<RawDocumentBuf>,
+    ended: bool,
+}
+
+impl Cursors {
+    /// The first reply of a cursor, which is kept when there is more to read.
+    pub(crate) async fn open(
+        &self,
+        mut cursor: RawBatchCursor,
+    ) -> Result<RawDocumentBuf, mongodb::error::Error> {
+        let Some(batch) = cursor.next().await else {
+            // A new cursor holds the first reply.
+            return Ok(rawdoc! { "ok": 1.0 });
+        };
+        let reply = batch?.as_raw_document().to_owned();
+        let (id, namespace) = identity(&reply);
+        if id != 0 {
+            let entry = Entry {
+                namespace: namespace.into(),
+                cursor: Arc::new(tokio::sync::Mutex::new(Reading {
+                    cursor,
+                    rest: VecDeque::new(),
+                    ended: false,
+                })),
+            };
+            self.open.put(id, entry, Instant::now());
+        }
+        Ok(reply)
+    }
+
+    /// `getMore`.
+    pub(crate) async fn more(&self, database: &str, command: &RawDocument) -> Answer {
+        let id = command.get("getMore")?.and_then(whole).unwrap_or(0);
+        let namespace = format!(
+            "{database}.{}",
+            command.get_str("collection").unwrap_or_default()
+        );
+        let wanted = match command.get("batchSize")?.and_then(whole) {
+            Some(size) if size > 0 => size as usize,
+            _ => usize::MAX,
+        };
+        let now = Instant::now();
+        let Some(entry) = self.open.get(&id, now) else {
+            return Err(CommandError::new(43, format!("cursor id {id} not found")));
+        };
+        if *entry.namespace != *namespace {
+            return Err(CommandError::new(
+                13,
+                format!(
+                    "Requested getMore on namespace '{namespace}', but cursor belongs to a different namespace {}",
+                    entry.namespace
+                ),
+            ));
+        }
+        self.open.renew(&id, now);
+        let Ok(mut reading) = entry.cursor.try_lock() else {
+            return Err(CommandError::new(
+                12051,
+                format!("cursor id {id} is already in use"),
+            ));
+        };
+        let outcome = reading.batch(wanted).await;
+        if reading.done() || outcome.is_err() {
+            self.forget(id);
+        }
+        let mut batch = RawArrayBuf::new();
+        for document in outcome? {
+            batch.push(document);
+        }
+        let id = if reading.done() { 0 } else { id };
+        Ok(rawdoc! {
+            "cursor": { "nextBatch": batch, "id": id, "ns": namespace },
+            "ok": 1.0,
+        })
+    }
+
+    /// `killCursors`; the driver tells the server when a cursor is dropped.
+    pub(crate) fn kill(&self, command: &RawDocument) -> Answer {
+        let (mut killed, mut unknown) = (RawArrayBuf::new(), RawArrayBuf::new());
+        let ids = command
+            .get_array("cursors")
+            .map_err(|_| CommandError::new(9, "killCursors needs an array 'cursors'"))?;
+        for id in ids {
+            let id = whole(id?).unwrap_or(0);
+            let list = if self.forget(id) {
+                &mut killed
+            } else {
+                &mut unknown
+            };
+            list.push(id);
+        }
+        Ok(rawdoc! {
+            "cursorsKilled": killed,
+            "cursorsNotFound": unknown,
+            "cursorsAlive": RawArrayBuf::new(),
+            "cursorsUnknown": RawArrayBuf::new(),
+            "ok": 1.0,
+        })
+    }
+
+    fn forget(&self, id: i64) -> bool {
+        self.open.take(&id, |_| true).is_some()
+    }
+}
+
+impl Reading {
+    /// At most `wanted` documents. Cancel safe: the driver's cursor keeps a
+    /// request that is under way, and nothing is taken before the end.
+    async fn batch(&mut self, wanted: usize) -> Result<Vec<RawDocumentBuf>, CommandError> {
+        if self.rest.is_empty() && !self.ended {
+            match self.cursor.next().await {
+                None => self.ended = true,
+                Some(batch) => {
+                    let batch = batch.map_err(|error| translate(&error))?;
+                    self.ended = identity(batch.as_raw_document()).0 == 0;
+                    for document in batch.doc_slices().map_err(|error| translate(&error))? {
+                        if let RawBsonRef::Document(document) = document? {
+                            self.rest.push_back(document.to_owned());
+                        }
+                    }
+                }
+            }
+        }
+        let size = wanted.min(self.rest.len());
+        Ok(self.rest.drain(..size).collect())
+    }
+
+    fn done(&self) -> bool {
+        self.ended && self.rest.is_empty()
+    }
+}
+
+/// A reply's cursor id and namespace.
+fn identity(reply: &RawDocument) -> (i64, String) {
+    let Ok(cursor) = reply.get_document("cursor") else {
+        return (0, String::new());
+    };
+    let id = cursor.get("id").ok().flatten().and_then(whole).unwrap_or(0);
+    (id, cursor.get_str("ns").unwrap_or_default().to_owned())
+}
