@@ -31,7 +31,7 @@ pub fn respond(problem: &Problem, link: Option<String>) -> Response<Body> {
         if problem.kind == Kind::Internal {
             tracing::error!(%because, "{}", problem.message);
         } else {
-            tracing::debug!(code = %problem.code, %because, "{}", problem.message);
+            tracing::info!(code = %problem.code, %because, "{}", problem.message);
         }
     }
     let mut body = json!({ "error": problem.message });
