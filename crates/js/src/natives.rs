@@ -263,8 +263,11 @@ unsafe extern "C" fn parse(ctx: *mut JSContext, _: JSValue, n: c_int, a: *mut JS
     // SAFETY: as for `decimal`.
     unsafe {
         let text = text_of(ctx, argument(n, a, 0)).unwrap_or_default();
-        // What is parsed lies outside of the arena for a while.
-        if text.len() > limit::DOCUMENT_BYTES_MAX {
+        // What is parsed lies outside of the arena for a while, where each value
+        // takes more than it does in the text.
+        let opens = |byte: &&u8| matches!(byte, b'{' | b'[' | b',');
+        let values = text.as_bytes().iter().filter(opens).count();
+        if text.len() > limit::DOCUMENT_BYTES_MAX || values > limit::CALL_PARSED_VALUES_MAX {
             return throw(ctx, "RangeError", "the text is too large", "");
         }
         match kit::ejson::parse(text.as_bytes()) {

@@ -26,6 +26,8 @@ pub const CALL_HOST_OPERATIONS_MAX: u32 = 1000;
 /// Calls that wait for one another: functions that rules call, while a function
 /// reads data. Each waits in a worker of its own.
 pub const CALL_NESTING_DEPTH_MAX: u32 = 8;
+/// Values in a text that a function parses as Extended JSON at once.
+pub const CALL_PARSED_VALUES_MAX: usize = 2_000_000;
 /// Log lines kept of one call; the last ones win.
 pub const CALL_LOG_LINES_MAX: usize = 25;
 /// Bytes kept of one log line.
