@@ -1,11 +1,15 @@
 //! Transactions: the fields a command carries, commit and abort.
 
+use std::time::{Duration, Instant};
+
 use bson::{Bson, Document, doc};
 
 use crate::{Answer, BoxFuture, CommandError, SharedEngine};
 
-/// Tries of a transaction that keeps meeting others.
-const TRANSACTION_TRIES_MAX: u32 = 100;
+/// How long a transaction is tried again, as MongoDB's drivers have it.
+const TRANSACTION_TIME_MAX: Duration = Duration::from_secs(120);
+/// Longest pause before a transaction that keeps losing is tried again.
+const PAUSE_MAX: Duration = Duration::from_millis(64);
 /// Times that an engine is asked for the outcome of a commit.
 const COMMIT_TRIES_MAX: u32 = 5;
 
@@ -87,9 +91,9 @@ where
     E: From<CommandError> + IsTransient,
     F: for<'s> Fn(&'s Session) -> BoxFuture<'s, Result<T, E>>,
 {
-    let mut tries = 0;
+    let start = Instant::now();
+    let mut pause = Duration::ZERO;
     loop {
-        tries += 1;
         let session = Session::start();
         let result = match body(&session).await {
             Ok(value) => commit(&session, engine)
@@ -103,8 +107,10 @@ where
             }
         };
         match result {
-            Err(error) if error.is_transient() && tries < TRANSACTION_TRIES_MAX => {
-                tokio::task::yield_now().await;
+            Err(error) if error.is_transient() && start.elapsed() < TRANSACTION_TIME_MAX => {
+                // Whoever keeps losing gives way for longer.
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).clamp(Duration::from_millis(1), PAUSE_MAX);
             }
             other => return other,
         }

@@ -27,14 +27,13 @@ fn definition(table: Table) -> Definition {
 /// How long the file may still be in use by a process that is ending: a child
 /// between its fork and its exec holds what its parent held.
 const IN_USE_MAX: Duration = Duration::from_secs(1);
-const ASK_EVERY: Duration = Duration::from_millis(20);
 
 fn create(path: &Path) -> Result<Database, DatabaseError> {
     let start = Instant::now();
     loop {
         match Database::create(path) {
             Err(DatabaseError::DatabaseAlreadyOpen) if start.elapsed() < IN_USE_MAX => {
-                std::thread::sleep(ASK_EVERY);
+                std::thread::yield_now();
             }
             opened => return opened,
         }
