@@ -92,12 +92,25 @@ impl Server {
         self.child = spawn(&binary, &self.arguments);
     }
 
-    /// Stops it in its tracks, or lets it go on.
+    /// Stops it in its tracks, or lets it go on. Stopped, every thread is.
     pub(crate) fn signal(&self, name: &str) {
         let status = Command::new("kill")
             .args([format!("-{name}"), self.child.id().to_string()])
             .status();
         assert!(status.is_ok_and(|status| status.success()), "kill -{name}");
+        while name == "STOP" && self.runs() {
+            std::thread::yield_now();
+        }
+    }
+
+    /// Whether a thread of it is not stopped, as Linux tells.
+    fn runs(&self) -> bool {
+        let threads = std::fs::read_dir(format!("/proc/{}/task", self.child.id()));
+        threads.into_iter().flatten().flatten().any(|thread| {
+            let stat = std::fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+            let state = stat.rsplit_once(") ").map(|(_, rest)| rest);
+            state.is_some_and(|state| !state.starts_with('T'))
+        })
     }
 
     async fn direct(&self) -> Mongo {
