@@ -142,11 +142,11 @@ impl Worker {
             let Some(core) = self.core.upgrade() else {
                 return;
             };
-            self.commit(&core, jobs);
+            self.commit(core, jobs);
         }
     }
 
-    fn commit(&mut self, core: &Core, mut jobs: Vec<Job>) {
+    fn commit(&mut self, core: Arc<Core>, mut jobs: Vec<Job>) {
         let mut results: Vec<Result<(), Refused>> = Vec::with_capacity(jobs.len());
         let view = core.view.load_full();
         let mut catalog = Catalog::clone(&view.catalog);
@@ -217,6 +217,9 @@ impl Worker {
                 ));
             }
         }
+        // Whoever is answered may be the last to hold the database: dropping it
+        // then waits for this thread, and the file is closed when that is done.
+        drop((core, view));
         for (job, result) in jobs.into_iter().zip(results) {
             let (Job::Write(.., answer) | Job::Define(_, answer)) = job;
             // The caller may have gone; the write stands all the same.

@@ -39,6 +39,20 @@ async fn conforms_on_disk() {
     conforms(Arc::new(engine)).await;
 }
 
+/// Another process, or this one, can open it at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_is_dropped_is_closed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for n in 0..100 {
+        let engine = Embedded::open(folder.path(), Arc::new(SystemClock));
+        let engine: SharedEngine = Arc::new(engine.expect("opens again"));
+        engine::Collection::new(&engine, "d", "c")
+            .insert_one(&bson::rawdoc! { "_id": n })
+            .await
+            .expect("insert");
+    }
+}
+
 /// What the suite says is what MongoDB does.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_real_mongod_conforms() {

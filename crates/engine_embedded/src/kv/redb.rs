@@ -2,7 +2,6 @@
 //! open after a crash.
 
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use redb::{
     Database, DatabaseError, Durability, ReadOnlyTable, ReadableDatabase, ReadableTable,
@@ -24,29 +23,13 @@ fn definition(table: Table) -> Definition {
     })
 }
 
-/// How long the file may still be in use by a process that is ending: a child
-/// between its fork and its exec holds what its parent held.
-const IN_USE_MAX: Duration = Duration::from_secs(1);
-
-fn create(path: &Path) -> Result<Database, DatabaseError> {
-    let start = Instant::now();
-    loop {
-        match Database::create(path) {
-            Err(DatabaseError::DatabaseAlreadyOpen) if start.elapsed() < IN_USE_MAX => {
-                std::thread::yield_now();
-            }
-            opened => return opened,
-        }
-    }
-}
-
 pub(crate) struct Store {
     database: Database,
 }
 
 impl Store {
     pub(crate) fn open(path: &Path) -> Result<Self, CommandError> {
-        let database = create(path).map_err(|error| {
+        let database = Database::create(path).map_err(|error| {
             let why = match error {
                 DatabaseError::DatabaseAlreadyOpen => "another process has it in use".to_owned(),
                 error => error.to_string(),
