@@ -3,7 +3,7 @@
 
 use app::{Cx as Call, RequestInfo};
 use axum::http::{Method, StatusCode};
-use bson::{Bson, Document, RawBson, RawDocumentBuf};
+use bson::{Bson, Document, RawBson};
 use kit::Problem;
 use serde_json::{Value, json};
 use web::Scope::Write;
@@ -57,25 +57,11 @@ async fn run(cx: Cx, request: Request) -> Result<Answer, Problem> {
     let call = call(&cx, &request).await?;
     let mut fields = request.ejson()?;
     let name = text(&fields, "name")?;
-    let arguments = match fields.remove("arguments") {
-        None | Some(Bson::Null) => Vec::new(),
-        Some(Bson::Array(arguments)) => arguments,
-        Some(_) => return Err(Problem::invalid_parameter("'arguments' must be an array")),
-    };
+    let arguments = web::arguments(&mut fields)?;
     if let Ok(service) = fields.get_str("service")
         && !service.is_empty()
     {
-        let argument = match arguments.into_iter().next() {
-            Some(Bson::Document(argument)) => argument,
-            None => Document::new(),
-            Some(_) => {
-                return Err(Problem::invalid_parameter(
-                    "the action's argument must be an object",
-                ));
-            }
-        };
-        let argument = RawDocumentBuf::try_from(&argument)
-            .map_err(|error| Problem::invalid_parameter(error.to_string()))?;
+        let argument = web::action_argument(arguments)?;
         let result = call.data(service, &name, &argument).await;
         return Ok(answer(result, &[], &[], 0));
     }

@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use bson::raw::RawBsonRef;
 use bson::{Bson, Document, RawBson, RawDocumentBuf};
 use kit::Problem;
-use web::{Answer, Request};
+use web::{Answer, Request, action_argument, arguments};
 
 use crate::{Handled, info, of};
 
@@ -63,27 +63,9 @@ fn name(body: &Document) -> Result<&str, Problem> {
     }
 }
 
-fn arguments(body: &mut Document) -> Result<Vec<Bson>, Problem> {
-    match body.remove("arguments") {
-        Some(Bson::Array(arguments)) => Ok(arguments),
-        None | Some(Bson::Null) => Ok(Vec::new()),
-        Some(_) => Err(Problem::invalid_parameter("'arguments' must be an array")),
-    }
-}
-
 /// A service action's name and its one argument.
 pub(crate) fn action(body: &mut Document) -> Result<(String, RawDocumentBuf), Problem> {
     let name = name(body)?.to_owned();
-    let argument = match arguments(body)?.into_iter().next() {
-        Some(Bson::Document(argument)) => argument,
-        None => Document::new(),
-        Some(_) => {
-            return Err(Problem::invalid_parameter(
-                "the action's argument must be an object",
-            ));
-        }
-    };
-    let argument = RawDocumentBuf::try_from(&argument)
-        .map_err(|error| Problem::invalid_parameter(error.to_string()))?;
+    let argument = action_argument(arguments(body)?)?;
     Ok((name, argument))
 }

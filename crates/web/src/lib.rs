@@ -4,11 +4,13 @@
 //! Not here: an app, a user, a decision.
 
 mod answer;
+mod arguments;
 mod operation;
 mod problem;
 mod request;
 
 pub use answer::Answer;
+pub use arguments::{action_argument, arguments};
 pub use operation::{Found, Handler, Operation, Routes, Scope, routes};
 pub use problem::{respond, status};
 pub use request::Request;
