@@ -40,6 +40,22 @@ pub fn cases() -> Vec<Case> {
     .concat()
 }
 
+/// Runs every case, each in a task of its own and in the database
+/// `{prefix}_{number}`, and names those that failed.
+pub async fn failures(engine: &SharedEngine, prefix: &str) -> Vec<&'static str> {
+    let mut failed = Vec::new();
+    for (index, (case, body)) in cases().into_iter().enumerate() {
+        let world = World {
+            engine: engine.clone(),
+            database: format!("{prefix}_{index}"),
+        };
+        if tokio::spawn(body(world)).await.is_err() {
+            failed.push(case);
+        }
+    }
+    failed
+}
+
 impl World {
     /// Runs a command and reads the reply.
     pub async fn run(&self, command: Document) -> Result<Document, CommandError> {

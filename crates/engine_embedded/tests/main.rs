@@ -7,22 +7,13 @@ mod differential;
 use std::sync::Arc;
 
 use engine::SharedEngine;
-use engine::conformance::{World, cases};
+use engine::conformance::failures;
 use engine_embedded::Embedded;
 use kit::SystemClock;
 
-/// Runs every case, each in a task of its own, and names those that failed.
+/// Runs every case.
 async fn conforms(engine: SharedEngine) {
-    let mut failed = Vec::new();
-    for (index, (case, body)) in cases().into_iter().enumerate() {
-        let world = World {
-            engine: engine.clone(),
-            database: format!("conformance_{index}"),
-        };
-        if tokio::spawn(body(world)).await.is_err() {
-            failed.push(case);
-        }
-    }
+    let failed = failures(&engine, "conformance").await;
     assert!(failed.is_empty(), "{failed:?}");
 }
 

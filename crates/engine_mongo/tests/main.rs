@@ -15,23 +15,14 @@ mod transport;
 use std::sync::Arc;
 
 use engine::SharedEngine;
-use engine::conformance::{World, cases};
+use engine::conformance::failures;
 use engine_mongo::Settings;
 
 use server::Server;
 
-/// Runs every case, each in a task of its own, and names those that failed.
+/// Runs every case.
 async fn conforms(engine: SharedEngine, prefix: &str) {
-    let mut failed = Vec::new();
-    for (index, (case, body)) in cases().into_iter().enumerate() {
-        let world = World {
-            engine: engine.clone(),
-            database: format!("{prefix}_{index}"),
-        };
-        if tokio::spawn(body(world)).await.is_err() {
-            failed.push(case);
-        }
-    }
+    let failed = failures(&engine, prefix).await;
     assert!(failed.is_empty(), "{failed:?}");
 }
 
