@@ -82,7 +82,7 @@ async fn show(cx: &Cx, app: &state::App) -> Result<Value, Problem> {
 
 /// Without a product, those of the product `standard`: clients ask for each.
 async fn list(cx: Cx, request: Request) -> Result<Answer, Problem> {
-    let wanted = request.query_values("product");
+    let wanted: Vec<String> = request.query_values("product").collect();
     let mut shown = Vec::new();
     for app in cx.core.apps(request.parameter("groupId")).await? {
         let fits = if wanted.is_empty() {

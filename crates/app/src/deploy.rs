@@ -114,6 +114,10 @@ impl App {
 
     /// The newest deployments, at most 25.
     pub async fn deployments(&self) -> Result<Vec<state::Deployment>, Problem> {
+        self.newest_deployments(25).await
+    }
+
+    async fn newest_deployments(&self, most: u64) -> Result<Vec<state::Deployment>, Problem> {
         self.core
             .state
             .deployments
@@ -121,7 +125,7 @@ impl App {
                 doc! { "app_id": &self.id },
                 doc! { "at": -1, "_id": -1 },
                 0,
-                25,
+                most,
             )
             .await
             .map_err(stored)
@@ -129,7 +133,7 @@ impl App {
 
     /// When the app last changed, in milliseconds.
     pub async fn last_modified(&self) -> Result<i64, Problem> {
-        let newest = self.deployments().await?.into_iter().next();
+        let newest = self.newest_deployments(1).await?.into_iter().next();
         Ok(newest.map_or(self.record().created, |deployment| deployment.at))
     }
 

@@ -38,25 +38,22 @@ impl Request {
 
     /// The first value of a query parameter, decoded.
     pub fn query_value(&self, name: &str) -> Option<String> {
-        self.query_values(name).into_iter().next()
+        self.query_values(name).next()
     }
 
-    /// Every value of a query parameter that may be repeated.
-    pub fn query_values(&self, name: &str) -> Vec<String> {
-        self.query
-            .split('&')
-            .filter_map(|pair| {
-                let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-                (decode(key) == name).then(|| decode(value))
-            })
-            .collect()
+    /// Every value of a query parameter that may be repeated, decoded.
+    pub fn query_values(&self, name: &str) -> impl Iterator<Item = String> {
+        self.query.split('&').filter_map(move |pair| {
+            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+            (decode(key) == name).then(|| decode(value))
+        })
     }
 
     /// The items of a query parameter that is a list with commas.
     pub fn query_list(&self, name: &str) -> Vec<String> {
-        self.query_values(name)
-            .iter()
-            .flat_map(|value| value.split(','))
+        let values: Vec<String> = self.query_values(name).collect();
+        let items = values.iter().flat_map(|value| value.split(','));
+        items
             .filter(|item| !item.is_empty())
             .map(str::to_owned)
             .collect()
