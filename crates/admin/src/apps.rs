@@ -56,15 +56,6 @@ const REGIONS: [(&str, &str); 14] = [
     ("azure-southeastasia", "SG"),
 ];
 
-/// The app is not there, or not of the caller's project.
-pub(crate) fn not_found(id: &str) -> Problem {
-    Problem::new(
-        kit::Kind::NotFound,
-        "AppNotFound",
-        format!("app not found: '{id}'"),
-    )
-}
-
 async fn show(cx: &Cx, app: &state::App) -> Result<Value, Problem> {
     let loaded = cx.core.app(&app.id).await?;
     let release = loaded.release();

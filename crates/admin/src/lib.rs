@@ -183,10 +183,8 @@ impl Admin {
         }
         let app_id = request.parameter("appId");
         if !app_id.is_empty() {
-            let app = self.core.app(app_id).await?;
-            if app.project_id != request.parameter("groupId") {
-                return Err(apps::not_found(app_id));
-            }
+            let group = request.parameter("groupId");
+            let app = self.core.app_of_project(group, app_id).await?;
             *place = format!("/groups/{}/apps/{}", app.project_id, app.id);
             cx.app = Some(app);
         }

@@ -20,12 +20,8 @@ pub(crate) trait Resource: 'static {
     /// The fields of a body that are kept, in the order in which files have
     /// them. Others are ignored, as clients send back whole objects.
     const FIELDS: &'static [&'static str];
-    /// What keys of the request's nodes begin with: empty, or `<owner>/`.
-    fn owner(_app: &App, _request: &Request) -> Result<String, Problem> {
-        Ok(String::new())
-    }
 
-    /// The natural key, below the owner's.
+    /// The natural key.
     fn key(fields: &Map<String, Value>) -> Result<String, Problem> {
         body::text(fields, "name").map(str::to_owned)
     }
@@ -129,22 +125,18 @@ where
 fn found<R: Resource>(app: &App, request: &Request) -> Result<(String, Arc<Node>), Problem> {
     let id = request.parameter(R::ID);
     let key = key_of(app, R::KIND, id)?;
-    let owner = R::owner(app, request)?;
     let node = app.release().config.get(R::KIND, &key).cloned();
-    node.filter(|_| key.starts_with(&owner))
-        .map(|node| (key, node))
+    node.map(|node| (key, node))
         .ok_or_else(|| refused(&EditError::NotFound(R::KIND, id.to_owned())))
 }
 
 /// `GET`: every node.
-pub(crate) async fn list<R: Resource>(cx: Cx, request: Request) -> Result<Answer, Problem> {
+pub(crate) async fn list<R: Resource>(cx: Cx, _request: Request) -> Result<Answer, Problem> {
     let app = cx.app()?;
-    let owner = R::owner(app, &request)?;
     let release = app.release();
     let shown = release
         .config
         .all(R::KIND)
-        .filter(|(key, _)| key.starts_with(&owner))
         .map(|(key, node)| R::brief(&Entry::of(app, R::KIND, key, node)))
         .collect();
     Ok(Answer::ok(&shown))
@@ -154,7 +146,7 @@ pub(crate) async fn list<R: Resource>(cx: Cx, request: Request) -> Result<Answer
 pub(crate) async fn create<R: Resource>(cx: Cx, request: Request) -> Result<Answer, Problem> {
     let app = cx.app()?;
     let fields = body::object(&request)?;
-    let key = R::owner(app, &request)? + &R::key(&fields)?;
+    let key = R::key(&fields)?;
     let node = R::node(app, &fields, None)?;
     let author = cx.author(&request)?;
     edit(app, &author, |config| {
@@ -185,7 +177,7 @@ pub(crate) async fn replace<R: Resource>(cx: Cx, request: Request) -> Result<Ans
     if let (false, Some(name)) = (fields.contains_key("name"), before.json.get("name")) {
         fields.insert("name".to_owned(), name.clone());
     }
-    let new = R::owner(app, &request)? + &R::key(&fields)?;
+    let new = R::key(&fields)?;
     let node = R::node(app, &fields, Some(&before))?;
     app.edit(&cx.author(&request)?, |config| {
         config

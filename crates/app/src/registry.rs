@@ -149,14 +149,25 @@ impl Backstitch {
         if let Some(app) = self.kept(id).filter(|app| app.id == id) {
             return Ok(app);
         }
-        let missing = || {
-            Problem::new(
-                Kind::NotFound,
-                "AppNotFound",
-                format!("app not found: '{id}'"),
-            )
-        };
-        self.load(doc! { "_id": id }).await?.ok_or_else(missing)
+        let found = self.load(doc! { "_id": id }).await?;
+        found.ok_or_else(|| app_not_found(id))
+    }
+
+    /// The app of an id, if it is this project's.
+    ///
+    /// # Errors
+    /// `AppNotFound`, for another project's too.
+    pub async fn app_of_project(
+        self: &Arc<Self>,
+        project_id: &str,
+        id: &str,
+    ) -> Result<Arc<App>, Problem> {
+        let app = self.app(id).await?;
+        if app.project_id == project_id {
+            Ok(app)
+        } else {
+            Err(app_not_found(id))
+        }
     }
 
     /// The app of a token's domain.
@@ -300,6 +311,14 @@ impl Backstitch {
             app.streams.end_all();
         }
     }
+}
+
+fn app_not_found(id: &str) -> Problem {
+    Problem::new(
+        Kind::NotFound,
+        "AppNotFound",
+        format!("app not found: '{id}'"),
+    )
 }
 
 /// `<name>-<five lower-case letters>`.
