@@ -2,6 +2,7 @@
 //! write again when another came first.
 
 mod admin;
+mod indexes;
 mod modify;
 mod read;
 
