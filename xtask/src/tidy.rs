@@ -18,6 +18,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("engine", &["kit"]),
     ("engine_embedded", &["kit", "engine", "mql"]),
     ("engine_mongo", &["kit", "engine"]),
+    ("archive", &["kit", "engine"]),
     ("js", &["kit"]),
     ("state", &["kit", "engine"]),
     (

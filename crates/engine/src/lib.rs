@@ -37,6 +37,12 @@ pub trait Engine: Send + Sync + 'static {
     /// `txnNumber`, `startTransaction` and `autocommit` as on the wire.
     fn command<'a>(&'a self, database: &'a str, command: &'a RawDocument) -> BoxFuture<'a, Answer>;
 
+    /// The state of this moment as an engine that only reads, for whoever reads
+    /// long; `None` where the engine keeps no such thing.
+    fn snapshot(&self) -> BoxFuture<'_, Result<Option<SharedEngine>, CommandError>> {
+        Box::pin(async { Ok(None) })
+    }
+
     /// Opens a change feed.
     fn watch(
         &self,

@@ -64,7 +64,7 @@ impl Collection {
         }
     }
 
-    fn from_document(document: &Document) -> Option<Self> {
+    pub(crate) fn from_document(document: &Document) -> Option<Self> {
         let number = |name: &str| u32::try_from(document.get_i64(name).ok()?).ok();
         Some(Self {
             id: number("id")?,

@@ -1,8 +1,8 @@
 //! Commands: which one, in which transaction, and the loop that evaluates a
 //! write again when another came first.
 
-mod admin;
-mod indexes;
+pub(crate) mod admin;
+pub(crate) mod indexes;
 mod modify;
 mod read;
 
@@ -190,7 +190,7 @@ fn check_namespace(target: &str) -> Result<(), CommandError> {
 }
 
 /// Runs long work off the reactor.
-async fn blocking<T: Send + 'static>(
+pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, CommandError> + Send + 'static,
 ) -> Result<T, CommandError> {
     tokio::task::spawn_blocking(work)
@@ -199,7 +199,7 @@ async fn blocking<T: Send + 'static>(
 }
 
 /// Refuses fields that a command does not have.
-fn check_fields(command: &RawDocument, known: &[&str]) -> Result<(), CommandError> {
+pub(crate) fn check_fields(command: &RawDocument, known: &[&str]) -> Result<(), CommandError> {
     let name = command
         .iter()
         .flatten()
@@ -225,7 +225,7 @@ fn check_fields(command: &RawDocument, known: &[&str]) -> Result<(), CommandErro
 }
 
 /// A whole number of any type; `None` when the field is missing.
-fn whole(command: &RawDocument, name: &str) -> Result<Option<i64>, CommandError> {
+pub(crate) fn whole(command: &RawDocument, name: &str) -> Result<Option<i64>, CommandError> {
     Ok(match command.get(name)? {
         None | Some(RawBsonRef::Null) => None,
         Some(RawBsonRef::Int32(n)) => Some(n.into()),
@@ -262,7 +262,7 @@ fn flag(command: &RawDocument, name: &str) -> Result<bool, CommandError> {
     })
 }
 
-fn document<'a>(
+pub(crate) fn document<'a>(
     command: &'a RawDocument,
     name: &str,
 ) -> Result<Option<&'a RawDocument>, CommandError> {

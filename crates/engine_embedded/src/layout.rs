@@ -67,6 +67,30 @@ pub(crate) fn last_position(snapshot: &dyn Snapshot) -> Result<Position, Command
     ))
 }
 
+/// The `meta` key of the number that says how everything is kept.
+pub(crate) const FORMAT: &[u8] = b"format";
+/// The number of what this code reads and writes.
+pub(crate) const FORMAT_NUMBER: u32 = 1;
+
+/// Refuses a store that other code writes; one without a number is of the
+/// first form.
+pub(crate) fn check_format(snapshot: &dyn Snapshot) -> Result<(), CommandError> {
+    let Some(found) = snapshot.get(Table::Meta, FORMAT)? else {
+        return Ok(());
+    };
+    if found == FORMAT_NUMBER.to_be_bytes() {
+        return Ok(());
+    }
+    let number = <[u8; 4]>::try_from(found.as_slice()).map_or(0, u32::from_be_bytes);
+    Err(CommandError::new(
+        1,
+        format!(
+            "the data is kept in format {number}, this program knows format {FORMAT_NUMBER}; \
+             a newer program wrote it"
+        ),
+    ))
+}
+
 /// The `meta` key of the newest position.
 pub(crate) const LAST_POSITION: &[u8] = b"last-position";
 /// The `meta` key of the newest position that was trimmed off the log.

@@ -8,12 +8,14 @@
 mod catalog;
 mod command;
 mod committer;
+mod doctor;
 mod feed;
 mod index;
 mod kv;
 mod layout;
 mod plan;
 mod query;
+mod snapshot;
 mod transaction;
 mod write;
 
@@ -24,8 +26,12 @@ use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use bson::{RawDocument, RawDocumentBuf};
-use engine::{Answer, BoxFuture, Capabilities, ChangeFeed, CommandError, Engine, WatchRequest};
+use engine::{
+    Answer, BoxFuture, Capabilities, ChangeFeed, CommandError, Engine, SharedEngine, WatchRequest,
+};
 use kit::Clock;
+
+pub use doctor::{Examined, doctor};
 
 use catalog::Catalog;
 use committer::Committer;
@@ -88,6 +94,11 @@ impl Embedded {
     }
 
     fn with(kv: Arc<dyn Kv>, clock: Arc<dyn Clock>) -> Result<Self, CommandError> {
+        layout::check_format(kv.snapshot()?.as_ref())?;
+        kv.write(&mut |batch| {
+            let number = layout::FORMAT_NUMBER.to_be_bytes();
+            batch.put(kv::Table::Meta, layout::FORMAT, &number)
+        })?;
         let snapshot = kv.snapshot()?;
         let catalog = Arc::new(Catalog::load(snapshot.as_ref())?);
         let records = catalog.last_record(snapshot.as_ref())? + 1;
@@ -117,6 +128,11 @@ impl Engine for Embedded {
 
     fn command<'a>(&'a self, database: &'a str, command: &'a RawDocument) -> BoxFuture<'a, Answer> {
         Box::pin(command::run(&self.core, database, command))
+    }
+
+    fn snapshot(&self) -> BoxFuture<'_, Result<Option<SharedEngine>, CommandError>> {
+        let frozen: SharedEngine = Arc::new(snapshot::Frozen::new(self.core.view.load_full()));
+        Box::pin(async move { Ok(Some(frozen)) })
     }
 
     fn watch(

@@ -7,7 +7,7 @@ use engine::{Answer, CommandError};
 
 use super::{check_fields, check_namespace, document, flag, reply};
 use crate::Core;
-use crate::catalog::{Collection, store};
+use crate::catalog::{Catalog, Collection, store};
 use crate::kv::{Batch, Table};
 use crate::layout::past;
 
@@ -37,17 +37,8 @@ pub(super) async fn run(
         "createIndexes" | "dropIndexes" | "listIndexes" => {
             super::indexes::run(core, database, name, target, command).await
         }
-        "listCollections" => list_collections(core, database, command),
-        "listDatabases" => {
-            let view = core.view.load();
-            let mut names: Vec<&str> = view.catalog.all().map(|c| c.database.as_str()).collect();
-            names.dedup();
-            let databases: Vec<Bson> = names
-                .into_iter()
-                .map(|name| doc! { "name": name, "empty": false }.into())
-                .collect();
-            reply(&doc! { "databases": databases, "ok": 1.0 })
-        }
+        "listCollections" => list_collections(&core.view.load().catalog, database, command),
+        "listDatabases" => list_databases(&core.view.load().catalog),
         other => Err(CommandError::new(59, format!("no such command: '{other}'"))),
     }
 }
@@ -187,11 +178,22 @@ fn erase(batch: &mut dyn Batch, collection: &Collection) -> Result<RawDocumentBu
     Ok(RawDocumentBuf::try_from(&event)?)
 }
 
-fn list_collections(core: &Core, database: &str, command: &RawDocument) -> Answer {
+/// The databases of a catalogue.
+pub(crate) fn list_databases(catalog: &Catalog) -> Answer {
+    let mut names: Vec<&str> = catalog.all().map(|c| c.database.as_str()).collect();
+    names.dedup();
+    let databases: Vec<Bson> = names
+        .into_iter()
+        .map(|name| doc! { "name": name, "empty": false }.into())
+        .collect();
+    reply(&doc! { "databases": databases, "ok": 1.0 })
+}
+
+/// The collections of a database.
+pub(crate) fn list_collections(catalog: &Catalog, database: &str, command: &RawDocument) -> Answer {
     let matcher = crate::query::matcher(document(command, "filter")?)?;
-    let view = core.view.load();
     let mut listed = Vec::new();
-    for collection in view.catalog.all().filter(|c| c.database == database) {
+    for collection in catalog.all().filter(|c| c.database == database) {
         let mut options = Document::new();
         if collection.pre_images {
             options.insert("changeStreamPreAndPostImages", doc! { "enabled": true });

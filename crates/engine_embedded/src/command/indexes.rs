@@ -9,7 +9,7 @@ use engine::{Answer, CommandError};
 use super::admin::{cursor, missing};
 use super::{check_fields, check_namespace, reply};
 use crate::Core;
-use crate::catalog::{Collection, Index, store};
+use crate::catalog::{Catalog, Collection, Index, store};
 use crate::index::{keys, prefixed};
 use crate::kv::{Batch, Table};
 use crate::layout::{document_key, loaded, past, record_of};
@@ -27,16 +27,17 @@ pub(super) async fn run(
     match name {
         "createIndexes" => create_indexes(core, database, target, command).await,
         "dropIndexes" => drop_indexes(core, database, target, command).await,
-        _ => {
-            let view = core.view.load();
-            let collection = view
-                .catalog
-                .get(database, target)
-                .ok_or_else(|| missing(database, target))?;
-            let indexes = collection.indexes.iter().map(Index::describe).collect();
-            cursor(&collection.namespace(), indexes)
-        }
+        _ => list(&core.view.load().catalog, database, target),
     }
+}
+
+/// The indexes of a collection.
+pub(crate) fn list(catalog: &Catalog, database: &str, target: &str) -> Answer {
+    let collection = catalog
+        .get(database, target)
+        .ok_or_else(|| missing(database, target))?;
+    let indexes = collection.indexes.iter().map(Index::describe).collect();
+    cursor(&collection.namespace(), indexes)
 }
 
 /// Removes an index's entries.

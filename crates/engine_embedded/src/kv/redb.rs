@@ -29,13 +29,7 @@ pub(crate) struct Store {
 
 impl Store {
     pub(crate) fn open(path: &Path) -> Result<Self, CommandError> {
-        let database = Database::create(path).map_err(|error| {
-            let why = match error {
-                DatabaseError::DatabaseAlreadyOpen => "another process has it in use".to_owned(),
-                error => error.to_string(),
-            };
-            CommandError::new(1, format!("{}: {why}", path.display()))
-        })?;
+        let database = Database::create(path).map_err(|error| unopened(path, error))?;
         let store = Self { database };
         // So that a reader finds every table.
         let transaction = store.begin()?;
@@ -46,6 +40,13 @@ impl Store {
         Ok(store)
     }
 
+    /// The store's own check of every page of an existing file: whether all is
+    /// well. What is not is set right as far as it can be.
+    pub(crate) fn check(path: &Path) -> Result<bool, CommandError> {
+        let mut database = Database::open(path).map_err(|error| unopened(path, error))?;
+        database.check_integrity().map_err(failed)
+    }
+
     fn begin(&self) -> Result<WriteTransaction, CommandError> {
         let mut transaction = self.database.begin_write().map_err(failed)?;
         transaction
@@ -54,6 +55,14 @@ impl Store {
         transaction.set_quick_repair(true);
         Ok(transaction)
     }
+}
+
+fn unopened(path: &Path, error: DatabaseError) -> CommandError {
+    let why = match error {
+        DatabaseError::DatabaseAlreadyOpen => "another process has it in use".to_owned(),
+        error => error.to_string(),
+    };
+    CommandError::new(1, format!("{}: {why}", path.display()))
 }
 
 impl Kv for Store {
