@@ -34,6 +34,10 @@ impl Engine for Cluster {
         }
         self.0.watch(request)
     }
+
+    fn health(&self) -> BoxFuture<'_, Result<(), CommandError>> {
+        self.0.health()
+    }
 }
 
 fn is_own(database: &str) -> bool {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use bson::doc;
 use config::AppConfig;
-use engine::SharedEngine;
+use engine::{CommandError, SharedEngine};
 use js::{Limits, Pool, PoolSettings};
 use kit::{Clock, Kind, Problem, Secret};
 use state::{MasterKey, Project, State};
@@ -104,6 +104,14 @@ impl Backstitch {
     /// The engine of a cluster: the one of that name, else the default.
     pub(crate) fn cluster(&self, name: &str) -> &SharedEngine {
         self.clusters.get(name).unwrap_or(&self.default_cluster)
+    }
+
+    /// Whether the engine of the state takes reads and writes.
+    ///
+    /// # Errors
+    /// Why not.
+    pub async fn health(&self) -> Result<(), CommandError> {
+        self.default_cluster.health().await
     }
 
     /// Makes a project, or finds the one of that id.

@@ -48,6 +48,13 @@ impl Engine for Flaky {
     ) -> BoxFuture<'_, Result<Box<dyn ChangeFeed>, CommandError>> {
         self.inner.watch(request)
     }
+
+    fn health(&self) -> BoxFuture<'_, Result<(), CommandError>> {
+        if self.broken.load(Ordering::SeqCst) {
+            return Box::pin(async { Err(CommandError::new(91, "the disk is full")) });
+        }
+        self.inner.health()
+    }
 }
 
 fn engine() -> Arc<Flaky> {
@@ -346,7 +353,9 @@ async fn a_failure_before_the_swap_leaves_the_release_before() {
             .because
             .is_some_and(|because| because.contains("the disk is full"))
     );
+    assert!(core.health().await.is_err());
     engine.broken.store(false, Ordering::SeqCst);
+    assert!(core.health().await.is_ok());
 
     assert!(Arc::ptr_eq(&before, &app.release()));
     assert_eq!(number(answer(&app).await), 1);

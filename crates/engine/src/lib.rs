@@ -48,6 +48,14 @@ pub trait Engine: Send + Sync + 'static {
         &self,
         request: WatchRequest,
     ) -> BoxFuture<'_, Result<Box<dyn ChangeFeed>, CommandError>>;
+
+    /// Whether reads and writes can be expected to succeed.
+    fn health(&self) -> BoxFuture<'_, Result<(), CommandError>> {
+        Box::pin(async {
+            let ping = bson::rawdoc! { "ping": 1 };
+            self.command("admin", &ping).await.map(drop)
+        })
+    }
 }
 
 /// What an engine can do.

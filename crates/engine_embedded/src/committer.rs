@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 use std::sync::mpsc;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::thread::JoinHandle;
 
 use bson::RawDocumentBuf;
@@ -52,17 +52,19 @@ enum Job {
 pub(crate) struct Committer {
     jobs: Option<mpsc::Sender<Job>>,
     thread: Option<JoinHandle<()>>,
+    poisoned: Arc<OnceLock<CommandError>>,
 }
 
 impl Committer {
     pub(crate) fn start(kv: Arc<dyn Kv>, core: Weak<Core>, last: Position) -> Self {
         let (jobs, queue) = mpsc::channel();
+        let poisoned = Arc::new(OnceLock::new());
         let worker = Worker {
             kv,
             core,
             last,
             trimmed_at: 0,
-            poisoned: None,
+            poisoned: poisoned.clone(),
         };
         let thread = std::thread::Builder::new()
             .name("committer".to_owned())
@@ -71,6 +73,18 @@ impl Committer {
         Self {
             jobs: Some(jobs),
             thread,
+            poisoned,
+        }
+    }
+
+    /// Whether writes are taken: not after one failed, nor without the thread.
+    pub(crate) fn health(&self) -> Result<(), CommandError> {
+        if let Some(error) = self.poisoned.get() {
+            return Err(error.clone());
+        }
+        match &self.thread {
+            Some(thread) if !thread.is_finished() => Ok(()),
+            _ => Err(CommandError::new(91, "the database is closed")),
         }
     }
 
@@ -127,7 +141,7 @@ struct Worker {
     core: Weak<Core>,
     last: Position,
     trimmed_at: u32,
-    poisoned: Option<CommandError>,
+    poisoned: Arc<OnceLock<CommandError>>,
 }
 
 impl Worker {
@@ -154,7 +168,7 @@ impl Worker {
         let mut position = self.last;
         let seconds = u32::try_from(core.clock.now_s()).unwrap_or(u32::MAX);
         let trim = seconds.saturating_sub(self.trimmed_at) >= TRIM_EVERY_S;
-        let written = match &self.poisoned {
+        let written = match self.poisoned.get() {
             Some(error) => Err(error.clone()),
             None => self.kv.write(&mut |batch| {
                 for job in &mut jobs {
@@ -208,13 +222,11 @@ impl Worker {
                 // What is on the disk is not known any more: better no write
                 // than a lost one.
                 results = vec![Err(Refused::Failed(error.clone())); jobs.len()];
-                self.poisoned = Some(CommandError::new(
-                    91,
-                    format!(
-                        "the database stopped taking writes after: {}",
-                        error.message
-                    ),
-                ));
+                self.poisoned.get_or_init(|| {
+                    let why = &error.message;
+                    let text = format!("the database stopped taking writes after: {why}");
+                    CommandError::new(91, text)
+                });
             }
         }
         // Whoever is answered may be the last to hold the database: dropping it

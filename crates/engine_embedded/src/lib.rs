@@ -144,6 +144,10 @@ impl Engine for Embedded {
             Ok(Box::new(feed) as Box<dyn ChangeFeed>)
         })
     }
+
+    fn health(&self) -> BoxFuture<'_, Result<(), CommandError>> {
+        Box::pin(async { self.core.committer.health() })
+    }
 }
 
 /// MongoDB's form of an error of the query language.

@@ -363,4 +363,8 @@ impl Engine for Mongo {
             Ok(Box::new(feed) as Box<dyn ChangeFeed>)
         })
     }
+
+    fn health(&self) -> BoxFuture<'_, Result<(), CommandError>> {
+        Box::pin(async { Self::health(self).await.map(drop) })
+    }
 }

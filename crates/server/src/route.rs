@@ -172,7 +172,8 @@ async fn other(
         return Err(unknown());
     }
     match (door, path) {
-        (_, "/health" | "/ready") => Ok(plain(StatusCode::OK, "ok\n".to_owned())),
+        (_, "/health") => Ok(plain(StatusCode::OK, "ok\n".to_owned())),
+        (_, "/ready") => Ok(ready(surfaces).await),
         (Door::Metrics, "/metrics") => Ok(numbers(surfaces)),
         (Door::Public, "/metrics") => {
             // What everybody does here is nobody's business on the public door.
@@ -189,6 +190,17 @@ async fn other(
             Ok(plain(StatusCode::OK, env!("CARGO_PKG_VERSION").to_owned()))
         }
         _ => Err(unknown()),
+    }
+}
+
+/// Why not is for the log, not for whoever asks.
+async fn ready(surfaces: &Surfaces) -> Response<Body> {
+    match surfaces.core.health().await {
+        Ok(()) => plain(StatusCode::OK, "ok\n".to_owned()),
+        Err(_) => plain(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the database does not take writes\n".to_owned(),
+        ),
     }
 }
 
