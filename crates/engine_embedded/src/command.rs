@@ -2,6 +2,7 @@
 //! write again when another came first.
 
 pub(crate) mod admin;
+mod aggregate;
 pub(crate) mod indexes;
 mod modify;
 mod read;
@@ -51,7 +52,8 @@ pub(crate) async fn run(core: &Arc<Core>, database: &str, command: &RawDocument)
         _ => "",
     };
     match name.as_str() {
-        "find" | "aggregate" | "count" | "distinct" => {
+        "aggregate" => aggregate::run(core, database, command, part).await,
+        "find" | "count" | "distinct" => {
             read::run(core, database, name.as_str(), command, part).await
         }
         "getMore" => read::get_more(core, database, command),

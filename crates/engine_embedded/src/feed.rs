@@ -5,10 +5,10 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bson::raw::RawBsonRef;
-use bson::{Document, RawDocument, RawDocumentBuf, Timestamp, cstr, rawdoc};
+use bson::{RawDocument, RawDocumentBuf, Timestamp, cstr, rawdoc};
 use engine::{Answer, BoxFuture, ChangeFeed, CommandError, WatchRequest};
 use mql::Matcher;
-use mql::aggregate::{Documents, Pipeline, Stage};
+use mql::aggregate::{Pipeline, Stage};
 
 use crate::kv::Table;
 use crate::layout::{Position, TRIMMED};
@@ -195,13 +195,8 @@ impl Feed {
         if self.pipeline.is_empty() {
             return Ok(Some(full));
         }
-        let document = Document::try_from(full)?;
-        let input: Documents<'_> = Box::new(std::iter::once(Ok(document)));
-        let output = self.pipeline.run(input).map_err(mql_error)?.next();
-        match output.transpose().map_err(mql_error)? {
-            Some(document) => Ok(Some(RawDocumentBuf::try_from(&document)?)),
-            None => Ok(None),
-        }
+        let mut output = self.pipeline.run(Box::new(std::iter::once(Ok(full))));
+        output.next().transpose().map_err(mql_error)
     }
 
     fn lookup(

@@ -1,20 +1,25 @@
-//! Aggregation pipelines over documents in memory.
+//! Aggregation pipelines: parsed once, run on raw documents that are pushed
+//! through them one at a time.
 //!
 //! Stages that need other collections are not here; a stage that is not known
 //! is MongoDB's error (40324).
 
 mod group;
-mod stages;
+mod parse;
+mod reshape;
+mod run;
+mod sort;
+mod unwind;
 
 use bson::raw::RawBsonRef;
 use bson::{Bson, Document, RawArray, RawDocumentBuf};
 
 use crate::error::{MqlError, Result};
-use crate::expression::{Expression, Scope};
+use crate::expression::Expression;
 use crate::matcher::malformed;
 use crate::{Matcher, Projection, Sort};
 
-pub(crate) use stages::set;
+pub use run::Runner;
 
 /// A parsed pipeline.
 #[derive(Debug, Clone, Default)]
@@ -30,9 +35,9 @@ pub enum Stage {
     /// `$project`
     Project(Projection),
     /// `$addFields`, `$set`
-    AddFields(Vec<(Vec<String>, Expression)>),
+    AddFields(reshape::AddFields),
     /// `$unset`
-    Unset(Vec<Vec<String>>),
+    Unset(reshape::Unset),
     /// `$sort`
     Sort(Sort),
     /// `$skip`
@@ -44,15 +49,15 @@ pub enum Stage {
     /// `$count`
     Count(String),
     /// `$unwind`
-    Unwind(stages::Unwind),
+    Unwind(unwind::Unwind),
     /// `$replaceRoot`, `$replaceWith`
     ReplaceRoot(Expression),
     /// `$facet`
     Facet(Vec<(String, Pipeline)>),
 }
 
-/// A stream of documents between stages.
-pub type Documents<'a> = Box<dyn Iterator<Item = Result<Document>> + 'a>;
+/// A stream of documents into or out of a pipeline.
+pub type Documents<'a> = Box<dyn Iterator<Item = Result<RawDocumentBuf>> + 'a>;
 
 impl Pipeline {
     /// Parses a pipeline.
@@ -76,7 +81,7 @@ impl Pipeline {
             if let RawBsonRef::Document(stage) = stage {
                 crate::depth::check(stage)?;
             }
-            stages::parse(stage, &mut parsed, 0)?;
+            parse::stage(stage, &mut parsed, 0)?;
         }
         Ok(Self { stages: parsed })
     }
@@ -126,29 +131,25 @@ impl Pipeline {
         self.stages.is_empty()
     }
 
-    /// Runs the pipeline over `input`. Blocking stages hold their input; the
-    /// others stream.
-    pub fn run<'a>(&'a self, input: Documents<'a>) -> Result<Documents<'a>> {
-        self.stages
-            .iter()
-            .try_fold(input, |input, stage| stages::run(stage, input))
+    /// Begins a run.
+    pub fn start(&self) -> Runner {
+        Runner::new(&self.stages)
+    }
+
+    /// Runs the pipeline over `input`. Blocking stages hold what they need of
+    /// it; the others stream.
+    pub fn run<'a>(&self, input: Documents<'a>) -> Documents<'a> {
+        Box::new(run::Running::new(self.start(), input))
     }
 
     /// Runs the pipeline over one document and takes the one that comes out.
-    pub fn run_one(&self, document: Document) -> Result<Document> {
-        let input: Documents<'_> = Box::new(std::iter::once(Ok(document)));
-        self.run(input)?
+    pub fn run_one(&self, document: &Document) -> Result<Document> {
+        let raw = RawDocumentBuf::try_from(document).map_err(malformed)?;
+        let made = self
+            .run(Box::new(std::iter::once(Ok(raw))))
             .next()
             .transpose()?
-            .ok_or_else(|| MqlError::bad_value("the pipeline made no document"))
+            .ok_or_else(|| MqlError::bad_value("the pipeline made no document"))?;
+        Document::try_from(&made).map_err(malformed)
     }
-}
-
-/// Encodes a document between stages.
-fn encode(document: &Document) -> Result<RawDocumentBuf> {
-    RawDocumentBuf::try_from(document).map_err(malformed)
-}
-
-fn evaluate(expression: &Expression, document: &Document) -> Result<Option<Bson>> {
-    expression.evaluate(&Scope::of(document.clone()))
 }

@@ -12,7 +12,7 @@ mod strings;
 use std::borrow::Cow;
 
 use bson::raw::RawBsonRef;
-use bson::{Bson, Document, RawDocument};
+use bson::{Bson, Document, RawDocument, RawDocumentBuf};
 
 use crate::error::{MqlError, Result, guard};
 use crate::matcher::malformed;
@@ -38,52 +38,54 @@ enum Node {
     Switch(Vec<(Node, Node)>, Option<Box<Node>>),
 }
 
-/// What expressions see: the document and variables.
+/// What expressions see: a raw document and variables. A path decodes only
+/// the value that it ends at.
 #[derive(Debug, Clone)]
-pub struct Scope {
-    root: Bson,
-    variables: Vec<(String, Option<Bson>)>,
+pub struct Scope<'a> {
+    root: &'a RawDocument,
+    bound: Vec<(Cow<'a, str>, Option<Bson>)>,
+    outer: Option<&'a Self>,
 }
 
-impl Scope {
-    /// The scope of a raw document.
-    pub fn of_raw(document: &RawDocument) -> Result<Self> {
-        Ok(Self::of(Document::try_from(document).map_err(malformed)?))
-    }
-
+impl<'a> Scope<'a> {
     /// The scope of a document.
-    pub fn of(document: Document) -> Self {
+    pub fn of(root: &'a RawDocument) -> Self {
         Self {
-            root: Bson::Document(document),
-            variables: Vec::new(),
+            root,
+            bound: Vec::new(),
+            outer: None,
         }
     }
 
-    /// Gives the document back.
-    pub fn into_document(self) -> Document {
-        match self.root {
-            Bson::Document(document) => document,
-            _ => Document::new(),
+    /// This scope with more variables, which hide those of the same name.
+    fn with<'s, N: Into<Cow<'s, str>>>(
+        &'s self,
+        variables: impl IntoIterator<Item = (N, Option<Bson>)>,
+    ) -> Scope<'s> {
+        let bound = variables
+            .into_iter()
+            .map(|(name, value)| (name.into(), value));
+        Scope {
+            root: self.root,
+            bound: bound.collect(),
+            outer: Some(self),
         }
     }
 
-    fn with(&self, variables: impl IntoIterator<Item = (String, Option<Bson>)>) -> Self {
-        let mut scope = self.clone();
-        scope.variables.extend(variables);
-        scope
-    }
-
-    fn variable(&self, name: &str) -> Option<&Bson> {
-        match name {
-            "ROOT" => Some(&self.root),
-            "CURRENT" if !self.variables.iter().any(|(n, _)| n == name) => Some(&self.root),
-            _ => self
-                .variables
-                .iter()
-                .rev()
-                .find(|(n, _)| n == name)
-                .and_then(|(_, value)| value.as_ref()),
+    /// What is at a path in a variable.
+    fn at<'s>(&'s self, variable: &str, parts: &[String]) -> Result<Value<'s>> {
+        let mut scope = Some(self);
+        while let Some(inner) = scope {
+            if let Some((_, value)) = inner.bound.iter().rev().find(|(name, _)| name == variable) {
+                return Ok(value.as_ref().and_then(|value| walk(value, parts)));
+            }
+            scope = inner.outer;
         }
+        if matches!(variable, "ROOT" | "CURRENT") {
+            let root = RawBsonRef::Document(self.root);
+            return Ok(walk_raw(root, parts)?.map(Cow::Owned));
+        }
+        Ok(None)
     }
 }
 
@@ -102,10 +104,20 @@ impl Expression {
     }
 
     /// The value; `None` when it is missing.
-    pub fn evaluate(&self, scope: &Scope) -> Result<Option<Bson>> {
+    pub fn evaluate(&self, scope: &Scope<'_>) -> Result<Option<Bson>> {
         self.node
             .evaluate(scope)
             .map(|value| value.map(Cow::into_owned))
+    }
+
+    /// The names of a plain path into the document, such as `$a.b`.
+    pub(crate) fn path(&self) -> Option<&[String]> {
+        match &self.node {
+            Node::Path(variable, parts) if variable == "CURRENT" && !parts.is_empty() => {
+                Some(parts)
+            }
+            _ => None,
+        }
     }
 }
 
@@ -534,16 +546,16 @@ impl Node {
         if let Self::Call("$add" | "$multiply", nodes) = self {
             nodes.sort_by_key(|node| matches!(node, Self::Constant(_)));
         }
-        if constant && let Some(value) = self.owned(&Scope::of(Document::new()))? {
+        if constant && let Some(value) = self.owned(&Scope::of(&RawDocumentBuf::new()))? {
             *self = Self::Constant(value);
         }
         Ok(())
     }
 
-    fn evaluate<'a>(&'a self, scope: &'a Scope) -> Result<Value<'a>> {
+    fn evaluate<'a>(&'a self, scope: &'a Scope<'_>) -> Result<Value<'a>> {
         Ok(match self {
             Self::Constant(value) => Some(Cow::Borrowed(value)),
-            Self::Path(variable, parts) => scope.variable(variable).and_then(|v| walk(v, parts)),
+            Self::Path(variable, parts) => scope.at(variable, parts)?,
             Self::Object(fields) => {
                 let mut document = Document::new();
                 for (name, node) in fields {
@@ -563,7 +575,7 @@ impl Node {
             Self::Let(bound, body) => {
                 let mut values = Vec::new();
                 for (name, node) in bound {
-                    values.push((name.clone(), node.owned(scope)?));
+                    values.push((name.as_str(), node.owned(scope)?));
                 }
                 body.owned(&scope.with(values))?.map(Cow::Owned)
             }
@@ -588,7 +600,7 @@ impl Node {
         })
     }
 
-    fn owned(&self, scope: &Scope) -> Result<Option<Bson>> {
+    fn owned(&self, scope: &Scope<'_>) -> Result<Option<Bson>> {
         Ok(self.evaluate(scope)?.map(Cow::into_owned))
     }
 }
@@ -612,7 +624,31 @@ fn walk<'a>(value: &'a Bson, parts: &[String]) -> Value<'a> {
     }
 }
 
-fn call(name: &'static str, nodes: &[Node], scope: &Scope) -> Result<Option<Bson>> {
+/// [`walk`] in raw BSON, which decodes only what it ends at.
+fn walk_raw(value: RawBsonRef<'_>, parts: &[String]) -> Result<Option<Bson>> {
+    let Some((first, rest)) = parts.split_first() else {
+        return Bson::try_from(value).map(Some).map_err(malformed);
+    };
+    match value {
+        RawBsonRef::Document(document) => match document.get(first).map_err(malformed)? {
+            Some(value) => walk_raw(value, rest),
+            None => Ok(None),
+        },
+        RawBsonRef::Array(array) => {
+            let mut found = Vec::new();
+            for element in array {
+                let element = element.map_err(malformed)?;
+                if matches!(element, RawBsonRef::Document(_)) {
+                    found.extend(walk_raw(element, parts)?);
+                }
+            }
+            Ok(Some(Bson::Array(found)))
+        }
+        _ => Ok(None),
+    }
+}
+
+fn call(name: &'static str, nodes: &[Node], scope: &Scope<'_>) -> Result<Option<Bson>> {
     // Those that do not look at every argument come first.
     match name {
         "$and" => {
@@ -709,7 +745,7 @@ fn comparison(name: &str, values: &[Option<Bson>]) -> Option<Bson> {
 fn call_named(
     name: &'static str,
     arguments: &[(String, Node)],
-    scope: &Scope,
+    scope: &Scope<'_>,
 ) -> Result<Option<Bson>> {
     let node = |wanted: &str| {
         arguments
@@ -740,7 +776,7 @@ fn call_named(
             };
             let input = match node("input") {
                 Some(node) => node.owned(scope)?,
-                None => scope.variable("CURRENT").cloned(),
+                None => scope.at("CURRENT", &[])?.map(Cow::into_owned),
             };
             let mut document = match input {
                 Some(Bson::Document(document)) => document,

@@ -135,7 +135,7 @@ pub(crate) fn node(node: &Node, document: &RawDocument) -> Result<bool> {
         Node::Nor(nodes) => Ok(!any(nodes, true)?),
         Node::Field(path, test) => Ok(test.matches(document, path.parts())),
         Node::Expr(expression) => {
-            let value = expression.evaluate(&Scope::of_raw(document)?)?;
+            let value = expression.evaluate(&Scope::of(document))?;
             Ok(crate::expression::truthy(value.as_ref()))
         }
         Node::Schema(schema) => Ok(schema.is_valid(document)),

@@ -165,5 +165,10 @@ pub fn compare_bson(a: &Bson, b: &Bson) -> Ordering {
 
 /// The raw form of an owned value; a value that cannot be encoded is null.
 pub(crate) fn raw(value: &Bson) -> bson::RawBson {
-    bson::RawBson::try_from(value.clone()).unwrap_or(bson::RawBson::Null)
+    into_raw(value.clone())
+}
+
+/// [`raw`] of a value that is not needed any more.
+pub(crate) fn into_raw(value: Bson) -> bson::RawBson {
+    bson::RawBson::try_from(value).unwrap_or(bson::RawBson::Null)
 }

@@ -1,12 +1,13 @@
 //! Projections: inclusion, exclusion, positional, `$slice`, `$elemMatch` and
 //! computed fields (embedded-engine.md C.7).
 
-use bson::raw::RawBsonRef;
-use bson::{Bson, Document, RawArray, RawArrayBuf, RawDocument, RawDocumentBuf};
+use bson::raw::{CStr, RawBsonRef};
+use bson::{RawArray, RawArrayBuf, RawBson, RawDocument, RawDocumentBuf};
 
 use crate::error::{MqlError, Result, guard};
 use crate::expression::{Expression, Scope};
 use crate::matcher::{self, Matcher, malformed, truthy};
+use crate::order::into_raw;
 
 /// A parsed projection.
 #[derive(Debug, Clone)]
@@ -85,25 +86,14 @@ impl Projection {
             Some(query) if has_positional(&self.fields) => Some(position(query, document)?),
             _ => None,
         };
-        let scope = if has_computed(&self.fields) {
-            Some(Scope::of_raw(document)?)
-        } else {
-            None
-        };
         let cx = Applying {
             inclusive: self.inclusive,
             position,
-            scope,
+            scope: Scope::of(document),
         };
         let mut out = RawDocumentBuf::new();
-        cx.document(document, &self.fields, Some(self.id), &mut out)?;
-        let element = |(_, field): &(String, Field)| matches!(field, Field::ElementMatch(_));
-        if cx.scope.is_none() && !(self.inclusive && self.fields.iter().any(element)) {
-            return Ok(out);
-        }
-        let mut made = Document::try_from(out).map_err(malformed)?;
-        cx.computed(&self.fields, document, &mut Vec::new(), &mut made)?;
-        RawDocumentBuf::try_from(&made).map_err(malformed)
+        cx.document(Some(document), &self.fields, Some(self.id), &mut out)?;
+        Ok(out)
     }
 }
 
@@ -402,47 +392,49 @@ fn insert(fields: &mut Vec<(String, Field)>, name: &str, field: Field, path: &st
     Ok(())
 }
 
-struct Applying {
+struct Applying<'a> {
     inclusive: bool,
     position: Option<usize>,
-    scope: Option<Scope>,
+    scope: Scope<'a>,
 }
 
-impl Applying {
+impl Applying<'_> {
     /// `id` is what happens to `_id` at the top level; `None` further down.
+    /// Without a document there is nothing but the computed fields.
     fn document(
         &self,
-        document: &RawDocument,
+        document: Option<&RawDocument>,
         fields: &[(String, Field)],
         id: Option<bool>,
         out: &mut RawDocumentBuf,
     ) -> Result<()> {
-        for entry in document {
+        let mut seen = vec![false; fields.len()];
+        for entry in document.into_iter().flatten() {
             let (name, value) = entry.map_err(malformed)?;
-            let field = fields
-                .iter()
-                .find(|(field, _)| field == name.as_str())
-                .map(|(_, field)| field);
-            if field.is_none()
-                && name == "_id"
-                && let Some(keep) = id
-            {
+            let at = fields.iter().position(|(field, _)| field == name.as_str());
+            let Some(at) = at else {
+                let keep = match id {
+                    Some(keep) if name == "_id" => keep,
+                    _ => !self.inclusive,
+                };
                 if keep {
                     out.append(name, value);
                 }
                 continue;
-            }
-            match field {
+            };
+            seen[at] = true;
+            match &fields[at].1 {
                 // What `$elemMatch` picks counts as computed among included fields.
-                None | Some(Field::ElementMatch(_)) if self.inclusive => {}
-                None | Some(Field::Include) => out.append(name, value),
-                Some(Field::Exclude | Field::Computed(_)) => {}
-                Some(Field::Tree(inner)) => {
+                Field::ElementMatch(_) if self.inclusive => seen[at] = false,
+                Field::Computed(_) => seen[at] = false,
+                Field::Include => out.append(name, value),
+                Field::Exclude => {}
+                Field::Tree(inner) => {
                     if let Some(value) = self.value(value, inner)? {
                         out.append(name, value);
                     }
                 }
-                Some(Field::Positional) => {
+                Field::Positional => {
                     if let (RawBsonRef::Array(array), Some(index)) = (value, self.position)
                         && let Ok(Some(element)) = array.get(index)
                     {
@@ -451,11 +443,11 @@ impl Applying {
                         out.append(name, value);
                     }
                 }
-                Some(Field::Slice(skip, limit)) => match value {
+                Field::Slice(skip, limit) => match value {
                     RawBsonRef::Array(array) => out.append(name, sliced(array, *skip, *limit)),
                     other => out.append(name, other),
                 },
-                Some(Field::ElementMatch(matcher)) => {
+                Field::ElementMatch(matcher) => {
                     if let RawBsonRef::Array(array) = value
                         && let Some(element) = first_match(array, matcher)
                     {
@@ -464,76 +456,68 @@ impl Applying {
                 }
             }
         }
-        Ok(())
-    }
-
-    /// Computed fields replace, or come after the document's own, in the order
-    /// written; under a path they go into each document, and what is none
-    /// becomes one.
-    fn computed(
-        &self,
-        fields: &[(String, Field)],
-        document: &RawDocument,
-        path: &mut Vec<String>,
-        out: &mut Document,
-    ) -> Result<()> {
-        for (name, field) in fields {
-            path.push(name.clone());
+        // Computed fields come after the document's own, in the order written;
+        // under a path they go into each document, and what is none becomes one.
+        for ((name, field), _) in fields.iter().zip(seen).filter(|(_, seen)| !seen) {
             match field {
                 Field::Computed(expression) => {
-                    let value = match &self.scope {
-                        Some(scope) => expression.evaluate(scope)?,
-                        None => None,
-                    };
-                    crate::aggregate::set(out, path, value.as_ref());
+                    if let Some(value) = expression.evaluate(&self.scope)? {
+                        out.append(key(name)?, into_raw(value));
+                    }
                 }
                 Field::Tree(inner) if has_computed(inner) => {
-                    self.computed(inner, document, path, out)?;
+                    let mut made = RawDocumentBuf::new();
+                    self.document(None, inner, None, &mut made)?;
+                    out.append(key(name)?, made);
                 }
                 Field::ElementMatch(matcher) => {
-                    if let Ok(Some(RawBsonRef::Array(array))) = document.get(name.as_str())
+                    let found = document.map(|document| document.get(name.as_str()));
+                    if let Some(Ok(Some(RawBsonRef::Array(array)))) = found
                         && let Some(element) = first_match(array, matcher)
                     {
-                        let element = Bson::try_from(element).map_err(malformed)?;
-                        out.insert(name.clone(), vec![element]);
+                        out.append(key(name)?, one(element));
                     }
                 }
                 _ => {}
             }
-            path.pop();
         }
         Ok(())
     }
 
     /// A value under a path that goes on: documents and arrays of documents
     /// are projected; scalars stay only where fields are excluded.
-    fn value(
-        &self,
-        value: RawBsonRef<'_>,
-        inner: &[(String, Field)],
-    ) -> Result<Option<bson::RawBson>> {
+    fn value(&self, value: RawBsonRef<'_>, inner: &[(String, Field)]) -> Result<Option<RawBson>> {
         Ok(match value {
-            RawBsonRef::Document(document) => {
-                let mut out = RawDocumentBuf::new();
-                self.document(document, inner, None, &mut out)?;
-                Some(bson::RawBson::Document(out))
-            }
             RawBsonRef::Array(array) => {
                 let mut out = RawArrayBuf::new();
                 for element in array {
-                    match self.value(element.map_err(malformed)?, inner)? {
-                        Some(kept) => out.push(kept),
-                        // Its place is for the computed fields.
-                        None if has_computed(inner) => out.push(bson::RawBson::Null),
-                        None => {}
+                    if let Some(kept) = self.value(element.map_err(malformed)?, inner)? {
+                        out.push(kept);
                     }
                 }
-                Some(bson::RawBson::Array(out))
+                Some(RawBson::Array(out))
             }
+            RawBsonRef::Document(_) => self.made(value, inner)?,
+            _ if has_computed(inner) => self.made(value, inner)?,
             _ if self.inclusive => None,
             scalar => Some(scalar.into()),
         })
     }
+
+    fn made(&self, value: RawBsonRef<'_>, inner: &[(String, Field)]) -> Result<Option<RawBson>> {
+        let mut out = RawDocumentBuf::new();
+        let document = match value {
+            RawBsonRef::Document(document) => Some(document),
+            _ => None,
+        };
+        self.document(document, inner, None, &mut out)?;
+        Ok(Some(RawBson::Document(out)))
+    }
+}
+
+/// A field's name as BSON has it.
+fn key(name: &str) -> Result<&CStr> {
+    name.try_into().map_err(malformed)
 }
 
 fn one(element: RawBsonRef<'_>) -> RawArrayBuf {

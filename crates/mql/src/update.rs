@@ -206,7 +206,7 @@ impl Update {
                 )?;
             }
             Kind::Pipeline(pipeline) => {
-                let mut after = pipeline.run_one(document.clone())?;
+                let mut after = pipeline.run_one(&document)?;
                 match (document.get("_id"), after.get("_id")) {
                     (Some(old), Some(new)) if !same_value(new, old) => {
                         return Err(immutable_id());

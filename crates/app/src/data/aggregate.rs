@@ -1,7 +1,7 @@
 //! aggregate: the pipeline's input is what the caller may see, so that hidden
 //! data is as good as not stored (rules-schemas.md §6, §16.2).
 
-use bson::{Document, RawArray, RawArrayBuf, RawBson, RawDocumentBuf, cstr, rawdoc};
+use bson::{RawArray, RawArrayBuf, RawBson, RawDocumentBuf, cstr, rawdoc};
 use kit::Problem;
 use kit::limit::QUERY_DOCUMENTS_MAX;
 use mql::{MqlError, Pipeline};
@@ -91,14 +91,10 @@ fn after(query: &RawDocumentBuf, pipeline: &RawArray) -> Result<RawArrayBuf, Pro
 }
 
 fn run(pipeline: &Pipeline, input: Vec<RawDocumentBuf>) -> Result<RawBson, Problem> {
-    let input = input.into_iter().map(|document| {
-        Document::try_from(&document).map_err(|e| MqlError::new(22, e.to_string()))
-    });
     let mut made = RawArrayBuf::new();
-    let output = pipeline.run(Box::new(input)).map_err(language)?;
+    let output = pipeline.run(Box::new(input.into_iter().map(Ok)));
     for document in output.take(QUERY_DOCUMENTS_MAX) {
-        let document = document.map_err(language)?;
-        made.push(RawDocumentBuf::try_from(&document).map_err(malformed)?);
+        made.push(document.map_err(language)?);
     }
     Ok(RawBson::Array(made))
 }

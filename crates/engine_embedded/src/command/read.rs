@@ -1,14 +1,13 @@
-//! find, aggregate, count, distinct and their cursors.
+//! find, count, distinct and the cursors of all reads.
 
 use std::collections::HashSet;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use bson::raw::RawBsonRef;
-use bson::{Bson, Document, RawArrayBuf, RawDocument, RawDocumentBuf, cstr, doc, rawdoc};
+use bson::{Bson, RawArrayBuf, RawDocument, RawDocumentBuf, cstr, doc, rawdoc};
 use engine::{Answer, CommandError};
-use mql::aggregate::{Documents, Stage};
-use mql::{Matcher, Pipeline, Projection, Sort};
+use mql::{Matcher, Projection, Sort};
 
 use super::{blocking, check_fields, collection, document, flag, reply, whole};
 use crate::query::{self, matcher};
@@ -17,7 +16,7 @@ use crate::write::Changes;
 use crate::{Core, Cursor, View, mql as mql_error};
 
 /// Documents in a first batch, unless the command says otherwise.
-const FIRST_BATCH: usize = 101;
+pub(super) const FIRST_BATCH: usize = 101;
 /// Bytes of documents in one reply.
 const BATCH_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// A cursor nobody reads ends after this.
@@ -59,10 +58,6 @@ enum Kind {
         batch: usize,
         single: bool,
     },
-    Aggregate {
-        pipeline: Pipeline,
-        batch: usize,
-    },
     Count {
         matcher: Matcher,
         skip: usize,
@@ -78,12 +73,6 @@ impl Read {
     fn parse(name: &str, command: &RawDocument) -> Result<Self, CommandError> {
         let target = match command.get(name)? {
             Some(RawBsonRef::String(target)) => target.to_owned(),
-            Some(RawBsonRef::Int32(1)) if name == "aggregate" => {
-                return Err(CommandError::new(
-                    115,
-                    "aggregation on a whole database is not supported by the embedded engine",
-                ));
-            }
             _ => {
                 return Err(CommandError::new(73, "collection name has invalid type"));
             }
@@ -127,32 +116,6 @@ impl Read {
                     limit: limit.unsigned_abs() as usize,
                     batch: positive("batchSize", 51024)?.unwrap_or(FIRST_BATCH),
                     single: flag(command, "singleBatch")? || limit < 0,
-                }
-            }
-            "aggregate" => {
-                check_fields(
-                    command,
-                    &[
-                        "pipeline",
-                        "cursor",
-                        "allowDiskUse",
-                        "hint",
-                        "let",
-                        "bypassDocumentValidation",
-                    ],
-                )?;
-                let Ok(stages) = command.get_array("pipeline") else {
-                    return Err(CommandError::new(
-                        14,
-                        "'pipeline' option must be specified as an array",
-                    ));
-                };
-                let cursor = document(command, "cursor")?.ok_or_else(|| {
-                    CommandError::new(9, "The 'cursor' option is required, except for aggregate with the explain argument")
-                })?;
-                Kind::Aggregate {
-                    pipeline: Pipeline::parse(stages).map_err(mql_error)?,
-                    batch: whole(cursor, "batchSize")?.map_or(FIRST_BATCH, |n| n.max(0) as usize),
                 }
             }
             "count" => {
@@ -244,10 +207,6 @@ impl Read {
                 }
                 Ok(first_batch(core, namespace(), documents, *batch))
             }
-            Kind::Aggregate { pipeline, batch } => {
-                let documents = aggregate(view, changes, found, pipeline)?;
-                Ok(first_batch(core, namespace(), documents, *batch))
-            }
             Kind::Count {
                 matcher,
                 skip,
@@ -304,46 +263,7 @@ fn sort(command: &RawDocument) -> Result<Sort, CommandError> {
     }
 }
 
-/// Runs a pipeline; a leading `$match` chooses the plan.
-fn aggregate(
-    view: &View,
-    changes: Option<&Changes>,
-    found: Option<&Arc<crate::catalog::Collection>>,
-    pipeline: &Pipeline,
-) -> Result<Vec<RawDocumentBuf>, CommandError> {
-    let mut rest = pipeline.clone();
-    let filter = match rest.stages().first() {
-        Some(Stage::Match(_)) => match rest.take_first() {
-            Some(Stage::Match(matcher)) => matcher,
-            _ => Matcher::all(),
-        },
-        _ => Matcher::all(),
-    };
-    let mut inputs = Vec::new();
-    if let Some(collection) = found {
-        // A `$limit` that comes next bounds what has to be read.
-        let limit = match rest.stages().first() {
-            Some(Stage::Limit(n)) => *n as usize,
-            _ => usize::MAX,
-        };
-        query::each(view, changes, collection, &filter, &mut |located| {
-            inputs.push(located.document);
-            Ok(inputs.len() < limit)
-        })?;
-    }
-    if rest.is_empty() {
-        return Ok(inputs);
-    }
-    let input: Documents<'_> = Box::new(inputs.into_iter().map(|document| {
-        Document::try_from(document).map_err(|error| mql::MqlError::new(22, error.to_string()))
-    }));
-    rest.run(input)
-        .map_err(mql_error)?
-        .map(|document| Ok(RawDocumentBuf::try_from(&document.map_err(mql_error)?)?))
-        .collect()
-}
-
-fn first_batch(
+pub(super) fn first_batch(
     core: &Core,
     namespace: String,
     documents: Vec<RawDocumentBuf>,

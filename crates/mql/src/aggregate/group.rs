@@ -3,14 +3,15 @@
 use std::collections::HashMap;
 
 use bson::raw::RawBsonRef;
-use bson::{Bson, Document, RawDocument};
+use bson::{Bson, Document, RawDocument, RawDocumentBuf, cstr};
 
-use super::{Documents, evaluate};
+use super::reshape::key;
 use crate::error::{MqlError, Result};
-use crate::expression::Expression;
 use crate::expression::numbers::{add, average};
+use crate::expression::{Expression, Scope};
 use crate::matcher::malformed;
-use crate::{compare_bson, key, number};
+use crate::order::into_raw;
+use crate::{compare_bson, number};
 
 /// A parsed `$group`.
 #[derive(Debug, Clone)]
@@ -115,38 +116,92 @@ impl Group {
             )],
         })
     }
+}
 
-    /// Groups in the order in which the groups first appear.
-    pub(super) fn run(&self, input: Documents<'_>) -> Result<Vec<Document>> {
-        let mut groups: Vec<(Bson, Vec<State>)> = Vec::new();
-        let mut index: HashMap<Vec<u8>, usize> = HashMap::new();
-        for document in input {
-            let document = document?;
-            let id = evaluate(&self.id, &document)?.unwrap_or(Bson::Null);
-            let at = *index.entry(key::of(&id)).or_insert_with(|| {
-                let states = self
-                    .fields
-                    .iter()
-                    .map(|(_, by, _)| State::new(*by))
-                    .collect();
-                groups.push((id, states));
-                groups.len() - 1
-            });
-            for ((_, _, operand), state) in self.fields.iter().zip(&mut groups[at].1) {
-                state.take(evaluate(operand, &document)?)?;
-            }
+/// A `$group` under way: groups in the order in which they first appear.
+pub(super) struct Grouping {
+    group: Group,
+    groups: Vec<(Bson, Vec<State>)>,
+    index: HashMap<Vec<u8>, usize>,
+    key: Vec<u8>,
+}
+
+impl Grouping {
+    pub(super) fn new(group: Group) -> Self {
+        Self {
+            group,
+            groups: Vec::new(),
+            index: HashMap::new(),
+            key: Vec::new(),
         }
-        groups
-            .into_iter()
-            .map(|(id, states)| {
-                let mut made = Document::new();
-                made.insert("_id", id);
-                for ((name, ..), state) in self.fields.iter().zip(states) {
-                    made.insert(name.clone(), state.finish()?);
-                }
-                Ok(made)
-            })
-            .collect()
+    }
+
+    pub(super) fn take(&mut self, document: &RawDocument) -> Result<()> {
+        let scope = Scope::of(document);
+        let id = Found::of(&self.group.id, document, &scope)?;
+        self.key.clear();
+        id.encode(&mut self.key);
+        let at = if let Some(at) = self.index.get(&self.key) {
+            *at
+        } else {
+            let states = self.group.fields.iter().map(|(_, by, _)| State::new(*by));
+            self.groups.push((id.value()?, states.collect()));
+            let at = self.groups.len() - 1;
+            self.index.insert(self.key.clone(), at);
+            at
+        };
+        let Some((_, states)) = self.groups.get_mut(at) else {
+            return Ok(());
+        };
+        for ((_, _, operand), state) in self.group.fields.iter().zip(states) {
+            state.take(operand.evaluate(&scope)?)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn finish(&mut self) -> impl Iterator<Item = Result<RawDocumentBuf>> + use<> {
+        let group = self.group.clone();
+        self.index.clear();
+        let groups = std::mem::take(&mut self.groups);
+        groups.into_iter().map(move |(id, states)| {
+            let mut made = RawDocumentBuf::new();
+            made.append(cstr!("_id"), into_raw(id));
+            for ((name, ..), state) in group.fields.iter().zip(states) {
+                made.append(key(name)?, into_raw(state.finish()?));
+            }
+            crate::depth::check(&made)?;
+            Ok(made)
+        })
+    }
+}
+
+/// A group's `_id`: raw where it is a field as it is.
+enum Found<'a> {
+    Raw(RawBsonRef<'a>),
+    Made(Bson),
+}
+
+impl<'a> Found<'a> {
+    fn of(id: &Expression, document: &'a RawDocument, scope: &Scope<'_>) -> Result<Self> {
+        if let Some([name]) = id.path() {
+            let found = document.get(name).map_err(malformed)?;
+            return Ok(Self::Raw(found.unwrap_or(RawBsonRef::Null)));
+        }
+        Ok(Self::Made(id.evaluate(scope)?.unwrap_or(Bson::Null)))
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Raw(value) => crate::key::encode(*value, out),
+            Self::Made(value) => crate::key::encode_bson(value, out),
+        }
+    }
+
+    fn value(self) -> Result<Bson> {
+        match self {
+            Self::Raw(value) => value.try_into().map_err(malformed),
+            Self::Made(value) => Ok(value),
+        }
     }
 }
 
@@ -236,7 +291,7 @@ impl State {
             Self::Push(values) => values.extend(value),
             Self::Set(values, seen) => {
                 if let Some(value) = value
-                    && seen.insert(key::of(&value))
+                    && seen.insert(crate::key::of(&value))
                 {
                     values.push(value);
                 }

@@ -401,7 +401,7 @@ pub(super) fn iterate<'n>(
     name: &str,
     input: Option<Bson>,
     node: &dyn Fn(&str) -> Option<&'n Node>,
-    scope: &Scope,
+    scope: &Scope<'_>,
 ) -> Result<Option<Bson>> {
     let array = match input {
         None | Some(Bson::Null | Bson::Undefined) => return Ok(Some(Bson::Null)),
@@ -424,8 +424,8 @@ pub(super) fn iterate<'n>(
         }
     };
     let variable = match node("as") {
-        Some(Node::Constant(Bson::String(name))) => name.clone(),
-        _ => "this".to_owned(),
+        Some(Node::Constant(Bson::String(name))) => name.as_str(),
+        _ => "this",
     };
     match name {
         "$map" => {
@@ -435,7 +435,7 @@ pub(super) fn iterate<'n>(
             let mapped = array
                 .into_iter()
                 .map(|element| {
-                    let inner = scope.with([(variable.clone(), Some(element))]);
+                    let inner = scope.with([(variable, Some(element))]);
                     Ok(body.owned(&inner)?.unwrap_or(Bson::Null))
                 })
                 .collect::<Result<_>>()?;
@@ -454,7 +454,7 @@ pub(super) fn iterate<'n>(
                 if limit.is_some_and(|limit| kept.len() as i64 >= limit) {
                     break;
                 }
-                let inner = scope.with([(variable.clone(), Some(element.clone()))]);
+                let inner = scope.with([(variable, Some(element.clone()))]);
                 if truthy(condition.owned(&inner)?.as_ref()) {
                     kept.push(element);
                 }
@@ -467,10 +467,7 @@ pub(super) fn iterate<'n>(
             };
             let mut value = initial.owned(scope)?;
             for element in array {
-                let inner = scope.with([
-                    ("this".to_owned(), Some(element)),
-                    ("value".to_owned(), value),
-                ]);
+                let inner = scope.with([("this", Some(element)), ("value", value)]);
                 value = body.owned(&inner)?;
             }
             Ok(value)
