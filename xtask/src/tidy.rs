@@ -55,6 +55,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("rquickjs-sys", &["js"]),
     ("axum", &["web", "admin", "client", "server", "bench"]),
     ("argon2", &["app"]),
+    ("icu_collator", &["mql"]),
 ];
 
 const FILE_LINES_MAX: usize = 800;

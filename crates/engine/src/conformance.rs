@@ -5,6 +5,7 @@
 //! engine is wrong.
 
 mod aggregation;
+mod collation;
 mod corners;
 mod crud;
 mod feeds;
@@ -33,6 +34,7 @@ pub fn cases() -> Vec<Case> {
         crud::CASES,
         corners::CASES,
         aggregation::CASES,
+        collation::CASES,
         indexes::CASES,
         transactions::CASES,
         feeds::CASES,

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use bson::{Bson, Document, RawDocumentBuf, doc};
 use engine::CommandError;
-use mql::Matcher;
 use mql::path::Path;
+use mql::{Collation, Matcher};
 
 use crate::kv::{Batch, Snapshot, Table};
 use crate::layout;
@@ -30,6 +30,8 @@ pub(crate) struct Collection {
     /// evaluated again.
     pub(crate) version: u32,
     pub(crate) pre_images: bool,
+    /// How strings compare where a command does not say.
+    pub(crate) collation: Option<Collation>,
     pub(crate) indexes: Vec<Index>,
 }
 
@@ -44,6 +46,8 @@ pub(crate) struct Index {
     pub(crate) unique: bool,
     pub(crate) sparse: bool,
     pub(crate) partial: Option<(Document, Matcher)>,
+    /// How its strings are ordered; `None` is by their bytes.
+    pub(crate) collation: Option<Collation>,
 }
 
 impl Collection {
@@ -60,7 +64,8 @@ impl Collection {
         doc! {
             "db": &self.database, "name": &self.name, "id": i64::from(self.id),
             "uuid": self.uuid, "version": i64::from(self.version),
-            "pre_images": self.pre_images, "indexes": indexes,
+            "pre_images": self.pre_images, "collation": specification(self.collation.as_ref()),
+            "indexes": indexes,
         }
     }
 
@@ -76,6 +81,7 @@ impl Collection {
             },
             version: number("version")?,
             pre_images: document.get_bool("pre_images").unwrap_or(false),
+            collation: collation(document)?,
             indexes: document
                 .get_array("indexes")
                 .ok()?
@@ -86,9 +92,26 @@ impl Collection {
     }
 }
 
+/// The collation of a catalogue entry.
+fn collation(document: &Document) -> Option<Option<Collation>> {
+    match document.get_document("collation") {
+        Ok(found) => Collation::parse(&RawDocumentBuf::try_from(found).ok()?).ok(),
+        Err(_) => Some(None),
+    }
+}
+
+fn specification(collation: Option<&Collation>) -> Option<Document> {
+    collation.map(|collation| collation.specification().clone())
+}
+
 impl Index {
     /// Reads a specification as `createIndexes` takes it.
-    pub(crate) fn parse(id: u32, specification: &Document) -> Result<Self, CommandError> {
+    /// `default` is the collection's collation.
+    pub(crate) fn parse(
+        id: u32,
+        specification: &Document,
+        default: Option<&Collation>,
+    ) -> Result<Self, CommandError> {
         let cannot = |text: String| CommandError::new(67, text);
         let key = specification.get_document("key").map_err(|_| {
             CommandError::new(
@@ -129,6 +152,7 @@ impl Index {
                 | "unique"
                 | "sparse"
                 | "partialFilterExpression"
+                | "collation"
                 | "v"
                 | "background"
                 | "ns" => {}
@@ -150,6 +174,10 @@ impl Index {
             }
             Err(_) => None,
         };
+        let collation = match specification.get_document("collation") {
+            Ok(given) => Collation::parse(&RawDocumentBuf::try_from(given)?).map_err(crate::mql)?,
+            Err(_) => default.cloned(),
+        };
         let flag = |name| {
             matches!(
                 specification.get(name),
@@ -166,11 +194,12 @@ impl Index {
             unique: flag("unique"),
             sparse: flag("sparse"),
             partial,
+            collation,
         })
     }
 
     /// The index on `_id` that every collection has.
-    fn of_id(id: u32) -> Self {
+    pub(crate) fn of_id(id: u32, collation: Option<Collation>) -> Self {
         Self {
             id,
             name: "_id_".to_owned(),
@@ -179,6 +208,7 @@ impl Index {
             unique: true,
             sparse: false,
             partial: None,
+            collation,
         }
     }
 
@@ -198,6 +228,9 @@ impl Index {
         if let Some((filter, _)) = &self.partial {
             document.insert("partialFilterExpression", filter.clone());
         }
+        if let Some(collation) = &self.collation {
+            document.insert("collation", collation.specification().clone());
+        }
         document
     }
 
@@ -211,7 +244,7 @@ impl Index {
     fn from_document(document: &Document) -> Option<Self> {
         let mut specification = document.clone();
         let id = u32::try_from(specification.remove("id")?.as_i64()?).ok()?;
-        Self::parse(id, &specification).ok()
+        Self::parse(id, &specification, None).ok()
     }
 }
 
@@ -290,7 +323,7 @@ impl Catalog {
     /// A new collection with its index on `_id`.
     pub(crate) fn create(&mut self, database: &str, name: &str) -> Collection {
         let id = self.next_id();
-        let index = Index::of_id(self.next_id());
+        let index = Index::of_id(self.next_id(), None);
         let collection = Collection {
             id,
             database: database.to_owned(),
@@ -298,6 +331,7 @@ impl Catalog {
             uuid: bson::Uuid::new(),
             version: 0,
             pre_images: false,
+            collation: None,
             indexes: vec![index],
         };
         self.insert(collection.clone());

@@ -12,12 +12,13 @@ use std::sync::Arc;
 use bson::raw::RawBsonRef;
 use bson::{RawDocument, RawDocumentBuf};
 use engine::{Answer, CommandError};
+use mql::Collation;
 
-use crate::Core;
 use crate::catalog::Collection;
 use crate::committer::Refused;
 use crate::transaction::{Part, Transaction};
 use crate::write::Changes;
+use crate::{Core, View};
 
 /// Times that a plain write is evaluated again before it gives up.
 const WRITE_TRIES_MAX: u32 = 10_000;
@@ -89,7 +90,11 @@ async fn write(
     part: Option<Part>,
 ) -> Answer {
     check_namespace(target)?;
-    let operation = modify::Operation::parse(name, command, core.clock.now())?;
+    let parse = |view: &View| {
+        let default = default_collation(view, database, target);
+        modify::Operation::parse(name, command, core.clock.now(), default.as_ref())
+    };
+    let mut operation = parse(&core.view.load())?;
     if core.view.load().catalog.get(database, target).is_none() {
         if !operation.may_insert() {
             return operation.nothing();
@@ -116,6 +121,10 @@ async fn write(
             create(core, database, target).await?;
             continue;
         };
+        if operation.default_collation() != collection.collation.as_ref() {
+            // Another collection of that name, made in between.
+            operation = parse(&view)?;
+        }
         let (reply, changes) = if operation.is_quick() {
             let mut changes = Changes::new(view);
             let reply = operation.evaluate(core, &collection, &mut changes, None)?;
@@ -208,15 +217,9 @@ pub(crate) fn check_fields(command: &RawDocument, known: &[&str]) -> Result<(), 
         .next()
         .map_or("", |(name, _)| name.as_str());
     for entry in command.iter().skip(1) {
-        let (field, value) = entry?;
+        let (field, _) = entry?;
         let field = field.as_str();
-        if field == "collation" && !matches!(value, RawBsonRef::Document(d) if d.is_empty()) {
-            return Err(CommandError::new(
-                115,
-                "collation is not supported by the embedded engine",
-            ));
-        }
-        if !known.contains(&field) && !GENERIC.contains(&field) && field != "collation" {
+        if !known.contains(&field) && !GENERIC.contains(&field) {
             return Err(CommandError::new(
                 40415,
                 format!("BSON field '{name}.{field}' is an unknown field."),
@@ -224,6 +227,23 @@ pub(crate) fn check_fields(command: &RawDocument, known: &[&str]) -> Result<(), 
         }
     }
     Ok(())
+}
+
+/// The collation that a command or statement asks for, else the collection's.
+fn collation(
+    command: &RawDocument,
+    default: Option<&Collation>,
+) -> Result<Option<Collation>, CommandError> {
+    match document(command, "collation")? {
+        Some(given) if !given.is_empty() => Collation::parse(given).map_err(crate::mql),
+        _ => Ok(default.cloned()),
+    }
+}
+
+/// A collection's collation.
+fn default_collation(view: &View, database: &str, target: &str) -> Option<Collation> {
+    let found = view.catalog.get(database, target);
+    found.and_then(|collection| collection.collation.clone())
 }
 
 /// A whole number of any type; `None` when the field is missing.

@@ -60,7 +60,7 @@ fn entries<'a>(
 fn encoded(index: &Index, fields: &[Field<'_>]) -> Vec<u8> {
     let mut key = Vec::with_capacity(16);
     for (field, (_, descending)) in fields.iter().zip(&index.fields) {
-        field.encode(*descending, &mut key);
+        field.encode(*descending, index.collation.as_ref(), &mut key);
     }
     key
 }

@@ -5,9 +5,9 @@
 
 use bson::RawBson;
 use bson::raw::RawBsonRef;
-use mql::key;
 use mql::matcher::{Compare, Matcher, Node, Test};
 use mql::path::Path;
+use mql::{Collation, key};
 
 use crate::catalog::{Collection, Index};
 use crate::layout::past;
@@ -33,7 +33,7 @@ pub(crate) fn plan(collection: &Collection, matcher: &Matcher) -> Plan {
         if index.partial.is_some() || (index.sparse && index.fields.len() > 1) {
             continue;
         }
-        let Some((score, plan)) = bounds(index, &conjuncts) else {
+        let Some((score, plan)) = bounds(index, &conjuncts, matcher.collation()) else {
             continue;
         };
         if best.as_ref().is_none_or(|(other, _)| score > *other) {
@@ -43,7 +43,14 @@ pub(crate) fn plan(collection: &Collection, matcher: &Matcher) -> Plan {
     best.map_or(Plan::Scan, |(_, plan)| plan)
 }
 
-fn bounds(index: &Index, conjuncts: &[&Node]) -> Option<(u32, Plan)> {
+fn bounds(
+    index: &Index,
+    conjuncts: &[&Node],
+    collation: Option<&Collation>,
+) -> Option<(u32, Plan)> {
+    // Strings are in the index by its own collation.
+    let same = index.collation.as_ref() == collation;
+    let indexable = |value: &RawBson| indexable(value) && (same || !has_strings(value));
     let mut prefixes = vec![index.id.to_be_bytes().to_vec()];
     let mut score = 0;
     let mut equal = 0;
@@ -64,7 +71,7 @@ fn bounds(index: &Index, conjuncts: &[&Node]) -> Option<(u32, Plan)> {
                 _ => Vec::new(),
             })
         };
-        if let Some(values) = tests().find_map(equalities)
+        if let Some(values) = tests().find_map(|test| equalities(test, indexable))
             && prefixes.len() * values.len() <= RANGES_MAX
         {
             score += if index.unique { 4 } else { 3 };
@@ -75,7 +82,7 @@ fn bounds(index: &Index, conjuncts: &[&Node]) -> Option<(u32, Plan)> {
                 .map(|(prefix, value)| {
                     let mut next = prefix.clone();
                     let start = next.len();
-                    key::encode(value.as_raw_bson_ref(), &mut next);
+                    key::encode_with(value.as_raw_bson_ref(), index.collation.as_ref(), &mut next);
                     if *descending {
                         key::invert(&mut next, start);
                     }
@@ -84,7 +91,7 @@ fn bounds(index: &Index, conjuncts: &[&Node]) -> Option<(u32, Plan)> {
                 .collect();
             continue;
         }
-        if let Some((low, high)) = tests().find_map(range) {
+        if let Some((low, high)) = tests().find_map(|test| range(test, index, indexable)) {
             let ranges = prefixes
                 .iter()
                 .map(|prefix| within(prefix, &low, &high, *descending))
@@ -116,11 +123,11 @@ fn within(prefix: &[u8], low: &[u8], high: &[u8], descending: bool) -> (Vec<u8>,
 }
 
 /// The values that a test is an equality with.
-fn equalities(test: &Test) -> Option<Vec<&RawBson>> {
+fn equalities(test: &Test, indexable: impl Fn(&RawBson) -> bool) -> Option<Vec<&RawBson>> {
     match test {
         Test::Compare(Compare::Eq, value) if indexable(value) => Some(vec![value]),
         Test::In(values, regexes)
-            if regexes.is_empty() && !values.is_empty() && values.iter().all(indexable) =>
+            if regexes.is_empty() && !values.is_empty() && values.iter().all(&indexable) =>
         {
             Some(values.iter().collect())
         }
@@ -130,7 +137,11 @@ fn equalities(test: &Test) -> Option<Vec<&RawBson>> {
 
 /// The range of keys that a comparison allows; an end includes its value's own
 /// key.
-fn range(test: &Test) -> Option<(Vec<u8>, Vec<u8>)> {
+fn range(
+    test: &Test,
+    index: &Index,
+    indexable: impl Fn(&RawBson) -> bool,
+) -> Option<(Vec<u8>, Vec<u8>)> {
     let Test::Compare(compare, value) = test else {
         return None;
     };
@@ -140,7 +151,7 @@ fn range(test: &Test) -> Option<(Vec<u8>, Vec<u8>)> {
     let value = value.as_raw_bson_ref();
     let (start, end) = key::bracket(value);
     let mut own = Vec::new();
-    key::encode(value, &mut own);
+    key::encode_with(value, index.collation.as_ref(), &mut own);
     Some(match compare {
         Compare::Eq => return None,
         Compare::Gt | Compare::Gte => (own, end),
@@ -159,5 +170,16 @@ fn indexable(value: &RawBson) -> bool {
             | RawBsonRef::RegularExpression(_)
             | RawBsonRef::MinKey
             | RawBsonRef::MaxKey
+    )
+}
+
+/// Whether the order of the value depends on the collation.
+fn has_strings(value: &RawBson) -> bool {
+    matches!(
+        value.as_raw_bson_ref(),
+        RawBsonRef::String(_)
+            | RawBsonRef::Symbol(_)
+            | RawBsonRef::Document(_)
+            | RawBsonRef::Array(_)
     )
 }

@@ -14,6 +14,7 @@ mod unwind;
 use bson::raw::RawBsonRef;
 use bson::{Bson, Document, RawArray, RawDocumentBuf};
 
+use crate::collation::Collation;
 use crate::error::{MqlError, Result};
 use crate::expression::Expression;
 use crate::matcher::malformed;
@@ -110,6 +111,29 @@ impl Pipeline {
             }
         }
         Ok(pipeline)
+    }
+
+    /// The same pipeline with strings compared by a collation.
+    #[must_use]
+    pub fn collated(mut self, collation: Option<&Collation>) -> Self {
+        if collation.is_some() {
+            self.stages = self
+                .stages
+                .into_iter()
+                .map(|stage| match stage {
+                    Stage::Match(matcher) => Stage::Match(matcher.collated(collation)),
+                    Stage::Sort(sort) => Stage::Sort(sort.collated(collation)),
+                    Stage::Facet(facets) => Stage::Facet(
+                        facets
+                            .into_iter()
+                            .map(|(name, pipeline)| (name, pipeline.collated(collation)))
+                            .collect(),
+                    ),
+                    other => other,
+                })
+                .collect();
+        }
+        self
     }
 
     /// The stages, so that an engine can push the first ones down.

@@ -5,11 +5,17 @@
 use bson::raw::RawBsonRef;
 use bson::{Bson, RawArray, RawDocument};
 
+use crate::collation::Collation;
 use crate::decimal::{self, Digits, Number};
 use crate::order::{rank, raw};
 
 /// Appends the key of `value`.
 pub fn encode(value: RawBsonRef<'_>, out: &mut Vec<u8>) {
+    encode_with(value, None, out);
+}
+
+/// [`encode`] with strings, also nested ones, in the order of a collation.
+pub fn encode_with(value: RawBsonRef<'_>, collation: Option<&Collation>, out: &mut Vec<u8>) {
     use RawBsonRef as R;
     out.push(rank(value) + 2);
     match value {
@@ -18,9 +24,9 @@ pub fn encode(value: RawBsonRef<'_>, out: &mut Vec<u8>) {
         R::Int64(n) => integer(n, out),
         R::Double(n) => double(n, out),
         R::Decimal128(_) => decimal_key(value, out),
-        R::String(text) | R::Symbol(text) => bytes(text.as_bytes(), out),
-        R::Document(document) => fields(document, out),
-        R::Array(array) => elements(array, out),
+        R::String(text) | R::Symbol(text) => string(text, collation, out),
+        R::Document(document) => fields(document, collation, out),
+        R::Array(array) => elements(array, collation, out),
         R::Binary(binary) => {
             out.extend_from_slice(&(binary.bytes.len() as u32).to_be_bytes());
             out.push(binary.subtype.into());
@@ -40,7 +46,7 @@ pub fn encode(value: RawBsonRef<'_>, out: &mut Vec<u8>) {
         R::JavaScriptCode(code) => bytes(code.as_bytes(), out),
         R::JavaScriptCodeWithScope(code) => {
             bytes(code.code.as_bytes(), out);
-            fields(code.scope, out);
+            fields(code.scope, None, out);
         }
         R::DbPointer(_) => {
             let text = Bson::try_from(value)
@@ -88,6 +94,17 @@ pub fn bracket(value: RawBsonRef<'_>) -> (Vec<u8>, Vec<u8>) {
     (vec![tag], vec![tag + 1])
 }
 
+fn string(text: &str, collation: Option<&Collation>, out: &mut Vec<u8>) {
+    match collation {
+        None => bytes(text.as_bytes(), out),
+        Some(collation) => {
+            let mut key = Vec::with_capacity(text.len() * 2);
+            collation.key(text, &mut key);
+            bytes(&key, out);
+        }
+    }
+}
+
 fn bytes(text: &[u8], out: &mut Vec<u8>) {
     for &byte in text {
         out.push(byte);
@@ -98,19 +115,19 @@ fn bytes(text: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(&[0, 0]);
 }
 
-fn fields(document: &RawDocument, out: &mut Vec<u8>) {
+fn fields(document: &RawDocument, collation: Option<&Collation>, out: &mut Vec<u8>) {
     for (name, value) in document.iter().flatten() {
         // Type before name, as documents are compared.
         out.push(rank(value) + 2);
         bytes(name.as_str().as_bytes(), out);
-        encode(value, out);
+        encode_with(value, collation, out);
     }
     out.push(0);
 }
 
-fn elements(array: &RawArray, out: &mut Vec<u8>) {
+fn elements(array: &RawArray, collation: Option<&Collation>, out: &mut Vec<u8>) {
     for value in array.into_iter().flatten() {
-        encode(value, out);
+        encode_with(value, collation, out);
     }
     out.push(0);
 }

@@ -6,6 +6,7 @@
 //! approximation (embedded-engine.md, section C).
 
 pub mod aggregate;
+pub mod collation;
 pub mod decimal;
 pub mod depth;
 pub mod error;
@@ -16,6 +17,7 @@ mod number;
 pub mod order;
 pub mod path;
 pub mod projection;
+pub mod regex;
 pub mod schema;
 pub mod sort;
 pub mod tuple;
@@ -23,6 +25,7 @@ pub mod update;
 pub mod upsert;
 
 pub use aggregate::Pipeline;
+pub use collation::Collation;
 pub use error::MqlError;
 pub use matcher::Matcher;
 pub use order::{compare, compare_bson};

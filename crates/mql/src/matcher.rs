@@ -5,20 +5,23 @@
 mod parse;
 mod test;
 
-use bson::RawDocument;
+use bson::{RawBson, RawDocument};
 
+use crate::collation::Collation;
 use crate::error::Result;
 use crate::expression::{Expression, Scope};
+use crate::order::compare_with;
 use crate::path::Path;
 use crate::schema::Schema;
 
-pub(crate) use parse::{is_operators, malformed, regex, truthy, type_number};
-pub use test::{Compare, Regex, Test, TypeTest};
+pub(crate) use parse::{is_operators, malformed, truthy, type_name, type_number};
+pub use test::{Compare, Test, TypeTest};
 
 /// A parsed query.
 #[derive(Debug, Clone)]
 pub struct Matcher {
     root: Node,
+    collation: Option<Collation>,
 }
 
 /// A node of a query.
@@ -47,25 +50,51 @@ impl Matcher {
     /// MongoDB's: 2 for unknown operators and bad operands, 15 when nested too
     /// deeply.
     pub fn parse(query: &RawDocument) -> Result<Self> {
+        Self::parse_with(query, None)
+    }
+
+    /// Parses a query document whose strings compare by a collation.
+    ///
+    /// # Errors
+    /// Those of [`Matcher::parse`].
+    pub fn parse_with(query: &RawDocument, collation: Option<&Collation>) -> Result<Self> {
         crate::depth::check(query)?;
-        Ok(Self {
+        let matcher = Self {
             root: parse::query(query, 0, true)?,
-        })
+            collation: None,
+        };
+        Ok(matcher.collated(collation))
+    }
+
+    /// The same query with strings compared by a collation.
+    #[must_use]
+    pub fn collated(mut self, collation: Option<&Collation>) -> Self {
+        if self.collation.as_ref() != collation {
+            self.root.collate(collation);
+            self.collation = collation.cloned();
+        }
+        self
     }
 
     /// A query that matches everything.
     pub fn all() -> Self {
         Self {
             root: Node::And(Vec::new()),
+            collation: None,
         }
+    }
+
+    /// How strings compare; `None` is by their bytes.
+    pub fn collation(&self) -> Option<&Collation> {
+        self.collation.as_ref()
     }
 
     /// Whether `document` matches.
     ///
     /// # Errors
-    /// What an `$expr` fails with.
+    /// What an `$expr` or a regular expression fails with.
     pub fn matches(&self, document: &RawDocument) -> Result<bool> {
-        node(&self.root, document)
+        node(&self.root, document, self.collation.as_ref())
     }
 
     /// Whether there is an `$expr` in it.
@@ -94,7 +123,9 @@ impl Matcher {
     /// positional `$` of an update or projection stands for.
     pub fn position(&self, document: &RawDocument) -> Option<usize> {
         self.conjuncts().into_iter().rev().find_map(|n| match n {
-            Node::Field(path, test) => test.position(document, path.parts()),
+            Node::Field(path, test) => {
+                test.position(document, path.parts(), self.collation.as_ref())
+            }
             _ => None,
         })
     }
@@ -112,6 +143,46 @@ impl Node {
     }
 }
 
+impl Node {
+    /// Puts the operands of `$in` into the order of a collation.
+    fn collate(&mut self, collation: Option<&Collation>) {
+        match self {
+            Self::And(nodes) | Self::Or(nodes) | Self::Nor(nodes) => {
+                for node in nodes {
+                    node.collate(collation);
+                }
+            }
+            Self::Field(_, test) => test.collate(collation),
+            Self::Expr(_) | Self::Schema(_) | Self::Never => {}
+        }
+    }
+}
+
+impl Test {
+    fn collate(&mut self, collation: Option<&Collation>) {
+        match self {
+            Self::In(values, _) => sort_operands(values, collation),
+            Self::All(tests) | Self::ElementPasses(tests) => {
+                for test in tests {
+                    test.collate(collation);
+                }
+            }
+            Self::Not(test) => test.collate(collation),
+            Self::ElementMatches(node) => node.collate(collation),
+            _ => {}
+        }
+    }
+}
+
+/// Sorted, so that a long list is searched and not walked.
+fn sort_operands(values: &mut Vec<RawBson>, collation: Option<&Collation>) {
+    let order = |a: &RawBson, b: &RawBson| {
+        compare_with(a.as_raw_bson_ref(), b.as_raw_bson_ref(), collation)
+    };
+    values.sort_by(order);
+    values.dedup_by(|a, b| order(a, b).is_eq());
+}
+
 fn flatten<'a>(node: &'a Node, found: &mut Vec<&'a Node>) {
     match node {
         Node::And(nodes) => nodes.iter().for_each(|node| flatten(node, found)),
@@ -119,26 +190,27 @@ fn flatten<'a>(node: &'a Node, found: &mut Vec<&'a Node>) {
     }
 }
 
-/// Only an `$expr` can fail, and it is nowhere but between logical operators.
-pub(crate) fn node(node: &Node, document: &RawDocument) -> Result<bool> {
+/// Whether a document matches a node.
+pub(crate) fn node(
+    node: &Node,
+    document: &RawDocument,
+    collation: Option<&Collation>,
+) -> Result<bool> {
     let any = |nodes: &[Node], wanted: bool| {
-        for node in nodes {
-            if self::node(node, document)? == wanted {
-                return Ok(true);
-            }
-        }
-        Ok(false)
+        test::any(nodes, |node| {
+            Ok(self::node(node, document, collation)? == wanted)
+        })
     };
     match node {
         Node::And(nodes) => Ok(!any(nodes, false)?),
         Node::Or(nodes) => any(nodes, true),
         Node::Nor(nodes) => Ok(!any(nodes, true)?),
-        Node::Field(path, test) => Ok(test.matches(document, path.parts())),
+        Node::Field(path, test) => test.matches(document, path.parts(), collation),
         Node::Expr(expression) => {
             let value = expression.evaluate(&Scope::of(document))?;
             Ok(crate::expression::truthy(value.as_ref()))
         }
-        Node::Schema(schema) => Ok(schema.is_valid(document)),
+        Node::Schema(schema) => schema.is_valid(document),
         Node::Never => Ok(false),
     }
 }

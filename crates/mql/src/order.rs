@@ -5,6 +5,7 @@ use std::cmp::Ordering;
 use bson::raw::RawBsonRef;
 use bson::{Bson, RawArray, RawDocument};
 
+use crate::collation::Collation;
 use crate::decimal;
 
 /// A type's place in the order; numbers share one, strings and symbols too.
@@ -36,23 +37,38 @@ pub fn rank(value: RawBsonRef<'_>) -> u8 {
 /// Compares two values of any types. Total: NaN equals NaN and sorts below
 /// every number.
 pub fn compare(a: RawBsonRef<'_>, b: RawBsonRef<'_>) -> Ordering {
+    compare_with(a, b, None)
+}
+
+/// [`compare`] with strings, also nested ones, in the order of a collation.
+pub fn compare_with(
+    a: RawBsonRef<'_>,
+    b: RawBsonRef<'_>,
+    collation: Option<&Collation>,
+) -> Ordering {
     match (a, b) {
         (RawBsonRef::Int32(x), RawBsonRef::Int32(y)) => x.cmp(&y),
-        (RawBsonRef::String(x), RawBsonRef::String(y)) => x.cmp(y),
+        (RawBsonRef::String(x), RawBsonRef::String(y)) => strings(x, y, collation),
         (RawBsonRef::ObjectId(x), RawBsonRef::ObjectId(y)) => x.bytes().cmp(&y.bytes()),
-        _ => rank(a).cmp(&rank(b)).then_with(|| same_rank(a, b)),
+        _ => rank(a)
+            .cmp(&rank(b))
+            .then_with(|| same_rank(a, b, collation)),
     }
 }
 
-fn same_rank(a: RawBsonRef<'_>, b: RawBsonRef<'_>) -> Ordering {
+fn strings(a: &str, b: &str, collation: Option<&Collation>) -> Ordering {
+    collation.map_or_else(|| a.cmp(b), |collation| collation.compare(a, b))
+}
+
+fn same_rank(a: RawBsonRef<'_>, b: RawBsonRef<'_>, collation: Option<&Collation>) -> Ordering {
     use RawBsonRef as R;
     match (a, b) {
         (R::Boolean(x), R::Boolean(y)) => x.cmp(&y),
         (R::DateTime(x), R::DateTime(y)) => x.cmp(&y),
         (R::Timestamp(x), R::Timestamp(y)) => (x.time, x.increment).cmp(&(y.time, y.increment)),
-        (R::String(x) | R::Symbol(x), R::String(y) | R::Symbol(y)) => x.cmp(y),
-        (R::Document(x), R::Document(y)) => documents(x, y),
-        (R::Array(x), R::Array(y)) => arrays(x, y),
+        (R::String(x) | R::Symbol(x), R::String(y) | R::Symbol(y)) => strings(x, y, collation),
+        (R::Document(x), R::Document(y)) => documents(x, y, collation),
+        (R::Array(x), R::Array(y)) => arrays(x, y, collation),
         (R::Binary(x), R::Binary(y)) => x
             .bytes
             .len()
@@ -65,9 +81,10 @@ fn same_rank(a: RawBsonRef<'_>, b: RawBsonRef<'_>) -> Ordering {
             .cmp(y.pattern.as_str())
             .then_with(|| x.options.as_str().cmp(y.options.as_str())),
         (R::JavaScriptCode(x), R::JavaScriptCode(y)) => x.cmp(y),
-        (R::JavaScriptCodeWithScope(x), R::JavaScriptCodeWithScope(y)) => {
-            x.code.cmp(y.code).then_with(|| documents(x.scope, y.scope))
-        }
+        (R::JavaScriptCodeWithScope(x), R::JavaScriptCodeWithScope(y)) => x
+            .code
+            .cmp(y.code)
+            .then_with(|| documents(x.scope, y.scope, None)),
         (R::DbPointer(_), R::DbPointer(_)) => {
             let text = |value| {
                 Bson::try_from(value)
@@ -112,7 +129,7 @@ fn integer_and_double(x: i64, y: f64) -> Ordering {
     x.cmp(&(whole as i64)).then_with(|| doubles(whole, y))
 }
 
-fn documents(a: &RawDocument, b: &RawDocument) -> Ordering {
+fn documents(a: &RawDocument, b: &RawDocument, collation: Option<&Collation>) -> Ordering {
     let (mut a, mut b) = (a.iter(), b.iter());
     loop {
         match (a.next(), b.next()) {
@@ -120,7 +137,7 @@ fn documents(a: &RawDocument, b: &RawDocument) -> Ordering {
                 let order = rank(va)
                     .cmp(&rank(vb))
                     .then_with(|| ka.as_str().cmp(kb.as_str()))
-                    .then_with(|| same_rank(va, vb));
+                    .then_with(|| same_rank(va, vb, collation));
                 if order.is_ne() {
                     return order;
                 }
@@ -132,12 +149,12 @@ fn documents(a: &RawDocument, b: &RawDocument) -> Ordering {
     }
 }
 
-fn arrays(a: &RawArray, b: &RawArray) -> Ordering {
+fn arrays(a: &RawArray, b: &RawArray, collation: Option<&Collation>) -> Ordering {
     let (mut a, mut b) = (a.into_iter(), b.into_iter());
     loop {
         match (a.next(), b.next()) {
             (Some(Ok(va)), Some(Ok(vb))) => {
-                let order = compare(va, vb);
+                let order = compare_with(va, vb, collation);
                 if order.is_ne() {
                     return order;
                 }
@@ -151,14 +168,19 @@ fn arrays(a: &RawArray, b: &RawArray) -> Ordering {
 
 /// Compares two owned values by the same order.
 pub fn compare_bson(a: &Bson, b: &Bson) -> Ordering {
+    compare_bson_with(a, b, None)
+}
+
+/// [`compare_bson`] with a collation.
+pub fn compare_bson_with(a: &Bson, b: &Bson, collation: Option<&Collation>) -> Ordering {
     match (a, b) {
-        (Bson::String(x), Bson::String(y)) => x.cmp(y),
+        (Bson::String(x), Bson::String(y)) => strings(x, y, collation),
         (Bson::Int32(x), Bson::Int32(y)) => x.cmp(y),
         (Bson::Double(x), Bson::Double(y)) => doubles(*x, *y),
         (Bson::Boolean(x), Bson::Boolean(y)) => x.cmp(y),
         _ => {
             let (a, b) = (raw(a), raw(b));
-            compare(a.as_raw_bson_ref(), b.as_raw_bson_ref())
+            compare_with(a.as_raw_bson_ref(), b.as_raw_bson_ref(), collation)
         }
     }
 }

@@ -553,5 +553,5 @@ fn first_match<'a>(array: &'a RawArray, matcher: &Matcher) -> Option<RawBsonRef<
     array
         .into_iter()
         .flatten()
-        .find(|element| test.element(*element))
+        .find(|element| test.element(*element, None).unwrap_or(false))
 }

@@ -9,8 +9,9 @@ use bson::{Bson, Document, RawArray, RawDocument};
 
 use crate::compare;
 use crate::error::{MqlError, Result, guard};
-use crate::matcher::{Regex, malformed, regex};
+use crate::matcher::malformed;
 use crate::order::{rank, raw};
+use crate::regex::Regex;
 
 /// A parsed schema.
 #[derive(Debug, Clone, Default)]
@@ -74,6 +75,9 @@ pub struct Violation {
     pub message: String,
 }
 
+/// The code of a pattern that takes too many steps: not valid, not invalid.
+const UNDECIDED: &str = "pattern_undecided";
+
 /// How values are checked.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Options {
@@ -91,8 +95,15 @@ impl Schema {
     }
 
     /// Whether `document` has no violation.
-    pub fn is_valid(&self, document: &RawDocument) -> bool {
-        self.violations(document, Options::default()).is_empty()
+    ///
+    /// # Errors
+    /// 51156 when a pattern takes too many steps.
+    pub fn is_valid(&self, document: &RawDocument) -> Result<bool> {
+        let found = self.violations(document, Options::default());
+        match found.iter().find(|violation| violation.code == UNDECIDED) {
+            Some(undecided) => Err(MqlError::new(51156, undecided.message.clone())),
+            None => Ok(found.is_empty()),
+        }
     }
 
     /// Every violation in `document`.
@@ -159,10 +170,12 @@ impl Schema {
                     format!("must be at most {} characters", most.unwrap_or(0)),
                 );
             }
-            if let Some(pattern) = &self.pattern
-                && !pattern.compiled.is_match(text).unwrap_or(false)
-            {
-                report("pattern", format!("does not match '{}'", pattern.pattern));
+            if let Some(pattern) = &self.pattern {
+                match pattern.is_match(text) {
+                    Ok(true) => {}
+                    Ok(false) => report("pattern", format!("does not match '{}'", pattern.pattern)),
+                    Err(error) => report(UNDECIDED, error.message),
+                }
             }
         }
         match value {
@@ -252,9 +265,17 @@ impl Schema {
                 }
             }
             for (pattern, schema) in &self.patterns {
-                if pattern.compiled.is_match(name).unwrap_or(false) {
-                    known = true;
-                    schema.check(value, &inner, options, found);
+                match pattern.is_match(name) {
+                    Ok(false) => {}
+                    Ok(true) => {
+                        known = true;
+                        schema.check(value, &inner, options, found);
+                    }
+                    Err(error) => found.push(Violation {
+                        code: UNDECIDED,
+                        path: inner.clone(),
+                        message: error.message,
+                    }),
                 }
             }
             match &self.additional {
@@ -451,7 +472,7 @@ fn parse(document: &Document, depth: usize) -> Result<Schema> {
                 for (pattern, value) in properties {
                     schema
                         .patterns
-                        .push((regex(pattern, "")?, child(keyword, value)?));
+                        .push((Regex::new(pattern, "")?, child(keyword, value)?));
                 }
             }
             "additionalProperties" => schema.additional = additional(keyword, value)?,
@@ -489,7 +510,7 @@ fn parse(document: &Document, depth: usize) -> Result<Schema> {
             }
             "multipleOf" => schema.multiple_of = Some(limit(keyword, value)?),
             "pattern" => match value {
-                Bson::String(pattern) => schema.pattern = Some(regex(pattern, "")?),
+                Bson::String(pattern) => schema.pattern = Some(Regex::new(pattern, "")?),
                 _ => return Err(wrong(keyword, "a string")),
             },
             "uniqueItems" => schema.unique_items = matches!(value, Bson::Boolean(true)),

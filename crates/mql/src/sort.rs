@@ -3,6 +3,7 @@
 use bson::RawDocument;
 use bson::raw::RawBsonRef;
 
+use crate::collation::Collation;
 use crate::error::{MqlError, Result};
 use crate::matcher::malformed;
 use crate::path::Path;
@@ -12,6 +13,7 @@ use crate::tuple::tuples;
 #[derive(Debug, Clone, Default)]
 pub struct Sort {
     parts: Vec<(Path, bool)>,
+    collation: Option<Collation>,
 }
 
 impl Sort {
@@ -45,7 +47,24 @@ impl Sort {
             crate::depth::check_path(name.as_str())?;
             parts.push((Path::new(name.as_str()), descending));
         }
-        Ok(Self { parts })
+        Ok(Self {
+            parts,
+            collation: None,
+        })
+    }
+
+    /// The same sort with strings in the order of a collation.
+    #[must_use]
+    pub fn collated(self, collation: Option<&Collation>) -> Self {
+        Self {
+            collation: collation.cloned(),
+            ..self
+        }
+    }
+
+    /// How strings are sorted; `None` is by their bytes.
+    pub fn collation(&self) -> Option<&Collation> {
+        self.collation.as_ref()
     }
 
     /// Whether there is nothing to sort by.
@@ -71,7 +90,7 @@ impl Sort {
         let keys = tuples.iter().map(|tuple| {
             let mut key = Vec::with_capacity(16);
             for (field, (_, descending)) in tuple.iter().zip(&self.parts) {
-                field.encode(*descending, &mut key);
+                field.encode(*descending, self.collation.as_ref(), &mut key);
             }
             key
         });

@@ -5,6 +5,7 @@
 use bson::raw::RawBsonRef;
 use bson::{Bson, RawArray, RawDocument};
 
+use crate::collation::Collation;
 use crate::key;
 use crate::path::{self, Part, Path};
 
@@ -25,12 +26,12 @@ pub struct Parallel;
 
 impl Field<'_> {
     /// Appends its key, inverted when it is descending.
-    pub fn encode(&self, descending: bool, out: &mut Vec<u8>) {
+    pub fn encode(&self, descending: bool, collation: Option<&Collation>, out: &mut Vec<u8>) {
         let start = out.len();
         match self {
             Self::Missing => key::encode_missing(out),
             Self::EmptyArray => key::encode_empty_array(out),
-            Self::Value(value) => key::encode(*value, out),
+            Self::Value(value) => key::encode_with(*value, collation, out),
         }
         if descending {
             key::invert(out, start);

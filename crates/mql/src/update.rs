@@ -9,6 +9,7 @@ use bson::raw::RawBsonRef;
 use bson::{Bson, DateTime, Document, RawArray, RawDocument, RawDocumentBuf};
 
 use crate::aggregate::Pipeline;
+use crate::collation::Collation;
 use crate::error::{MqlError, Result};
 use crate::matcher::{Matcher, malformed};
 
@@ -126,6 +127,8 @@ pub struct UpdateContext<'a> {
     pub query: Option<&'a Matcher>,
     /// Whether an upsert inserts: `$setOnInsert` applies.
     pub inserting: bool,
+    /// How strings compare; `None` is by their bytes.
+    pub collation: Option<&'a Collation>,
 }
 
 impl Update {
@@ -160,6 +163,29 @@ impl Update {
             }
         };
         Ok(Self { kind })
+    }
+
+    /// The same update with the conditions in it compared by a collation.
+    #[must_use]
+    pub fn collated(mut self, collation: Option<&Collation>) -> Self {
+        if let (Kind::Operators(operators, filters), Some(_)) = (&mut self.kind, collation) {
+            for (_, filter) in filters {
+                *filter = std::mem::replace(filter, Matcher::all()).collated(collation);
+            }
+            for operator in operators {
+                match &mut operator.action {
+                    Action::Pull(PullBy::Query(query) | PullBy::Element(query)) => {
+                        *query = std::mem::replace(query, Matcher::all()).collated(collation);
+                    }
+                    Action::Push(Push {
+                        sort: Some(PushSort::By(sort)),
+                        ..
+                    }) => *sort = std::mem::take(sort).collated(collation),
+                    _ => {}
+                }
+            }
+        }
+        self
     }
 
     /// Whether it replaces the whole document.

@@ -152,6 +152,7 @@ impl<'a> Change<'a> {
             now,
             query: None,
             inserting: true,
+            collation: None,
         };
         let made = update.apply(&base, context).map_err(language)?;
         Ok(with_id(&made.document)?.0)

@@ -7,7 +7,7 @@ use engine::{Answer, CommandError};
 
 use super::{check_fields, check_namespace, document, flag, reply};
 use crate::Core;
-use crate::catalog::{Catalog, Collection, store};
+use crate::catalog::{Catalog, Collection, Index, store};
 use crate::kv::{Batch, Table};
 use crate::layout::past;
 
@@ -61,6 +61,7 @@ async fn create(core: &Core, database: &str, target: &str, command: &RawDocument
             "changeStreamPreAndPostImages",
             "validator",
             "validationLevel",
+            "collation",
         ],
     )?;
     if document(command, "validator")?.is_some_and(|validator| !validator.is_empty()) {
@@ -70,6 +71,7 @@ async fn create(core: &Core, database: &str, target: &str, command: &RawDocument
         ));
     }
     let pre_images = pre_images(command)?.unwrap_or(false);
+    let collation = super::collation(command, None)?;
     let (database, target) = (database.to_owned(), target.to_owned());
     core.committer
         .define(move |batch, catalog| {
@@ -81,6 +83,10 @@ async fn create(core: &Core, database: &str, target: &str, command: &RawDocument
             }
             let mut collection = catalog.create(&database, &target);
             collection.pre_images = pre_images;
+            if collation.is_some() {
+                collection.indexes = vec![Index::of_id(catalog.next_id(), collation.clone())];
+                collection.collation = collation;
+            }
             store(batch, &collection)?;
             catalog.insert(collection);
             Ok(Vec::new())
@@ -198,10 +204,14 @@ pub(crate) fn list_collections(catalog: &Catalog, database: &str, command: &RawD
         if collection.pre_images {
             options.insert("changeStreamPreAndPostImages", doc! { "enabled": true });
         }
+        if let Some(collation) = &collection.collation {
+            options.insert("collation", collation.specification().clone());
+        }
+        let id_index = collection.indexes.iter().find(|index| index.is_id());
         let entry = doc! {
             "name": &collection.name, "type": "collection", "options": options,
             "info": { "readOnly": false, "uuid": collection.uuid },
-            "idIndex": { "v": 2, "key": { "_id": 1 }, "name": "_id_" },
+            "idIndex": id_index.map(Index::describe),
         };
         let entry_raw = RawDocumentBuf::try_from(&entry)?;
         if matcher.matches(&entry_raw).map_err(crate::mql)? {

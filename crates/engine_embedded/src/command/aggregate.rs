@@ -11,7 +11,9 @@ use mql::aggregate::Stage;
 use mql::{Matcher, Pipeline};
 
 use super::read::{FIRST_BATCH, first_batch};
-use super::{blocking, check_fields, check_namespace, collection, document, whole};
+use super::{
+    blocking, check_fields, check_namespace, collection, default_collation, document, whole,
+};
 use crate::catalog::Collection;
 use crate::query;
 use crate::transaction::Part;
@@ -26,6 +28,7 @@ const FIELDS: &[&str] = &[
     "hint",
     "let",
     "bypassDocumentValidation",
+    "collation",
 ];
 
 pub(super) async fn run(
@@ -39,7 +42,7 @@ pub(super) async fn run(
         Some(part) => Some(core.transactions.join(part, &view)?),
         None => None,
     };
-    let aggregate = Aggregate::parse(database, command)?;
+    let aggregate = Aggregate::parse(&view, database, command)?;
     let core = core.clone();
     blocking(move || {
         let Some(transaction) = transaction else {
@@ -66,7 +69,7 @@ struct Aggregate {
 }
 
 impl Aggregate {
-    fn parse(database: &str, command: &RawDocument) -> Result<Self, CommandError> {
+    fn parse(view: &View, database: &str, command: &RawDocument) -> Result<Self, CommandError> {
         let target = match command.get("aggregate")? {
             Some(RawBsonRef::String(target)) => target.to_owned(),
             Some(RawBsonRef::Int32(1)) => {
@@ -93,10 +96,14 @@ impl Aggregate {
                 "The 'cursor' option is required, except for aggregate with the explain argument",
             )
         })?;
+        let default = default_collation(view, database, &target);
+        let collation = super::collation(command, default.as_ref())?;
         Ok(Self {
             database: database.to_owned(),
             target,
-            pipeline: Pipeline::parse(stages).map_err(mql_error)?,
+            pipeline: Pipeline::parse(stages)
+                .map_err(mql_error)?
+                .collated(collation.as_ref()),
             batch: whole(cursor, "batchSize")?.map_or(FIRST_BATCH, |n| n.max(0) as usize),
         })
     }

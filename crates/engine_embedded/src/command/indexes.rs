@@ -90,7 +90,11 @@ async fn create_indexes(
                 None => catalog.create(&owned_database, &owned_target),
             };
             for specification in &specifications {
-                let index = Index::parse(catalog.next_id(), specification)?;
+                let index = Index::parse(
+                    catalog.next_id(),
+                    specification,
+                    collection.collation.as_ref(),
+                )?;
                 if is_there(&collection, &index)? {
                     continue;
                 }
@@ -130,6 +134,7 @@ fn is_there(collection: &Collection, index: &Index) -> Result<bool, CommandError
     for other in &collection.indexes {
         let same_options = other.unique == index.unique
             && other.sparse == index.sparse
+            && other.collation == index.collation
             && other.partial.as_ref().map(|(f, _)| f) == index.partial.as_ref().map(|(f, _)| f);
         let same_key = other.key == index.key;
         if other.is_id() && same_key {

@@ -9,9 +9,9 @@ use bson::{Bson, DateTime, Document, RawArray, RawDocument, RawDocumentBuf, cstr
 use engine::{Answer, CommandError};
 use mql::matcher::{Compare, Node, Test};
 use mql::update::UpdateContext;
-use mql::{Matcher, Projection, Sort, Update, upsert_document};
+use mql::{Collation, Matcher, Projection, Sort, Update, upsert_document};
 
-use super::{check_fields, document, flag, reply, whole};
+use super::{check_fields, collation, document, flag, reply, whole};
 use crate::catalog::Collection;
 use crate::query;
 use crate::transaction::Transaction;
@@ -28,6 +28,8 @@ const STATEMENTS_MAX: usize = 100_000;
 pub(super) struct Operation {
     kind: Arc<Kind>,
     now: DateTime,
+    /// The collection's collation when this was parsed.
+    default: Option<Collation>,
 }
 
 #[expect(clippy::large_enum_variant, reason = "one of a write, behind an Arc")]
@@ -74,6 +76,7 @@ impl Operation {
         name: &str,
         command: &RawDocument,
         now: DateTime,
+        default: Option<&Collation>,
     ) -> Result<Self, CommandError> {
         let ordered = command.get("ordered")?.is_none() || flag(command, "ordered")?;
         let kind = match name {
@@ -91,7 +94,9 @@ impl Operation {
                     &["updates", "ordered", "bypassDocumentValidation", "let"],
                 )?;
                 let statements = list(command, "updates", |statement| {
+                    let collation = collation(statement, default)?;
                     Change::parse(
+                        collation.as_ref(),
                         document(statement, "q")?,
                         statement.get("u")?,
                         statement.get_array("arrayFilters").ok(),
@@ -121,22 +126,33 @@ impl Operation {
                             ),
                         ));
                     }
-                    Ok((query::matcher(document(statement, "q")?)?, limit == 0))
+                    let collation = collation(statement, default)?;
+                    let matcher = query::matcher(document(statement, "q")?)?;
+                    Ok((matcher.collated(collation.as_ref()), limit == 0))
                 })?;
                 Kind::Delete {
                     statements,
                     ordered,
                 }
             }
-            _ => Self::find_and_modify(command)?,
+            _ => Self::find_and_modify(command, default)?,
         };
         Ok(Self {
             kind: Arc::new(kind),
             now,
+            default: default.cloned(),
         })
     }
 
-    fn find_and_modify(command: &RawDocument) -> Result<Kind, CommandError> {
+    /// The collection's collation when this was parsed.
+    pub(super) fn default_collation(&self) -> Option<&Collation> {
+        self.default.as_ref()
+    }
+
+    fn find_and_modify(
+        command: &RawDocument,
+        default: Option<&Collation>,
+    ) -> Result<Kind, CommandError> {
         check_fields(
             command,
             &[
@@ -151,8 +167,11 @@ impl Operation {
                 "bypassDocumentValidation",
                 "hint",
                 "let",
+                "collation",
             ],
         )?;
+        let collation = collation(command, default)?;
+        let collation = collation.as_ref();
         let remove = flag(command, "remove")?;
         let update = command.get("update")?;
         let upsert = flag(command, "upsert")?;
@@ -174,6 +193,7 @@ impl Operation {
         let query = document(command, "query")?;
         let change = match update {
             Some(update) => Some(Change::parse(
+                collation,
                 query,
                 Some(update),
                 command.get_array("arrayFilters").ok(),
@@ -184,9 +204,9 @@ impl Operation {
         };
         Ok(Kind::FindAndModify {
             change,
-            matcher: query::matcher(query)?,
+            matcher: query::matcher(query)?.collated(collation),
             sort: match document(command, "sort")? {
-                Some(sort) => Sort::parse(sort).map_err(mql_error)?,
+                Some(sort) => Sort::parse(sort).map_err(mql_error)?.collated(collation),
                 None => Sort::default(),
             },
             projection: document(command, "fields")?
@@ -341,6 +361,7 @@ impl Operation {
 
 impl Change {
     fn parse(
+        collation: Option<&Collation>,
         query: Option<&RawDocument>,
         update: Option<RawBsonRef<'_>>,
         filters: Option<&RawArray>,
@@ -353,7 +374,9 @@ impl Change {
                 "BSON field 'update.updates.u' is missing but a required field",
             )
         })?;
-        let update = Update::parse(update, filters).map_err(mql_error)?;
+        let update = Update::parse(update, filters)
+            .map_err(mql_error)?
+            .collated(collation);
         if multi && update.is_replacement() {
             return Err(CommandError::new(
                 9,
@@ -361,7 +384,7 @@ impl Change {
             ));
         }
         let query = query.map_or_else(RawDocumentBuf::new, ToOwned::to_owned);
-        let matcher = Matcher::parse(&query).map_err(mql_error)?;
+        let matcher = Matcher::parse_with(&query, collation).map_err(mql_error)?;
         // Refused whether it comes to an insert or not.
         if upsert && matcher.has_expression() {
             return Err(CommandError::new(
@@ -465,6 +488,7 @@ impl Writer<'_> {
             now: self.now,
             query: Some(&change.matcher),
             inserting: false,
+            collation: change.matcher.collation(),
         };
         let applied = change
             .update
@@ -492,6 +516,7 @@ impl Writer<'_> {
             now: self.now,
             query: None,
             inserting: true,
+            collation: change.matcher.collation(),
         };
         let applied = change.update.apply(&base, cx).map_err(mql_error)?;
         let document = with_id(&applied.document);

@@ -34,7 +34,7 @@ pub(super) async fn run(
         Some(part) => Some(core.transactions.join(part, &view)?),
         None => None,
     };
-    let read = Read::parse(name, command)?;
+    let read = Read::parse(&view, database, name, command)?;
     if read.is_quick() {
         return read.on(core, &view, database, transaction.as_deref());
     }
@@ -70,7 +70,12 @@ enum Kind {
 }
 
 impl Read {
-    fn parse(name: &str, command: &RawDocument) -> Result<Self, CommandError> {
+    fn parse(
+        view: &View,
+        database: &str,
+        name: &str,
+        command: &RawDocument,
+    ) -> Result<Self, CommandError> {
         let target = match command.get(name)? {
             Some(RawBsonRef::String(target)) => target.to_owned(),
             _ => {
@@ -78,6 +83,9 @@ impl Read {
             }
         };
         super::check_namespace(&target)?;
+        let default = super::default_collation(view, database, &target);
+        let collation = super::collation(command, default.as_ref())?;
+        let collation = collation.as_ref();
         let positive = |name: &str, code: i32| match whole(command, name)? {
             Some(n) if n < 0 => Err(CommandError::new(
                 code,
@@ -102,12 +110,13 @@ impl Read {
                         "noCursorTimeout",
                         "allowPartialResults",
                         "let",
+                        "collation",
                     ],
                 )?;
                 let limit = whole(command, "limit")?.unwrap_or(0);
                 Kind::Find {
-                    matcher: matcher(document(command, "filter")?)?,
-                    sort: sort(command)?,
+                    matcher: matcher(document(command, "filter")?)?.collated(collation),
+                    sort: sort(command)?.collated(collation),
                     projection: document(command, "projection")?
                         .filter(|projection| !projection.is_empty())
                         .map(|projection| Projection::parse(projection).map_err(mql_error))
@@ -119,21 +128,24 @@ impl Read {
                 }
             }
             "count" => {
-                check_fields(command, &["query", "skip", "limit", "hint", "fields"])?;
+                check_fields(
+                    command,
+                    &["query", "skip", "limit", "hint", "fields", "collation"],
+                )?;
                 Kind::Count {
-                    matcher: matcher(document(command, "query")?)?,
+                    matcher: matcher(document(command, "query")?)?.collated(collation),
                     skip: positive("skip", 51024)?.unwrap_or(0),
                     limit: whole(command, "limit")?.unwrap_or(0).unsigned_abs() as usize,
                 }
             }
             _ => {
-                check_fields(command, &["key", "query", "hint"])?;
+                check_fields(command, &["key", "query", "hint", "collation"])?;
                 let key = command
                     .get_str("key")
                     .map_err(|_| CommandError::new(14, "'key' must be a string"))?;
                 Kind::Distinct {
                     key: mql::path::Path::new(key),
-                    matcher: matcher(document(command, "query")?)?,
+                    matcher: matcher(document(command, "query")?)?.collated(collation),
                 }
             }
         };
@@ -237,7 +249,7 @@ impl Read {
                             };
                             for element in elements {
                                 let mut identity = Vec::new();
-                                mql::key::encode(element, &mut identity);
+                                mql::key::encode_with(element, matcher.collation(), &mut identity);
                                 if seen.insert(identity)
                                     && let Ok(value) = Bson::try_from(element)
                                 {
@@ -249,7 +261,7 @@ impl Read {
                         Ok(true)
                     })?;
                 }
-                values.sort_by(mql::compare_bson);
+                values.sort_by(|a, b| mql::order::compare_bson_with(a, b, matcher.collation()));
                 reply(&doc! { "values": values, "ok": 1.0 })
             }
         }

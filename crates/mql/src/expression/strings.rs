@@ -212,7 +212,7 @@ fn regex_match(
         _ => String::new(),
     };
     let regex = match value("regex")? {
-        Some(Bson::String(pattern)) => crate::matcher::regex(&pattern, &options)?,
+        Some(Bson::String(pattern)) => crate::regex::Regex::new(&pattern, &options)?,
         Some(Bson::RegularExpression(regex)) => {
             let own = regex.options.as_str();
             let options = if own.is_empty() {
@@ -220,7 +220,7 @@ fn regex_match(
             } else {
                 own
             };
-            crate::matcher::regex(regex.pattern.as_str(), options)?
+            crate::regex::Regex::new(regex.pattern.as_str(), options)?
         }
         other if is_nullish(other.as_ref()) => return Ok(Some(Bson::Boolean(false))),
         _ => {
@@ -231,7 +231,7 @@ fn regex_match(
         }
     };
     Ok(Some(Bson::Boolean(match input {
-        Some(Bson::String(text)) => regex.compiled.is_match(&text).unwrap_or(false),
+        Some(Bson::String(text)) => regex.is_match(&text)?,
         other if is_nullish(other.as_ref()) => false,
         _ => {
             return Err(MqlError::new(

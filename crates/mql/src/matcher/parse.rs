@@ -1,20 +1,15 @@
 //! Query documents to the tree, with MongoDB's errors.
 
-use std::sync::Arc;
-
 use bson::raw::RawBsonRef;
-use bson::{RawArray, RawBson, RawDocument};
+use bson::{RawArray, RawDocument};
 
 use super::test::TypeTest;
-use super::{Compare, Node, Regex, Test};
+use super::{Compare, Node, Test};
 use crate::error::{MqlError, Result, guard};
 use crate::expression::Expression;
-use crate::order::compare;
 use crate::path::Path;
+use crate::regex::Regex;
 use crate::schema::Schema;
-
-/// Steps that one regular expression may backtrack.
-const REGEX_STEPS_MAX: usize = 100_000;
 
 /// `top` is false inside of `$elemMatch`, where there is no whole document.
 pub(super) fn query(query: &RawDocument, depth: usize, top: bool) -> Result<Node> {
@@ -113,9 +108,10 @@ fn field(value: RawBsonRef<'_>, depth: usize) -> Result<Test> {
                 Test::All(tests)
             })
         }
-        RawBsonRef::RegularExpression(r) => {
-            Ok(Test::Regex(regex(r.pattern.as_str(), r.options.as_str())?))
-        }
+        RawBsonRef::RegularExpression(r) => Ok(Test::Regex(Regex::new(
+            r.pattern.as_str(),
+            r.options.as_str(),
+        )?)),
         RawBsonRef::Undefined => Err(MqlError::bad_value("cannot compare to undefined")),
         value => Ok(Test::Compare(Compare::Eq, value.into())),
     }
@@ -198,7 +194,7 @@ fn in_list(name: &str, value: RawBsonRef<'_>) -> Result<Test> {
     for entry in array {
         match entry.map_err(malformed)? {
             RawBsonRef::RegularExpression(r) => {
-                regexes.push(regex(r.pattern.as_str(), r.options.as_str())?);
+                regexes.push(Regex::new(r.pattern.as_str(), r.options.as_str())?);
             }
             RawBsonRef::Document(document) if is_operators(document) => {
                 return Err(MqlError::bad_value(format!("cannot nest $ under {name}")));
@@ -206,9 +202,7 @@ fn in_list(name: &str, value: RawBsonRef<'_>) -> Result<Test> {
             other => values.push(other.into()),
         }
     }
-    // Sorted, so that a long list is searched and not walked.
-    values.sort_by(|a: &RawBson, b| compare(a.as_raw_bson_ref(), b.as_raw_bson_ref()));
-    values.dedup_by(|a, b| compare(a.as_raw_bson_ref(), b.as_raw_bson_ref()).is_eq());
+    super::sort_operands(&mut values, None);
     Ok(Test::In(values, regexes))
 }
 
@@ -231,7 +225,7 @@ fn all(value: RawBsonRef<'_>, depth: usize) -> Result<Test> {
                 found.remove(0)
             }
             RawBsonRef::RegularExpression(r) => {
-                Test::Regex(regex(r.pattern.as_str(), r.options.as_str())?)
+                Test::Regex(Regex::new(r.pattern.as_str(), r.options.as_str())?)
             }
             other => Test::Compare(Compare::Eq, other.into()),
         };
@@ -347,39 +341,7 @@ fn pattern(value: RawBsonRef<'_>, document: &RawDocument) -> Result<Test> {
             "options set in both $regex and $options",
         ));
     }
-    Ok(Test::Regex(regex(pattern, options.unwrap_or(own))?))
-}
-
-/// Compiles a regular expression with PCRE's option letters.
-pub(crate) fn regex(pattern: &str, options: &str) -> Result<Regex> {
-    let mut flags = String::new();
-    for letter in options.chars() {
-        match letter {
-            'i' | 'm' | 's' | 'x' => flags.push(letter),
-            // Matching is on UTF-8 throughout.
-            'u' => {}
-            other => {
-                return Err(MqlError::new(
-                    51108,
-                    format!("invalid flag in regex options: {other}"),
-                ));
-            }
-        }
-    }
-    let source = if flags.is_empty() {
-        pattern.to_owned()
-    } else {
-        format!("(?{flags}){pattern}")
-    };
-    let compiled = fancy_regex::RegexBuilder::new(&source)
-        .backtrack_limit(REGEX_STEPS_MAX)
-        .build()
-        .map_err(|error| MqlError::new(51091, format!("Regular expression is invalid: {error}")))?;
-    Ok(Regex {
-        pattern: pattern.to_owned(),
-        options: options.to_owned(),
-        compiled: Arc::new(compiled),
-    })
+    Ok(Test::Regex(Regex::new(pattern, options.unwrap_or(own))?))
 }
 
 fn bits(value: RawBsonRef<'_>, all: bool, set: bool) -> Result<Test> {
@@ -448,6 +410,33 @@ fn type_test(value: RawBsonRef<'_>) -> Result<TypeTest> {
         _ => Err(MqlError::bad_value(format!(
             "Invalid numerical type code: {number}"
         ))),
+    }
+}
+
+/// The alias of a value's type.
+pub(crate) fn type_name(value: RawBsonRef<'_>) -> &'static str {
+    match value {
+        RawBsonRef::Double(_) => "double",
+        RawBsonRef::String(_) => "string",
+        RawBsonRef::Document(_) => "object",
+        RawBsonRef::Array(_) => "array",
+        RawBsonRef::Binary(_) => "binData",
+        RawBsonRef::Undefined => "undefined",
+        RawBsonRef::ObjectId(_) => "objectId",
+        RawBsonRef::Boolean(_) => "bool",
+        RawBsonRef::DateTime(_) => "date",
+        RawBsonRef::Null => "null",
+        RawBsonRef::RegularExpression(_) => "regex",
+        RawBsonRef::DbPointer(_) => "dbPointer",
+        RawBsonRef::JavaScriptCode(_) => "javascript",
+        RawBsonRef::Symbol(_) => "symbol",
+        RawBsonRef::JavaScriptCodeWithScope(_) => "javascriptWithScope",
+        RawBsonRef::Int32(_) => "int",
+        RawBsonRef::Timestamp(_) => "timestamp",
+        RawBsonRef::Int64(_) => "long",
+        RawBsonRef::Decimal128(_) => "decimal",
+        RawBsonRef::MinKey => "minKey",
+        RawBsonRef::MaxKey => "maxKey",
     }
 }
 

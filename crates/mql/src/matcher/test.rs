@@ -6,8 +6,11 @@ use bson::raw::RawBsonRef;
 use bson::{RawArray, RawBson, RawDocument};
 
 use super::{Node, node};
-use crate::order::{compare, rank};
+use crate::collation::Collation;
+use crate::error::Result;
+use crate::order::{compare_with, rank};
 use crate::path::{self, Part};
+use crate::regex::Regex;
 
 /// What the values at a path have to satisfy.
 #[derive(Debug, Clone)]
@@ -70,50 +73,57 @@ pub enum TypeTest {
     Is(i8),
 }
 
-/// A compiled regular expression with its source.
-#[derive(Debug, Clone)]
-pub struct Regex {
-    /// The source.
-    pub pattern: String,
-    /// The option letters.
-    pub options: String,
-    /// The compiled form; backtracking is bounded.
-    pub(crate) compiled: std::sync::Arc<fancy_regex::Regex>,
-}
-
 impl Test {
-    pub(crate) fn matches(&self, document: &RawDocument, parts: &[Part]) -> bool {
+    /// # Errors
+    /// What a regular expression fails with.
+    pub(crate) fn matches(
+        &self,
+        document: &RawDocument,
+        parts: &[Part],
+        collation: Option<&Collation>,
+    ) -> Result<bool> {
         match self {
-            Self::Not(test) => !test.matches(document, parts),
-            Self::All(tests) => tests.iter().all(|test| test.matches(document, parts)),
-            _ => path::visit_ends(document, parts, &mut |value, indexed| {
-                if indexed {
-                    self.end(value)
-                } else {
-                    self.leaf(value)
-                }
-            }),
+            Self::Not(test) => Ok(!test.matches(document, parts, collation)?),
+            Self::All(tests) => every(tests, |test| test.matches(document, parts, collation)),
+            _ => {
+                let mut failed = None;
+                let found = path::visit_ends(document, parts, &mut |value, indexed| {
+                    let result = if indexed {
+                        self.end(value, collation)
+                    } else {
+                        self.leaf(value, collation)
+                    };
+                    result.unwrap_or_else(|error| {
+                        failed = Some(error);
+                        true
+                    })
+                });
+                failed.map_or(Ok(found), Err)
+            }
         }
     }
 
     /// One value at the end of the path: itself, and if it is an array, each
     /// of its elements.
-    fn leaf(&self, value: Option<RawBsonRef<'_>>) -> bool {
-        self.end(value)
-            || match value {
-                Some(RawBsonRef::Array(array)) if !self.is_of_arrays() => array
-                    .into_iter()
-                    .flatten()
-                    .any(|element| self.scalar(Some(element))),
-                _ => false,
+    fn leaf(&self, value: Option<RawBsonRef<'_>>, collation: Option<&Collation>) -> Result<bool> {
+        if self.end(value, collation)? {
+            return Ok(true);
+        }
+        match value {
+            Some(RawBsonRef::Array(array)) if !self.is_of_arrays() => {
+                any(array.into_iter().flatten(), |element| {
+                    self.scalar(Some(element), collation)
+                })
             }
+            _ => Ok(false),
+        }
     }
 
     /// One value at the end of the path, without looking into it.
-    fn end(&self, value: Option<RawBsonRef<'_>>) -> bool {
+    fn end(&self, value: Option<RawBsonRef<'_>>, collation: Option<&Collation>) -> Result<bool> {
         match value {
-            Some(RawBsonRef::Array(array)) if self.is_of_arrays() => self.array(array),
-            _ => self.scalar(value),
+            Some(RawBsonRef::Array(array)) if self.is_of_arrays() => self.array(array, collation),
+            _ => self.scalar(value, collation),
         }
     }
 
@@ -124,42 +134,47 @@ impl Test {
         )
     }
 
-    fn array(&self, array: &RawArray) -> bool {
+    fn array(&self, array: &RawArray, collation: Option<&Collation>) -> Result<bool> {
         match self {
-            Self::Size(size) => array.into_iter().count() as i64 == *size,
-            _ => array
-                .into_iter()
-                .flatten()
-                .any(|element| self.element(element)),
+            Self::Size(size) => Ok(array.into_iter().count() as i64 == *size),
+            _ => any(array.into_iter().flatten(), |element| {
+                self.element(element, collation)
+            }),
         }
     }
 
-    pub(crate) fn element(&self, element: RawBsonRef<'_>) -> bool {
+    pub(crate) fn element(
+        &self,
+        element: RawBsonRef<'_>,
+        collation: Option<&Collation>,
+    ) -> Result<bool> {
         match self {
             Self::ElementMatches(query) => match element {
-                RawBsonRef::Document(inner) => node(query, inner).unwrap_or(false),
+                RawBsonRef::Document(inner) => node(query, inner, collation),
                 // An array's positions are its field names.
-                RawBsonRef::Array(inner) => RawDocument::from_bytes(inner.as_bytes())
-                    .is_ok_and(|inner| node(query, inner).unwrap_or(false)),
-                _ => false,
+                RawBsonRef::Array(inner) => match RawDocument::from_bytes(inner.as_bytes()) {
+                    Ok(inner) => node(query, inner, collation),
+                    Err(_) => Ok(false),
+                },
+                _ => Ok(false),
             },
-            Self::ElementPasses(tests) => tests.iter().all(|test| test.passes(element)),
-            _ => false,
+            Self::ElementPasses(tests) => every(tests, |test| test.passes(element, collation)),
+            _ => Ok(false),
         }
     }
 
     /// A test inside `$elemMatch`, of one element without looking into it.
-    pub(crate) fn passes(&self, element: RawBsonRef<'_>) -> bool {
+    fn passes(&self, element: RawBsonRef<'_>, collation: Option<&Collation>) -> Result<bool> {
         match self {
-            Self::Not(test) => !test.passes(element),
-            Self::All(tests) => tests.iter().all(|test| test.passes(element)),
-            _ => self.end(Some(element)),
+            Self::Not(test) => Ok(!test.passes(element, collation)?),
+            Self::All(tests) => every(tests, |test| test.passes(element, collation)),
+            _ => self.end(Some(element), collation),
         }
     }
 
-    fn scalar(&self, value: Option<RawBsonRef<'_>>) -> bool {
-        match self {
-            Self::Compare(compare, operand) => comparison(*compare, value, operand),
+    fn scalar(&self, value: Option<RawBsonRef<'_>>, collation: Option<&Collation>) -> Result<bool> {
+        Ok(match self {
+            Self::Compare(compare, operand) => comparison(*compare, value, operand, collation),
             Self::In(operands, regexes) => {
                 // A missing field equals null.
                 let value_or_null = match value {
@@ -167,9 +182,11 @@ impl Test {
                     Some(value) => value,
                 };
                 operands
-                    .binary_search_by(|operand| compare(operand.as_raw_bson_ref(), value_or_null))
-                    .is_ok_and(|at| comparison(Compare::Eq, value, &operands[at]))
-                    || regexes.iter().any(|regex| regex.matches(value))
+                    .binary_search_by(|operand| {
+                        compare_with(operand.as_raw_bson_ref(), value_or_null, collation)
+                    })
+                    .is_ok_and(|at| comparison(Compare::Eq, value, &operands[at], collation))
+                    || any(regexes.iter(), |regex| matches(regex, value))?
             }
             Self::Exists => value.is_some(),
             Self::Type(types) => value.is_some_and(|value| {
@@ -181,7 +198,7 @@ impl Test {
             Self::Mod(divisor, remainder) => value
                 .and_then(whole)
                 .is_some_and(|n| n.checked_rem(*divisor) == Some(*remainder)),
-            Self::Regex(regex) => regex.matches(value),
+            Self::Regex(regex) => matches(regex, value)?,
             Self::Bits { mask, all, set } => value.and_then(bits).is_some_and(|bits| {
                 let bits = if *set { bits } else { !bits };
                 if *all {
@@ -190,14 +207,19 @@ impl Test {
                     bits & mask != 0
                 }
             }),
-            Self::Not(test) => !test.scalar(value),
-            Self::All(tests) => tests.iter().all(|test| test.scalar(value)),
+            Self::Not(test) => !test.scalar(value, collation)?,
+            Self::All(tests) => every(tests, |test| test.scalar(value, collation))?,
             Self::ElementMatches(_) | Self::ElementPasses(_) | Self::Size(_) => false,
-        }
+        })
     }
 
     /// Which element of the first array on the path satisfies the test.
-    pub(crate) fn position(&self, document: &RawDocument, parts: &[Part]) -> Option<usize> {
+    pub(crate) fn position(
+        &self,
+        document: &RawDocument,
+        parts: &[Part],
+        collation: Option<&Collation>,
+    ) -> Option<usize> {
         for depth in 1..=parts.len() {
             let found = path::get(document, &parts[..depth]);
             let Some(RawBsonRef::Array(array)) = found else {
@@ -208,30 +230,55 @@ impl Test {
             if rest.first().is_some_and(|part| part.index.is_some()) {
                 return None;
             }
-            return array.into_iter().flatten().position(|element| match self {
-                Self::Not(_) => false,
+            let satisfies = |element| match self {
+                Self::Not(_) => Ok(false),
                 Self::ElementMatches(_) | Self::ElementPasses(_) if rest.is_empty() => {
-                    self.element(element)
+                    self.element(element, collation)
                 }
-                Self::All(tests) if rest.is_empty() => {
-                    tests.iter().any(|test| test.passes_or_element(element))
-                }
-                _ if rest.is_empty() => self.scalar(Some(element)),
+                Self::All(tests) if rest.is_empty() => any(tests.iter(), |test| {
+                    Ok(test.element(element, collation)?
+                        || test.scalar(Some(element), collation)?)
+                }),
+                _ if rest.is_empty() => self.scalar(Some(element), collation),
                 _ => match element {
-                    RawBsonRef::Document(inner) => self.matches(inner, rest),
-                    _ => false,
+                    RawBsonRef::Document(inner) => self.matches(inner, rest, collation),
+                    _ => Ok(false),
                 },
-            });
+            };
+            // What fails has failed before, when the document was matched.
+            return array
+                .into_iter()
+                .flatten()
+                .position(|element| satisfies(element).unwrap_or(false));
         }
         None
     }
-
-    fn passes_or_element(&self, element: RawBsonRef<'_>) -> bool {
-        self.element(element) || self.scalar(Some(element))
-    }
 }
 
-fn comparison(compare_by: Compare, value: Option<RawBsonRef<'_>>, operand: &RawBson) -> bool {
+/// Whether `test` holds for one of the items; the first failure ends it.
+pub(super) fn any<T>(
+    items: impl IntoIterator<Item = T>,
+    mut test: impl FnMut(T) -> Result<bool>,
+) -> Result<bool> {
+    for item in items {
+        if test(item)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Whether `holds` is true of every test; the first failure ends it.
+fn every(tests: &[Test], mut holds: impl FnMut(&Test) -> Result<bool>) -> Result<bool> {
+    Ok(!any(tests, |test| Ok(!holds(test)?))?)
+}
+
+fn comparison(
+    compare_by: Compare,
+    value: Option<RawBsonRef<'_>>,
+    operand: &RawBson,
+    collation: Option<&Collation>,
+) -> bool {
     let operand = operand.as_raw_bson_ref();
     // A missing field equals null.
     let value = match value {
@@ -250,7 +297,7 @@ fn comparison(compare_by: Compare, value: Option<RawBsonRef<'_>>, operand: &RawB
     if !bracketed {
         return false;
     }
-    let order = compare(value, operand);
+    let order = compare_with(value, operand, collation);
     if is_nan(value) != is_nan(operand) {
         return false;
     }
@@ -305,16 +352,12 @@ fn bits(value: RawBsonRef<'_>) -> Option<u64> {
     }
 }
 
-impl Regex {
-    fn matches(&self, value: Option<RawBsonRef<'_>>) -> bool {
-        match value {
-            Some(RawBsonRef::String(text) | RawBsonRef::Symbol(text)) => {
-                self.compiled.is_match(text).unwrap_or(false)
-            }
-            Some(RawBsonRef::RegularExpression(regex)) => {
-                regex.pattern.as_str() == self.pattern && regex.options.as_str() == self.options
-            }
-            _ => false,
+fn matches(regex: &Regex, value: Option<RawBsonRef<'_>>) -> Result<bool> {
+    match value {
+        Some(RawBsonRef::String(text) | RawBsonRef::Symbol(text)) => regex.is_match(text),
+        Some(RawBsonRef::RegularExpression(other)) => {
+            Ok(other.pattern.as_str() == regex.pattern && other.options.as_str() == regex.options)
         }
+        _ => Ok(false),
     }
 }

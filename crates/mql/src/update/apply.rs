@@ -7,11 +7,11 @@ use super::{
     Action, BitOperation, Operator, PullBy, Push, PushSort, Step, UpdateContext, UpdateDescription,
     immutable_id, same_value,
 };
-use crate::compare_bson;
+use crate::collation::Collation;
 use crate::error::{MqlError, Result};
 use crate::matcher::{Matcher, malformed};
 use crate::number::{self, Arithmetic};
-use crate::order::raw;
+use crate::order::{compare_bson_with, raw};
 use crate::path::array_index;
 
 pub(super) fn operators(
@@ -149,16 +149,16 @@ fn one(
     let new = match action {
         Action::Unset => return remove(document, path, description),
         Action::Rename(to) => return rename(document, path, to, description),
-        Action::Push(push) => return self::push(push, path, document, description),
+        Action::Push(push) => return self::push(push, path, document, cx, description),
         Action::Set(value) | Action::SetOnInsert(value) => Some(value.clone()),
         Action::Inc(by) => Some(arithmetic(Arithmetic::Add, old, by, path)?),
         Action::Mul(by) => Some(arithmetic(Arithmetic::Multiply, old, by, path)?),
         Action::Min(value) => {
-            let less = old.is_none_or(|old| compare_bson(value, old).is_lt());
+            let less = old.is_none_or(|old| compare_bson_with(value, old, cx.collation).is_lt());
             less.then(|| value.clone())
         }
         Action::Max(value) => {
-            let more = old.is_none_or(|old| compare_bson(value, old).is_gt());
+            let more = old.is_none_or(|old| compare_bson_with(value, old, cx.collation).is_gt());
             more.then(|| value.clone())
         }
         Action::CurrentDate { timestamp } => Some(if *timestamp {
@@ -169,11 +169,13 @@ fn one(
         } else {
             Bson::DateTime(cx.now)
         }),
-        Action::Pull(by) => filtered(old, "$pull", |element| pulled(by, element))?,
+        Action::Pull(by) => filtered(old, "$pull", |element| pulled(by, element, cx.collation))?,
         Action::PullAll(values) => filtered(old, "$pullAll", |element| {
-            Ok(values.iter().any(|value| same_value(value, element)))
+            Ok(values
+                .iter()
+                .any(|value| compare_bson_with(value, element, cx.collation).is_eq()))
         })?,
-        Action::AddToSet(values) => add_to_set(old, values, path)?,
+        Action::AddToSet(values) => add_to_set(old, values, path, cx.collation)?,
         Action::Pop { first } => pop(old, *first, path)?,
         Action::Bit(operation, operand) => Some(bit(*operation, old, operand, path)?),
     };
@@ -347,9 +349,9 @@ fn filtered(
     }
 }
 
-fn pulled(by: &PullBy, element: &Bson) -> Result<bool> {
+fn pulled(by: &PullBy, element: &Bson, collation: Option<&Collation>) -> Result<bool> {
     Ok(match by {
-        PullBy::Value(value) => same_value(value, element),
+        PullBy::Value(value) => compare_bson_with(value, element, collation).is_eq(),
         PullBy::Element(query) => query.matches(&wrapped("e", element)?)?,
         PullBy::Query(query) => match element {
             Bson::Document(inner) => {
@@ -360,7 +362,12 @@ fn pulled(by: &PullBy, element: &Bson) -> Result<bool> {
     })
 }
 
-fn add_to_set(old: Option<&Bson>, values: &[Bson], path: &[String]) -> Result<Option<Bson>> {
+fn add_to_set(
+    old: Option<&Bson>,
+    values: &[Bson],
+    path: &[String],
+    collation: Option<&Collation>,
+) -> Result<Option<Bson>> {
     let mut array = match old {
         None => Vec::new(),
         Some(Bson::Array(array)) => array.clone(),
@@ -374,7 +381,8 @@ fn add_to_set(old: Option<&Bson>, values: &[Bson], path: &[String]) -> Result<Op
     };
     let before = array.len();
     for value in values {
-        if !array.iter().any(|element| same_value(element, value)) {
+        let same = |element: &Bson| compare_bson_with(element, value, collation).is_eq();
+        if !array.iter().any(same) {
             array.push(value.clone());
         }
     }
@@ -435,6 +443,7 @@ fn push(
     push: &Push,
     path: &[String],
     document: &mut Document,
+    cx: UpdateContext<'_>,
     description: &mut UpdateDescription,
 ) -> Result<()> {
     let (mut array, existed) = match get(document, path) {
@@ -458,7 +467,7 @@ fn push(
     match &push.sort {
         None => {}
         Some(PushSort::Whole { descending }) => array.sort_by(|a, b| {
-            let order = compare_bson(a, b);
+            let order = compare_bson_with(a, b, cx.collation);
             if *descending { order.reverse() } else { order }
         }),
         Some(PushSort::By(sort)) => {
