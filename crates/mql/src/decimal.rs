@@ -1,6 +1,12 @@
-//! Numbers of all four types as exact decimal digits, for comparison.
-//!
-//! Arithmetic on Decimal128 is not here.
+//! Numbers of all four types as exact decimal digits, for comparison, and
+//! arithmetic on Decimal128.
+
+mod arithmetic;
+mod float;
+mod functions;
+mod wide;
+
+pub(crate) use arithmetic::{Decimal, Rounding};
 
 use std::cmp::Ordering;
 
@@ -127,13 +133,18 @@ fn double(n: f64) -> Number {
 }
 
 fn decimal(n: Decimal128) -> Number {
-    let text = n.to_string();
-    match text.trim_start_matches('-') {
-        "NaN" => Number::Nan,
-        "Infinity" => Number::Infinite {
-            negative: text.starts_with('-'),
-        },
-        _ => scientific(&text),
+    match Decimal::from(n) {
+        Decimal::Nan => Number::Nan,
+        Decimal::Infinite { negative } => Number::Infinite { negative },
+        Decimal::Finite(n) => {
+            let digits: Vec<u8> = n
+                .coefficient
+                .to_string()
+                .bytes()
+                .map(|b| b - b'0')
+                .collect();
+            Number::Finite(Digits::new(n.negative, &digits, n.exponent))
+        }
     }
 }
 
@@ -158,13 +169,7 @@ fn scientific(text: &str) -> Number {
 
 /// A Decimal128 as the nearest double, for conversions.
 pub fn to_double(n: Decimal128) -> f64 {
-    let text = n.to_string();
-    match text.as_str() {
-        "NaN" => f64::NAN,
-        "Infinity" => f64::INFINITY,
-        "-Infinity" => f64::NEG_INFINITY,
-        _ => text.parse().unwrap_or(f64::NAN),
-    }
+    Decimal::from(n).to_f64()
 }
 
 /// Zero with the exponent of `value`, which is what zero times `value` is; NaN

@@ -4,10 +4,12 @@
 //! (`Unrecognized expression`, 168).
 
 mod arrays;
+mod coerce;
 mod convert;
 mod dates;
-pub(crate) mod numbers;
+mod numbers;
 mod strings;
+mod trig;
 
 use std::borrow::Cow;
 
@@ -164,10 +166,10 @@ const CALLS: &[(&str, usize, usize)] = &[
     ("$log10", 1, 1),
     ("$lt", 2, 2),
     ("$lte", 2, 2),
-    ("$max", 1, MANY),
-    ("$avg", 1, MANY),
+    ("$max", 0, MANY),
+    ("$avg", 0, MANY),
     ("$sum", 0, MANY),
-    ("$min", 1, MANY),
+    ("$min", 0, MANY),
     ("$mergeObjects", 0, MANY),
     ("$mod", 2, 2),
     ("$multiply", 0, MANY),
@@ -206,6 +208,21 @@ const CALLS: &[(&str, usize, usize)] = &[
     ("$toUpper", 1, 1),
     ("$trunc", 1, 2),
     ("$type", 1, 1),
+    ("$sin", 1, 1),
+    ("$cos", 1, 1),
+    ("$tan", 1, 1),
+    ("$asin", 1, 1),
+    ("$acos", 1, 1),
+    ("$atan", 1, 1),
+    ("$sinh", 1, 1),
+    ("$cosh", 1, 1),
+    ("$tanh", 1, 1),
+    ("$asinh", 1, 1),
+    ("$acosh", 1, 1),
+    ("$atanh", 1, 1),
+    ("$degreesToRadians", 1, 1),
+    ("$radiansToDegrees", 1, 1),
+    ("$atan2", 2, 2),
     ("$year", 1, 1),
     ("$month", 1, 1),
     ("$dayOfMonth", 1, 1),
@@ -683,8 +700,10 @@ fn call(name: &'static str, nodes: &[Node], scope: &Scope<'_>) -> Result<Option<
                 if is_nullish(value.as_ref()) {
                     return Ok(Some(Bson::Null));
                 }
-                let wrong = !matches!(value, Some(Bson::DateTime(_)))
-                    && !value.as_ref().is_some_and(crate::number::is_number);
+                let wrong = !value.as_ref().is_some_and(|value| {
+                    crate::number::is_number(value)
+                        || (name == "$add" && matches!(value, Bson::DateTime(_)))
+                });
                 values.push(value);
                 if wrong {
                     break;
@@ -702,6 +721,9 @@ fn call(name: &'static str, nodes: &[Node], scope: &Scope<'_>) -> Result<Option<
         return Ok(Some(value));
     }
     if let Some(result) = numbers::call(name, &values)? {
+        return Ok(result);
+    }
+    if let Some(result) = trig::call(name, &values)? {
         return Ok(result);
     }
     if let Some(result) = strings::call(name, &values)? {

@@ -1,11 +1,10 @@
 //! Arithmetic that keeps MongoDB's numeric types: int32 promotes to int64 on
-//! overflow, anything with a double is a double.
-//!
-//! Decimal128 arithmetic is refused, not approximated.
+//! overflow, anything with a double is a double, anything with a decimal is a
+//! decimal.
 
 use bson::Bson;
 
-use crate::error::{MqlError, Result};
+use crate::decimal::Decimal;
 
 /// A binary operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,12 +15,15 @@ pub(crate) enum Arithmetic {
 }
 
 /// Computes on two numbers. `None` when an int64 overflows.
-///
-/// # Errors
-/// 40415 with Decimal128 operands.
-pub(crate) fn compute(operation: Arithmetic, a: &Bson, b: &Bson) -> Result<Option<Bson>> {
+pub(crate) fn compute(operation: Arithmetic, a: &Bson, b: &Bson) -> Option<Bson> {
     if matches!(a, Bson::Decimal128(_)) || matches!(b, Bson::Decimal128(_)) {
-        return Err(decimal());
+        let (a, b) = (decimal(a), decimal(b));
+        let result = match operation {
+            Arithmetic::Add => a.add(b),
+            Arithmetic::Subtract => a.subtract(b),
+            Arithmetic::Multiply => a.multiply(b),
+        };
+        return Some(Bson::Decimal128(result.into()));
     }
     if let (Some(x), Some(y)) = (integer(a), integer(b)) {
         let result = match operation {
@@ -30,22 +32,22 @@ pub(crate) fn compute(operation: Arithmetic, a: &Bson, b: &Bson) -> Result<Optio
             Arithmetic::Multiply => x.checked_mul(y),
         };
         let both_small = matches!((a, b), (Bson::Int32(_), Bson::Int32(_)));
-        return Ok(result.map(|n| match i32::try_from(n) {
-            Ok(small) if both_small => Bson::Int32(small),
-            _ => Bson::Int64(n),
-        }));
+        return result.map(|n| sized(n, both_small));
     }
     let (x, y) = (double(a).unwrap_or(f64::NAN), double(b).unwrap_or(f64::NAN));
-    Ok(Some(Bson::Double(match operation {
+    Some(Bson::Double(match operation {
         Arithmetic::Add => x + y,
         Arithmetic::Subtract => x - y,
         Arithmetic::Multiply => x * y,
-    })))
+    }))
 }
 
-/// The refusal of Decimal128.
-pub(crate) fn decimal() -> MqlError {
-    MqlError::new(40415, "arithmetic on Decimal128 values is not supported")
+/// An int32 where it fits and `small` asks for one, else an int64.
+pub(crate) fn sized(n: i64, small: bool) -> Bson {
+    match i32::try_from(n) {
+        Ok(n) if small => Bson::Int32(n),
+        _ => Bson::Int64(n),
+    }
 }
 
 /// An int32 or int64.
@@ -68,15 +70,174 @@ pub(crate) fn double(value: &Bson) -> Option<f64> {
     }
 }
 
+/// Any number as a decimal, a double by its first 15 digits; NaN for others.
+pub(crate) fn decimal(value: &Bson) -> Decimal {
+    match value {
+        Bson::Int32(n) => i64::from(*n).into(),
+        Bson::Int64(n) => (*n).into(),
+        Bson::Double(n) => Decimal::of_f64(*n),
+        Bson::Decimal128(n) => (*n).into(),
+        _ => Decimal::Nan,
+    }
+}
+
 /// A number without a fraction, of any type.
 pub(crate) fn whole(value: &Bson) -> Option<i64> {
     match value {
         Bson::Double(n) if n.trunc() == *n && n.abs() < 9.2e18 => Some(*n as i64),
+        Bson::Decimal128(n) => Decimal::from(*n).exact_i64(),
         other => integer(other),
     }
 }
 
+/// A whole number that an int32 holds, of any type: what MongoDB takes for an
+/// index, a place or a count.
+pub(crate) fn whole_i32(value: &Bson) -> Option<i32> {
+    whole(value).and_then(|n| i32::try_from(n).ok())
+}
+
 /// Whether it is one of the four numeric types.
 pub(crate) fn is_number(value: &Bson) -> bool {
-    double(value).is_some()
+    matches!(
+        value,
+        Bson::Int32(_) | Bson::Int64(_) | Bson::Double(_) | Bson::Decimal128(_)
+    )
+}
+
+/// A sum that loses nothing on the way: whole numbers are exact, doubles carry
+/// what rounding drops, decimals are apart.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Sum {
+    whole: i128,
+    high: f64,
+    low: f64,
+    /// What infinities and NaNs add up to.
+    special: f64,
+    long: bool,
+    double: bool,
+    decimal: Option<Decimal>,
+    count: u64,
+}
+
+impl Sum {
+    /// Adds a number; others do not count.
+    pub(crate) fn add(&mut self, value: &Bson) {
+        match value {
+            Bson::Int32(n) => self.whole += i128::from(*n),
+            Bson::Int64(n) => {
+                self.whole += i128::from(*n);
+                self.long = true;
+            }
+            Bson::Double(n) => {
+                self.double = true;
+                self.add_double(*n);
+            }
+            Bson::Decimal128(n) => {
+                let total = self.decimal.unwrap_or_else(|| 0i64.into());
+                self.decimal = Some(total.add((*n).into()));
+            }
+            _ => return,
+        }
+        self.count += 1;
+    }
+
+    fn add_double(&mut self, n: f64) {
+        self.special += n;
+        // Knuth's sum of two, whose rest is exact.
+        let sum = self.high + n;
+        let part = sum - self.high;
+        let rest = (self.high - (sum - part)) + (n - part);
+        self.high = sum;
+        self.low += rest;
+    }
+
+    fn has_decimal(&self) -> bool {
+        self.decimal.is_some()
+    }
+
+    /// Takes milliseconds along, for a date among the terms.
+    pub(crate) fn add_whole(&mut self, n: i64) {
+        self.whole += i128::from(n);
+        self.long = true;
+    }
+
+    /// The doubles and the whole numbers as two doubles, or what is not finite.
+    fn doubles(&self) -> Result<(f64, f64), f64> {
+        let mut all = self.clone();
+        // A whole number in pieces that doubles hold exactly.
+        let mut left = self.whole;
+        while left != 0 {
+            let piece = left as f64;
+            all.add_double(piece);
+            left -= piece as i128;
+        }
+        if (all.high + all.low).is_finite() {
+            let high = all.high + all.low;
+            Ok((high, all.low - (high - all.high)))
+        } else {
+            Err(all.special)
+        }
+    }
+
+    fn as_double(&self) -> f64 {
+        self.doubles()
+            .map_or_else(|special| special, |(high, _)| high)
+    }
+
+    fn as_decimal(&self) -> Decimal {
+        let others = if self.double {
+            match self.doubles() {
+                Ok((high, low)) => Decimal::of_f64_exact(high).add(Decimal::of_f64_exact(low)),
+                Err(special) => Decimal::of_f64(special),
+            }
+        } else {
+            Decimal::from(self.whole)
+        };
+        match self.decimal {
+            Some(decimal) => decimal.add(others),
+            None => others,
+        }
+    }
+
+    /// The sum in the widest type among the terms.
+    pub(crate) fn total(&self) -> Bson {
+        if self.has_decimal() {
+            return Bson::Decimal128(self.as_decimal().into());
+        }
+        if self.double {
+            return Bson::Double(self.as_double());
+        }
+        match i64::try_from(self.whole) {
+            Ok(n) => sized(n, !self.long),
+            Err(_) => Bson::Double(self.as_double()),
+        }
+    }
+
+    /// The mean; null of nothing.
+    pub(crate) fn mean(&self) -> Bson {
+        if self.count == 0 {
+            return Bson::Null;
+        }
+        if self.has_decimal() {
+            let count = Decimal::from(i128::from(self.count));
+            return Bson::Decimal128(self.as_decimal().divide(count).into());
+        }
+        Bson::Double(self.as_double() / self.count as f64)
+    }
+
+    /// The sum as milliseconds, rounded; `None` when it is out of range.
+    pub(crate) fn milliseconds(&self) -> Option<i64> {
+        if self.has_decimal() {
+            // MongoDB does not look whether it fits.
+            let rounding = crate::decimal::Rounding::HalfEven;
+            return Some(self.as_decimal().to_i64(rounding).unwrap_or(i64::MIN));
+        }
+        if self.double {
+            let (high, low) = self.doubles().ok()?;
+            let whole = high.round();
+            let rest = (high - whole + low).round();
+            return i64::try_from((whole as i128).checked_add(rest as i128)?).ok();
+        }
+        i64::try_from(self.whole).ok()
+    }
 }

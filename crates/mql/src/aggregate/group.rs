@@ -6,12 +6,12 @@ use bson::raw::RawBsonRef;
 use bson::{Bson, Document, RawDocument, RawDocumentBuf, cstr};
 
 use super::reshape::key;
+use crate::compare_bson;
 use crate::error::{MqlError, Result};
-use crate::expression::numbers::{add, average};
 use crate::expression::{Expression, Scope};
 use crate::matcher::malformed;
+use crate::number::Sum;
 use crate::order::into_raw;
-use crate::{compare_bson, number};
 
 /// A parsed `$group`.
 #[derive(Debug, Clone)]
@@ -227,8 +227,8 @@ fn known(name: &str) -> Result<Accumulator> {
 }
 
 enum State {
-    Sum(Bson),
-    Avg(Vec<Bson>),
+    Sum(Sum),
+    Avg(Sum),
     Extreme { greatest: bool, value: Option<Bson> },
     First(Option<Bson>),
     Last(Option<Bson>),
@@ -240,8 +240,8 @@ enum State {
 impl State {
     fn new(by: Accumulator) -> Self {
         match by {
-            Accumulator::Sum | Accumulator::Count => Self::Sum(Bson::Int32(0)),
-            Accumulator::Avg => Self::Avg(Vec::new()),
+            Accumulator::Sum | Accumulator::Count => Self::Sum(Sum::default()),
+            Accumulator::Avg => Self::Avg(Sum::default()),
             Accumulator::Min => Self::Extreme {
                 greatest: false,
                 value: None,
@@ -260,12 +260,11 @@ impl State {
 
     fn take(&mut self, value: Option<Bson>) -> Result<()> {
         match self {
-            Self::Sum(total) => {
-                if let Some(value) = value.filter(number::is_number) {
-                    *total = add(total, &value)?;
+            Self::Sum(sum) | Self::Avg(sum) => {
+                if let Some(value) = value {
+                    sum.add(&value);
                 }
             }
-            Self::Avg(values) => values.extend(value.filter(number::is_number)),
             Self::Extreme {
                 greatest,
                 value: kept,
@@ -309,8 +308,8 @@ impl State {
 
     fn finish(self) -> Result<Bson> {
         Ok(match self {
-            Self::Sum(total) => total,
-            Self::Avg(values) => average(&values)?.unwrap_or(Bson::Null),
+            Self::Sum(sum) => sum.total(),
+            Self::Avg(sum) => sum.mean(),
             Self::Extreme { value, .. } | Self::First(value) | Self::Last(value) => {
                 value.unwrap_or(Bson::Null)
             }

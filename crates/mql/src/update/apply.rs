@@ -311,7 +311,7 @@ fn arithmetic(
             old.element_type()
         )));
     }
-    number::compute(operation, old, by)?.ok_or_else(|| {
+    number::compute(operation, old, by).ok_or_else(|| {
         MqlError::bad_value(format!(
             "Failed to apply $inc operations to current value ({old}) for document: the result does not fit in 64 bits"
         ))

@@ -1,0 +1,302 @@
+//! Exponentials, logarithms and powers of decimals.
+//!
+//! MongoDB computes these in binary numbers of 113 bits, and so do these on
+//! the way in and out, so that the last digit is the same wherever its library
+//! rounds well. Elsewhere it may be a step away.
+
+use super::arithmetic::{Decimal, Rounding, fit};
+use super::float::Float;
+use super::wide::Wide;
+
+const QUAD_BITS: u32 = 113;
+
+fn quad(n: Decimal) -> Option<Float> {
+    match n {
+        Decimal::Finite(n) => Some(Float::of(n).to_bits(QUAD_BITS)),
+        _ => None,
+    }
+}
+
+fn result(n: Float) -> Decimal {
+    n.to_bits(QUAD_BITS).decimal()
+}
+
+/// Above this the exponential is infinite, below its negative it is zero.
+const EXPONENT_BOUND: i32 = 14;
+
+fn exponential(n: Float) -> Decimal {
+    if n.is_zero() || n.scale() <= EXPONENT_BOUND {
+        return result(n.exp());
+    }
+    if n.negative {
+        fit(false, Wide::ZERO, i32::MIN, false)
+    } else {
+        Decimal::Infinite { negative: false }
+    }
+}
+
+impl Decimal {
+    pub(crate) fn exp(self) -> Self {
+        match quad(self) {
+            None if self.is_nan() => Self::Nan,
+            None if self.is_negative() => 0i64.into(),
+            None => self,
+            Some(n) if n.is_zero() => 1i64.into(),
+            Some(n) => exponential(n),
+        }
+    }
+
+    /// Of what is above zero.
+    pub(crate) fn ln(self) -> Self {
+        match quad(self) {
+            None => self,
+            Some(n) => result(n.ln()),
+        }
+    }
+
+    /// Of what is above zero.
+    pub(crate) fn log10(self) -> Self {
+        match quad(self) {
+            None => self,
+            Some(n) => result(n.ln().over(Float::ln_10())),
+        }
+    }
+
+    fn log2(self) -> Self {
+        match quad(self) {
+            None => self,
+            Some(n) => result(n.ln().over(Float::integer(2).ln())),
+        }
+    }
+
+    /// MongoDB divides by the base itself where it is neither 2 nor 10.
+    pub(crate) fn log(self, base: Self) -> Self {
+        if base.subtract(2i64.into()).is_zero() {
+            self.log2()
+        } else if base.subtract(10i64.into()).is_zero() {
+            self.log10()
+        } else {
+            self.ln().divide(base)
+        }
+    }
+
+    /// A power; NaN of what is negative to what is not whole.
+    pub(crate) fn pow(self, by: Self) -> Self {
+        let whole = by.exact_i64();
+        let (Some(base), Some(power)) = (quad(self), quad(by)) else {
+            return self.pow_without_end(by).padded();
+        };
+        let negative = self.is_negative() && whole.is_some_and(|n| n % 2 != 0);
+        let magnitude = if power.is_zero() {
+            1i64.into()
+        } else if base.is_zero() {
+            0i64.into()
+        } else if base.negative && !by.subtract(by.placed(0, Rounding::Down)).is_zero() {
+            return Self::Nan;
+        } else {
+            exponential(base.abs().ln().times(power))
+        };
+        let magnitude = magnitude.padded();
+        if negative {
+            magnitude.negated()
+        } else {
+            magnitude
+        }
+    }
+
+    /// Where one of the two is infinite or NaN, doubles that stand for them say
+    /// what is right.
+    fn pow_without_end(self, by: Self) -> Self {
+        let sign = |n: Self| if n.is_negative() { -1.0 } else { 1.0 };
+        let base = match self {
+            Self::Finite(_) if !self.is_zero() => {
+                let beyond = self.abs().subtract(1i64.into());
+                let size = match (beyond.is_zero(), beyond.is_negative()) {
+                    (true, _) => 1.0,
+                    (_, true) => 0.5,
+                    _ => 2.0,
+                };
+                size * sign(self)
+            }
+            _ => self.to_f64(),
+        };
+        let power = match by {
+            Self::Finite(_) if !by.is_zero() => {
+                let odd = by.exact_i64().is_some_and(|n| n % 2 != 0);
+                sign(by) * if odd { 1.0 } else { 2.0 }
+            }
+            _ => by.to_f64(),
+        };
+        let result = base.powf(power);
+        if result == 1.0 {
+            1i64.into()
+        } else {
+            Self::of_f64(result)
+        }
+    }
+}
+
+/// Angles and hyperbolas. What is infinite is for the caller to look at where
+/// a function has no limit there.
+impl Decimal {
+    /// `None` where the angle is beyond what can be reduced.
+    pub(crate) fn sin(self) -> Option<Self> {
+        Self::of_angle(self, |sine, _| sine)
+    }
+
+    /// As [`Decimal::sin`].
+    pub(crate) fn cos(self) -> Option<Self> {
+        Self::of_angle(self, |_, cosine| cosine)
+    }
+
+    /// As [`Decimal::sin`].
+    pub(crate) fn tan(self) -> Option<Self> {
+        Self::of_angle(self, Float::over)
+    }
+
+    fn of_angle(self, of: fn(Float, Float) -> Float) -> Option<Self> {
+        let Some(n) = quad(self) else {
+            return Some(Self::Nan);
+        };
+        n.sin_cos().map(|(sine, cosine)| result(of(sine, cosine)))
+    }
+
+    pub(crate) fn asin(self) -> Self {
+        quad(self).map_or(Self::Nan, |n| result(n.asin()))
+    }
+
+    pub(crate) fn acos(self) -> Self {
+        quad(self).map_or(Self::Nan, |n| result(quarter().minus(n.asin())))
+    }
+
+    pub(crate) fn atan(self) -> Self {
+        match quad(self) {
+            Some(n) => result(n.atan()),
+            None if self.is_nan() => self,
+            None => {
+                let limit = result(quarter());
+                if self.is_negative() {
+                    limit.negated()
+                } else {
+                    limit
+                }
+            }
+        }
+    }
+
+    /// The angle of the point (`x`, `self`).
+    pub(crate) fn atan2(self, x: Self) -> Self {
+        if self.is_nan() || x.is_nan() {
+            return Self::Nan;
+        }
+        // One as infinite as the other is on the diagonal.
+        let as_infinite = |a: Self, b: Self| match (a, b) {
+            (Self::Infinite { negative }, Self::Infinite { .. }) => {
+                if negative {
+                    (-1i64).into()
+                } else {
+                    1i64.into()
+                }
+            }
+            (Self::Infinite { negative }, _) => {
+                if negative {
+                    (-1i64).into()
+                } else {
+                    1i64.into()
+                }
+            }
+            (_, Self::Infinite { .. }) => 0i64.into(),
+            _ => a,
+        };
+        let (y, x) = (as_infinite(self, x), as_infinite(x, self));
+        let (Some(up), Some(right)) = (quad(y), quad(x)) else {
+            return Self::Nan;
+        };
+        let angle = if right.is_zero() && up.is_zero() {
+            if x.is_negative() {
+                Float::pi()
+            } else {
+                Float::ZERO
+            }
+        } else if right.is_zero() {
+            quarter()
+        } else {
+            let acute = up.abs().over(right.abs()).atan();
+            if right.negative {
+                Float::pi().minus(acute)
+            } else {
+                acute
+            }
+        };
+        let angle = result(angle);
+        if self.is_negative() {
+            angle.negated()
+        } else {
+            angle
+        }
+    }
+
+    pub(crate) fn sinh(self) -> Self {
+        match self.hyperbolic() {
+            Some((sine, _)) => result(sine),
+            None if self.is_nan() => self,
+            None => Self::Infinite {
+                negative: self.is_negative(),
+            },
+        }
+    }
+
+    pub(crate) fn cosh(self) -> Self {
+        match self.hyperbolic() {
+            Some((_, cosine)) => result(cosine),
+            None if self.is_nan() => self,
+            None => Self::Infinite { negative: false },
+        }
+    }
+
+    pub(crate) fn tanh(self) -> Self {
+        match self.hyperbolic() {
+            Some((sine, cosine)) => result(sine.over(cosine)),
+            None if self.is_nan() => self,
+            None if self.is_negative() => (-1i64).into(),
+            None => 1i64.into(),
+        }
+    }
+
+    /// `None` beyond what has a finite exponential.
+    fn hyperbolic(self) -> Option<(Float, Float)> {
+        let n = quad(self)?;
+        (n.is_zero() || n.scale() <= EXPONENT_BOUND).then(|| n.sinh_cosh())
+    }
+
+    pub(crate) fn asinh(self) -> Self {
+        quad(self).map_or(self, |n| result(n.asinh()))
+    }
+
+    pub(crate) fn acosh(self) -> Self {
+        quad(self).map_or(self, |n| result(n.acosh()))
+    }
+
+    pub(crate) fn atanh(self) -> Self {
+        match quad(self) {
+            None => Self::Nan,
+            Some(_) if self.abs().subtract(1i64.into()).is_zero() => Self::Infinite {
+                negative: self.is_negative(),
+            },
+            Some(n) => result(n.atanh()),
+        }
+    }
+
+    pub(crate) fn radians(self) -> Self {
+        self.multiply(result(Float::pi().over_small(180)))
+    }
+
+    pub(crate) fn degrees(self) -> Self {
+        self.multiply(result(Float::integer(180).over(Float::pi())))
+    }
+}
+
+/// A quarter of a turn.
+fn quarter() -> Float {
+    Float::pi().shifted(-1)
+}

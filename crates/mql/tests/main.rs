@@ -1,0 +1,3 @@
+//! What MongoDB answered to expressions, asked of this crate.
+
+mod expressions;
