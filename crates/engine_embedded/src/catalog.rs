@@ -274,6 +274,10 @@ impl Catalog {
             catalog.next = catalog.next.max(collection.id + 1).max(highest + 1);
             catalog.insert(collection);
         }
+        // What is still being erased must not have its number given away.
+        for id in layout::gone(snapshot)? {
+            catalog.next = catalog.next.max(id + 1);
+        }
         Ok(catalog)
     }
 

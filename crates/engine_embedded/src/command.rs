@@ -64,8 +64,9 @@ pub(crate) async fn run(core: &Arc<Core>, database: &str, command: &RawDocument)
         }
         "commitTransaction" => {
             let part = part.ok_or_else(|| CommandError::new(72, "not in a transaction"))?;
+            let journaled = journaled(command)?;
             let changes = core.transactions.end(&part)?;
-            match core.committer.commit(changes).await {
+            match core.committer.commit(changes, journaled).await {
                 Ok(()) => Ok(crate::transaction::done()),
                 Err(Refused::Conflict) => Err(CommandError::write_conflict()),
                 Err(Refused::Failed(error)) => Err(error),
@@ -114,6 +115,7 @@ async fn write(
         }
         return result;
     }
+    let journaled = journaled(command)?;
     for _ in 0..WRITE_TRIES_MAX {
         let view = core.view.load_full();
         let Some(collection) = view.catalog.get(database, target).cloned() else {
@@ -138,7 +140,7 @@ async fn write(
             })
             .await?
         };
-        match core.committer.commit(changes).await {
+        match core.committer.commit(changes, journaled).await {
             Ok(()) => return Ok(reply),
             Err(Refused::Conflict) => {}
             Err(Refused::Failed(error)) => return Err(error),
@@ -198,6 +200,28 @@ fn check_namespace(target: &str) -> Result<(), CommandError> {
         ));
     }
     Ok(())
+}
+
+/// Whether a write concern wants its write on the disk; `None` when it does not
+/// say. What does not wait for anybody (`w: 0`) does not wait for the disk.
+fn journaled(command: &RawDocument) -> Result<Option<bool>, CommandError> {
+    let Some(concern) = document(command, "writeConcern")? else {
+        return Ok(None);
+    };
+    if concern.get("j")?.is_some() {
+        return flag(concern, "j").map(Some);
+    }
+    let unacknowledged = whole_or_none(concern.get("w")?) == Some(0);
+    Ok(unacknowledged.then_some(false))
+}
+
+fn whole_or_none(value: Option<RawBsonRef<'_>>) -> Option<i64> {
+    match value? {
+        RawBsonRef::Int32(n) => Some(n.into()),
+        RawBsonRef::Int64(n) => Some(n),
+        RawBsonRef::Double(n) => Some(n as i64),
+        _ => None,
+    }
 }
 
 /// Runs long work off the reactor.

@@ -14,8 +14,10 @@ use engine::CommandError;
 
 use crate::catalog::{Catalog, Collection, Index};
 use crate::index::{keys, prefixed};
+use crate::kv::disk::Disk;
 use crate::kv::{self, Kv, Snapshot, Table};
 use crate::layout::{self, Position, Record, document_key, loaded, past, record_of};
+use crate::options::Options;
 
 /// Problems that are told; the rest is counted.
 const TOLD_MAX: usize = 100;
@@ -50,7 +52,7 @@ pub fn doctor(folder: &Path, repair: bool) -> Result<Examined, CommandError> {
     }
     let sound = unless_it_panics(|| kv::redb::Store::check(&path))?;
     let mut examined = unless_it_panics(|| {
-        let store = kv::redb::Store::open(&path)?;
+        let store = kv::redb::Store::open(&path, &Options::default())?;
         let mut examined = examine(&store)?;
         if repair && !examined.broken.is_empty() {
             let rebuilt = rebuild(&store, &examined.broken)?;
@@ -65,6 +67,15 @@ pub fn doctor(folder: &Path, repair: bool) -> Result<Examined, CommandError> {
         report.problem("the store's pages were not in order; it has set them right".to_owned());
     }
     Ok(examined.report)
+}
+
+/// Examines the database on a disk, and repairs nothing.
+///
+/// # Errors
+/// When it cannot be opened or read.
+pub fn doctor_on(disk: impl Disk) -> Result<Examined, CommandError> {
+    let store = kv::redb::Store::on(disk, &Options::default())?;
+    Ok(examine(&store)?.report)
 }
 
 /// The store meets some damage with a panic, and this is who must not.
@@ -107,6 +118,8 @@ fn examine(kv: &dyn Kv) -> Result<Examination, CommandError> {
         broken: HashSet::new(),
         last: Position::default(),
         trimmed: None,
+        gone: layout::gone(snapshot.as_ref())?.into_iter().collect(),
+        log_bytes: None,
     };
     doctor.meta()?;
     let collections = doctor.catalog()?;
@@ -124,6 +137,9 @@ struct Doctor<'s> {
     broken: HashSet<u32>,
     last: Position,
     trimmed: Option<Position>,
+    /// Numbers of what is dropped, whose entries are cleared away later.
+    gone: HashSet<u32>,
+    log_bytes: Option<u64>,
 }
 
 impl Doctor<'_> {
@@ -150,6 +166,10 @@ impl Doctor<'_> {
                     self.last = position.unwrap_or_default();
                 }
                 layout::TRIMMED if position.is_some() => self.trimmed = position,
+                layout::LOG_BYTES if value.len() == 8 => {
+                    self.log_bytes = value.try_into().ok().map(u64::from_be_bytes);
+                }
+                key if layout::gone_id(key).is_some() => {}
                 other => {
                     let name = String::from_utf8_lossy(other).into_owned();
                     self.problem(format!("meta: '{name}' is unknown or damaged"));
@@ -218,6 +238,9 @@ impl Doctor<'_> {
             let place = key
                 .get(..4)
                 .map(|id| id.iter().fold(0, |n, b| n << 8 | u32::from(*b)));
+            if place.is_some_and(|id| self.gone.contains(&id)) {
+                continue;
+            }
             let (Some(collection), Some(record), 12) = (
                 place.and_then(|id| by_id.get(&id)),
                 record_of(&key, &[]),
@@ -330,7 +353,7 @@ impl Doctor<'_> {
                 .map_or(0, |id| id.iter().fold(0, |n, b| n << 8 | u32::from(*b)));
             if known.contains(&id) {
                 *found.entry(id).or_default() += 1;
-            } else {
+            } else if !self.gone.contains(&id) {
                 self.broken.insert(id);
                 self.problem(format!("index entry {} belongs to no index", hex(&key)));
             }
@@ -389,11 +412,12 @@ impl Doctor<'_> {
     /// That the log's events can be read, and none is missing inside of a
     /// commit.
     fn log(&mut self) -> Result<(), CommandError> {
-        let mut n = 0;
+        let (mut n, mut bytes) = (0, 0);
         let mut before: Option<Position> = None;
         for pair in self.snapshot.range(Table::Log, &[], &END, false) {
             let (key, value) = pair?;
             n += 1;
+            bytes += (key.len() + value.len()) as u64;
             let Some(position) = Position::from_key(&key).filter(|_| key.len() == 12) else {
                 self.problem(format!("log: {} is no position", hex(&key)));
                 continue;
@@ -424,6 +448,9 @@ impl Doctor<'_> {
             before = Some(position);
         }
         self.count("events", n);
+        if let Some(kept) = self.log_bytes.filter(|kept| *kept != bytes) {
+            self.problem(format!("log: {bytes} bytes, and {kept} in the books"));
+        }
         Ok(())
     }
 }

@@ -116,6 +116,8 @@ impl Feed {
     /// Reads on in the log; says whether there was anything.
     fn read(&mut self) -> Result<bool, CommandError> {
         self.check_history()?;
+        // What is not on the disk yet may still be lost.
+        let durable = *self.latest.borrow();
         let view = self.core.view.load_full();
         let mut start = self.position.key().to_vec();
         start.push(0);
@@ -129,6 +131,9 @@ impl Feed {
             let Some(position) = Position::from_key(&key) else {
                 continue;
             };
+            if (position.time, position.increment) > (durable.time, durable.increment) {
+                break;
+            }
             any = true;
             self.position = position;
             let event = RawDocumentBuf::from_bytes(value)?;

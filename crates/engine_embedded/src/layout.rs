@@ -91,10 +91,37 @@ pub(crate) fn check_format(snapshot: &dyn Snapshot) -> Result<(), CommandError> 
     ))
 }
 
+/// The `meta` key of the size of the log's keys and values together.
+pub(crate) const LOG_BYTES: &[u8] = b"log-bytes";
 /// The `meta` key of the newest position.
 pub(crate) const LAST_POSITION: &[u8] = b"last-position";
 /// The `meta` key of the newest position that was trimmed off the log.
 pub(crate) const TRIMMED: &[u8] = b"trimmed";
+
+/// What the `meta` keys of erased collections and indexes begin with; their
+/// number follows.
+pub(crate) const GONE: &[u8] = b"gone/";
+
+/// The `meta` key of a collection or index whose entries are being erased.
+pub(crate) fn gone_key(id: u32) -> Vec<u8> {
+    [GONE, &id.to_be_bytes()].concat()
+}
+
+/// The number in a key of [`gone_key`].
+pub(crate) fn gone_id(key: &[u8]) -> Option<u32> {
+    let id = key.strip_prefix(GONE)?;
+    Some(u32::from_be_bytes(id.try_into().ok()?))
+}
+
+/// The collections and indexes whose entries are being erased.
+pub(crate) fn gone(snapshot: &dyn Snapshot) -> Result<Vec<u32>, CommandError> {
+    let mut found = Vec::new();
+    for pair in snapshot.range(Table::Meta, GONE, &past(GONE), false) {
+        let (key, _) = pair?;
+        found.extend(gone_id(&key));
+    }
+    Ok(found)
+}
 
 /// The key of a document.
 pub(crate) fn document_key(collection: u32, record: Record) -> [u8; 12] {

@@ -5,6 +5,7 @@
 //! committer thread validates it, makes it durable together with others, and
 //! only then answers. See `docs/decisions/0002`.
 
+mod books;
 mod catalog;
 mod command;
 mod committer;
@@ -13,6 +14,7 @@ mod feed;
 mod index;
 mod kv;
 mod layout;
+mod options;
 mod plan;
 mod query;
 mod snapshot;
@@ -31,7 +33,10 @@ use engine::{
 };
 use kit::Clock;
 
-pub use doctor::{Examined, doctor};
+pub use doctor::{Examined, doctor, doctor_on};
+pub use kv::Sizes;
+pub use kv::disk::Disk;
+pub use options::{Durability, Options, Retention};
 
 use catalog::Catalog;
 use committer::Committer;
@@ -46,13 +51,15 @@ pub struct Embedded {
 
 /// What reads and writes share.
 pub(crate) struct Core {
-    pub(crate) view: ArcSwap<View>,
+    pub(crate) view: Arc<ArcSwap<View>>,
     pub(crate) committer: Committer,
     pub(crate) transactions: Transactions,
     pub(crate) cursors: Mutex<HashMap<i64, Cursor>>,
     pub(crate) records: std::sync::atomic::AtomicU64,
     pub(crate) clock: Arc<dyn Clock>,
+    /// The newest position that is on the disk.
     pub(crate) latest: tokio::sync::watch::Sender<layout::Position>,
+    kv: Arc<dyn Kv>,
 }
 
 /// One consistent state: data and catalogue of the same moment.
@@ -83,17 +90,64 @@ impl Embedded {
     /// When the folder cannot be used, another process has it open, or the file
     /// is damaged.
     pub fn open(folder: &Path, clock: Arc<dyn Clock>) -> Result<Self, CommandError> {
+        Self::open_with(folder, clock, Options::default())
+    }
+
+    /// The same with options.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_with(
+        folder: &Path,
+        clock: Arc<dyn Clock>,
+        options: Options,
+    ) -> Result<Self, CommandError> {
         std::fs::create_dir_all(folder)
             .map_err(|error| CommandError::new(1, format!("{}: {error}", folder.display())))?;
-        Self::with(Arc::new(kv::redb::Store::open(&folder.join(FILE))?), clock)
+        let store = kv::redb::Store::open(&folder.join(FILE), &options)?;
+        Self::with(Arc::new(store), clock, options)
+    }
+
+    /// Opens the database on a disk, or makes it.
+    ///
+    /// # Errors
+    /// When the disk fails or what is on it is damaged.
+    pub fn open_on(
+        disk: impl Disk,
+        clock: Arc<dyn Clock>,
+        options: Options,
+    ) -> Result<Self, CommandError> {
+        let store = kv::redb::Store::on(disk, &options)?;
+        Self::with(Arc::new(store), clock, options)
     }
 
     /// A database in memory, for tests.
     pub fn in_memory(clock: Arc<dyn Clock>) -> Result<Self, CommandError> {
-        Self::with(Arc::new(kv::memory::Store::default()), clock)
+        Self::in_memory_with(clock, Options::default())
     }
 
-    fn with(kv: Arc<dyn Kv>, clock: Arc<dyn Clock>) -> Result<Self, CommandError> {
+    /// The same with options.
+    ///
+    /// # Errors
+    /// None that is known.
+    pub fn in_memory_with(clock: Arc<dyn Clock>, options: Options) -> Result<Self, CommandError> {
+        Self::with(Arc::new(kv::memory::Store::default()), clock, options)
+    }
+
+    /// How much of the disk is used. Reads the whole file and keeps writes
+    /// waiting meanwhile.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn sizes(&self) -> Result<Sizes, CommandError> {
+        self.core.kv.sizes()
+    }
+
+    fn with(
+        kv: Arc<dyn Kv>,
+        clock: Arc<dyn Clock>,
+        options: Options,
+    ) -> Result<Self, CommandError> {
         layout::check_format(kv.snapshot()?.as_ref())?;
         kv.write(&mut |batch| {
             let number = layout::FORMAT_NUMBER.to_be_bytes();
@@ -102,16 +156,25 @@ impl Embedded {
         let snapshot = kv.snapshot()?;
         let catalog = Arc::new(Catalog::load(snapshot.as_ref())?);
         let records = catalog.last_record(snapshot.as_ref())? + 1;
-        let position = layout::last_position(snapshot.as_ref())?;
-        let (latest, _) = tokio::sync::watch::channel(position);
-        let core = Arc::new_cyclic(|weak| Core {
-            view: ArcSwap::from_pointee(View { snapshot, catalog }),
-            committer: Committer::start(kv, weak.clone(), position),
+        let books = books::Books::load(snapshot.as_ref())?;
+        let (latest, _) = tokio::sync::watch::channel(books.position);
+        let view = Arc::new(ArcSwap::from_pointee(View { snapshot, catalog }));
+        let shared = committer::Shared {
+            kv: kv.clone(),
+            view: view.clone(),
+            latest: latest.clone(),
+            clock: clock.clone(),
+            options,
+        };
+        let core = Arc::new(Core {
+            view,
+            committer: Committer::start(shared, books),
             transactions: Transactions::default(),
             cursors: Mutex::default(),
             records: records.into(),
             clock,
             latest,
+            kv,
         });
         Ok(Self { core })
     }

@@ -46,6 +46,14 @@ pub(crate) struct Item {
     pub(crate) added: Vec<(Vec<u8>, bool)>,
 }
 
+impl Item {
+    /// About how much there is to write.
+    pub(crate) fn bytes(&self) -> usize {
+        let keys = self.added.iter().map(|(key, _)| key.len()).sum::<usize>();
+        keys + self.now.as_ref().map_or(0, |now| now.as_bytes().len())
+    }
+}
+
 impl Changes {
     pub(crate) fn new(view: Arc<View>) -> Self {
         Self {

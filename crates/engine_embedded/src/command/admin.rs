@@ -7,9 +7,9 @@ use engine::{Answer, CommandError};
 
 use super::{check_fields, check_namespace, document, flag, reply};
 use crate::Core;
+use crate::books::abandon;
 use crate::catalog::{Catalog, Collection, Index, store};
 use crate::kv::{Batch, Table};
-use crate::layout::past;
 
 pub(super) async fn run(
     core: &Arc<Core>,
@@ -166,17 +166,14 @@ async fn drop_database(core: &Core, database: &str) -> Answer {
     reply(&doc! { "dropped": database, "ok": 1.0 })
 }
 
-/// Removes a collection's documents, index entries and catalogue entry; the
-/// event that says so.
+/// Removes a collection's catalogue entry and drops its documents and index
+/// entries; the event that says so.
 fn erase(batch: &mut dyn Batch, collection: &Collection) -> Result<RawDocumentBuf, CommandError> {
-    let documents = collection.id.to_be_bytes();
-    for key in batch.keys(Table::Documents, &documents, &past(&documents))? {
-        batch.remove(Table::Documents, &key)?;
-    }
+    abandon(batch, collection.id)?;
     for index in &collection.indexes {
-        super::indexes::erase(batch, index)?;
+        abandon(batch, index.id)?;
     }
-    batch.remove(Table::Catalog, &documents)?;
+    batch.remove(Table::Catalog, &collection.id.to_be_bytes())?;
     let event = doc! {
         "operationType": "drop",
         "ns": { "db": &collection.database, "coll": &collection.name },

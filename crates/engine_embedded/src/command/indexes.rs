@@ -9,6 +9,7 @@ use engine::{Answer, CommandError};
 use super::admin::{cursor, missing};
 use super::{check_fields, check_namespace, reply};
 use crate::Core;
+use crate::books::abandon;
 use crate::catalog::{Catalog, Collection, Index, store};
 use crate::index::{keys, prefixed};
 use crate::kv::{Batch, Table};
@@ -38,15 +39,6 @@ pub(crate) fn list(catalog: &Catalog, database: &str, target: &str) -> Answer {
         .ok_or_else(|| missing(database, target))?;
     let indexes = collection.indexes.iter().map(Index::describe).collect();
     cursor(&collection.namespace(), indexes)
-}
-
-/// Removes an index's entries.
-pub(super) fn erase(batch: &mut dyn Batch, index: &Index) -> Result<(), CommandError> {
-    let entries = index.id.to_be_bytes();
-    for key in batch.keys(Table::Indexes, &entries, &past(&entries))? {
-        batch.remove(Table::Indexes, &key)?;
-    }
-    Ok(())
 }
 
 async fn create_indexes(
@@ -234,7 +226,7 @@ async fn drop_indexes(core: &Core, database: &str, target: &str, command: &RawDo
                 });
             }
             for index in &gone {
-                erase(batch, index)?;
+                abandon(batch, index.id)?;
             }
             collection.indexes = kept;
             collection.version += 1;

@@ -11,7 +11,7 @@ use crate::Embedded;
 /// A database of two collections with indexes of every kind.
 async fn sound() -> Arc<kv::memory::Store> {
     let store = Arc::new(kv::memory::Store::default());
-    let engine = Embedded::with(store.clone(), Arc::new(SystemClock)).unwrap();
+    let engine = Embedded::with(store.clone(), Arc::new(SystemClock), Options::default()).unwrap();
     let engine: SharedEngine = Arc::new(engine);
     let people = Documents::new(&engine, "d", "people");
     let index = doc! { "createIndexes": "people", "indexes": [
@@ -82,7 +82,7 @@ async fn a_sound_database_has_no_problems() {
     assert_eq!(
         examined.checked,
         [
-            ("facts", 2),
+            ("facts", 3),
             ("collections", 2),
             ("indexes", 6),
             ("documents", 50),
@@ -264,6 +264,10 @@ async fn the_log_is_looked_at() {
         set(&store, Table::Log, key, None);
     }
     set(&store, Table::Meta, layout::TRIMMED, Some(&events[9].0));
+    assert!(problems(&store)[0].ends_with("in the books"));
+    let size = |(key, value): &kv::Pair| (key.len() + value.len()) as u64;
+    let bytes = events[10..].iter().map(size).sum::<u64>().to_be_bytes();
+    set(&store, Table::Meta, layout::LOG_BYTES, Some(&bytes));
     assert_eq!(problems(&store), [""; 0]);
     set(&store, Table::Log, &events[3].0, Some(&events[3].1));
     assert!(
@@ -313,7 +317,7 @@ async fn catalogue_and_facts() {
         Some(&9u32.to_be_bytes()),
     );
     assert!(problems(&store)[0].contains("format 9"));
-    match Embedded::with(store, Arc::new(SystemClock)) {
+    match Embedded::with(store, Arc::new(SystemClock), Options::default()) {
         Ok(_) => panic!("a newer format was opened"),
         Err(error) => assert!(error.message.contains("a newer program wrote it")),
     }
@@ -345,7 +349,8 @@ async fn a_directory() {
         (0, ("store", 1))
     );
     {
-        let store = kv::redb::Store::open(&folder.path().join(crate::FILE)).unwrap();
+        let store =
+            kv::redb::Store::open(&folder.path().join(crate::FILE), &Options::default()).unwrap();
         store
             .write(&mut |batch| {
                 let keys = batch.keys(Table::Indexes, &[], &END)?;

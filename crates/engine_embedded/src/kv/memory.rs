@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{Batch, Kv, Pairs, Snapshot, Table};
+use super::{Batch, Body, Kv, Pairs, Sizes, Snapshot, Table};
 use engine::CommandError;
 
 type Map = BTreeMap<Vec<u8>, Vec<u8>>;
@@ -22,15 +22,27 @@ impl Kv for Store {
         Ok(Box::new(maps.clone()))
     }
 
-    fn write(
-        &self,
-        body: &mut dyn FnMut(&mut dyn Batch) -> Result<(), CommandError>,
-    ) -> Result<(), CommandError> {
+    fn write_as(&self, _: bool, body: &mut Body<'_>) -> Result<(), CommandError> {
         let mut maps = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut changed = maps.clone();
         body(&mut changed)?;
         *maps = changed;
         Ok(())
+    }
+
+    fn rescued(&self) -> Result<Option<Box<dyn Snapshot>>, CommandError> {
+        Ok(None)
+    }
+
+    fn room(&self) -> Option<u64> {
+        None
+    }
+
+    fn sizes(&self) -> Result<Sizes, CommandError> {
+        Ok(Sizes {
+            file_bytes: 0,
+            free_bytes: 0,
+        })
     }
 }
 
@@ -62,9 +74,18 @@ impl Batch for Maps {
         Snapshot::get(self, table, key)
     }
 
-    fn keys(&self, table: Table, start: &[u8], end: &[u8]) -> Result<Vec<Vec<u8>>, CommandError> {
+    fn first(
+        &self,
+        table: Table,
+        start: &[u8],
+        end: &[u8],
+        limit: usize,
+    ) -> Result<Vec<(Vec<u8>, usize)>, CommandError> {
         let range = self.0[table as usize].range::<[u8], _>(bounds(start, end));
-        Ok(range.map(|(key, _)| key.clone()).collect())
+        let found = range.take(limit);
+        Ok(found
+            .map(|(key, value)| (key.clone(), value.len()))
+            .collect())
     }
 
     fn put(&mut self, table: Table, key: &[u8], value: &[u8]) -> Result<(), CommandError> {

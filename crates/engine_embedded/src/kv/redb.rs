@@ -1,15 +1,23 @@
-//! The store on redb. Every commit is synced and leaves the file quick to
-//! open after a crash.
+//! The store on redb. Every durable commit is synced in two phases and leaves
+//! the file quick to open after a crash.
 
+use std::panic::AssertUnwindSafe;
 use std::path::Path;
+use std::sync::{Arc, OnceLock};
 
+use redb::backends::FileBackend;
 use redb::{
     Database, DatabaseError, Durability, ReadOnlyTable, ReadableDatabase, ReadableTable,
-    TableDefinition, WriteTransaction,
+    StorageBackend, TableDefinition, WriteTransaction,
 };
 
-use super::{Batch, Kv, Pairs, Snapshot, TABLES, Table, failed};
+use super::disk::{Custom, Disk, Overlay, Shared};
+use super::{Batch, Body, Kv, Pairs, Sizes, Snapshot, TABLES, Table, failed};
+use crate::options::Options;
 use engine::CommandError;
+
+/// MongoDB's `OutOfDiskSpace`.
+pub(crate) const OUT_OF_DISK_SPACE: i32 = 14031;
 
 type Definition = TableDefinition<'static, &'static [u8], &'static [u8]>;
 
@@ -25,14 +33,65 @@ fn definition(table: Table) -> Definition {
 
 pub(crate) struct Store {
     database: Database,
+    shared: Shared,
+    room: Box<dyn Fn() -> Option<u64> + Send + Sync>,
+    cache_bytes: usize,
+    /// What is read on after a failure.
+    rescued: OnceLock<Database>,
 }
 
 impl Store {
-    pub(crate) fn open(path: &Path) -> Result<Self, CommandError> {
-        let database = Database::create(path).map_err(|error| unopened(path, error))?;
-        let store = Self { database };
+    pub(crate) fn open(path: &Path, options: &Options) -> Result<Self, CommandError> {
+        let cannot = |why: &dyn std::fmt::Display| {
+            CommandError::new(1, format!("{}: {why}", path.display()))
+        };
+        let file = std::fs::OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(path)
+            .map_err(|error| cannot(&error))?;
+        let folder = path.parent().unwrap_or(path).to_owned();
+        let room = move || free_bytes(&folder);
+        // Or the file may be gone after a power loss, with all that was synced.
+        #[cfg(unix)]
+        if let Some(folder) = path.parent() {
+            std::fs::File::open(folder)
+                .and_then(|folder| folder.sync_all())
+                .map_err(|error| cannot(&error))?;
+        }
+        let backend = FileBackend::new(file).map_err(|error| cannot(&error))?;
+        Self::with(Shared::new(backend), Box::new(room), options)
+            .map_err(|error| cannot(&error.message))
+    }
+
+    pub(crate) fn on(disk: impl Disk, options: &Options) -> Result<Self, CommandError> {
+        let disk = Arc::new(disk);
+        let measured = disk.clone();
+        let room = Box::new(move || measured.room());
+        Self::with(Shared::new(Custom(Box::new(disk))), room, options)
+    }
+
+    fn with(
+        shared: Shared,
+        room: Box<dyn Fn() -> Option<u64> + Send + Sync>,
+        options: &Options,
+    ) -> Result<Self, CommandError> {
+        let backend = shared.clone();
+        let database = open(backend, options.cache_bytes)?;
+        let mut store = Self {
+            database,
+            shared,
+            room,
+            cache_bytes: options.cache_bytes,
+            rescued: OnceLock::new(),
+        };
+        if let Some(percent) = options.compact_at_free_percent {
+            store.compact(percent)?;
+        }
         // So that a reader finds every table.
-        let transaction = store.begin()?;
+        let transaction = store.begin(true)?;
         for table in TABLES {
             transaction.open_table(definition(table)).map_err(failed)?;
         }
@@ -40,66 +99,149 @@ impl Store {
         Ok(store)
     }
 
+    /// Gives free space back if it is this much of the file.
+    fn compact(&mut self, percent: u8) -> Result<(), CommandError> {
+        let sizes = self.sizes()?;
+        if sizes.free_bytes.saturating_mul(100) >= sizes.file_bytes.saturating_mul(percent.into()) {
+            self.database.compact().map_err(failed)?;
+        }
+        Ok(())
+    }
+
     /// The store's own check of every page of an existing file: whether all is
     /// well. What is not is set right as far as it can be.
     pub(crate) fn check(path: &Path) -> Result<bool, CommandError> {
-        let mut database = Database::open(path).map_err(|error| unopened(path, error))?;
+        let opened = Database::open(path);
+        let mut database = opened
+            .map_err(|error| CommandError::new(1, format!("{}: {}", path.display(), why(error))))?;
         database.check_integrity().map_err(failed)
     }
 
-    fn begin(&self) -> Result<WriteTransaction, CommandError> {
+    fn begin(&self, durable: bool) -> Result<WriteTransaction, CommandError> {
         let mut transaction = self.database.begin_write().map_err(failed)?;
-        transaction
-            .set_durability(Durability::Immediate)
-            .map_err(failed)?;
+        let durability = if durable {
+            Durability::Immediate
+        } else {
+            Durability::None
+        };
+        transaction.set_durability(durability).map_err(failed)?;
         transaction.set_quick_repair(true);
         Ok(transaction)
     }
+
+    /// An error of the store; a full disk has a code of its own.
+    fn told(&self, mut error: CommandError) -> CommandError {
+        use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+        let full = [StorageFull, QuotaExceeded, FileTooLarge];
+        if self
+            .shared
+            .failure
+            .get()
+            .is_some_and(|kind| full.contains(kind))
+        {
+            error.code = OUT_OF_DISK_SPACE;
+        }
+        error
+    }
 }
 
-fn unopened(path: &Path, error: DatabaseError) -> CommandError {
-    let why = match error {
+fn open(backend: impl StorageBackend, cache_bytes: usize) -> Result<Database, CommandError> {
+    // Some damage makes the store panic where an error is wanted.
+    let opened = std::panic::catch_unwind(AssertUnwindSafe(|| {
+        Database::builder()
+            .set_cache_size(cache_bytes)
+            .create_with_backend(backend)
+    }));
+    match opened {
+        Ok(Ok(database)) => Ok(database),
+        Ok(Err(error)) => Err(CommandError::new(1, why(error))),
+        Err(_) => Err(failed("the file is damaged")),
+    }
+}
+
+/// Why a database cannot be opened.
+fn why(error: DatabaseError) -> String {
+    match error {
         DatabaseError::DatabaseAlreadyOpen => "another process has it in use".to_owned(),
         error => error.to_string(),
-    };
-    CommandError::new(1, format!("{}: {why}", path.display()))
+    }
+}
+
+/// What the file system of a folder has left for us.
+#[cfg(unix)]
+fn free_bytes(folder: &Path) -> Option<u64> {
+    let found = rustix::fs::statvfs(folder).ok()?;
+    Some(found.f_bavail.saturating_mul(found.f_frsize))
+}
+
+#[cfg(not(unix))]
+fn free_bytes(_: &Path) -> Option<u64> {
+    None
 }
 
 impl Kv for Store {
     fn snapshot(&self) -> Result<Box<dyn Snapshot>, CommandError> {
-        let transaction = self.database.begin_read().map_err(failed)?;
-        let open = |table| transaction.open_table(definition(table)).map_err(failed);
-        Ok(Box::new(Reader {
-            tables: [
-                open(TABLES[0])?,
-                open(TABLES[1])?,
-                open(TABLES[2])?,
-                open(TABLES[3])?,
-                open(TABLES[4])?,
-            ],
-        }))
+        read(&self.database)
     }
 
-    fn write(
-        &self,
-        body: &mut dyn FnMut(&mut dyn Batch) -> Result<(), CommandError>,
-    ) -> Result<(), CommandError> {
-        let transaction = self.begin()?;
-        {
-            let open = |table| transaction.open_table(definition(table)).map_err(failed);
-            let mut writer = Writer {
-                tables: [
-                    open(TABLES[0])?,
-                    open(TABLES[1])?,
-                    open(TABLES[2])?,
-                    open(TABLES[3])?,
-                    open(TABLES[4])?,
-                ],
-            };
-            body(&mut writer)?;
-        }
-        transaction.commit().map_err(failed)
+    fn write_as(&self, durable: bool, body: &mut Body<'_>) -> Result<(), CommandError> {
+        let mut write = || {
+            let transaction = self.begin(durable)?;
+            {
+                let open = |table| transaction.open_table(definition(table)).map_err(failed);
+                let mut writer = Writer {
+                    tables: [
+                        open(TABLES[0])?,
+                        open(TABLES[1])?,
+                        open(TABLES[2])?,
+                        open(TABLES[3])?,
+                        open(TABLES[4])?,
+                    ],
+                };
+                body(&mut writer)?;
+            }
+            transaction.commit().map_err(failed)
+        };
+        write().map_err(|error| self.told(error))
     }
+
+    fn rescued(&self) -> Result<Option<Box<dyn Snapshot>>, CommandError> {
+        let overlay = Overlay::new(self.shared.bytes.clone()).map_err(failed)?;
+        let database = open(overlay, self.cache_bytes)?;
+        read(self.rescued.get_or_init(|| database)).map(Some)
+    }
+
+    fn room(&self) -> Option<u64> {
+        (self.room)()
+    }
+
+    fn sizes(&self) -> Result<Sizes, CommandError> {
+        let transaction = self.begin(true)?;
+        let stats = transaction.stats().map_err(failed)?;
+        transaction.abort().map_err(failed)?;
+        let file_bytes = self.shared.bytes.len().map_err(failed)?;
+        let used = stats
+            .allocated_pages()
+            .saturating_mul(stats.page_size() as u64);
+        Ok(Sizes {
+            file_bytes,
+            free_bytes: file_bytes.saturating_sub(used),
+        })
+    }
+}
+
+fn read(database: &Database) -> Result<Box<dyn Snapshot>, CommandError> {
+    let transaction = database.begin_read().map_err(failed)?;
+    let open = |table| transaction.open_table(definition(table)).map_err(failed);
+    Ok(Box::new(Reader {
+        tables: [
+            open(TABLES[0])?,
+            open(TABLES[1])?,
+            open(TABLES[2])?,
+            open(TABLES[3])?,
+            open(TABLES[4])?,
+        ],
+    }))
 }
 
 struct Reader {
@@ -136,11 +278,21 @@ impl Batch for Writer<'_> {
         Ok(found.map(|value| value.value().to_vec()))
     }
 
-    fn keys(&self, table: Table, start: &[u8], end: &[u8]) -> Result<Vec<Vec<u8>>, CommandError> {
+    fn first(
+        &self,
+        table: Table,
+        start: &[u8],
+        end: &[u8],
+        limit: usize,
+    ) -> Result<Vec<(Vec<u8>, usize)>, CommandError> {
         self.tables[table as usize]
             .range(start..end)
             .map_err(failed)?
-            .map(|entry| Ok(entry.map_err(failed)?.0.value().to_vec()))
+            .take(limit)
+            .map(|entry| {
+                let (key, value) = entry.map_err(failed)?;
+                Ok((key.value().to_vec(), value.value().len()))
+            })
             .collect()
     }
 

@@ -1,0 +1,189 @@
+//! What the committer keeps count of besides the data: where the change log
+//! ends and how large it is, and what was dropped and is not cleared away yet.
+
+use bson::RawDocumentBuf;
+use engine::CommandError;
+
+use crate::kv::{Batch, Snapshot, Table};
+use crate::layout::{self, Position};
+use crate::options::Retention;
+
+/// Past every key of the log and of the facts.
+const END: [u8; 13] = [0xff; 13];
+/// Keys of what was dropped that one commit clears away at most.
+const CLEARED_MAX: usize = 2_000;
+/// Events beyond twice those that it adds that one commit trims at most.
+const TRIMMED_MAX: usize = 1_000;
+
+/// The books after some commit.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Books {
+    /// The newest position.
+    pub(crate) position: Position,
+    /// The seconds of the oldest event.
+    oldest: Option<u32>,
+    log_bytes: u64,
+    /// Whether something dropped may be there still.
+    dropped: bool,
+    /// Events that were added and not yet made up for by trimming.
+    added: usize,
+}
+
+impl Books {
+    pub(crate) fn load(snapshot: &dyn Snapshot) -> Result<Self, CommandError> {
+        let kept = snapshot.get(Table::Meta, layout::LOG_BYTES)?;
+        let log_bytes = match kept.and_then(|bytes| bytes.try_into().ok()) {
+            Some(bytes) => u64::from_be_bytes(bytes),
+            None => count(snapshot)?,
+        };
+        let first = snapshot.range(Table::Log, &[], &END, false).next();
+        let first = first.transpose()?;
+        Ok(Self {
+            position: layout::last_position(snapshot)?,
+            oldest: first.and_then(|(key, _)| Some(Position::from_key(&key)?.time)),
+            log_bytes,
+            dropped: !layout::gone(snapshot)?.is_empty(),
+            added: 0,
+        })
+    }
+
+    /// Logs the events of one commit.
+    pub(crate) fn log(
+        &mut self,
+        batch: &mut dyn Batch,
+        events: &[RawDocumentBuf],
+        position: Position,
+    ) -> Result<(), CommandError> {
+        for (index, event) in events.iter().enumerate() {
+            let at = Position {
+                index: index as u32,
+                ..position
+            };
+            batch.put(Table::Log, &at.key(), event.as_bytes())?;
+            self.log_bytes += size(&at.key(), event.as_bytes().len());
+            self.oldest.get_or_insert(position.time);
+        }
+        self.added += events.len();
+        self.position = position;
+        Ok(())
+    }
+
+    /// Something may have been dropped.
+    pub(crate) fn look_for_dropped(&mut self) {
+        self.dropped = true;
+    }
+
+    /// Whether there is work for [`Self::keep`] besides the books themselves.
+    pub(crate) fn are_behind(&self, now_s: u32, retention: Retention) -> bool {
+        self.dropped || self.is_too_long(now_s, retention)
+    }
+
+    fn is_too_long(&self, now_s: u32, retention: Retention) -> bool {
+        self.oldest.is_some_and(|oldest| {
+            self.log_bytes > retention.bytes || oldest < now_s.saturating_sub(retention.seconds)
+        })
+    }
+
+    /// Writes the books, trims the log and clears away what was dropped, each
+    /// up to a bound: a commit stays short, and yet more goes than comes.
+    pub(crate) fn keep(
+        &mut self,
+        batch: &mut dyn Batch,
+        now_s: u32,
+        retention: Retention,
+    ) -> Result<(), CommandError> {
+        if self.is_too_long(now_s, retention) {
+            self.trim(
+                batch,
+                now_s.saturating_sub(retention.seconds),
+                retention.bytes,
+            )?;
+        }
+        self.added = 0;
+        if self.dropped {
+            self.dropped = clear(batch, CLEARED_MAX)?;
+        }
+        batch.put(Table::Meta, layout::LAST_POSITION, &self.position.key())?;
+        batch.put(
+            Table::Meta,
+            layout::LOG_BYTES,
+            &self.log_bytes.to_be_bytes(),
+        )
+    }
+
+    /// Removes events from before `seconds`, and while there are more than
+    /// `bytes` of them.
+    fn trim(
+        &mut self,
+        batch: &mut dyn Batch,
+        seconds: u32,
+        bytes: u64,
+    ) -> Result<(), CommandError> {
+        let limit = TRIMMED_MAX + self.added * 2;
+        // One more, to know what is the oldest then.
+        let mut found = batch.first(Table::Log, &[], &END, limit + 1)?.into_iter();
+        let mut trimmed = None;
+        self.oldest = None;
+        for _ in 0..=limit {
+            let Some((key, value)) = found.next() else {
+                break;
+            };
+            let time = Position::from_key(&key).map_or(0, |position| position.time);
+            let keeps = time >= seconds && self.log_bytes <= bytes;
+            if keeps || found.len() == 0 && trimmed.is_some() {
+                self.oldest = Some(time);
+                break;
+            }
+            batch.remove(Table::Log, &key)?;
+            self.log_bytes = self.log_bytes.saturating_sub(size(&key, value));
+            trimmed = Some(key);
+        }
+        match trimmed {
+            Some(key) => batch.put(Table::Meta, layout::TRIMMED, &key),
+            None => Ok(()),
+        }
+    }
+}
+
+fn size(key: &[u8], value: usize) -> u64 {
+    (key.len() + value) as u64
+}
+
+/// The log's size, where it was not kept.
+fn count(snapshot: &dyn Snapshot) -> Result<u64, CommandError> {
+    let mut bytes = 0;
+    for pair in snapshot.range(Table::Log, &[], &END, false) {
+        let (key, value) = pair?;
+        bytes += size(&key, value.len());
+    }
+    Ok(bytes)
+}
+
+/// Drops everything that is kept under a collection's or index's number. It is
+/// cleared away piece by piece, in this commit and in later ones.
+pub(crate) fn abandon(batch: &mut dyn Batch, id: u32) -> Result<(), CommandError> {
+    batch.put(Table::Meta, &layout::gone_key(id), &[])
+}
+
+/// Removes up to `limit` keys of what was dropped; whether there may be more.
+fn clear(batch: &mut dyn Batch, limit: usize) -> Result<bool, CommandError> {
+    let mut left = limit;
+    for mark in batch.keys(Table::Meta, layout::GONE, &layout::past(layout::GONE))? {
+        if let Some(id) = layout::gone_id(&mark) {
+            let start = id.to_be_bytes();
+            // A number is a collection's or an index's, never both.
+            for table in [Table::Documents, Table::Indexes] {
+                let found = batch.first(table, &start, &layout::past(&start), left)?;
+                for (key, _) in &found {
+                    batch.remove(table, key)?;
+                }
+                left -= found.len();
+                if left == 0 {
+                    return Ok(true);
+                }
+            }
+        }
+        batch.remove(Table::Meta, &mark)?;
+    }
+    Ok(false)
+}

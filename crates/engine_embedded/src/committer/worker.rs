@@ -1,0 +1,390 @@
+//! The one thread that writes: takes jobs that are waiting, validates each,
+//! makes them durable with one sync, publishes the new view, and answers.
+//! Between jobs it syncs what was left unsynced, trims the log and clears away
+//! what was dropped.
+
+use std::cell::RefCell;
+use std::collections::HashSet;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use engine::CommandError;
+
+use super::{Answer, Definition, Job, Refused, Shared, Write};
+use crate::View;
+use crate::books::Books;
+use crate::catalog::Catalog;
+use crate::kv::redb::OUT_OF_DISK_SPACE;
+use crate::kv::{Batch, Kv, Snapshot, Table};
+use crate::layout::{self, Position};
+use crate::options::Durability;
+use crate::write::Item;
+
+/// Jobs that share one sync at most.
+const JOBS_PER_COMMIT_MAX: usize = 512;
+/// Bytes of jobs that share one sync, give or take one job.
+const BYTES_PER_COMMIT_MAX: usize = 4 << 20;
+/// How long what need not be on the disk at once may stay off it, where the
+/// options do not say.
+const UNSYNCED_MAX: Duration = Duration::from_millis(100);
+/// Time between two looks at the log's age when nothing is written.
+const LOOK_EVERY: Duration = Duration::from_secs(60);
+/// Room on the disk that is not used for writes.
+const ROOM_KEPT_BYTES: u64 = 32 << 20;
+
+/// Whether a write of so many bytes should fit.
+pub(super) fn has_room(kv: &dyn Kv, bytes: usize) -> Result<(), CommandError> {
+    // Documents, events and the pages that they change on their way.
+    let needed = ROOM_KEPT_BYTES.saturating_add(4 * bytes as u64);
+    match kv.room() {
+        Some(room) if room < needed => Err(CommandError::new(
+            OUT_OF_DISK_SPACE,
+            format!("the disk is full: {room} bytes are left, a write needs {needed}"),
+        )),
+        _ => Ok(()),
+    }
+}
+
+pub(super) struct Worker {
+    shared: Shared,
+    books: Books,
+    /// Since when something visible is not on the disk.
+    unsynced: Option<Instant>,
+    poisoned: Arc<OnceLock<CommandError>>,
+}
+
+impl Worker {
+    pub(super) fn new(shared: Shared, books: Books, poisoned: Arc<OnceLock<CommandError>>) -> Self {
+        Self {
+            shared,
+            books,
+            unsynced: None,
+            poisoned,
+        }
+    }
+
+    pub(super) fn run(mut self, queue: &Receiver<Job>) {
+        let mut held = None;
+        loop {
+            let job = match held.take() {
+                Some(job) => Ok(job),
+                None => queue.recv_timeout(self.patience()),
+            };
+            match job {
+                Ok(Job::Define(change, answer)) => self.define(change, answer),
+                Ok(Job::Write(write, answer)) => {
+                    let mut bytes = write.bytes;
+                    let mut jobs = vec![(write, answer)];
+                    while jobs.len() < JOBS_PER_COMMIT_MAX
+                        && bytes < BYTES_PER_COMMIT_MAX
+                        && let Ok(job) = queue.try_recv()
+                    {
+                        match job {
+                            Job::Write(write, answer) => {
+                                bytes += write.bytes;
+                                jobs.push((write, answer));
+                            }
+                            define @ Job::Define(..) => {
+                                held = Some(define);
+                                break;
+                            }
+                        }
+                    }
+                    self.write(jobs, bytes);
+                }
+                Err(RecvTimeoutError::Timeout) => self.catch_up(),
+                // What is not on the disk yet gets there as the store closes.
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+        }
+    }
+
+    /// How long to wait for a job before there is something else to do.
+    fn patience(&self) -> Duration {
+        if self.poisoned.get().is_some() {
+            return LOOK_EVERY;
+        }
+        if self.is_behind() {
+            return Duration::ZERO;
+        }
+        match self.unsynced {
+            Some(since) => self.unsynced_max().saturating_sub(since.elapsed()),
+            None => LOOK_EVERY,
+        }
+    }
+
+    fn unsynced_max(&self) -> Duration {
+        match self.shared.options.durability {
+            Durability::Always => UNSYNCED_MAX,
+            Durability::Interval(time) => time,
+        }
+    }
+
+    fn now_s(&self) -> u32 {
+        u32::try_from(self.shared.clock.now_s()).unwrap_or(u32::MAX)
+    }
+
+    fn is_behind(&self) -> bool {
+        let retention = self.shared.options.log_retention;
+        // On a full disk what is dropped stays: removing takes room as well.
+        self.books.are_behind(self.now_s(), retention)
+            && has_room(self.shared.kv.as_ref(), 0).is_ok()
+    }
+
+    /// What there is to do when nobody waits.
+    fn catch_up(&mut self) {
+        let overdue = self
+            .unsynced
+            .is_some_and(|since| since.elapsed() >= self.unsynced_max());
+        if self.poisoned.get().is_some() || !overdue && !self.is_behind() {
+            return;
+        }
+        let (now_s, retention) = (self.now_s(), self.shared.options.log_retention);
+        let mut books = self.books;
+        let kept = self
+            .shared
+            .kv
+            .write_as(true, &mut |batch| books.keep(batch, now_s, retention));
+        if let Err(error) = kept.and_then(|()| self.publish(books, true, None)) {
+            self.poison(&error);
+        }
+    }
+
+    fn write(&mut self, jobs: Vec<(Write, Answer)>, bytes: usize) {
+        let results = self
+            .written(&jobs, bytes)
+            .unwrap_or_else(|error| vec![Err(Refused::Failed(error)); jobs.len()]);
+        for ((_, answer), result) in jobs.into_iter().zip(results) {
+            // The caller may have gone; the write stands all the same.
+            let _ = answer.send(result);
+        }
+    }
+
+    fn written(
+        &mut self,
+        jobs: &[(Write, Answer)],
+        bytes: usize,
+    ) -> Result<Vec<Result<(), Refused>>, CommandError> {
+        self.admit(bytes)?;
+        let always = self.shared.options.durability == Durability::Always;
+        let durable = jobs
+            .iter()
+            .any(|(write, _)| write.journaled.unwrap_or(always));
+        let view = self.shared.view.load_full();
+        let (now_s, retention) = (self.now_s(), self.shared.options.log_retention);
+        let mut books = self.books;
+        let mut results = Vec::with_capacity(jobs.len());
+        let written = self.shared.kv.write_as(durable, &mut |batch| {
+            for (write, _) in jobs {
+                let refused = refused(batch, &view.catalog, &write.items)?;
+                if refused.is_none() {
+                    let position = books.position.next(now_s);
+                    apply(batch, &write.items, position)?;
+                    books.log(batch, &write.events, position)?;
+                }
+                results.push(refused.map_or(Ok(()), Err));
+            }
+            books.keep(batch, now_s, retention)
+        });
+        match written.and_then(|()| self.publish(books, durable, None)) {
+            Ok(()) => Ok(results),
+            Err(error) => Err(self.poison(&error)),
+        }
+    }
+
+    fn define(&mut self, change: Definition, answer: Answer) {
+        let result = self.defined(change).map_err(Refused::Failed);
+        let _ = answer.send(result);
+    }
+
+    /// A definition has a commit of its own, so that nothing of it stays when it
+    /// is refused.
+    fn defined(&mut self, change: Definition) -> Result<(), CommandError> {
+        self.admit(0)?;
+        let view = self.shared.view.load_full();
+        let mut catalog = Catalog::clone(&view.catalog);
+        let (now_s, retention) = (self.now_s(), self.shared.options.log_retention);
+        let mut books = self.books;
+        let mut change = Some(change);
+        let mut refused = None;
+        let written = self.shared.kv.write_as(true, &mut |batch| {
+            let Some(change) = change.take() else {
+                return Ok(());
+            };
+            let mut watched = Watched {
+                batch,
+                failure: RefCell::default(),
+            };
+            let made = change(&mut watched, &mut catalog);
+            if let Some(failure) = watched.failure.take() {
+                return Err(failure);
+            }
+            let events = made.inspect_err(|error| refused = Some(error.clone()))?;
+            books.log(batch, &events, books.position.next(now_s))?;
+            books.look_for_dropped();
+            books.keep(batch, now_s, retention)
+        });
+        if let Some(error) = refused {
+            return Err(error);
+        }
+        written
+            .and_then(|()| self.publish(books, true, Some(Arc::new(catalog))))
+            .map_err(|error| self.poison(&error))
+    }
+
+    /// Whether a write may be tried.
+    fn admit(&self, bytes: usize) -> Result<(), CommandError> {
+        match self.poisoned.get() {
+            Some(error) => Err(error.clone()),
+            None => has_room(self.shared.kv.as_ref(), bytes),
+        }
+    }
+
+    /// Shows what was written to readers, and to feeds once it is on the disk.
+    fn publish(
+        &mut self,
+        books: Books,
+        durable: bool,
+        catalog: Option<Arc<Catalog>>,
+    ) -> Result<(), CommandError> {
+        let snapshot = self.shared.kv.snapshot()?;
+        self.show(snapshot, catalog);
+        self.books = books;
+        if durable {
+            self.unsynced = None;
+            self.shared.latest.send_replace(books.position);
+        } else {
+            self.unsynced.get_or_insert_with(Instant::now);
+        }
+        Ok(())
+    }
+
+    fn show(&self, snapshot: Box<dyn Snapshot>, catalog: Option<Arc<Catalog>>) {
+        let catalog = catalog.unwrap_or_else(|| self.shared.view.load().catalog.clone());
+        self.shared.view.store(Arc::new(View { snapshot, catalog }));
+    }
+
+    /// What is on the disk is not known any more: better no write than a lost
+    /// one. Reads go on from what is there.
+    fn poison(&self, error: &CommandError) -> CommandError {
+        let why = &error.message;
+        let text = format!("the database stopped taking writes, restart it: {why}");
+        let poisoned = CommandError::new(error.code, text);
+        let poisoned = self.poisoned.get_or_init(|| poisoned).clone();
+        if let Ok(Some(snapshot)) = self.shared.kv.rescued()
+            && let Ok(catalog) = Catalog::load(snapshot.as_ref())
+        {
+            self.show(snapshot, Some(Arc::new(catalog)));
+        }
+        poisoned
+    }
+}
+
+/// A batch that remembers whether the store failed.
+struct Watched<'b> {
+    batch: &'b mut dyn Batch,
+    failure: RefCell<Option<CommandError>>,
+}
+
+impl Watched<'_> {
+    fn seen<T>(&self, result: Result<T, CommandError>) -> Result<T, CommandError> {
+        result.inspect_err(|error| {
+            self.failure
+                .borrow_mut()
+                .get_or_insert_with(|| error.clone());
+        })
+    }
+}
+
+impl Batch for Watched<'_> {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, CommandError> {
+        self.seen(self.batch.get(table, key))
+    }
+
+    fn first(
+        &self,
+        table: Table,
+        start: &[u8],
+        end: &[u8],
+        limit: usize,
+    ) -> Result<Vec<(Vec<u8>, usize)>, CommandError> {
+        self.seen(self.batch.first(table, start, end, limit))
+    }
+
+    fn put(&mut self, table: Table, key: &[u8], value: &[u8]) -> Result<(), CommandError> {
+        let result = self.batch.put(table, key, value);
+        self.seen(result)
+    }
+
+    fn remove(&mut self, table: Table, key: &[u8]) -> Result<(), CommandError> {
+        let result = self.batch.remove(table, key);
+        self.seen(result)
+    }
+}
+
+/// Why a job's items cannot be applied, if they cannot.
+fn refused(
+    batch: &dyn Batch,
+    catalog: &Catalog,
+    items: &[Item],
+) -> Result<Option<Refused>, CommandError> {
+    let removed: HashSet<&[u8]> = items
+        .iter()
+        .flat_map(|item| item.removed.iter().map(|(key, _)| key.as_slice()))
+        .collect();
+    for item in items {
+        let version = catalog
+            .by_id(item.collection)
+            .map(|collection| collection.version);
+        if version != Some(item.version) {
+            return Ok(Some(Refused::Conflict));
+        }
+        let key = layout::document_key(item.collection, item.record);
+        let commit = match batch.get(Table::Documents, &key)? {
+            Some(value) => match layout::loaded(value) {
+                Ok((commit, _)) => Some(commit),
+                Err(error) => return Ok(Some(Refused::Failed(error))),
+            },
+            None => None,
+        };
+        if commit != item.seen {
+            return Ok(Some(Refused::Conflict));
+        }
+        for (key, unique) in &item.added {
+            if *unique
+                && !removed.contains(key.as_slice())
+                && batch.get(Table::Indexes, key)?.is_some()
+            {
+                return Ok(Some(Refused::Conflict));
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// Applies a job's items.
+fn apply(batch: &mut dyn Batch, items: &[Item], position: Position) -> Result<(), CommandError> {
+    let commit = u64::from(position.time) << 32 | u64::from(position.increment);
+    for item in items {
+        for (key, _) in &item.removed {
+            batch.remove(Table::Indexes, key)?;
+        }
+    }
+    for item in items {
+        let key = layout::document_key(item.collection, item.record);
+        match &item.now {
+            Some(document) => {
+                let stored = layout::stored(commit, document.as_bytes());
+                batch.put(Table::Documents, &key, &stored)?;
+            }
+            None => batch.remove(Table::Documents, &key)?,
+        }
+        for (key, unique) in &item.added {
+            let record = item.record.to_be_bytes();
+            let value: &[u8] = if *unique { &record } else { &[] };
+            batch.put(Table::Indexes, key, value)?;
+        }
+    }
+    Ok(())
+}
