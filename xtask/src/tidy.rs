@@ -38,6 +38,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "web",
             "engine",
             "engine_embedded",
+            "engine_mongo",
             "state",
             "js",
         ],

@@ -51,6 +51,7 @@ impl World {
         let core = Backstitch::open(app::Settings {
             engine: Arc::new(Embedded::in_memory(clock.clone()).unwrap()),
             clusters: HashMap::new(),
+            state: None,
             master_key: MasterKey::from_text("a test's key"),
             // No test here runs a function.
             workers: PoolSettings::new("/nonexistent", ["worker"]),

@@ -1,154 +1,136 @@
-//! The clusters that apps' data sources lead to. One of them may hold the
-//! server's own records; no app reaches those, whatever its rules say and
-//! whoever calls.
+//! The clusters that apps' data sources lead to, and the deployment of the
+//! server's own records: which is which, what is closed to apps, and how each
+//! of them is.
 
-use bson::raw::RawBsonRef;
-use bson::{RawDocument, RawDocumentBuf, rawdoc};
-use engine::{
-    Answer, BoxFuture, Capabilities, ChangeFeed, CommandError, Engine, SharedEngine, WatchRequest,
-};
+mod closed;
+mod watched;
 
-/// An engine without the server's own database.
-pub(crate) struct Cluster(pub(crate) SharedEngine);
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
 
-impl Engine for Cluster {
-    fn capabilities(&self) -> Capabilities {
-        self.0.capabilities()
-    }
+use engine::SharedEngine;
 
-    fn command<'a>(&'a self, database: &'a str, command: &'a RawDocument) -> BoxFuture<'a, Answer> {
-        if is_own(database) || leads_to_own(command) {
-            return Box::pin(async { Err(refused()) });
-        }
-        self.0.command(database, command)
-    }
+use closed::Closed;
+use watched::Watched;
 
-    fn watch(
-        &self,
-        mut request: WatchRequest,
-    ) -> BoxFuture<'_, Result<Box<dyn ChangeFeed>, CommandError>> {
-        match &request.database {
-            Some(database) if is_own(database) => return Box::pin(async { Err(refused()) }),
-            Some(_) => {}
-            None => request.pipeline.insert(0, not_own()),
-        }
-        self.0.watch(request)
-    }
+/// The name of the default cluster, which every name that is not mapped means.
+pub const DEFAULT_CLUSTER: &str = "*";
 
-    fn health(&self) -> BoxFuture<'_, Result<(), CommandError>> {
-        self.0.health()
-    }
+/// Every deployment of the server.
+pub(crate) struct Clusters {
+    state: Arc<Watched>,
+    default: Cluster,
+    named: BTreeMap<String, Cluster>,
+    closed: Closed,
 }
 
-fn is_own(database: &str) -> bool {
-    database.eq_ignore_ascii_case(state::DATABASE)
+struct Cluster {
+    deployment: Arc<Watched>,
+    /// The deployment without what is closed to apps.
+    door: SharedEngine,
 }
 
-/// `Unauthorized`, as MongoDB says it.
-fn refused() -> CommandError {
-    CommandError::new(
-        13,
-        format!("not authorized on {} to execute command", state::DATABASE),
-    )
+/// How a deployment is.
+#[derive(Debug, Clone)]
+pub struct ClusterHealth {
+    /// The cluster's name; [`DEFAULT_CLUSTER`], or empty for a deployment that
+    /// only keeps the server's own records.
+    pub name: String,
+    /// Whether the server's own records are there: without them it cannot serve.
+    pub is_state: bool,
+    /// Time of one round trip, or why there was none, for the operator.
+    pub answers: Result<Duration, String>,
 }
 
-/// A stage that passes events of other databases.
-fn not_own() -> RawDocumentBuf {
-    rawdoc! { "$match": { "ns.db": { "$ne": state::DATABASE } } }
-}
-
-/// Whether a stage of an aggregation reads or writes the server's database:
-/// `$lookup`, `$unionWith`, `$out` and `$merge` may name one.
-fn leads_to_own(command: &RawDocument) -> bool {
-    match command.get("pipeline") {
-        Ok(Some(pipeline)) => names_own(pipeline),
-        _ => false,
-    }
-}
-
-fn names_own(value: RawBsonRef<'_>) -> bool {
-    match value {
-        RawBsonRef::Array(items) => items.into_iter().flatten().any(names_own),
-        RawBsonRef::Document(fields) => fields.iter().flatten().any(|(name, value)| {
-            (name == "db" && value.as_str().is_some_and(is_own)) || names_own(value)
-        }),
-        _ => false,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use engine::{Collection, SharedEngine};
-    use engine_embedded::Embedded;
-    use kit::SystemClock;
-
-    use super::{Cluster, rawdoc};
-
-    #[tokio::test]
-    async fn the_servers_records_are_out_of_reach() {
-        let whole: SharedEngine = Arc::new(Embedded::in_memory(Arc::new(SystemClock)).unwrap());
-        let own = Collection::new(&whole, state::DATABASE, "admin_keys");
-        own.insert_one(&rawdoc! { "_id": 1 }).await.unwrap();
-        let apps: SharedEngine = Arc::new(Cluster(whole.clone()));
-        for (database, command) in [
-            ("backstitch", rawdoc! { "find": "admin_keys", "filter": {} }),
-            ("Backstitch", rawdoc! { "find": "admin_keys", "filter": {} }),
-            (
-                "backstitch",
-                rawdoc! { "insert": "admin_keys", "documents": [{}] },
-            ),
-            (
-                "shop",
-                rawdoc! {
-                    "aggregate": "c", "cursor": {},
-                    "pipeline": [{ "$merge": { "into": { "db": "backstitch", "coll": "apps" } } }],
-                },
-            ),
-            (
-                "shop",
-                rawdoc! {
-                    "aggregate": "c", "cursor": {},
-                    "pipeline": [{ "$facet": { "a": [{ "$out": { "db": "backstitch", "coll": "apps" } }] } }],
-                },
-            ),
-        ] {
-            let refused = apps.command(database, &command).await.unwrap_err();
-            assert_eq!(refused.code, 13, "{command:?}");
-        }
-        assert_eq!(own.count(bson::doc! {}).await.unwrap(), 1);
-        let found = apps
-            .command(
-                "shop",
-                &rawdoc! { "find": "c", "filter": { "db": "backstitch" } },
-            )
-            .await;
-        assert!(
-            found.is_ok(),
-            "a field of that name is none of our business"
-        );
-    }
-
-    #[tokio::test]
-    async fn a_feed_of_everything_has_no_events_of_the_servers() {
-        let whole: SharedEngine = Arc::new(Embedded::in_memory(Arc::new(SystemClock)).unwrap());
-        let apps: SharedEngine = Arc::new(Cluster(whole.clone()));
-        let closed = engine::WatchRequest {
-            database: Some("backstitch".to_owned()),
-            ..engine::WatchRequest::default()
+impl Clusters {
+    pub(crate) fn new(
+        state: SharedEngine,
+        database: &str,
+        default: SharedEngine,
+        named: HashMap<String, SharedEngine>,
+    ) -> Self {
+        let closed = Closed::new(database);
+        let mut known: Vec<Arc<Watched>> = Vec::new();
+        let mut watched = |name: &str, engine: SharedEngine| {
+            if let Some(same) = known.iter().find(|known| known.is(&engine)) {
+                return same.clone();
+            }
+            let new = Arc::new(Watched::new(name, engine));
+            known.push(new.clone());
+            new
         };
-        assert_eq!(
-            apps.watch(closed).await.err().map(|error| error.code),
-            Some(13)
-        );
-        let mut feed = apps.watch(engine::WatchRequest::default()).await.unwrap();
-        let own = Collection::new(&whole, state::DATABASE, "logs");
-        own.insert_one(&rawdoc! { "_id": 1 }).await.unwrap();
-        let theirs = Collection::new(&whole, "shop", "orders");
-        theirs.insert_one(&rawdoc! { "_id": 2 }).await.unwrap();
-        let event = feed.next().await.unwrap();
-        let namespace = event.get_document("ns").unwrap();
-        assert_eq!(namespace.get_str("db").unwrap(), "shop");
+        let state = watched("of the server's own records", state);
+        let mut cluster = |name: &str, engine| {
+            let deployment = watched(name, engine);
+            let door = Arc::new(closed.around(deployment.clone()));
+            Cluster { deployment, door }
+        };
+        Self {
+            default: cluster(DEFAULT_CLUSTER, default),
+            named: named
+                .into_iter()
+                .map(|(name, engine)| (name.clone(), cluster(&name, engine)))
+                .collect(),
+            state,
+            closed,
+        }
+    }
+
+    /// The deployment of the server's own records.
+    pub(crate) fn state(&self) -> SharedEngine {
+        self.state.clone()
+    }
+
+    /// The engine of a cluster: the one of that name, else the default.
+    pub(crate) fn get(&self, name: &str) -> &SharedEngine {
+        &self.named.get(name).unwrap_or(&self.default).door
+    }
+
+    /// Whether apps may not use a database.
+    pub(crate) fn is_closed(&self, database: &str) -> bool {
+        self.closed.has(database)
+    }
+
+    /// How every deployment is, the one of the server's own records first.
+    pub(crate) async fn health(&self) -> Vec<ClusterHealth> {
+        let mut asked = vec![(String::new(), self.state.clone())];
+        let default = (DEFAULT_CLUSTER, &self.default);
+        let named = self
+            .named
+            .iter()
+            .map(|(name, cluster)| (name.as_str(), cluster));
+        for (name, cluster) in std::iter::once(default).chain(named) {
+            let same = asked
+                .iter_mut()
+                .find(|(_, known)| Arc::ptr_eq(known, &cluster.deployment));
+            match same {
+                Some((known, _)) if known.is_empty() => name.clone_into(known),
+                Some((known, _)) => {
+                    known.push(' ');
+                    known.push_str(name);
+                }
+                None => asked.push((name.to_owned(), cluster.deployment.clone())),
+            }
+        }
+        let answers = asked.into_iter().map(|(name, deployment)| {
+            tokio::spawn(async move {
+                ClusterHealth {
+                    name,
+                    is_state: false,
+                    answers: deployment.health().await.map_err(|error| error.message),
+                }
+            })
+        });
+        let answers: Vec<_> = answers.collect();
+        let mut health = Vec::new();
+        for answer in answers {
+            // A task that is not joined is one of a runtime that ends.
+            health.extend(answer.await);
+        }
+        if let Some(first) = health.first_mut() {
+            first.is_state = true;
+        }
+        health
     }
 }

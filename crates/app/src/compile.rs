@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use bson::{Bson, Document, RawDocumentBuf, doc};
+use bson::{Bson, Document, RawArrayBuf, RawDocumentBuf, cstr, doc, rawdoc};
 use config::{AppConfig, Flaw, Kind, Node, Part, Reading, view};
 use js::Compiled;
 use kit::{Finding, Severity};
@@ -71,6 +71,8 @@ pub enum NamedValue {
 pub struct Source {
     /// The cluster it means.
     pub cluster: String,
+    /// Where reads go, as commands say it; `None` is the primary.
+    pub reads: Option<Arc<RawDocumentBuf>>,
     /// The rules and schemas of its collections.
     pub rules: Arc<ServiceRules>,
 }
@@ -331,6 +333,12 @@ impl Compiler {
                 let source = release.sources.get(name)?;
                 same_rules(&release.config, config, name).then(|| source.clone())
             });
+            let reads = reads(source).unwrap_or_else(|wrong| {
+                let field = "/config/readPreference";
+                let flaw = Flaw::error(Kind::DataSource, name, field, wrong);
+                self.flaws.push(flaw);
+                None
+            });
             if let Some(source) = known {
                 sources.insert(name.to_owned(), source);
                 continue;
@@ -339,6 +347,7 @@ impl Compiler {
                 Ok(rules) => {
                     let source = Source {
                         cluster: source.cluster().to_owned(),
+                        reads: reads.map(Arc::new),
                         rules: Arc::new(rules),
                     };
                     sources.insert(name.to_owned(), Arc::new(source));
@@ -348,6 +357,38 @@ impl Compiler {
         }
         sources
     }
+}
+
+/// A data source's read preference as commands carry it.
+fn reads(source: view::DataSource<'_>) -> Result<Option<RawDocumentBuf>, String> {
+    const MODES: [&str; 5] = [
+        "primary",
+        "primaryPreferred",
+        "secondary",
+        "secondaryPreferred",
+        "nearest",
+    ];
+    let mode = source.read_preference();
+    if !MODES.contains(&mode) {
+        return Err(format!("\"readPreference\" is one of {}", MODES.join(", ")));
+    }
+    if mode == "primary" {
+        return Ok(None);
+    }
+    let mut preference = rawdoc! { "mode": mode };
+    let sets = source.read_tags();
+    if !sets.is_empty() {
+        let mut tags = RawArrayBuf::new();
+        for set in sets {
+            let set: Document = set
+                .into_iter()
+                .map(|(name, value)| (name.to_owned(), value.into()))
+                .collect();
+            tags.push(raw(&set));
+        }
+        preference.append(cstr!("tags"), tags);
+    }
+    Ok(Some(preference))
 }
 
 /// Whether the rules of a data source mean the same in both: its nodes, and the

@@ -7,7 +7,7 @@
 mod aggregate;
 mod arguments;
 mod bulk;
-mod failure;
+pub(crate) mod failure;
 mod find_and_modify;
 mod guard;
 mod read;
@@ -18,7 +18,7 @@ mod write;
 
 use std::sync::Arc;
 
-use bson::{RawArrayBuf, RawBson, RawDocument};
+use bson::{RawArrayBuf, RawBson, RawDocument, RawDocumentBuf};
 use engine::{BoxFuture, Collection, Session, SharedEngine};
 use kit::{Clock, Kind, Problem};
 use rules::Expansions;
@@ -31,6 +31,8 @@ pub use watch::Watch;
 #[derive(Clone)]
 pub struct Data {
     engine: SharedEngine,
+    /// Where reads go outside of transactions; `None` is the primary.
+    reads: Option<Arc<RawDocumentBuf>>,
     /// For `$currentDate` in documents that upserts make.
     clock: Arc<dyn Clock>,
 }
@@ -69,7 +71,18 @@ pub trait Calls: Send + Sync {
 impl Data {
     /// The door to what `engine` keeps.
     pub fn new(engine: SharedEngine, clock: Arc<dyn Clock>) -> Self {
-        Self { engine, clock }
+        Self {
+            engine,
+            reads: None,
+            clock,
+        }
+    }
+
+    /// The same door, with a read preference `{mode, tags}`.
+    #[must_use]
+    pub fn reading(mut self, preference: Option<Arc<RawDocumentBuf>>) -> Self {
+        self.reads = preference;
+        self
     }
 
     /// Runs one action of the MongoDB service: `find`, `findOne`, `count`,
@@ -154,7 +167,8 @@ impl Data {
             _ => None,
         };
         let mut collection =
-            Collection::new(&self.engine, &namespace.database, &namespace.collection);
+            Collection::new(&self.engine, &namespace.database, &namespace.collection)
+                .reading(self.reads.clone());
         if let Some(session) = session {
             collection = collection.within(session);
         }

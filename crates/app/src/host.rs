@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bson::raw::RawBsonRef;
 use bson::{RawArrayBuf, RawBson, RawDocument, RawDocumentBuf, doc, rawdoc};
-use engine::{BoxFuture, CommandError, Session, SharedEngine};
+use engine::{BoxFuture, Session, SharedEngine};
 use js::{Entered, Frame, Host, HostError};
 use kit::{Kind, Problem, limit};
 use rules::Needed;
@@ -14,6 +14,7 @@ use rules::Needed;
 use crate::call::{RequestExpansions, caller_of, context, may_run, rule_function};
 use crate::caller::{Caller, Cx};
 use crate::compile::NamedValue;
+use crate::data::failure::mongodb;
 use crate::data::{Access, Calls, Data, UserAccess};
 
 /// The host of one top-level call.
@@ -95,7 +96,7 @@ impl CallHost {
         match open {
             Some(open) if text(asked, "how") == "commit" => {
                 let committed = open.session.commit(&open.engine).await;
-                committed.map_err(mongodb_error)?;
+                committed.map_err(mongodb)?;
             }
             Some(open) => abort(vec![open]).await,
             None => {}
@@ -201,10 +202,6 @@ fn invalid(error: impl std::fmt::Display) -> Problem {
     execution(format!("invalid operation: {error}"))
 }
 
-fn mongodb_error(error: CommandError) -> Problem {
-    Problem::new(Kind::Invalid, "MongoDBError", error.message)
-}
-
 /// `context.values.get`; an unknown value is undefined.
 async fn value(cx: &Cx, name: &str) -> Result<RawBson, Problem> {
     match cx.release.values.get(name) {
@@ -258,7 +255,7 @@ async fn names(cx: &Cx, asked: &RawDocument) -> Result<RawBson, Problem> {
         rawdoc! { "listDatabases": 1, "nameOnly": true }
     };
     let reply = engine.command(database.unwrap_or("admin"), &command).await;
-    let reply = reply.map_err(mongodb_error)?;
+    let reply = reply.map_err(mongodb)?;
     let list = match database {
         Some(_) => reply
             .get_document("cursor")
@@ -268,7 +265,7 @@ async fn names(cx: &Cx, asked: &RawDocument) -> Result<RawBson, Problem> {
     let mut names = RawArrayBuf::new();
     for entry in list.map_err(Problem::internal)? {
         if let Ok(RawBsonRef::Document(entry)) = entry
-            && text(entry, "name") != state::DATABASE
+            && !cx.app.core.clusters.is_closed(text(entry, "name"))
         {
             names.push(text(entry, "name"));
         }
@@ -312,7 +309,8 @@ impl Cx {
             execution(text)
         })?;
         let core = &self.app.core;
-        let data = Data::new(core.cluster(&source.cluster).clone(), core.clock.clone());
+        let data = Data::new(core.cluster(&source.cluster).clone(), core.clock.clone())
+            .reading(source.reads.clone());
         let access = match &self.caller {
             Caller::System => Access::System,
             Caller::User(_) => Access::User(UserAccess {

@@ -22,12 +22,13 @@ pub mod users;
 
 pub use call::{Calling, DebugRun};
 pub use caller::{Caller, Cx, RequestInfo, User, merged_data};
+pub use clusters::{ClusterHealth, DEFAULT_CLUSTER};
 pub use compile::{Function, Release, check};
 pub use deploy::{Deployed, Rejected};
 pub use live::{App, Author, Renames, refused};
 pub use logbook::{LogQuery, Logbook};
 pub use reach::Place;
-pub use registry::{Backstitch, NewApp, Settings};
+pub use registry::{Backstitch, NewApp, Settings, StateSettings};
 pub use state::{LogEntry, NodeId};
 
 use engine::CommandError;
@@ -35,6 +36,14 @@ use kit::Problem;
 
 /// A failure of our own store: never the caller's fault.
 pub(crate) fn stored(error: CommandError) -> Problem {
+    if error.is_unreachable() {
+        return Problem::new(
+            kit::Kind::Unavailable,
+            "InternalServerError",
+            "the server cannot reach its own records; try again later",
+        )
+        .because(format!("state: {} ({})", error.message, error.code));
+    }
     Problem::internal(format!("state: {} ({})", error.message, error.code))
 }
 

@@ -338,7 +338,7 @@ mod tests {
     async fn logbook() -> Logbook {
         let clock = Arc::new(SystemClock);
         let engine: SharedEngine = Arc::new(Embedded::in_memory(clock.clone()).unwrap());
-        Logbook::start(State::open(&engine).await.unwrap(), clock)
+        Logbook::start(State::open(&engine, state::DATABASE).await.unwrap(), clock)
     }
 
     fn entry(number: i64, started: i64) -> LogEntry {

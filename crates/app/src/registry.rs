@@ -6,19 +6,21 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use bson::doc;
 use config::AppConfig;
-use engine::{CommandError, SharedEngine};
+use engine::SharedEngine;
 use js::{Limits, Pool, PoolSettings};
 use kit::{Clock, Kind, Problem, Secret};
 use state::{MasterKey, Project, State};
 
-use crate::clusters::Cluster;
+use crate::clusters::{ClusterHealth, Clusters};
 use crate::live::Author;
 use crate::{App, Logbook, new_id, stored};
 
 /// What the core is made of.
 pub struct Settings {
-    /// The engine of the state and of every cluster that is not named.
+    /// The engine of every cluster that is not named.
     pub engine: SharedEngine,
+    /// Where the server's own records are; in the same engine unless set.
+    pub state: Option<StateSettings>,
     /// Engines of named clusters.
     pub clusters: HashMap<String, SharedEngine>,
     /// Seals secrets.
@@ -33,10 +35,19 @@ pub struct Settings {
     pub cheap_passwords: bool,
 }
 
+/// Where the server's own records are.
+pub struct StateSettings {
+    /// The engine.
+    pub engine: SharedEngine,
+    /// The database.
+    pub database: String,
+    /// Whether other servers use them too.
+    pub shared: bool,
+}
+
 /// The server's core. Shared by everything that serves.
 pub struct Backstitch {
-    default_cluster: SharedEngine,
-    clusters: HashMap<String, SharedEngine>,
+    pub(crate) clusters: Clusters,
     /// The records at rest.
     pub state: State,
     pub(crate) master_key: MasterKey,
@@ -69,16 +80,24 @@ pub struct NewApp {
 impl Backstitch {
     /// Opens the core.
     pub async fn open(settings: Settings) -> Result<Arc<Self>, Problem> {
-        let state = State::open(&settings.engine).await.map_err(stored)?;
+        let own = settings.state.unwrap_or_else(|| StateSettings {
+            engine: settings.engine.clone(),
+            database: state::DATABASE.to_owned(),
+            shared: false,
+        });
+        let clusters = Clusters::new(
+            own.engine,
+            &own.database,
+            settings.engine,
+            settings.clusters,
+        );
+        let state = State::open(&clusters.state(), &own.database)
+            .await
+            .map_err(stored)?;
         let admin_key = administrators_key(&state, &settings.master_key).await?;
         Ok(Arc::new(Self {
             logbook: Logbook::start(state.clone(), settings.clock.clone()),
-            default_cluster: Arc::new(Cluster(settings.engine)),
-            clusters: settings
-                .clusters
-                .into_iter()
-                .map(|(name, engine)| (name, Arc::new(Cluster(engine)) as SharedEngine))
-                .collect(),
+            clusters,
             state,
             master_key: settings.master_key,
             pool: Pool::new(settings.workers),
@@ -103,15 +122,12 @@ impl Backstitch {
 
     /// The engine of a cluster: the one of that name, else the default.
     pub(crate) fn cluster(&self, name: &str) -> &SharedEngine {
-        self.clusters.get(name).unwrap_or(&self.default_cluster)
+        self.clusters.get(name)
     }
 
-    /// Whether the engine of the state takes reads and writes.
-    ///
-    /// # Errors
-    /// Why not.
-    pub async fn health(&self) -> Result<(), CommandError> {
-        self.default_cluster.health().await
+    /// How every deployment is, the one of the server's own records first.
+    pub async fn health(&self) -> Vec<ClusterHealth> {
+        self.clusters.health().await
     }
 
     /// Makes a project, or finds the one of that id.
@@ -125,8 +141,19 @@ impl Backstitch {
             name: name.to_owned(),
             created: self.clock.now_ms(),
         };
-        self.state.projects.insert(&project).await.map_err(stored)?;
+        // Another server may have been faster; the name is the same.
+        let new = std::slice::from_ref(&project);
+        self.state
+            .projects
+            .insert_missing(new)
+            .await
+            .map_err(stored)?;
         Ok(project)
+    }
+
+    /// What servers that share their records first said about something.
+    pub async fn agree(&self, about: &str, value: &str) -> Result<String, Problem> {
+        self.state.agree(about, value).await.map_err(stored)
     }
 
     /// The app that clients call by this id, loaded on first use.
@@ -343,8 +370,15 @@ async fn administrators_key(state: &State, master: &MasterKey) -> Result<Secret<
     const ID: &str = "administrators";
     loop {
         if let Some(found) = state.secrets.get(ID).await.map_err(stored)? {
-            let key = master.open(&found.sealed).map_err(Problem::internal)?;
-            return Ok(Secret::new(key));
+            return master.open(&found.sealed).map(Secret::new).map_err(|_| {
+                Problem::new(
+                    Kind::Conflict,
+                    "",
+                    "the server's records are sealed with another master key; start with the one \
+                     of the first start (BACKSTITCH_MASTER_KEY, or the file master.key), which \
+                     all servers on these records share",
+                )
+            });
         }
         let record = state::Secret {
             id: ID.to_owned(),

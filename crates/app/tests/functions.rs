@@ -78,6 +78,7 @@ impl World {
         let core = Backstitch::open(Settings {
             engine: Arc::new(Embedded::in_memory(clock.clone()).unwrap()),
             clusters: HashMap::new(),
+            state: None,
             master_key: state::MasterKey::from_text("a key"),
             workers,
             limits: js::Limits {

@@ -22,7 +22,7 @@ const SETTLE: Duration = Duration::from_millis(40);
 pub(crate) async fn run(options: Dev) -> Result<(), StartError> {
     let mut screen = Screen::new(options.json);
     let folder = match &options.directory {
-        Some(folder) => Some(app_folder(folder, &options.server.data_dir)?),
+        Some(folder) => Some(app_folder(folder, &options.server.places.data_dir)?),
         None => None,
     };
     let (changes, mut changed) = mpsc::channel(1);

@@ -5,17 +5,6 @@ use std::collections::BTreeSet;
 
 /// Variables of tests, which may be set around a server.
 const OF_TESTS: &[&str] = &["BACKSTITCH_MONGOD"];
-/// Variables that the server is to have one day.
-const NOT_YET: &[(&str, &str)] = &[
-    (
-        "BACKSTITCH_CLUSTERS",
-        "every cluster is kept in the data directory for now",
-    ),
-    (
-        "BACKSTITCH_STATE_URI",
-        "the server's own state is kept in the data directory for now",
-    ),
-];
 
 /// Refuses variables that no option has.
 pub(crate) fn check(command: &clap::Command) -> Result<(), Vec<String>> {
@@ -41,9 +30,6 @@ pub(crate) fn check(command: &clap::Command) -> Result<(), Vec<String>> {
 }
 
 fn complaint(name: &str, known: &[&str]) -> String {
-    if let Some((_, why)) = NOT_YET.iter().find(|(later, _)| *later == name) {
-        return format!("{name} is not supported yet: {why}; unset it");
-    }
     match config::nearest(name, known) {
         Some(near) => format!("{name} is no setting; did you mean {near}?"),
         None => format!("{name} is no setting; unset it"),

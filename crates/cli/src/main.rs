@@ -1,6 +1,7 @@
 //! The binary `backstitch`.
 
 mod check;
+mod clusters;
 mod dev;
 mod directory;
 mod environment;
@@ -33,9 +34,38 @@ enum Command {
         /// The app directory
         directory: PathBuf,
     },
+    /// List the clusters that a server knows, or try to reach them
+    Clusters(Clusters),
     /// Run functions for a server (started by it)
     #[command(hide = true)]
     Worker,
+}
+
+/// Where data is.
+#[derive(Args)]
+struct Places {
+    /// Folder that everything is kept in which is in no other cluster
+    #[arg(long, env = "BACKSTITCH_DATA_DIR", default_value = ".backstitch")]
+    data_dir: PathBuf,
+    /// Clusters by name, with white space between: NAME=embedded or NAME=mongodb://…; the name * is every other one
+    #[arg(
+        long,
+        env = "BACKSTITCH_CLUSTERS",
+        hide_env_values = true,
+        default_value = "",
+        hide_default_value = true
+    )]
+    clusters: String,
+    /// MongoDB URI of the server's own records, which other servers may share (default: the data directory)
+    #[arg(long, env = "BACKSTITCH_STATE_URI", hide_env_values = true)]
+    state_uri: Option<String>,
+}
+
+impl Places {
+    fn settings(&self) -> Result<server::ClusterSettings, server::StartError> {
+        let uri = self.state_uri.clone().filter(|uri| !uri.is_empty());
+        server::ClusterSettings::parse(&self.clusters, uri.map(Into::into))
+    }
 }
 
 /// What every server takes.
@@ -44,9 +74,8 @@ struct ServerOptions {
     /// Address to listen on
     #[arg(long, env = "BACKSTITCH_LISTEN", default_value = "127.0.0.1:9090")]
     listen: SocketAddr,
-    /// Folder that everything is kept in
-    #[arg(long, env = "BACKSTITCH_DATA_DIR", default_value = ".backstitch")]
-    data_dir: PathBuf,
+    #[command(flatten)]
+    places: Places,
     /// URL by which clients reach the server (default: the address they used)
     #[arg(long, env = "BACKSTITCH_PUBLIC_URL")]
     public_url: Option<String>,
@@ -99,6 +128,30 @@ struct Serve {
     server: ServerOptions,
 }
 
+#[derive(Args)]
+struct Clusters {
+    /// What to do
+    action: Action,
+    /// The cluster to try (default: all)
+    name: Option<String>,
+    /// Write a JSON array
+    #[arg(long)]
+    json: bool,
+    /// The settings file of the server
+    #[arg(long, env = "BACKSTITCH_CONFIG")]
+    config: Option<PathBuf>,
+    #[command(flatten)]
+    places: Places,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Action {
+    /// Show names and places
+    List,
+    /// Connect and show what is there
+    Test,
+}
+
 fn object_id(text: &str) -> Result<String, String> {
     let fits = text.len() == 24 && text.bytes().all(|b| b.is_ascii_hexdigit());
     if fits {
@@ -122,6 +175,7 @@ fn main() -> ExitCode {
         // Before anything else starts threads: a worker has one.
         Command::Worker => js::worker::main(),
         Command::Check { directory } => check::run(&directory),
+        Command::Clusters(options) => clusters::run(&options),
         Command::Dev(options) => serve::with_runtime(dev::run(options)),
         Command::Serve(options) => serve::with_runtime(serve::run(options)),
     }
@@ -136,13 +190,17 @@ fn command_line() -> Result<Cli, Vec<String>> {
     let cli = given(command.clone());
     match &cli.command {
         Command::Worker | Command::Check { .. } => return Ok(cli),
-        Command::Dev(_) | Command::Serve(_) => environment::check(&command)?,
+        Command::Dev(_) | Command::Serve(_) | Command::Clusters(_) => {
+            environment::check(&command)?;
+        }
     }
-    let Command::Serve(Serve {
-        config: Some(file), ..
-    }) = &cli.command
-    else {
+    let (name, file) = match &cli.command {
+        Command::Serve(Serve { config, .. }) => ("serve", config),
+        Command::Clusters(Clusters { config, .. }) => ("clusters", config),
+        _ => return Ok(cli),
+    };
+    let Some(file) = file else {
         return Ok(cli);
     };
-    Ok(given(settings_file::apply(command, file)?))
+    Ok(given(settings_file::apply(command, name, file)?))
 }

@@ -81,14 +81,16 @@ impl Screen {
 
     /// The summary.
     pub(crate) fn ready(&self, running: &Running, app: Option<&App>, folder: Option<&Path>) {
-        let private_key = running.keys.private_key.expose();
+        let keys = running.keys.as_ref();
+        let public_key = keys.map(|keys| keys.public_key.as_str());
+        let private_key = keys.map(|keys| keys.private_key.expose().as_str());
         if self.json {
             line(
                 &json!({
                     "url": running.url, "project_id": running.project_id,
                     "app_id": app.map(|app| &app.id),
                     "client_app_id": app.map(|app| &app.client_app_id),
-                    "public_key": running.keys.public_key, "private_key": private_key,
+                    "public_key": public_key, "private_key": private_key,
                 })
                 .to_string(),
             );
@@ -109,8 +111,13 @@ impl Screen {
             row("App id", &app.client_app_id);
         }
         row("Project id", &running.project_id);
-        row("Public key", &running.keys.public_key);
-        row("Private key", private_key);
+        match (public_key, private_key) {
+            (Some(public), Some(private)) => {
+                row("Public key", public);
+                row("Private key", private);
+            }
+            _ => row("Keys", "those of the server that was there first"),
+        }
         if let (Some(app), Some(release)) = (app, &release) {
             line("");
             line(&format!(

@@ -45,8 +45,10 @@ pub(crate) async fn start(options: ServerOptions) -> Result<Running, StartError>
         let text = "a public key and a private key go together: set both or neither";
         return Err(StartError(text.to_owned()));
     }
+    let clusters = options.places.settings()?;
     server::start(Settings {
-        data_dir: options.data_dir,
+        data_dir: options.places.data_dir,
+        clusters,
         listening: Listening {
             listen: options.listen,
             metrics_listen: options.metrics_listen,

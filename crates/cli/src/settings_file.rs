@@ -1,5 +1,6 @@
 //! `serve --config FILE`: a JSON object of options by name. What it says are
-//! the defaults; flags and variables go before.
+//! the defaults; flags and variables go before. `clusters` reads the same file
+//! and takes what is its own.
 
 use std::path::Path;
 
@@ -8,8 +9,13 @@ use config::{Parsed, parse_json};
 use kit::Finding;
 use serde_json::Value;
 
-/// Makes a file's settings the defaults of `serve`.
-pub(crate) fn apply(command: clap::Command, file: &Path) -> Result<clap::Command, Vec<String>> {
+/// Makes a file's settings the defaults of `serve`, or of another command that
+/// has some of them.
+pub(crate) fn apply(
+    command: clap::Command,
+    subcommand: &str,
+    file: &Path,
+) -> Result<clap::Command, Vec<String>> {
     let path = file.display().to_string();
     let text = std::fs::read_to_string(file).map_err(|error| vec![format!("{path}: {error}")])?;
     let parsed = parse_json(&text);
@@ -36,10 +42,16 @@ pub(crate) fn apply(command: clap::Command, file: &Path) -> Result<clap::Command
     if !findings.is_empty() {
         return Err(findings.iter().map(ToString::to_string).collect());
     }
-    Ok(command.mut_subcommand("serve", |serve| {
-        settings.into_iter().fold(serve, |serve, (name, text)| {
+    Ok(command.mut_subcommand(subcommand, |command| {
+        settings.into_iter().fold(command, |command, (name, text)| {
+            if !command
+                .get_arguments()
+                .any(|known| *known.get_id() == *name)
+            {
+                return command;
+            }
             // Defaults live as long as the program.
-            serve.mut_arg(name, |argument| argument.default_value(&*text.leak()))
+            command.mut_arg(name, |argument| argument.default_value(&*text.leak()))
         })
     }))
 }
@@ -68,9 +80,22 @@ fn setting(command: &clap::Command, name: &str, value: &Value) -> Result<String,
             let texts: Option<Vec<String>> = list.iter().map(plain).collect();
             texts.map(|texts| texts.join(","))
         }
+        Value::Object(fields) if name == "clusters" => fields
+            .iter()
+            .map(|(name, place)| Some(format!("{name}={}", place.as_str()?)))
+            .collect::<Option<Vec<_>>>()
+            .map(|pairs| pairs.join("\n")),
         value => plain(value),
     };
     let text = text.ok_or_else(|| format!("\"{name}\" has to be a text or a number"))?;
+    let wrong = match name {
+        "clusters" => server::ClusterSettings::parse(&text, None).err(),
+        "state_uri" => server::ClusterSettings::parse("", Some(text.clone().into())).err(),
+        _ => None,
+    };
+    if let Some(wrong) = wrong {
+        return Err(format!("\"{name}\": {wrong}"));
+    }
     let flag = format!("--{}={text}", name.replace('_', "-"));
     match command
         .clone()

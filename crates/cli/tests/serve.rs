@@ -88,14 +88,6 @@ fn a_file_with_mistakes_is_refused_with_all_of_them() {
 fn a_variable_that_means_nothing_is_refused() {
     let data = data();
     for (name, wanted) in [
-        (
-            "BACKSTITCH_CLUSTERS",
-            "BACKSTITCH_CLUSTERS is not supported yet",
-        ),
-        (
-            "BACKSTITCH_STATE_URI",
-            "BACKSTITCH_STATE_URI is not supported yet",
-        ),
         ("BACKSTITCH_LISTN", "did you mean BACKSTITCH_LISTEN?"),
         (
             "BACKSTITCH_WHATEVER_THIS_IS",

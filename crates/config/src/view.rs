@@ -116,9 +116,41 @@ impl<'a> DataSource<'a> {
         name.unwrap_or_default()
     }
 
+    /// Where reads go: `primary` unless set.
+    pub fn read_preference(self) -> &'a str {
+        let mode = self.0.at("/config/readPreference").and_then(Value::as_str);
+        mode.filter(|mode| !mode.is_empty()).unwrap_or("primary")
+    }
+
+    /// Tag sets of servers that reads go to, the first that fits first, each a
+    /// list of name and value. A set is an object of tags, a list of
+    /// `{name, value}`, or one under `tags`.
+    pub fn read_tags(self) -> Vec<Vec<(&'a str, &'a str)>> {
+        let sets = self.0.at("/config/readPreferenceTagSets");
+        let sets = sets.and_then(Value::as_array).into_iter().flatten();
+        sets.map(tag_set).collect()
+    }
+
     /// `mongodb-atlas`, `mongodb` or `datalake`.
     pub fn kind(self) -> &'a str {
         self.0.text("type")
+    }
+}
+
+fn tag_set(set: &Value) -> Vec<(&str, &str)> {
+    match set.get("tags").unwrap_or(set) {
+        Value::Array(list) => list
+            .iter()
+            .filter_map(|tag| {
+                let name = tag.get("name").or_else(|| tag.get("key"))?.as_str()?;
+                Some((name, tag.get("value")?.as_str()?))
+            })
+            .collect(),
+        Value::Object(tags) => tags
+            .iter()
+            .filter_map(|(name, value)| Some((name.as_str(), value.as_str()?)))
+            .collect(),
+        _ => Vec::new(),
     }
 }
 

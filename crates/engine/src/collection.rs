@@ -1,6 +1,8 @@
 //! Typed helpers over the waist, for our own code.
 
-use bson::{Bson, Document, RawDocument, RawDocumentBuf, doc};
+use std::sync::Arc;
+
+use bson::{Bson, Document, RawDocument, RawDocumentBuf, cstr, doc};
 
 use crate::{Answer, CommandError, Session, SharedEngine};
 
@@ -11,6 +13,7 @@ pub struct Collection {
     database: String,
     name: String,
     session: Option<Session>,
+    reads: Option<Arc<RawDocumentBuf>>,
 }
 
 /// How to find.
@@ -45,6 +48,17 @@ impl Collection {
             database: database.to_owned(),
             name: name.to_owned(),
             session: None,
+            reads: None,
+        }
+    }
+
+    /// The same collection, read where a read preference says: `{mode, tags}`
+    /// as on the wire. Transactions read from the primary.
+    #[must_use]
+    pub fn reading(&self, preference: Option<Arc<RawDocumentBuf>>) -> Self {
+        Self {
+            reads: preference,
+            ..self.clone()
         }
     }
 
@@ -73,18 +87,18 @@ impl Collection {
     }
 
     /// Runs a command whose first field names this collection.
-    pub async fn run(&self, mut command: Document) -> Answer {
-        if let Some(session) = &self.session {
-            session.decorate(&mut command);
-        }
-        let command = RawDocumentBuf::try_from(&command)?;
-        self.engine.command(&self.database, &command).await
+    pub async fn run(&self, command: Document) -> Answer {
+        self.send(RawDocumentBuf::try_from(&command)?).await
     }
 
     /// Runs a raw command whose first field names this collection.
     pub async fn send(&self, mut command: RawDocumentBuf) -> Answer {
         if let Some(session) = &self.session {
             session.decorate_raw(&mut command);
+        } else if let Some(reads) = &self.reads
+            && is_read(&command)
+        {
+            command.append(cstr!("$readPreference"), reads.as_ref().as_ref());
         }
         self.engine.command(&self.database, &command).await
     }
@@ -248,6 +262,18 @@ impl Collection {
             .await
             .map(drop)
     }
+}
+
+/// Whether a read preference means something to a command: a cursor's later
+/// batches come from where the first came from.
+fn is_read(command: &RawDocument) -> bool {
+    let first = command.iter().next().and_then(Result::ok);
+    first.is_some_and(|(name, _)| {
+        matches!(
+            name.as_str(),
+            "find" | "aggregate" | "count" | "distinct" | "listCollections"
+        )
+    })
 }
 
 fn batch(

@@ -64,6 +64,15 @@ impl CommandError {
             .any(|label| label == "TransientTransactionError")
     }
 
+    /// Whether no server could be reached that takes the command: the deployment
+    /// is away, has no primary for now, or lets us not in.
+    pub fn is_unreachable(&self) -> bool {
+        matches!(
+            self.code,
+            6 | 7 | 18 | 89 | 91 | 133 | 189 | 9001 | 10107 | 11600 | 11602 | 13435 | 13436
+        )
+    }
+
     /// Whether a commit may or may not have happened; asking again tells.
     pub fn is_outcome_unknown(&self) -> bool {
         self.labels

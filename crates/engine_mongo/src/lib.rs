@@ -62,7 +62,8 @@ struct Shared {
     parsed: Parsed,
     hidden: Arc<settings::Hidden>,
     found: RwLock<Option<Description>>,
-    finding: tokio::sync::Mutex<()>,
+    /// When the last search failed, and how.
+    finding: tokio::sync::Mutex<Option<(Instant, CommandError)>>,
     cursors: cursors::Cursors,
     transactions: transactions::Transactions,
     numbered: numbered::Numbered,
@@ -88,7 +89,7 @@ impl Mongo {
                 parsed,
                 hidden,
                 found: RwLock::new(None),
-                finding: tokio::sync::Mutex::new(()),
+                finding: tokio::sync::Mutex::default(),
                 cursors: cursors::Cursors::default(),
                 transactions: transactions::Transactions::default(),
                 numbered: numbered::Numbered::new(),
@@ -140,10 +141,24 @@ impl Mongo {
         if let Some(topology) = self.shared.topology() {
             return Ok(topology);
         }
-        let _one_at_a_time = self.shared.finding.lock().await;
-        match self.shared.topology() {
-            Some(topology) => Ok(topology),
-            None => Ok(self.describe().await?.topology),
+        let asked = Instant::now();
+        let mut failed = self.shared.finding.lock().await;
+        if let Some(topology) = self.shared.topology() {
+            return Ok(topology);
+        }
+        // Whoever waited for a search has its outcome: one after the other would
+        // wait for hours.
+        if let Some((at, error)) = failed.as_ref()
+            && *at >= asked
+        {
+            return Err(error.clone());
+        }
+        match self.describe().await {
+            Ok(found) => Ok(found.topology),
+            Err(error) => {
+                *failed = Some((Instant::now(), error.clone()));
+                Err(error)
+            }
         }
     }
 

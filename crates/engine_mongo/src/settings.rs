@@ -44,6 +44,26 @@ impl Settings {
         }
     }
 
+    /// The database that the URI names.
+    pub fn database(&self) -> Option<String> {
+        let (_, path) = after_user_info(self.uri.expose())?.split_once('/')?;
+        let name = decoded(path.split('?').next().unwrap_or_default());
+        (!name.is_empty()).then_some(name)
+    }
+
+    /// Scheme, hosts and database of the URI: what may be shown.
+    pub fn shown(&self) -> String {
+        let uri = self.uri.expose();
+        let scheme = uri.split_once("://").map_or("", |(scheme, _)| scheme);
+        let rest = after_user_info(uri).unwrap_or_default();
+        let rest = rest.split('?').next().unwrap_or_default();
+        let rest = rest.trim_end_matches('/');
+        // What comes behind a stray character may be a part of the password.
+        let known = |c: char| c.is_ascii_alphanumeric() || "-_.:,[]%/".contains(c);
+        let rest = if rest.chars().all(known) { rest } else { "…" };
+        format!("{scheme}://{rest}")
+    }
+
     /// For our own state: what is acknowledged is on a majority, and what is
     /// read cannot be rolled back, whatever the URI says.
     pub fn for_state(uri: impl Into<Secret<String>>) -> Self {
@@ -195,6 +215,12 @@ fn user_info(uri: &str) -> Option<&str> {
     rest.rsplit_once('@').map(|(info, _)| info)
 }
 
+/// Hosts, path and options.
+fn after_user_info(uri: &str) -> Option<&str> {
+    let (_, rest) = uri.split_once("://")?;
+    Some(rest.rsplit_once('@').map_or(rest, |(_, rest)| rest))
+}
+
 fn query(uri: &str) -> impl Iterator<Item = (String, &str)> {
     let query = uri.rsplit_once('?').map_or("", |(_, query)| query);
     query
@@ -337,6 +363,27 @@ mod tests {
         assert_eq!(parsed.concerns.read, Some(rawdoc! { "level": "majority" }));
         assert_eq!(parsed.options.app_name.as_deref(), Some("backstitch"));
         assert_eq!(parsed.options.max_pool_size, Some(100));
+    }
+
+    #[test]
+    fn what_is_shown_has_no_secrets() {
+        for (uri, shown, database) in [
+            ("mongodb://h", "mongodb://h", None),
+            ("mongodb://u:pw@h:1,i:2/?w=1", "mongodb://h:1,i:2", None),
+            (
+                "mongodb+srv://u:p%40w@h/d%41",
+                "mongodb+srv://h/d%41",
+                Some("dA"),
+            ),
+            ("mongodb://u:p@w@h/d?x=secret", "mongodb://h/d", Some("d")),
+            ("mongodb://u:pw@h/?app=a@b&x=secret", "mongodb://…", None),
+            ("mongodb://[::1]:5/d", "mongodb://[::1]:5/d", Some("d")),
+            ("secret", "://", None),
+        ] {
+            let settings = Settings::new(uri.to_owned());
+            assert_eq!(settings.shown(), shown, "{uri}");
+            assert_eq!(settings.database().as_deref(), database, "{uri}");
+        }
     }
 
     #[test]

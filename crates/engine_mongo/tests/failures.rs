@@ -55,6 +55,19 @@ async fn an_unreachable_host_answers_within_its_time() {
     assert_eq!(error.code, 133, "{error:?}");
     shows_nothing(&error);
     assert!(mongo.health().await.is_err());
+    // Many who ask at once wait once.
+    let many = Instant::now();
+    let asking: Vec<_> = (0..40)
+        .map(|_| {
+            let mongo = mongo.clone();
+            tokio::spawn(async move { run(&mongo, "d", doc! { "find": "c" }).await })
+        })
+        .collect();
+    for asking in asking {
+        assert!(asking.await.expect("it ends").is_err());
+    }
+    let took = many.elapsed();
+    assert!(took < Duration::from_secs(6), "{took:?}");
     assert!(
         start.elapsed() < Duration::from_secs(10),
         "{:?}",

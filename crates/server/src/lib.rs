@@ -1,6 +1,7 @@
 //! The server: opens the engine and the core, listens, hands requests to the
 //! surfaces, and stops in order.
 
+mod clusters;
 mod intake;
 mod listen;
 mod metrics;
@@ -19,6 +20,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+pub use clusters::{ClusterSettings, Listed, Tried};
 pub use peer::Network;
 pub use settings::{KeySettings, Settings};
 
@@ -92,8 +94,8 @@ pub struct Running {
     pub core: Arc<Backstitch>,
     /// The project that was made or found at start.
     pub project_id: String,
-    /// The first project's key pair.
-    pub keys: app::administrators::KeyPair,
+    /// The operator's key pair; none when another server made the first one.
+    pub keys: Option<app::administrators::KeyPair>,
     listener: Listener,
 }
 

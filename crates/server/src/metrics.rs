@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use app::Backstitch;
+use app::{Backstitch, ClusterHealth};
 
 /// Upper bounds of the latency histogram, in microseconds.
 const BOUNDS_US: [u64; 10] = [
@@ -56,7 +56,7 @@ impl Metrics {
     }
 
     /// The text that `/metrics` answers.
-    pub(crate) fn render(&self, core: &Backstitch) -> String {
+    pub(crate) fn render(&self, core: &Backstitch, health: &[ClusterHealth]) -> String {
         let mut text = String::new();
         let mut put = |line: std::fmt::Arguments<'_>| {
             // Writing to a string cannot fail.
@@ -89,6 +89,26 @@ impl Metrics {
         let sum = self.sum_us.load(Ordering::Relaxed) as f64 / 1e6;
         put(format_args!("backstitch_request_seconds_sum {sum}"));
         put(format_args!("backstitch_request_seconds_count {total}"));
+        put(format_args!("# TYPE backstitch_cluster_up gauge"));
+        for cluster in health {
+            put(format_args!(
+                "backstitch_cluster_up{{cluster=\"{}\",own_records=\"{}\"}} {}",
+                cluster.name,
+                cluster.is_state,
+                u8::from(cluster.answers.is_ok())
+            ));
+        }
+        put(format_args!("# TYPE backstitch_cluster_seconds gauge"));
+        for cluster in health {
+            if let Ok(time) = &cluster.answers {
+                put(format_args!(
+                    "backstitch_cluster_seconds{{cluster=\"{}\",own_records=\"{}\"}} {}",
+                    cluster.name,
+                    cluster.is_state,
+                    time.as_secs_f64()
+                ));
+            }
+        }
         for (name, value) in [
             ("requests_in_flight", self.in_flight.load(Ordering::Relaxed)),
             ("connections", self.connections.load(Ordering::Relaxed)),

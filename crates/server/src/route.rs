@@ -1,14 +1,15 @@
 //! Which surface a request is for, and what every answer carries.
 
 use std::convert::Infallible;
+use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use admin::Admin;
-use app::Backstitch;
+use app::{Backstitch, ClusterHealth};
 use axum::body::Body;
 use axum::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use axum::http::{Method, Request as HttpRequest, Response, StatusCode};
@@ -22,6 +23,9 @@ use crate::metrics::{Counted, Metrics};
 use crate::peer::{self, Network};
 use crate::{Door, Listening};
 
+/// How long an answer about the deployments is good for: `/ready` is anybody's
+/// to ask.
+const HEALTH_KEPT: Duration = Duration::from_millis(500);
 /// Requests at once; more are refused.
 const IN_FLIGHT_MAX: u64 = 10_000;
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-appservices-request-id");
@@ -36,6 +40,7 @@ pub(crate) struct Surfaces {
     intake: Intake,
     public_url: Option<String>,
     trusted_proxies: Vec<Network>,
+    health: tokio::sync::Mutex<Option<(Instant, Arc<[ClusterHealth]>)>>,
 }
 
 impl Surfaces {
@@ -49,7 +54,21 @@ impl Surfaces {
             intake: Intake::new(listening.patience.body),
             public_url: public_url.map(|url| url.trim_end_matches('/').to_owned()),
             trusted_proxies: listening.trusted_proxies.clone(),
+            health: tokio::sync::Mutex::default(),
         }
+    }
+
+    /// How the deployments are, or were a moment ago.
+    async fn health(&self) -> Arc<[ClusterHealth]> {
+        let mut kept = self.health.lock().await;
+        if let Some((at, health)) = kept.as_ref()
+            && at.elapsed() < HEALTH_KEPT
+        {
+            return health.clone();
+        }
+        let health: Arc<[ClusterHealth]> = self.core.health().await.into();
+        *kept = Some((Instant::now(), health.clone()));
+        health
     }
 
     /// Ends what would keep connections open: the server stops.
@@ -173,8 +192,9 @@ async fn other(
     }
     match (door, path) {
         (_, "/health") => Ok(plain(StatusCode::OK, "ok\n".to_owned())),
-        (_, "/ready") => Ok(ready(surfaces).await),
-        (Door::Metrics, "/metrics") => Ok(numbers(surfaces)),
+        (Door::Metrics, "/ready") => Ok(ready(surfaces, true).await),
+        (Door::Public, "/ready") => Ok(ready(surfaces, false).await),
+        (Door::Metrics, "/metrics") => Ok(numbers(surfaces).await),
         (Door::Public, "/metrics") => {
             // What everybody does here is nobody's business on the public door.
             let token = authorization.and_then(|value| value.to_str().ok());
@@ -183,7 +203,7 @@ async fn other(
                 .core
                 .administrator(token.unwrap_or_default())
                 .await?;
-            Ok(numbers(surfaces))
+            Ok(numbers(surfaces).await)
         }
         (Door::Public, "/") => Ok(plain(StatusCode::OK, "Backstitch\n".to_owned())),
         (Door::Public, "/api/private/v1.0/version") => {
@@ -193,19 +213,40 @@ async fn other(
     }
 }
 
-/// Why not is for the log, not for whoever asks.
-async fn ready(surfaces: &Surfaces) -> Response<Body> {
-    match surfaces.core.health().await {
-        Ok(()) => plain(StatusCode::OK, "ok\n".to_owned()),
-        Err(_) => plain(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "the database does not take writes\n".to_owned(),
-        ),
-    }
+async fn numbers(surfaces: &Surfaces) -> Response<Body> {
+    let health = surfaces.health().await;
+    let numbers = surfaces.metrics.render(&surfaces.core, &health);
+    plain(StatusCode::OK, numbers)
 }
 
-fn numbers(surfaces: &Surfaces) -> Response<Body> {
-    plain(StatusCode::OK, surfaces.metrics.render(&surfaces.core))
+/// Whether the server can serve: its own records answer. A cluster of users'
+/// documents that does not is told, and no reason to take the server out: apps
+/// on other clusters are served. Which cluster it is, and why, is nobody's
+/// business on the public door.
+async fn ready(surfaces: &Surfaces, whole: bool) -> Response<Body> {
+    let health = surfaces.health().await;
+    let own_answers = health.iter().all(|c| !c.is_state || c.answers.is_ok());
+    let all_answer = health.iter().all(|cluster| cluster.answers.is_ok());
+    let (status, word) = match (own_answers, all_answer) {
+        (true, true) => (StatusCode::OK, "ok"),
+        (true, false) => (StatusCode::OK, "degraded"),
+        (false, _) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
+    };
+    let mut text = format!("{word}\n");
+    for cluster in health.iter().filter(|_| whole) {
+        let own = if cluster.is_state {
+            " (own records)"
+        } else {
+            ""
+        };
+        let answers = match &cluster.answers {
+            Ok(time) => format!("ok, {:.1} ms", time.as_secs_f64() * 1000.0),
+            Err(why) => format!("away: {}", why.replace('\n', " ")),
+        };
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "{}{own}: {answers}", cluster.name);
+    }
+    plain(status, text)
 }
 
 fn unknown() -> Problem {

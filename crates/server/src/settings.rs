@@ -1,23 +1,23 @@
 //! What a server is started with, and what it opens.
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use app::Backstitch;
 use app::administrators::KeyPair;
-use engine::SharedEngine;
 use engine_embedded::Embedded;
 use js::{Limits, PoolSettings};
 use kit::{Clock, Secret, SystemClock};
 use state::MasterKey;
 
-use crate::{Listening, StartError};
+use crate::{ClusterSettings, Listening, StartError};
 
 /// What a server is started with.
 pub struct Settings {
-    /// Where everything lives.
+    /// Where everything lives that is in no other deployment.
     pub data_dir: PathBuf,
+    /// Which deployment each cluster is.
+    pub clusters: ClusterSettings,
     /// Where and how to listen.
     pub listening: Listening,
     /// The first project and key pair.
@@ -45,17 +45,23 @@ pub struct KeySettings {
 /// Opens engine and core, and makes project and keys.
 pub(crate) async fn open(
     settings: &Settings,
-) -> Result<(Arc<Backstitch>, String, KeyPair), StartError> {
+) -> Result<(Arc<Backstitch>, String, Option<KeyPair>), StartError> {
     let failed = |error: &dyn std::fmt::Display| {
         StartError(format!("{}: {error}", settings.data_dir.display()))
     };
     create_private(&settings.data_dir).map_err(|error| failed(&error))?;
     let key_file = settings.data_dir.join("master.key");
-    let old = Embedded::is_in(&settings.data_dir);
-    if old && settings.master_key.is_none() && !key_file.exists() {
-        return Err(failed(
-            &"master.key is missing, with which the data's secrets are sealed; put it back, or start with BACKSTITCH_MASTER_KEY if that is what it was",
-        ));
+    if settings.master_key.is_none() && !key_file.exists() {
+        if settings.clusters.is_shared() {
+            return Err(failed(
+                &"servers that share their records share a master key: start each with the same BACKSTITCH_MASTER_KEY, or with the same master.key here",
+            ));
+        }
+        if Embedded::is_in(&settings.data_dir) {
+            return Err(failed(
+                &"master.key is missing, with which the data's secrets are sealed; put it back, or start with BACKSTITCH_MASTER_KEY if that is what it was",
+            ));
+        }
     }
     // The key is there before anything is sealed with it.
     let master_key = match &settings.master_key {
@@ -63,12 +69,14 @@ pub(crate) async fn open(
         None => MasterKey::from_file(&key_file).map_err(|error| failed(&error))?,
     };
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let engine =
-        Embedded::open(&settings.data_dir, clock.clone()).map_err(|error| failed(&error))?;
-    let engine: SharedEngine = Arc::new(engine);
+    let opened = settings
+        .clusters
+        .open(&settings.data_dir, clock.clone())
+        .await?;
     let core = Backstitch::open(app::Settings {
-        engine,
-        clusters: HashMap::new(),
+        engine: opened.default,
+        clusters: opened.named,
+        state: opened.state,
         master_key,
         workers: settings.workers.clone(),
         limits: settings.limits,
@@ -80,42 +88,59 @@ pub(crate) async fn open(
         .warm()
         .await
         .map_err(|error| StartError(format!("a function worker cannot be started: {error}")))?;
-    let kept = kept_keys(&settings.data_dir, &settings.keys).map_err(|error| failed(&error))?;
-    let project = core.ensure_project(Some(&kept.0), "default").await?;
-    core.ensure_key(&project.id, &kept.1).await?;
-    Ok((core, project.id, kept.1))
+    let (project, keys) = keys(&core, settings, &failed).await?;
+    Ok((core, project, keys))
 }
 
-/// Project id and key pair: as set, else as kept, else new ones that are kept.
-fn kept_keys(folder: &Path, settings: &KeySettings) -> std::io::Result<(String, KeyPair)> {
-    let path = folder.join("admin-keys");
+/// The first project and the operator's key pair: as set, else as kept in the
+/// data directory, else those that the first of all servers made up. Its key is
+/// known to it alone.
+async fn keys(
+    core: &Backstitch,
+    settings: &Settings,
+    failed: &(dyn Fn(&dyn std::fmt::Display) -> StartError + Sync),
+) -> Result<(String, Option<KeyPair>), StartError> {
+    let path = settings.data_dir.join("admin-keys");
     let kept = std::fs::read_to_string(&path).unwrap_or_default();
     let mut lines = kept.lines().map(str::to_owned);
     let (project, public, private) = (lines.next(), lines.next(), lines.next());
-    let new = Backstitch::new_key_pair();
-    let project = settings
-        .project_id
-        .clone()
-        .or(project)
-        .unwrap_or_else(state::random_hex::<12>);
-    let pair = match (&settings.public_key, &settings.private_key, public, private) {
-        (Some(public), Some(private), ..) => KeyPair {
+    let set = &settings.keys;
+    let project = match set.project_id.clone().or(project) {
+        Some(known) => {
+            core.agree("project", &known).await?;
+            known
+        }
+        None => core.agree("project", &state::random_hex::<12>()).await?,
+    };
+    let pair = match (&set.public_key, &set.private_key, public, private) {
+        (Some(public), Some(private), ..) => Some(KeyPair {
             public_key: public.clone(),
             private_key: private.clone(),
-        },
-        (_, _, Some(public), Some(private)) => KeyPair {
+        }),
+        (_, _, Some(public), Some(private)) => Some(KeyPair {
             public_key: public,
             private_key: private.into(),
-        },
-        _ => new,
+        }),
+        _ => {
+            let new = Backstitch::new_key_pair();
+            let first = core.agree("operator", &new.public_key).await?;
+            (first == new.public_key).then_some(new)
+        }
     };
-    let text = format!(
-        "{project}\n{}\n{}\n",
-        pair.public_key,
-        pair.private_key.expose()
-    );
+    let mut text = format!("{project}\n");
+    if let Some(pair) = &pair {
+        core.agree("operator", &pair.public_key).await?;
+        for part in [&pair.public_key, pair.private_key.expose()] {
+            text.push_str(part);
+            text.push('\n');
+        }
+    }
     if text != kept {
-        write_private(&path, text.as_bytes())?;
+        write_private(&path, text.as_bytes()).map_err(|error| failed(&error))?;
+    }
+    core.ensure_project(Some(&project), "default").await?;
+    if let Some(pair) = &pair {
+        core.ensure_key(&project, pair).await?;
     }
     Ok((project, pair))
 }

@@ -97,6 +97,7 @@ impl World {
         let core = Backstitch::open(app::Settings {
             engine,
             clusters: std::collections::HashMap::new(),
+            state: None,
             master_key: MasterKey::from_text("test"),
             workers: PoolSettings::new(env!("CARGO_BIN_EXE_server-test-worker"), [""; 0]),
             limits: Limits::default(),

@@ -4,6 +4,7 @@
 //! Not here: what the records mean. Keys, passwords and private keys come in
 //! hashed or sealed.
 
+pub mod leases;
 mod records;
 mod seal;
 mod table;
@@ -12,13 +13,13 @@ use bson::{Document, doc};
 use engine::{CommandError, SharedEngine};
 
 pub use records::{
-    AdminKey, AdminSession, ApiKey, App, Blob, Deployment, Identity, LogChunk, LogEntry, NodeId,
-    Password, Project, Record, Revision, RevisionFile, Secret, Session, User,
+    AdminKey, AdminSession, Agreement, ApiKey, App, Blob, Deployment, Identity, Lease, LogChunk,
+    LogEntry, NodeId, Password, Project, Record, Revision, RevisionFile, Secret, Session, User,
 };
 pub use seal::{MasterKey, SealError, content_hash, digest, random_bytes, random_hex};
 pub use table::Table;
 
-/// The database that the records live in.
+/// The database that the records live in unless another is named.
 pub const DATABASE: &str = "backstitch";
 
 /// Every table.
@@ -50,25 +51,31 @@ pub struct State {
     pub api_keys: Table<ApiKey>,
     /// Log entries.
     pub logs: Table<LogChunk>,
+    /// What servers agreed on.
+    pub agreements: Table<Agreement>,
+    /// Jobs that one server does at a time.
+    pub leases: Table<Lease>,
 }
 
 impl State {
     /// Opens the tables and makes their indexes.
-    pub async fn open(engine: &SharedEngine) -> Result<Self, CommandError> {
+    pub async fn open(engine: &SharedEngine, database: &str) -> Result<Self, CommandError> {
         let state = Self {
-            projects: Table::new(engine),
-            admin_keys: Table::new(engine),
-            admin_sessions: Table::new(engine),
-            apps: Table::new(engine),
-            revisions: Table::new(engine),
-            blobs: Table::new(engine),
-            deployments: Table::new(engine),
-            secrets: Table::new(engine),
-            users: Table::new(engine),
-            passwords: Table::new(engine),
-            sessions: Table::new(engine),
-            api_keys: Table::new(engine),
-            logs: Table::new(engine),
+            projects: Table::new(engine, database),
+            admin_keys: Table::new(engine, database),
+            admin_sessions: Table::new(engine, database),
+            apps: Table::new(engine, database),
+            revisions: Table::new(engine, database),
+            blobs: Table::new(engine, database),
+            deployments: Table::new(engine, database),
+            secrets: Table::new(engine, database),
+            users: Table::new(engine, database),
+            passwords: Table::new(engine, database),
+            sessions: Table::new(engine, database),
+            api_keys: Table::new(engine, database),
+            logs: Table::new(engine, database),
+            agreements: Table::new(engine, database),
+            leases: Table::new(engine, database),
         };
         state
             .admin_keys
@@ -120,6 +127,17 @@ impl State {
             .index("time", doc! { "app_id": 1, "to": -1 }, false)
             .await?;
         Ok(state)
+    }
+
+    /// What was first said about something: `value`, unless somebody was faster.
+    pub async fn agree(&self, about: &str, value: &str) -> Result<String, CommandError> {
+        let said = Agreement {
+            id: about.to_owned(),
+            value: value.to_owned(),
+        };
+        self.agreements.insert_missing(&[said]).await?;
+        let agreed = self.agreements.get(about).await?;
+        Ok(agreed.map_or_else(|| value.to_owned(), |agreed| agreed.value))
     }
 
     /// Removes everything that belongs to an app.

@@ -21,7 +21,7 @@ tables! {
     Project => "projects", AdminKey => "admin_keys", AdminSession => "admin_sessions",
     App => "apps", Revision => "revisions", Blob => "blobs", Deployment => "deployments",
     Secret => "secrets", User => "users", Password => "passwords", Session => "sessions",
-    ApiKey => "api_keys", LogChunk => "logs",
+    ApiKey => "api_keys", LogChunk => "logs", Agreement => "agreements", Lease => "leases",
 }
 
 /// A project: what the service called a group.
@@ -320,6 +320,32 @@ pub struct LogEntry {
     pub error_code: String,
     /// Everything else, by the names of the Admin API.
     pub details: Document,
+}
+
+/// What servers agreed on when the first of them started.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Agreement {
+    /// What about.
+    #[serde(rename = "_id")]
+    pub id: String,
+    /// What the first said.
+    pub value: String,
+}
+
+/// Whose a job is that one server does at a time ([`crate::leases`]).
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Lease {
+    /// The job.
+    #[serde(rename = "_id")]
+    pub id: String,
+    /// The server that holds it; empty when it was given back.
+    pub holder: String,
+    /// Grows with each holder: what a former one writes is refused.
+    pub epoch: i64,
+    /// Grows while the holder lives.
+    pub beat: i64,
+    /// What the job keeps for whoever does it next.
+    pub kept: Document,
 }
 
 /// Bytes as a BSON binary.

@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use bson::{Bson, Document, RawDocumentBuf, doc};
 use engine::{Collection, CommandError, Found, SharedEngine};
 
-use crate::{DATABASE, Record};
+use crate::Record;
 
 /// Records of one type, by `_id`.
 pub struct Table<T> {
@@ -23,9 +23,9 @@ impl<T> Clone for Table<T> {
 }
 
 impl<T: Record> Table<T> {
-    pub(crate) fn new(engine: &SharedEngine) -> Self {
+    pub(crate) fn new(engine: &SharedEngine, database: &str) -> Self {
         Self {
-            collection: Collection::new(engine, DATABASE, T::TABLE),
+            collection: Collection::new(engine, database, T::TABLE),
             of: PhantomData,
         }
     }

@@ -11,7 +11,7 @@ use state::{MasterKey, Project, SealError, Secret, State};
 #[tokio::test]
 async fn records_come_back() {
     let engine: SharedEngine = Arc::new(Embedded::in_memory(Arc::new(SystemClock)).unwrap());
-    let state = State::open(&engine).await.unwrap();
+    let state = State::open(&engine, state::DATABASE).await.unwrap();
     let project = |id: &str| Project {
         id: id.to_owned(),
         name: format!("p{id}"),

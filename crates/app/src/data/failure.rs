@@ -43,7 +43,16 @@ impl From<Failure> for Problem {
 }
 
 /// The engine refused. The prefix of duplicate keys is what SDK users match.
-pub(super) fn mongodb(error: CommandError) -> Problem {
+pub(crate) fn mongodb(error: CommandError) -> Problem {
+    if error.is_unreachable() {
+        // Host names are the operator's affair.
+        return Problem::new(
+            Kind::Unavailable,
+            "MongoDBError",
+            "the data source's cluster cannot be reached; try again later",
+        )
+        .because(format!("{} ({})", error.message, error.code));
+    }
     let message = if error.is_duplicate_key() {
         format!("Duplicate key error: {}", error.message)
     } else {

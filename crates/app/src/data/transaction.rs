@@ -10,6 +10,16 @@ use super::failure::Failure;
 use super::find_and_modify::FindOneAnd;
 use super::write::{Deletion, Modification};
 
+/// A standalone server cannot take back a write that a rule refuses.
+fn without_transactions() -> Problem {
+    Problem::new(
+        Kind::Invalid,
+        "MongoDBError",
+        "unsupported: updates and deletes under rules need a deployment with transactions, such \
+         as a replica set",
+    )
+}
+
 /// Tries of a transaction that keeps meeting others.
 const TRIES_MAX: u32 = 100;
 
@@ -33,11 +43,7 @@ impl Door<'_> {
             return result.map_err(Problem::from);
         }
         if !self.engine.capabilities().transactions {
-            return Err(Problem::new(
-                Kind::Invalid,
-                "MongoDBError",
-                "unsupported: writes under rules need a deployment with transactions",
-            ));
+            return Err(without_transactions());
         }
         let mut tries = 0;
         loop {
@@ -58,6 +64,10 @@ impl Door<'_> {
             match result {
                 Err(failure) if failure.is_transient() && tries < TRIES_MAX => {
                     tokio::task::yield_now().await;
+                }
+                // What it can do is known when it has been spoken to.
+                Err(_) if !self.engine.capabilities().transactions => {
+                    return Err(without_transactions());
                 }
                 other => return other.map_err(Problem::from),
             }
