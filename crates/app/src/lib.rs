@@ -7,10 +7,12 @@
 pub mod administrators;
 mod call;
 mod caller;
+mod chores;
 mod clusters;
 mod compile;
 pub mod data;
 mod deploy;
+mod following;
 mod host;
 mod live;
 mod logbook;

@@ -32,7 +32,7 @@ pub struct App {
     pub(crate) signing_key: Secret<Vec<u8>>,
     live: Arc<Live>,
     editing: Arc<tokio::sync::Mutex<()>>,
-    pub(crate) secrets: RwLock<HashMap<String, Arc<str>>>,
+    pub(crate) secrets: RwLock<crate::secrets::Known>,
     pub(crate) tokens: crate::users::TokenCache,
     pub(crate) streams: crate::users::Streams,
     pub(crate) failures: crate::users::Failures,
@@ -239,12 +239,31 @@ impl App {
         )))
     }
 
+    /// Takes over what another server deployed; an app that is gone is served
+    /// no longer.
+    pub(crate) async fn catch_up(&self) -> Result<(), Problem> {
+        // A change that is being made here knows what it began from.
+        let _editing = self.editing.lock().await;
+        match self.core.state.apps.get(&self.id).await.map_err(stored)? {
+            Some(record) if record.live == self.record().live => Ok(()),
+            Some(record) => self.take_over(record).await,
+            None => {
+                self.core.drop_app(self);
+                Ok(())
+            }
+        }
+    }
+
     /// Takes over what the store has as live.
     async fn follow(&self) -> Result<(), Problem> {
         let record = self.core.state.apps.get(&self.id).await.map_err(stored)?;
         let record = record.ok_or_else(|| {
             Problem::new(kit::Kind::NotFound, "AppNotFound", "the app was deleted")
         })?;
+        self.take_over(record).await
+    }
+
+    async fn take_over(&self, record: state::App) -> Result<(), Problem> {
         let config = read_revision(&self.core, &record.live).await?;
         let mut release =
             compile(config, Some(&self.release())).map_err(|findings| rejected(&findings))?;

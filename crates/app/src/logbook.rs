@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bson::{Bson, Document, doc};
-use kit::{Clock, Problem, limit};
+use kit::{Problem, limit};
 use state::{LogChunk, LogEntry, State};
 use tokio::sync::{broadcast, mpsc, oneshot};
 
@@ -21,8 +21,6 @@ const WAITING_MAX: usize = 20_000;
 const FOLLOWING_MAX: usize = 1024;
 /// How long entries are kept.
 const KEPT_MS: i64 = 10 * 24 * 3600 * 1000;
-/// How often older ones are removed.
-const TRIM_EVERY_MS: i64 = 3_600_000;
 /// Entries of one chunk; with the most bytes of an entry a chunk stays below
 /// the most of a document.
 const CHUNK_ENTRIES_MAX: usize = 200;
@@ -100,11 +98,11 @@ impl LogQuery {
 }
 
 impl Logbook {
-    pub(crate) fn start(state: State, clock: Arc<dyn Clock>) -> Self {
+    pub(crate) fn start(state: State) -> Self {
         let (waiting, entries) = mpsc::channel(WAITING_MAX);
         let (live, _) = broadcast::channel(FOLLOWING_MAX);
         let dropped = Arc::new(AtomicU64::new(0));
-        tokio::spawn(write(state.clone(), clock, entries, dropped.clone()));
+        tokio::spawn(write(state.clone(), entries, dropped.clone()));
         Self {
             state,
             waiting,
@@ -136,7 +134,14 @@ impl Logbook {
         Ok(entries.first().map(|entry| entry.completed))
     }
 
-    /// Follows entries as they are made.
+    /// Removes entries that are older than they are kept.
+    pub(crate) async fn trim(&self, now: i64) -> Result<(), Problem> {
+        let old = doc! { "to": { "$lt": now - KEPT_MS } };
+        self.state.logs.delete_all(old).await.map_err(stored)?;
+        Ok(())
+    }
+
+    /// Follows entries of this server as they are made.
     pub fn follow(&self) -> broadcast::Receiver<Arc<LogEntry>> {
         self.live.subscribe()
     }
@@ -250,13 +255,7 @@ fn size_within(value: &Bson, budget: usize) -> Option<usize> {
 }
 
 /// Writes entries in batches until the logbook is gone.
-async fn write(
-    state: State,
-    clock: Arc<dyn Clock>,
-    mut waiting: mpsc::Receiver<Waiting>,
-    dropped: Arc<AtomicU64>,
-) {
-    let mut trimmed = 0;
+async fn write(state: State, mut waiting: mpsc::Receiver<Waiting>, dropped: Arc<AtomicU64>) {
     let mut batch = Vec::new();
     while waiting.recv_many(&mut batch, WAITING_MAX).await > 0 {
         // Others that come meanwhile share the write, unless a reader waits.
@@ -295,14 +294,6 @@ async fn write(
         if dropped > 0 {
             tracing::warn!("the log is behind: {dropped} entries were dropped");
         }
-        let now = clock.now_ms();
-        if now - trimmed > TRIM_EVERY_MS {
-            trimmed = now;
-            let old = doc! { "to": { "$lt": now - KEPT_MS } };
-            if let Err(error) = state.logs.delete_all(old).await {
-                tracing::error!("old log entries stay: {error}");
-            }
-        }
     }
 }
 
@@ -336,9 +327,8 @@ mod tests {
     use super::{Bson, LogEntry, LogQuery, Logbook, State, doc, limit, shorten};
 
     async fn logbook() -> Logbook {
-        let clock = Arc::new(SystemClock);
-        let engine: SharedEngine = Arc::new(Embedded::in_memory(clock.clone()).unwrap());
-        Logbook::start(State::open(&engine, state::DATABASE).await.unwrap(), clock)
+        let engine: SharedEngine = Arc::new(Embedded::in_memory(Arc::new(SystemClock)).unwrap());
+        Logbook::start(State::open(&engine, state::DATABASE).await.unwrap())
     }
 
     fn entry(number: i64, started: i64) -> LogEntry {

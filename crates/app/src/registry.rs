@@ -1,7 +1,7 @@
 //! The server's core: engines, state, workers, and the apps.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use bson::doc;
@@ -10,10 +10,11 @@ use engine::SharedEngine;
 use js::{Limits, Pool, PoolSettings};
 use kit::{Clock, Kind, Problem, Secret};
 use state::{MasterKey, Project, State};
+use tokio::task::JoinSet;
 
 use crate::clusters::{ClusterHealth, Clusters};
 use crate::live::Author;
-use crate::{App, Logbook, new_id, stored};
+use crate::{App, Logbook, chores, following, new_id, stored};
 
 /// What the core is made of.
 pub struct Settings {
@@ -60,6 +61,8 @@ pub struct Backstitch {
     /// Apps by client app id and by id.
     apps: ArcSwap<HashMap<String, Arc<App>>>,
     loading: tokio::sync::Mutex<()>,
+    /// What runs beside the requests; ends with the core.
+    tasks: Mutex<JoinSet<()>>,
     /// Signs administrators' tokens.
     pub(crate) admin_key: Secret<Vec<u8>>,
 }
@@ -91,12 +94,13 @@ impl Backstitch {
             settings.engine,
             settings.clusters,
         );
+        let followed = own.shared.then(|| (clusters.state(), own.database.clone()));
         let state = State::open(&clusters.state(), &own.database)
             .await
             .map_err(stored)?;
         let admin_key = administrators_key(&state, &settings.master_key).await?;
-        Ok(Arc::new(Self {
-            logbook: Logbook::start(state.clone(), settings.clock.clone()),
+        let core = Arc::new(Self {
+            logbook: Logbook::start(state.clone()),
             clusters,
             state,
             master_key: settings.master_key,
@@ -106,8 +110,17 @@ impl Backstitch {
             passwords: crate::users::Hasher::new(settings.cheap_passwords),
             apps: ArcSwap::default(),
             loading: tokio::sync::Mutex::default(),
+            tasks: Mutex::default(),
             admin_key,
-        }))
+        });
+        {
+            let mut tasks = core.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+            tasks.spawn(chores::run(Arc::downgrade(&core)));
+            if let Some((engine, database)) = followed {
+                tasks.spawn(following::follow(Arc::downgrade(&core), engine, database));
+            }
+        }
+        Ok(core)
     }
 
     /// The workers, for their numbers.
@@ -242,7 +255,26 @@ impl Backstitch {
         }
         let app = App::load(self, record).await?;
         self.keep(&app);
-        Ok(Some(app))
+        // Nobody told an app of changes that was not kept yet.
+        app.catch_up().await?;
+        Ok(self.kept(&app.id))
+    }
+
+    /// The apps that are in memory.
+    pub(crate) fn kept_apps(&self) -> Vec<Arc<App>> {
+        let apps = self.apps.load();
+        let by_id = apps.iter().filter(|(id, app)| **id == app.id);
+        by_id.map(|(_, app)| app.clone()).collect()
+    }
+
+    /// Serves an app no longer, which is gone.
+    pub(crate) fn drop_app(&self, app: &App) {
+        self.apps.rcu(|apps| {
+            let mut apps = HashMap::clone(apps);
+            apps.retain(|_, kept| kept.id != app.id);
+            apps
+        });
+        app.streams.end_all();
     }
 
     fn keep(&self, app: &Arc<App>) {
@@ -323,6 +355,7 @@ impl Backstitch {
                 }
             })?;
         self.keep(&app);
+        app.catch_up().await?;
         Ok(app)
     }
 
@@ -330,12 +363,7 @@ impl Backstitch {
     /// documents.
     pub async fn delete_app(self: &Arc<Self>, app: &Arc<App>) -> Result<(), Problem> {
         self.state.erase_app(&app.id).await.map_err(stored)?;
-        self.apps.rcu(|apps| {
-            let mut apps = HashMap::clone(apps);
-            apps.retain(|_, kept| kept.id != app.id);
-            apps
-        });
-        app.streams.end_all();
+        self.drop_app(app);
         Ok(())
     }
 

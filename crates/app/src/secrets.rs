@@ -1,5 +1,6 @@
 //! Secret values: sealed at rest, read at use, in no export.
 
+use std::collections::HashMap;
 use std::sync::{Arc, PoisonError};
 
 use bson::doc;
@@ -7,6 +8,14 @@ use engine::CommandError;
 use kit::{Kind, Problem, limit};
 
 use crate::{App, new_id, stored};
+
+/// Secrets' values that were read, by name.
+#[derive(Default)]
+pub(crate) struct Known {
+    values: HashMap<String, Arc<str>>,
+    /// How often they were forgotten.
+    forgotten: u64,
+}
 
 impl App {
     /// The names of the secrets with their ids.
@@ -95,14 +104,13 @@ impl App {
 
     /// A secret's value by name.
     pub(crate) async fn secret(&self, name: &str) -> Result<Option<Arc<str>>, Problem> {
-        if let Some(known) = self
-            .secrets
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(name)
-        {
-            return Ok(Some(known.clone()));
-        }
+        let forgotten = {
+            let known = self.secrets.read().unwrap_or_else(PoisonError::into_inner);
+            if let Some(value) = known.values.get(name) {
+                return Ok(Some(value.clone()));
+            }
+            known.forgotten
+        };
         let filter = doc! { "app_id": &self.id, "name": name };
         let Some(found) = self
             .core
@@ -120,16 +128,18 @@ impl App {
             .open(&found.sealed)
             .map_err(Problem::internal)?;
         let value: Arc<str> = String::from_utf8_lossy(&plain).into();
-        let mut secrets = self.secrets.write().unwrap_or_else(PoisonError::into_inner);
-        secrets.insert(name.to_owned(), value.clone());
+        let mut known = self.secrets.write().unwrap_or_else(PoisonError::into_inner);
+        // Unless it was changed since it was read.
+        if known.forgotten == forgotten {
+            known.values.insert(name.to_owned(), value.clone());
+        }
         Ok(Some(value))
     }
 
-    fn forget_secrets(&self) {
-        self.secrets
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clear();
+    pub(crate) fn forget_secrets(&self) {
+        let mut known = self.secrets.write().unwrap_or_else(PoisonError::into_inner);
+        known.values.clear();
+        known.forgotten += 1;
     }
 }
 

@@ -3,3 +3,4 @@
 mod data;
 mod deploy;
 mod functions;
+mod servers;

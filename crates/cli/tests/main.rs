@@ -2,6 +2,7 @@
 //! the tests when to go on.
 
 mod check;
+mod clusters;
 mod dev;
 mod serve;
 

@@ -103,3 +103,95 @@ fn seals_open_with_their_key_only() {
     assert_eq!(key.open(&[]), Err(SealError::Damaged));
     assert_eq!(format!("{key:?}"), "MasterKey(Secret(…))");
 }
+
+#[tokio::test]
+async fn what_was_said_first_holds() {
+    let engine: SharedEngine = Arc::new(Embedded::in_memory(Arc::new(SystemClock)).unwrap());
+    let one = State::open(&engine, "records").await.unwrap();
+    let two = State::open(&engine, "records").await.unwrap();
+    assert_eq!(one.agree("project", "a").await.unwrap(), "a");
+    assert_eq!(two.agree("project", "b").await.unwrap(), "a");
+    let other = State::open(&engine, "others").await.unwrap();
+    assert_eq!(other.agree("project", "b").await.unwrap(), "b");
+}
+
+mod leases {
+    use std::time::{Duration, Instant};
+
+    use bson::{Document, doc};
+    use state::leases::Candidate;
+
+    use super::{Arc, Embedded, SharedEngine, State, SystemClock};
+
+    const PATIENCE: Duration = Duration::from_secs(10);
+
+    struct Servers {
+        state: State,
+        one: Candidate,
+        two: Candidate,
+        start: Instant,
+    }
+
+    impl Servers {
+        async fn new() -> Self {
+            let engine: SharedEngine =
+                Arc::new(Embedded::in_memory(Arc::new(SystemClock)).unwrap());
+            let state = State::open(&engine, state::DATABASE).await.unwrap();
+            let candidate = |name| Candidate::new(&state.leases, "job", name, PATIENCE);
+            Self {
+                one: candidate("one"),
+                two: candidate("two"),
+                state,
+                start: Instant::now(),
+            }
+        }
+
+        fn after(&self, seconds: u64) -> Instant {
+            self.start + Duration::from_secs(seconds)
+        }
+    }
+
+    #[tokio::test]
+    async fn a_paused_holder_is_replaced_and_writes_nothing_any_more() {
+        let mut servers = Servers::new().await;
+        let first = servers.one.take(servers.start).await.unwrap().unwrap();
+        assert!(first.keep(doc! { "n": 1 }).await.unwrap());
+        let now = servers.after(1);
+        assert!(servers.two.take(now).await.unwrap().is_none());
+        // It lives: patience begins again.
+        assert!(first.renew().await.unwrap());
+        for seconds in [9, 12, 18] {
+            let now = servers.after(seconds);
+            assert!(servers.two.take(now).await.unwrap().is_none(), "{seconds}");
+        }
+        // The first is paused from here on.
+        let now = servers.after(19);
+        let second = servers.two.take(now).await.unwrap().unwrap();
+        assert_eq!(second.kept, doc! { "n": 1 });
+        assert!(second.keep(doc! { "n": 2 }).await.unwrap());
+        // And goes on.
+        assert!(!first.keep(doc! { "n": 3 }).await.unwrap());
+        assert!(!first.renew().await.unwrap());
+        first.release().await.unwrap();
+        assert_eq!(servers.one.kept().await.unwrap(), doc! { "n": 2 });
+        assert!(second.renew().await.unwrap());
+        let now = servers.after(19);
+        assert!(servers.one.take(now).await.unwrap().is_none());
+    }
+
+    #[tokio::test]
+    async fn what_is_given_back_is_taken_at_once_by_one() {
+        let mut servers = Servers::new().await;
+        let now = servers.start;
+        let (one, two) = tokio::join!(servers.one.take(now), servers.two.take(now));
+        let (one, two) = (one.unwrap(), two.unwrap());
+        assert!(one.is_some() != two.is_some());
+        let held = one.or(two).unwrap();
+        held.clone().release().await.unwrap();
+        assert!(!held.keep(doc! { "late": true }).await.unwrap());
+        let (one, two) = tokio::join!(servers.one.take(now), servers.two.take(now));
+        assert!(one.unwrap().is_some() != two.unwrap().is_some());
+        assert_eq!(servers.one.kept().await.unwrap(), Document::new());
+        assert_eq!(servers.state.leases.count(doc! {}).await.unwrap(), 1);
+    }
+}

@@ -270,14 +270,7 @@ impl App {
         }
         let _removing = self.removing.read().await;
         if proven.identity.provider_type == "local-userpass"
-            && self
-                .core
-                .state
-                .passwords
-                .get(&proven.identity.id)
-                .await
-                .map_err(stored)?
-                .is_none()
+            && !self.has_account(&proven.identity.id).await?
         {
             // It was removed since the password was checked.
             return Err(wrong_password());
@@ -293,6 +286,14 @@ impl App {
             last_login: now,
         };
         match users.insert(&user).await {
+            Ok(()) if proven.identity.provider_type == "local-userpass" => {
+                // Another server may have removed the account meanwhile.
+                if self.has_account(&proven.identity.id).await? {
+                    return Ok(user);
+                }
+                users.delete(&user.id).await.map_err(stored)?;
+                Err(wrong_password())
+            }
             Ok(()) => Ok(user),
             // Somebody logged in with the same identity a moment earlier.
             Err(error) if error.is_duplicate_key() => users
@@ -302,6 +303,11 @@ impl App {
                 .ok_or_else(invalid_session),
             Err(error) => Err(stored(error)),
         }
+    }
+
+    async fn has_account(&self, id: &str) -> Result<bool, Problem> {
+        let found = self.core.state.passwords.get(id).await.map_err(stored)?;
+        Ok(found.is_some())
     }
 
     async fn begin_session(

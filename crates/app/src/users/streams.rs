@@ -1,16 +1,16 @@
 //! The change streams that users hold open: bounded, and ended with what they
 //! began with.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bson::{RawDocument, RawDocumentBuf};
+use bson::{RawDocument, RawDocumentBuf, doc};
 use kit::{Kind, Problem, limit};
 use tokio::sync::oneshot;
 
 use super::invalid_session;
 use crate::data::Watch;
-use crate::{App, Cx, RequestInfo, User};
+use crate::{App, Cx, RequestInfo, User, stored};
 
 /// Why a stream ends: a problem that is told, or none.
 type Ending = Option<Problem>;
@@ -75,6 +75,27 @@ impl Streams {
         }
     }
 
+    /// Ends the streams of a session, whoever its user is.
+    pub(crate) fn end_session(&self, session_id: &str) {
+        for own in self.places().values_mut() {
+            for place in own.extract_if(.., |place| place.session_id == session_id) {
+                let _ = place.end.send(Some(invalid_session()));
+            }
+        }
+    }
+
+    /// User and session of every stream.
+    fn holders(&self) -> Vec<(String, String)> {
+        let places = self.places();
+        let of = |(user, own): (&String, &Vec<Place>)| {
+            let sessions = own.iter().map(|place| place.session_id.clone());
+            sessions
+                .map(|session| (user.clone(), session))
+                .collect::<Vec<_>>()
+        };
+        places.iter().flat_map(of).collect()
+    }
+
     /// Ends every stream without a word.
     pub(crate) fn end_all(&self) {
         for place in self.places().drain().flat_map(|(_, places)| places) {
@@ -107,6 +128,34 @@ impl App {
             ended,
             ask_at: self.core.clock.now_s() + limit::ACCESS_TOKEN_S,
         })
+    }
+}
+
+impl App {
+    /// Ends the streams whose users may no longer have them.
+    pub(crate) async fn end_stale_streams(&self) -> Result<(), Problem> {
+        let holders = self.streams.holders();
+        if holders.is_empty() {
+            return Ok(());
+        }
+        let (users, sessions): (Vec<&String>, Vec<&String>) = holders
+            .iter()
+            .map(|(user, session)| (user, session))
+            .unzip();
+        let state = &self.core.state;
+        let good = doc! { "_id": { "$in": users }, "app_id": &self.id, "disabled": false };
+        let users = state.users.list(good, doc! { "_id": 1 }, 0, 0).await;
+        let users: HashSet<String> = users.map_err(stored)?.into_iter().map(|u| u.id).collect();
+        let good = doc! { "_id": { "$in": sessions }, "app_id": &self.id };
+        let sessions = state.sessions.list(good, doc! { "_id": 1 }, 0, 0).await;
+        let sessions = sessions.map_err(stored)?.into_iter().map(|s| s.id);
+        let sessions: HashSet<String> = sessions.collect();
+        for (user, session) in holders {
+            if !users.contains(&user) || !sessions.contains(&session) {
+                self.streams.end(&user, Some(&session));
+            }
+        }
+        Ok(())
     }
 }
 

@@ -67,9 +67,23 @@ impl TokenCache {
 
     /// Forgets every token of a user.
     pub(crate) fn forget(&self, user_id: &str) {
+        self.forget_if(|user| user.id == user_id);
+    }
+
+    /// Forgets every token of a session.
+    pub(crate) fn forget_session(&self, session_id: &str) {
+        self.forget_if(|user| user.session_id == session_id);
+    }
+
+    /// Forgets every token.
+    pub(crate) fn forget_all(&self) {
+        self.forget_if(|_| true);
+    }
+
+    fn forget_if(&self, goes: impl Fn(&User) -> bool) {
         let mut cached = self.cached();
         cached.forgotten += 1;
-        cached.users.retain(|_, (_, user)| user.id != user_id);
+        cached.users.retain(|_, (_, user)| !goes(user));
         cached.bytes = cached
             .users
             .iter()

@@ -1,0 +1,143 @@
+//! What has to be done from time to time, by one server of those that share
+//! their records: old log entries and sessions that have run out are removed.
+
+use std::sync::Weak;
+use std::time::{Duration, Instant};
+
+use bson::doc;
+use kit::Problem;
+use state::leases::Candidate;
+
+use crate::{Backstitch, new_id, stored};
+
+/// How often to look whether something is due, beginning after this time.
+const LOOK_EVERY: Duration = Duration::from_secs(60);
+/// How often it is.
+const DUE_EVERY_MS: i64 = 3_600_000;
+/// How long a server that does it may be silent: longer than it takes.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+/// Does what is due until the core is gone.
+pub(crate) async fn run(core: Weak<Backstitch>) {
+    let mut candidate = None;
+    loop {
+        tokio::time::sleep(LOOK_EVERY).await;
+        let Some(core) = core.upgrade() else { return };
+        let candidate = candidate.get_or_insert_with(|| core.chores());
+        if let Err(problem) = core.do_chores(candidate).await {
+            tracing::warn!(%problem, "old records could not be removed");
+        }
+    }
+}
+
+impl Backstitch {
+    fn chores(&self) -> Candidate {
+        Candidate::new(&self.state.leases, "chores", &new_id(), PATIENCE)
+    }
+
+    /// True when this server did them.
+    async fn do_chores(&self, candidate: &mut Candidate) -> Result<bool, Problem> {
+        let now = self.clock.now_ms();
+        let due = |kept: &bson::Document| {
+            let done = kept.get_i64("done").unwrap_or_default();
+            // A time to come is one of a clock that was wrong.
+            !(0..DUE_EVERY_MS).contains(&(now - done))
+        };
+        if !due(&candidate.kept().await.map_err(stored)?) {
+            return Ok(false);
+        }
+        let Some(held) = candidate.take(Instant::now()).await.map_err(stored)? else {
+            return Ok(false);
+        };
+        let does = due(&held.kept);
+        if does {
+            self.logbook.trim(now).await?;
+            let over = doc! { "expires": { "$lte": now } };
+            self.state.sessions.delete_all(over).await.map_err(stored)?;
+            let done = held.keep(doc! { "done": now }).await.map_err(stored)?;
+            if !done {
+                tracing::warn!("another server took over the removal of old records");
+            }
+        }
+        held.release().await.map_err(stored)?;
+        Ok(does)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+    use std::sync::Arc;
+
+    use bson::doc;
+    use engine::SharedEngine;
+    use engine_embedded::Embedded;
+    use kit::clock::FakeClock;
+    use state::{LogChunk, MasterKey, Session};
+
+    use super::DUE_EVERY_MS;
+    use crate::{Backstitch, Settings};
+
+    const NOW_MS: i64 = 1_700_000_000_000;
+
+    async fn core(engine: &SharedEngine, clock: &Arc<FakeClock>) -> Arc<Backstitch> {
+        Backstitch::open(Settings {
+            engine: engine.clone(),
+            clusters: HashMap::new(),
+            state: None,
+            master_key: MasterKey::from_text("test"),
+            workers: js::PoolSettings::new("/nonexistent", [""; 0]),
+            limits: js::Limits::default(),
+            clock: clock.clone(),
+            cheap_passwords: true,
+        })
+        .await
+        .unwrap()
+    }
+
+    #[tokio::test]
+    async fn one_of_two_servers_removes_what_is_old_once_an_hour() {
+        let clock = Arc::new(FakeClock::at(NOW_MS));
+        let engine: SharedEngine = Arc::new(Embedded::in_memory(clock.clone()).unwrap());
+        let (one, two) = (core(&engine, &clock).await, core(&engine, &clock).await);
+        for (id, age_days) in [("old", 11), ("young", 9)] {
+            let at = NOW_MS - age_days * 24 * 3_600_000;
+            let chunk = LogChunk {
+                id: id.to_owned(),
+                app_id: "a".to_owned(),
+                from: at,
+                to: at,
+                entries: Vec::new(),
+            };
+            one.state.logs.insert(&chunk).await.unwrap();
+        }
+        for (id, expires) in [("over", NOW_MS), ("good", NOW_MS + 1)] {
+            let session = Session {
+                id: id.to_owned(),
+                app_id: "a".to_owned(),
+                user_id: "u".to_owned(),
+                device_id: String::new(),
+                provider_type: "anon-user".to_owned(),
+                created: 0,
+                expires,
+                revoked: false,
+            };
+            one.state.sessions.insert(&session).await.unwrap();
+        }
+        let (mut first, mut second) = (one.chores(), two.chores());
+        let (did, too) = tokio::join!(one.do_chores(&mut first), two.do_chores(&mut second));
+        assert!(did.unwrap() != too.unwrap());
+        assert!(one.state.logs.get("old").await.unwrap().is_none());
+        assert!(one.state.logs.get("young").await.unwrap().is_some());
+        assert_eq!(one.state.sessions.count(doc! {}).await.unwrap(), 1);
+        assert!(one.state.sessions.get("good").await.unwrap().is_some());
+
+        clock.advance_ms(DUE_EVERY_MS - 1);
+        assert!(!two.do_chores(&mut second).await.unwrap());
+        clock.advance_ms(1);
+        assert!(two.do_chores(&mut second).await.unwrap());
+        // A clock that was set back does not stop it for long.
+        clock.advance_ms(-10 * DUE_EVERY_MS);
+        assert!(one.do_chores(&mut first).await.unwrap());
+    }
+}

@@ -1,0 +1,279 @@
+//! Two servers on one set of records: what one changes, the other knows; with
+//! a change stream and without one.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use app::users::Device;
+use app::{App, Author, Backstitch, Calling, Cx, NewApp, RequestInfo, Settings, StateSettings};
+use bson::{Bson, RawDocument, doc, rawdoc};
+use engine::{
+    Answer, BoxFuture, Capabilities, ChangeFeed, CommandError, Engine, SharedEngine, WatchRequest,
+};
+use engine_embedded::Embedded;
+use kit::{Problem, SystemClock};
+use state::MasterKey;
+
+/// How long a change may take to be known: reached only when it is not.
+const KNOWN: Duration = Duration::from_secs(20);
+
+/// An engine that has no change streams, if it is told so.
+struct Records {
+    inner: Embedded,
+    feeds: bool,
+}
+
+impl Engine for Records {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            change_feeds: self.feeds,
+            ..self.inner.capabilities()
+        }
+    }
+
+    fn command<'a>(&'a self, database: &'a str, command: &'a RawDocument) -> BoxFuture<'a, Answer> {
+        self.inner.command(database, command)
+    }
+
+    fn watch(
+        &self,
+        request: WatchRequest,
+    ) -> BoxFuture<'_, Result<Box<dyn ChangeFeed>, CommandError>> {
+        self.inner.watch(request)
+    }
+}
+
+async fn server(records: &SharedEngine) -> Arc<Backstitch> {
+    let clock = Arc::new(SystemClock);
+    Backstitch::open(Settings {
+        engine: records.clone(),
+        clusters: HashMap::new(),
+        state: Some(StateSettings {
+            engine: records.clone(),
+            database: "records".to_owned(),
+            shared: true,
+        }),
+        master_key: MasterKey::from_text("shared"),
+        workers: js::PoolSettings::new(env!("CARGO_BIN_EXE_app-test-worker"), [""; 0]),
+        limits: js::Limits::default(),
+        clock,
+        cheap_passwords: true,
+    })
+    .await
+    .unwrap()
+}
+
+fn author() -> Author {
+    Author {
+        user_id: "u".to_owned(),
+        origin: "API".to_owned(),
+    }
+}
+
+fn files(source: &str) -> config::Files {
+    config::Files::from_fixture(&format!(
+        r#"
+//- /realm_config.json
+{{ "config_version": 20210101, "app_id": "shop-abcde", "name": "shop" }}
+//- /auth/providers.json
+{{ "anon-user": {{ "name": "anon-user", "type": "anon-user", "disabled": false }} }}
+//- /values/key.json
+{{ "name": "key", "value": "key", "from_secret": true }}
+//- /data_sources/db/config.json
+{{ "name": "db", "type": "mongodb-atlas", "config": {{ "clusterName": "c" }} }}
+//- /data_sources/db/default_rule.json
+{{ "roles": [{{ "name": "all", "apply_when": {{}}, "read": true, "write": true }}] }}
+//- /functions/config.json
+[{{ "name": "f" }}]
+//- /functions/f.js
+{source}
+"#
+    ))
+}
+
+/// Two servers, each with the app in memory.
+struct World {
+    a: Arc<Backstitch>,
+    b: Arc<Backstitch>,
+    on_a: Arc<App>,
+    on_b: Arc<App>,
+}
+
+impl World {
+    async fn new(feeds: bool) -> Self {
+        let inner = Embedded::in_memory(Arc::new(SystemClock)).unwrap();
+        let records: SharedEngine = Arc::new(Records { inner, feeds });
+        let (a, b) = tokio::join!(server(&records), server(&records));
+        let new = NewApp {
+            name: "shop".to_owned(),
+            client_app_id: Some("shop-abcde".to_owned()),
+            ..NewApp::default()
+        };
+        let on_a = a.create_app("p", new, &author()).await.unwrap();
+        on_a.create_secret("key", "one").await.unwrap();
+        push(&on_a, "exports = () => 1").await;
+        let on_b = b.app_by_client_id("shop-abcde").await.unwrap();
+        Self { a, b, on_a, on_b }
+    }
+}
+
+async fn push(app: &App, source: &str) {
+    if let Err(rejected) = app.push(&files(source), &author()).await {
+        panic!("{rejected:?}");
+    }
+}
+
+/// What the function says to the system.
+async fn said(app: &Arc<App>) -> Result<Bson, Problem> {
+    let cx = Cx::of_system(app, RequestInfo::default());
+    app.call(&cx, "f", Vec::new(), Calling::Client).await
+}
+
+async fn until<F: Future<Output = bool>>(what: &str, check: impl Fn() -> F) {
+    let start = Instant::now();
+    while !check().await {
+        assert!(start.elapsed() < KNOWN, "{what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+async fn login(app: &Arc<App>) -> app::users::Login {
+    let request = RequestInfo::default();
+    app.login("anon-user", &doc! {}, Device::default(), &request)
+        .await
+        .unwrap()
+}
+
+async fn refused(app: &App, token: &str) -> bool {
+    app.authenticate(token).await.is_err()
+}
+
+/// Everything that one server keeps in memory and another one changes.
+async fn changes_are_known(feeds: bool) {
+    let World { a, b, on_a, on_b } = World::new(feeds).await;
+    assert_eq!(said(&on_b).await.unwrap(), Bson::Int32(1));
+    push(&on_a, "exports = () => context.values.get('key')").await;
+    let one = Bson::String("one".to_owned());
+    until("an edit", async || said(&on_b).await.unwrap() == one).await;
+    on_a.set_secret("key", "two").await.unwrap();
+    let two = Bson::String("two".to_owned());
+    until("a secret", async || said(&on_b).await.unwrap() == two).await;
+    // The other way round, on what came from there.
+    push(&on_b, "exports = () => 3").await;
+    until("an edit", async || {
+        said(&on_a).await.unwrap() == Bson::Int32(3)
+    })
+    .await;
+
+    let (ann, bob, cid) = (login(&on_a).await, login(&on_a).await, login(&on_a).await);
+    for user in [&ann, &bob, &cid] {
+        assert!(!refused(&on_b, &user.access_token).await);
+    }
+    let watch = rawdoc! { "database": "d", "collection": "c" };
+    let mut streams = Vec::new();
+    for user in [&ann, &bob, &cid] {
+        let open = on_b.open_stream(&user.access_token, "db", &watch, RequestInfo::default());
+        let mut stream = open.await.unwrap();
+        streams.push(tokio::spawn(async move { stream.next().await.is_err() }));
+    }
+    on_a.set_user_disabled(&ann.user_id, true).await.unwrap();
+    until("disabling", async || {
+        refused(&on_b, &ann.access_token).await
+    })
+    .await;
+    on_a.logout(&bob.refresh_token).await.unwrap();
+    until("a logout", async || refused(&on_b, &bob.access_token).await).await;
+    assert!(on_b.refresh(&bob.refresh_token).await.is_err());
+    on_a.delete_user(&cid.user_id).await.unwrap();
+    until("a removal", async || {
+        refused(&on_b, &cid.access_token).await
+    })
+    .await;
+    for stream in streams {
+        let ended = tokio::time::timeout(KNOWN, stream).await;
+        assert!(ended.expect("the stream ends").unwrap());
+    }
+    // Back again.
+    on_a.set_user_disabled(&ann.user_id, false).await.unwrap();
+    until("enabling", async || {
+        !refused(&on_b, &ann.access_token).await
+    })
+    .await;
+
+    a.delete_app(&on_a).await.unwrap();
+    until("the end", async || {
+        b.app_by_client_id("shop-abcde").await.is_err()
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_on_one_server_is_known_to_the_other() {
+    changes_are_known(true).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_is_known_without_change_streams_too() {
+    changes_are_known(false).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn deployments_of_both_come_one_after_the_other() {
+    let World { on_a, on_b, .. } = World::new(true).await;
+    let edit = async |app: Arc<App>, server: u32| {
+        for n in 0..10 {
+            let name = format!("v{server}x{n}");
+            app.edit(&author(), |config| {
+                let value = serde_json::json!({ "name": name, "value": n });
+                config
+                    .insert(config::Kind::Value, &name, config::Node::new(value))
+                    .map_err(|error| app::refused(&error))?;
+                Ok(app::Renames::new())
+            })
+            .await
+            .unwrap();
+        }
+    };
+    let one = tokio::spawn(edit(on_a.clone(), 1));
+    let two = tokio::spawn(edit(on_b.clone(), 2));
+    one.await.unwrap();
+    two.await.unwrap();
+    let values = |app: &App| app.release().config.values().count();
+    until("all edits on both", async || {
+        values(&on_a) == 21 && values(&on_b) == 21
+    })
+    .await;
+    assert_eq!(on_a.release().revision, on_b.release().revision);
+    assert_eq!(on_a.release().config, on_b.release().config);
+    // Every deployment began from the one before.
+    let deployed = on_a.deployments().await.unwrap();
+    let mut revisions: Vec<&str> = deployed.iter().map(|d| d.revision.as_str()).collect();
+    revisions.sort_unstable();
+    revisions.dedup();
+    assert_eq!(revisions.len(), 21);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_master_key_is_refused() {
+    let inner = Embedded::in_memory(Arc::new(SystemClock)).unwrap();
+    let records: SharedEngine = Arc::new(Records { inner, feeds: true });
+    server(&records).await;
+    let refused = Backstitch::open(Settings {
+        engine: records.clone(),
+        clusters: HashMap::new(),
+        state: Some(StateSettings {
+            engine: records,
+            database: "records".to_owned(),
+            shared: true,
+        }),
+        master_key: MasterKey::from_text("another"),
+        workers: js::PoolSettings::new("/nonexistent", [""; 0]),
+        limits: js::Limits::default(),
+        clock: Arc::new(SystemClock),
+        cheap_passwords: true,
+    })
+    .await;
+    let problem = refused.err().unwrap();
+    assert!(problem.message.contains("another master key"), "{problem}");
+}
