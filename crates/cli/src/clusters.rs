@@ -33,9 +33,9 @@ fn work(options: &Clusters) -> Result<bool, StartError> {
                 let all: Value = listed.iter().map(|l| Value::Object(object(l))).collect();
                 println!("{all:#}");
             } else {
-                listed
-                    .iter()
-                    .for_each(|listed| println!("{}", line(listed)));
+                for listed in &listed {
+                    println!("{}", line(listed));
+                }
             }
             Ok(true)
         }
