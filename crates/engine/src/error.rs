@@ -101,6 +101,7 @@ impl CommandError {
             28 => "PathNotViable",
             40 => "ConflictingUpdateOperators",
             43 => "CursorNotFound",
+            47 => "NoMatchingDocument",
             48 => "NamespaceExists",
             50 => "MaxTimeMSExpired",
             52 => "DollarPrefixedFieldName",

@@ -8,6 +8,7 @@ mod collection;
 pub mod conformance;
 mod error;
 mod session;
+mod watch;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use bson::{RawDocument, RawDocumentBuf};
 pub use collection::{Collection, Found, Updated};
 pub use error::CommandError;
 pub use session::{IsTransient, Session, with_transaction};
+pub use watch::{BeforeChange, ChangeFeed, FullDocument, WatchRequest};
 
 /// A boxed future, as object-safe async methods return it.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -67,28 +69,4 @@ pub struct Capabilities {
     pub transactions: bool,
     /// Change feeds.
     pub change_feeds: bool,
-}
-
-/// What to watch.
-#[derive(Debug, Clone, Default)]
-pub struct WatchRequest {
-    /// The database; `None` watches the whole deployment.
-    pub database: Option<String>,
-    /// The collection; `None` watches the whole database.
-    pub collection: Option<String>,
-    /// Stages over the events.
-    pub pipeline: Vec<RawDocumentBuf>,
-    /// Look up the present document on updates.
-    pub full_document: bool,
-    /// Continue after this token.
-    pub resume_after: Option<RawDocumentBuf>,
-}
-
-/// A stream of change events.
-pub trait ChangeFeed: Send + Sync {
-    /// Waits for the next event. Cancel safe.
-    fn next(&mut self) -> BoxFuture<'_, Answer>;
-
-    /// The token to continue after what has been read so far.
-    fn resume_token(&self) -> Option<RawDocumentBuf>;
 }

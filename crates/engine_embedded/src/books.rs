@@ -1,9 +1,10 @@
 //! What the committer keeps count of besides the data: where the change log
 //! ends and how large it is, and what was dropped and is not cleared away yet.
 
-use bson::RawDocumentBuf;
+use bson::{DateTime, RawDocumentBuf, cstr};
 use engine::CommandError;
 
+use crate::event::Event;
 use crate::kv::{Batch, Snapshot, Table};
 use crate::layout::{self, Position};
 use crate::options::Retention;
@@ -47,24 +48,36 @@ impl Books {
         })
     }
 
-    /// Logs the events of one commit.
+    /// Logs the events of one job from `position` on, each with a time of its
+    /// own unless they are a transaction's. What was written is also put into
+    /// `told`.
     pub(crate) fn log(
         &mut self,
         batch: &mut dyn Batch,
-        events: &[RawDocumentBuf],
+        events: &[Event],
         position: Position,
+        now: DateTime,
+        told: &mut Vec<(Position, RawDocumentBuf)>,
     ) -> Result<(), CommandError> {
+        let mut at = position;
         for (index, event) in events.iter().enumerate() {
-            let at = Position {
-                index: index as u32,
-                ..position
-            };
-            batch.put(Table::Log, &at.key(), event.as_bytes())?;
-            self.log_bytes += size(&at.key(), event.as_bytes().len());
+            let mut document = event.document.clone();
+            if index > 0 && document.get("txnNumber")?.is_some() {
+                at.index += 1;
+            } else if index > 0 {
+                at = at.next(position.time);
+            }
+            document.append(cstr!("wallTime"), now);
+            batch.put(Table::Log, &at.key(), document.as_bytes())?;
+            self.log_bytes += size(&at.key(), document.as_bytes().len());
+            if let Some(image) = &event.image {
+                batch.put(Table::Images, &at.key(), image.as_bytes())?;
+            }
             self.oldest.get_or_insert(position.time);
+            told.push((at, document));
         }
         self.added += events.len();
-        self.position = position;
+        self.position = at;
         Ok(())
     }
 
@@ -135,6 +148,7 @@ impl Books {
                 break;
             }
             batch.remove(Table::Log, &key)?;
+            batch.remove(Table::Images, &key)?;
             self.log_bytes = self.log_bytes.saturating_sub(size(&key, value));
             trimmed = Some(key);
         }

@@ -186,6 +186,7 @@ async fn create(core: &Arc<Core>, database: &str, target: &str) -> Result<(), Co
             if catalog.get(&database, &target).is_none() {
                 let collection = catalog.create(&database, &target);
                 crate::catalog::store(batch, &collection)?;
+                return Ok(vec![crate::event::create(&collection)?]);
             }
             Ok(Vec::new())
         })

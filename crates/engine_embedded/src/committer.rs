@@ -15,6 +15,7 @@ use tokio::sync::{oneshot, watch};
 use crate::View;
 use crate::books::Books;
 use crate::catalog::Catalog;
+use crate::event::{Event, Recent};
 use crate::kv::{Batch, Kv};
 use crate::layout::Position;
 use crate::options::Options;
@@ -44,7 +45,7 @@ enum Job {
 /// Changes of documents.
 struct Write {
     items: Vec<Item>,
-    events: Vec<RawDocumentBuf>,
+    events: Vec<Event>,
     /// Whether it must be on the disk when it is answered; `None` leaves that to
     /// the options.
     journaled: Option<bool>,
@@ -55,6 +56,7 @@ struct Write {
 pub(crate) struct Shared {
     pub(crate) kv: Arc<dyn Kv>,
     pub(crate) view: Arc<ArcSwap<View>>,
+    pub(crate) recent: Arc<Recent>,
     /// The newest position that is on the disk.
     pub(crate) latest: watch::Sender<Position>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -111,10 +113,7 @@ impl Committer {
         }
         let (items, events) = changes.into_items().map_err(Refused::Failed)?;
         let bytes = items.iter().map(Item::bytes).sum::<usize>()
-            + events
-                .iter()
-                .map(|event| event.as_bytes().len())
-                .sum::<usize>();
+            + events.iter().map(Event::bytes).sum::<usize>();
         let write = Write {
             items,
             events,

@@ -1,77 +1,72 @@
 //! Change feeds: readers of the log table. A slow reader costs nothing but
 //! the log's retention.
 
+mod scope;
+mod token;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use bson::raw::RawBsonRef;
+use bson::raw::RawBson;
 use bson::{RawDocument, RawDocumentBuf, Timestamp, cstr, rawdoc};
-use engine::{Answer, BoxFuture, ChangeFeed, CommandError, WatchRequest};
+use engine::{
+    Answer, BeforeChange, BoxFuture, ChangeFeed, CommandError, FullDocument, WatchRequest,
+};
 use mql::Matcher;
 use mql::aggregate::{Pipeline, Stage};
 
+use crate::event::patched;
 use crate::kv::Table;
 use crate::layout::{Position, TRIMMED};
 use crate::{Core, mql as mql_error, query};
 
+use scope::Scope;
+use token::{Kind, Token};
+
 /// Events read from the log at once.
 const EVENTS_PER_READ: usize = 256;
+/// Bytes after which no more events are read at once.
+const BYTES_PER_READ: usize = 4 * 1024 * 1024;
 
 pub(crate) struct Feed {
     core: Arc<Core>,
-    request: WatchRequest,
-    pipeline: Pipeline,
+    scope: Scope,
+    full: FullDocument,
+    before: BeforeChange,
+    /// The leading filters, which need no decoding.
+    matchers: Vec<Matcher>,
+    rest: Pipeline,
     /// The last event read; what comes next is after it.
     position: Position,
     latest: tokio::sync::watch::Receiver<Position>,
-    ready: VecDeque<RawDocumentBuf>,
-    token: Option<RawDocumentBuf>,
-    ended: bool,
+    ready: VecDeque<(Token, RawDocumentBuf)>,
+    token: Token,
+    /// Set when what was read ends the feed, after what is ready.
+    end: Option<CommandError>,
 }
 
 impl Feed {
     pub(crate) fn open(core: Arc<Core>, request: WatchRequest) -> Result<Self, CommandError> {
-        let mut stages = bson::RawArrayBuf::new();
-        for stage in &request.pipeline {
-            stages.push(stage.clone());
-        }
-        let pipeline = Pipeline::parse(&stages).map_err(mql_error)?;
-        for stage in pipeline.stages() {
-            if !matches!(
-                stage,
-                Stage::Match(_)
-                    | Stage::Project(_)
-                    | Stage::AddFields(_)
-                    | Stage::Unset(_)
-                    | Stage::ReplaceRoot(_)
-            ) {
-                return Err(CommandError::new(
-                    20,
-                    "this stage is not allowed in a change stream's pipeline",
-                ));
-            }
-        }
+        let scope = Scope::of(&request)?;
+        let (matchers, rest) = stages(&request.pipeline)?;
         let latest = core.latest.subscribe();
-        let position = match &request.resume_after {
-            Some(token) => parse_token(token)?,
-            // Everything up to now is past, whatever its index.
-            None => Position {
-                index: u32::MAX,
-                ..*latest.borrow()
-            },
-        };
-        let feed = Self {
+        let from = begin(&request, *latest.borrow())?;
+        let mut feed = Self {
             core,
-            request,
-            pipeline,
-            position,
+            scope,
+            full: request.full_document,
+            before: request.full_document_before_change,
+            matchers,
+            rest,
+            position: from.position,
             latest,
             ready: VecDeque::new(),
-            token: None,
-            ended: false,
+            token: from,
+            end: None,
         };
-        if feed.request.resume_after.is_some() {
-            feed.check_history()?;
+        feed.check_history()?;
+        if from.kind == Kind::Event {
+            feed.check_event(from.position)?;
         }
         Ok(feed)
     }
@@ -91,130 +86,283 @@ impl Feed {
         Ok(())
     }
 
+    /// Makes sure that the event a token names is one of this log's. One that
+    /// invalidates is told of so again.
+    fn check_event(&mut self, position: Position) -> Result<(), CommandError> {
+        let trimmed = self.core.view.load();
+        let Some(event) = trimmed.snapshot.get(Table::Log, &position.key())? else {
+            // The newest that was trimmed is not there, and what follows is.
+            let newest = trimmed.snapshot.get(Table::Meta, TRIMMED)?;
+            if newest.as_deref() == Some(&position.key()) {
+                return Ok(());
+            }
+            return Err(CommandError::new(
+                280,
+                "cannot resume stream; the resume token was not found.",
+            )
+            .label("NonResumableChangeStreamError"));
+        };
+        let event = RawDocumentBuf::from_bytes(event)?;
+        if self.scope.ends_with(&event) {
+            self.invalidate(position, &event);
+        }
+        Ok(())
+    }
+
+    fn invalidate(&mut self, position: Position, event: &RawDocument) {
+        let token = Token {
+            position,
+            kind: Kind::Invalidate,
+        };
+        let mut invalidate = head(token, "invalidate");
+        if let Ok(Some(time)) = event.get("wallTime") {
+            invalidate.append(cstr!("wallTime"), time);
+        }
+        self.ready.push_back((token, invalidate));
+        self.end = Some(ended());
+    }
+
     async fn wait(&mut self) -> Answer {
         loop {
-            if let Some(event) = self.ready.pop_front() {
-                if let Ok(token) = event.get_document("_id") {
-                    self.token = Some(token.to_owned());
+            if let Some((token, event)) = self.ready.pop_front() {
+                self.token = token;
+                if self.ready.is_empty() && self.end.is_none() {
+                    self.mark();
                 }
                 return Ok(event);
             }
-            if self.ended {
-                return Err(CommandError::new(280, "the change stream was invalidated"));
+            if let Some(error) = self.end.take() {
+                self.end = Some(ended());
+                return Err(error);
             }
             // Marked as seen before the log is read, so that no commit is missed.
             self.latest.borrow_and_update();
-            if self.read()? {
-                continue;
+            match self.read() {
+                Ok(true) => {
+                    if self.ready.is_empty() && self.end.is_none() {
+                        self.mark();
+                        // There may be much that is not for this reader.
+                        tokio::task::yield_now().await;
+                    }
+                }
+                Ok(false) => {
+                    if self.latest.changed().await.is_err() {
+                        return Err(CommandError::new(91, "the database is closed"));
+                    }
+                }
+                Err(error) => self.end = Some(error),
             }
-            if self.latest.changed().await.is_err() {
-                return Err(CommandError::new(91, "the database is closed"));
-            }
+        }
+    }
+
+    /// Moves the token to what has been read.
+    fn mark(&mut self) {
+        if self.position > self.token.position {
+            self.token = Token {
+                position: self.position,
+                kind: Kind::Mark,
+            };
         }
     }
 
     /// Reads on in the log; says whether there was anything.
     fn read(&mut self) -> Result<bool, CommandError> {
-        self.check_history()?;
         // What is not on the disk yet may still be lost.
         let durable = *self.latest.borrow();
-        let view = self.core.view.load_full();
-        let mut start = self.position.key().to_vec();
-        start.push(0);
-        let mut any = false;
-        for pair in view
-            .snapshot
-            .range(Table::Log, &start, &[0xff; 13], false)
-            .take(EVENTS_PER_READ)
-        {
-            let (key, value) = pair?;
-            let Some(position) = Position::from_key(&key) else {
-                continue;
-            };
-            if (position.time, position.increment) > (durable.time, durable.increment) {
-                break;
-            }
-            any = true;
+        let recent = self.core.recent.since(self.position, EVENTS_PER_READ);
+        let mut events = match recent {
+            Some(events) => events,
+            None => self.stored()?,
+        };
+        events.retain(|(at, _)| (at.time, at.increment) <= (durable.time, durable.increment));
+        let any = !events.is_empty();
+        let mut bytes = 0;
+        for (position, event) in events {
             self.position = position;
-            let event = RawDocumentBuf::from_bytes(value)?;
             if let Some(event) = self.complete(position, &event)? {
-                self.ready.push_back(event);
+                bytes += event.as_bytes().len();
+                let token = Token {
+                    position,
+                    kind: Kind::Event,
+                };
+                self.ready.push_back((token, event));
             }
-            if self.ended {
-                self.ready.push_back(invalidate(position));
+            if self.scope.ends_with(&event) {
+                self.invalidate(position, &event);
+            }
+            if self.end.is_some() || bytes > BYTES_PER_READ {
                 break;
             }
         }
         Ok(any)
     }
 
+    /// The next events of the log table.
+    fn stored(&self) -> Result<Vec<(Position, Arc<RawDocumentBuf>)>, CommandError> {
+        self.check_history()?;
+        let view = self.core.view.load_full();
+        let mut start = self.position.key().to_vec();
+        start.push(0);
+        let pairs = view.snapshot.range(Table::Log, &start, &[0xff; 13], false);
+        let (mut events, mut bytes) = (Vec::new(), 0);
+        for pair in pairs {
+            let (key, value) = pair?;
+            let Some(position) = Position::from_key(&key) else {
+                continue;
+            };
+            bytes += value.len();
+            events.push((position, Arc::new(RawDocumentBuf::from_bytes(value)?)));
+            if events.len() == EVENTS_PER_READ || bytes > BYTES_PER_READ {
+                break;
+            }
+        }
+        Ok(events)
+    }
+
     /// An event as a reader sees it; `None` when it is not for this feed.
     fn complete(
-        &mut self,
+        &self,
         position: Position,
         event: &RawDocument,
     ) -> Result<Option<RawDocumentBuf>, CommandError> {
-        let namespace = event
-            .get_document("ns")
-            .map_err(|error| CommandError::new(1, error.to_string()))?;
-        let (database, collection) = (namespace.get_str("db").ok(), namespace.get_str("coll").ok());
-        let kind = event.get_str("operationType").unwrap_or_default();
-        let wanted = |want: &Option<String>, found: Option<&str>| {
-            want.as_deref().is_none_or(|want| Some(want) == found)
-        };
-        if !wanted(&self.request.database, database)
-            || (!wanted(&self.request.collection, collection) && kind != "dropDatabase")
-        {
+        if !self.scope.has(event) {
             return Ok(None);
         }
-        self.ended = match kind {
-            "drop" => self.request.collection.is_some(),
-            "dropDatabase" => self.request.database.is_some(),
-            _ => false,
-        };
-        let mut full = RawDocumentBuf::new();
-        full.append(cstr!("_id"), token(position));
-        full.append(cstr!("operationType"), kind);
-        full.append(
-            cstr!("clusterTime"),
-            Timestamp {
-                time: position.time,
-                increment: position.increment,
-            },
-        );
-        for entry in event.iter().skip(1) {
-            let (name, value) = entry?;
-            full.append(name, value);
-        }
-        if self.request.full_document && kind == "update" {
-            let key = event.get_document("documentKey").ok();
-            match key
-                .map(|key| self.lookup(database, collection, key))
-                .transpose()?
-                .flatten()
-            {
-                Some(document) => full.append(cstr!("fullDocument"), document),
-                None => full.append(cstr!("fullDocument"), bson::RawBson::Null),
+        let full = self.told(position, event)?;
+        for matcher in &self.matchers {
+            if !matcher.matches(&full).map_err(mql_error)? {
+                return Ok(None);
             }
         }
-        if self.pipeline.is_empty() {
+        if self.rest.is_empty() {
             return Ok(Some(full));
         }
-        let mut output = self.pipeline.run(Box::new(std::iter::once(Ok(full))));
-        output.next().transpose().map_err(mql_error)
+        let id = full.get_document("_id").map(ToOwned::to_owned).ok();
+        let mut output = self.rest.run(Box::new(std::iter::once(Ok(full))));
+        let Some(event) = output.next().transpose().map_err(mql_error)? else {
+            return Ok(None);
+        };
+        if event.get_document("_id").ok() != id.as_deref() {
+            return Err(CommandError::new(
+                280,
+                "Encountered an event whose _id field, which contains the resume token, was modified by the pipeline. \
+                 Modifying the _id field of an event makes it impossible to resume the stream from that point. \
+                 Only transformations that retain the unmodified _id field are allowed.",
+            )
+            .label("NonResumableChangeStreamError"));
+        }
+        Ok(Some(event))
     }
 
-    fn lookup(
+    /// An event with what this reader asks for, in MongoDB's order.
+    fn told(
         &self,
-        database: Option<&str>,
-        collection: Option<&str>,
-        key: &RawDocument,
-    ) -> Result<Option<RawDocumentBuf>, CommandError> {
+        position: Position,
+        event: &RawDocument,
+    ) -> Result<RawDocumentBuf, CommandError> {
+        let kind = event.get_str("operationType").unwrap_or_default();
+        let token = Token {
+            position,
+            kind: Kind::Event,
+        };
+        let mut full = head(token, kind);
+        let mut copy = |name: &bson::raw::CStr| -> Result<(), CommandError> {
+            if let Some(value) = event.get(name.as_str())? {
+                full.append(name, value);
+            }
+            Ok(())
+        };
+        copy(cstr!("txnNumber"))?;
+        copy(cstr!("lsid"))?;
+        if self.scope.expanded {
+            copy(cstr!("collectionUUID"))?;
+        }
+        copy(cstr!("wallTime"))?;
+        copy(cstr!("fullDocument"))?;
+        let update = kind == "update";
+        let wants_image = (self.before != BeforeChange::Off
+            && matches!(kind, "update" | "replace" | "delete"))
+            || (update
+                && matches!(
+                    self.full,
+                    FullDocument::WhenAvailable | FullDocument::Required
+                ));
+        let image = if wants_image {
+            self.image(position)?
+        } else {
+            None
+        };
+        if update && self.full != FullDocument::Default {
+            let document = match self.full {
+                FullDocument::UpdateLookup => self.lookup(event)?,
+                _ => image
+                    .as_deref()
+                    .map(|image| after(image, event))
+                    .transpose()?,
+            };
+            if document.is_none() && self.full == FullDocument::Required {
+                return Err(no_image(
+                    "post-image for all update events, but the post-image",
+                    position,
+                    event,
+                ));
+            }
+            let document = document.map_or(RawBson::Null, RawBson::Document);
+            full.append(cstr!("fullDocument"), document);
+        }
+        let mut copy = |name: &bson::raw::CStr| -> Result<(), CommandError> {
+            if let Some(value) = event.get(name.as_str())? {
+                full.append(name, value);
+            }
+            Ok(())
+        };
+        copy(cstr!("ns"))?;
+        copy(cstr!("to"))?;
+        copy(cstr!("documentKey"))?;
+        copy(cstr!("updateDescription"))?;
+        if self.scope.expanded {
+            copy(cstr!("operationDescription"))?;
+            copy(cstr!("stateBeforeChange"))?;
+        }
+        if self.before != BeforeChange::Off && matches!(kind, "update" | "replace" | "delete") {
+            let before = image.as_deref().and_then(|image| image.get("before").ok()?);
+            match before {
+                Some(before) => full.append(cstr!("fullDocumentBeforeChange"), before),
+                None if self.before == BeforeChange::Required => {
+                    return Err(no_image(
+                        "pre-image for all update, delete and replace events, but the pre-image",
+                        position,
+                        event,
+                    ));
+                }
+                None => full.append(cstr!("fullDocumentBeforeChange"), RawBson::Null),
+            }
+        }
+        Ok(full)
+    }
+
+    fn image(&self, position: Position) -> Result<Option<RawDocumentBuf>, CommandError> {
         let view = self.core.view.load_full();
-        let found = database
-            .zip(collection)
-            .and_then(|(d, c)| view.catalog.get(d, c).cloned());
-        let Some(found) = found else {
+        let image = view.snapshot.get(Table::Images, &position.key())?;
+        Ok(image.map(RawDocumentBuf::from_bytes).transpose()?)
+    }
+
+    /// The document of an event as it is now, in the collection that it was in.
+    fn lookup(&self, event: &RawDocument) -> Result<Option<RawDocumentBuf>, CommandError> {
+        let view = self.core.view.load_full();
+        let (Ok(namespace), Ok(key)) =
+            (event.get_document("ns"), event.get_document("documentKey"))
+        else {
+            return Ok(None);
+        };
+        let (Ok(database), Ok(name)) = (namespace.get_str("db"), namespace.get_str("coll")) else {
+            return Ok(None);
+        };
+        let uuid = event.get_binary("collectionUUID").ok();
+        let found = view.catalog.get(database, name).cloned();
+        let Some(found) = found
+            .filter(|found| uuid.is_none_or(|uuid| uuid.bytes == found.uuid.bytes().as_slice()))
+        else {
             return Ok(None);
         };
         let matcher = Matcher::parse(key).map_err(mql_error)?;
@@ -233,42 +381,121 @@ impl ChangeFeed for Feed {
     }
 
     fn resume_token(&self) -> Option<RawDocumentBuf> {
-        self.token.clone()
+        Some(self.token.write())
     }
 }
 
-fn token(position: Position) -> RawDocumentBuf {
-    use std::fmt::Write as _;
-    let mut hex = String::with_capacity(26);
-    // A version first, so that the form can change.
-    hex.push_str("01");
-    for byte in position.key() {
-        let _ = write!(hex, "{byte:02x}");
-    }
-    rawdoc! { "_data": hex }
-}
-
-fn parse_token(token: &RawDocument) -> Result<Position, CommandError> {
-    let invalid = || CommandError::new(260, "Invalid resume token");
-    let Ok(Some(RawBsonRef::String(hex))) = token.get("_data") else {
-        return Err(invalid());
-    };
-    let digits = hex
-        .strip_prefix("01")
-        .filter(|hex| hex.is_ascii())
-        .ok_or_else(invalid)?;
-    let bytes: Option<Vec<u8>> = (0..digits.len() / 2)
-        .map(|at| u8::from_str_radix(digits.get(at * 2..at * 2 + 2)?, 16).ok())
-        .collect();
-    bytes
-        .filter(|bytes| bytes.len() == 12)
-        .and_then(|bytes| Position::from_key(&bytes))
-        .ok_or_else(invalid)
-}
-
-fn invalidate(position: Position) -> RawDocumentBuf {
+/// What every event begins with.
+fn head(token: Token, kind: &str) -> RawDocumentBuf {
     rawdoc! {
-        "_id": token(position), "operationType": "invalidate",
-        "clusterTime": Timestamp { time: position.time, increment: position.increment },
+        "_id": token.write(), "operationType": kind,
+        "clusterTime": Timestamp { time: token.position.time, increment: token.position.increment },
     }
+}
+
+fn ended() -> CommandError {
+    CommandError::new(280, "the change stream has ended")
+}
+
+/// The document after an update, of its image.
+fn after(image: &RawDocument, event: &RawDocument) -> Result<RawDocumentBuf, CommandError> {
+    if let Ok(after) = image.get_document("after") {
+        return Ok(after.to_owned());
+    }
+    let damaged = |error: bson::error::Error| CommandError::new(1, error.to_string());
+    patched(
+        image.get_document("before").map_err(damaged)?,
+        event.get_document("updateDescription").map_err(damaged)?,
+    )
+}
+
+fn no_image(what: &str, position: Position, event: &RawDocument) -> CommandError {
+    let kind = event.get_str("operationType").unwrap_or_default();
+    let namespace = event.get_document("ns").ok();
+    let part = |name| {
+        namespace
+            .and_then(|ns| ns.get_str(name).ok())
+            .unwrap_or_default()
+    };
+    CommandError::new(
+        47,
+        format!(
+            "Change stream was configured to require a {what} was not found for event: \
+             {{operationType: \"{kind}\", ns: {{db: \"{}\", coll: \"{}\"}}, clusterTime: Timestamp({}, {})}}",
+            part("db"),
+            part("coll"),
+            position.time,
+            position.increment
+        ),
+    )
+}
+
+/// Where a feed begins: behind a token, at a time, or with what comes.
+fn begin(request: &WatchRequest, latest: Position) -> Result<Token, CommandError> {
+    let mark = |position| Token {
+        position,
+        kind: Kind::Mark,
+    };
+    match (
+        &request.resume_after,
+        &request.start_after,
+        request.start_at_operation_time,
+    ) {
+        (None, None, None) => Ok(mark(Position {
+            // Everything up to now is past, whatever its index.
+            index: u32::MAX,
+            ..latest
+        })),
+        (Some(token), None, None) => {
+            let token = Token::read(token)?;
+            if token.kind == Kind::Invalidate {
+                return Err(CommandError::new(
+                    260,
+                    "Attempting to resume a change stream using 'resumeAfter' is not allowed from an invalidate notification",
+                ));
+            }
+            Ok(token)
+        }
+        (None, Some(token), None) => Token::read(token),
+        (None, None, Some(Timestamp { time, increment })) => Ok(mark(Position {
+            time: time.saturating_sub(u32::from(increment == 0)),
+            increment: increment.wrapping_sub(1),
+            index: u32::MAX,
+        })),
+        (Some(_), Some(_), _) => Err(CommandError::new(
+            50865,
+            "Do not specify both 'resumeAfter' and 'startAfter' in a $changeStream stage",
+        )),
+        _ => Err(CommandError::new(
+            40674,
+            "Only one type of resume option is allowed, but multiple were found",
+        )),
+    }
+}
+
+/// A pipeline's leading filters and what follows.
+fn stages(pipeline: &[RawDocumentBuf]) -> Result<(Vec<Matcher>, Pipeline), CommandError> {
+    let mut stages = bson::RawArrayBuf::new();
+    for stage in pipeline {
+        let name = stage
+            .iter()
+            .next()
+            .transpose()?
+            .map(|(name, _)| name.as_str());
+        if let Some(name) = name.and_then(scope::forbidden_stage) {
+            return Err(CommandError::new(
+                20,
+                format!("{name} is not permitted in a $changeStream pipeline"),
+            ));
+        }
+        stages.push(stage.clone());
+    }
+    let mut rest = Pipeline::parse(&stages).map_err(mql_error)?;
+    let mut matchers = Vec::new();
+    while matches!(rest.stages().first(), Some(Stage::Match(_))) {
+        if let Some(Stage::Match(matcher)) = rest.take_first() {
+            matchers.push(matcher);
+        }
+    }
+    Ok((matchers, rest))
 }

@@ -7,7 +7,7 @@ pub(crate) mod redb;
 
 use engine::CommandError;
 
-/// The five tables (embedded-engine.md G.2).
+/// The six tables (embedded-engine.md G.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Table {
     /// Collections and their indexes.
@@ -20,14 +20,17 @@ pub(crate) enum Table {
     Log,
     /// Single facts.
     Meta,
+    /// Position to the document before a change.
+    Images,
 }
 
-pub(crate) const TABLES: [Table; 5] = [
+pub(crate) const TABLES: [Table; 6] = [
     Table::Catalog,
     Table::Documents,
     Table::Indexes,
     Table::Log,
     Table::Meta,
+    Table::Images,
 ];
 
 /// A key with its value.

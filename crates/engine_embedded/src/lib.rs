@@ -10,6 +10,7 @@ mod catalog;
 mod command;
 mod committer;
 mod doctor;
+mod event;
 mod feed;
 mod index;
 mod kv;
@@ -57,6 +58,7 @@ pub(crate) struct Core {
     pub(crate) cursors: Mutex<HashMap<i64, Cursor>>,
     pub(crate) records: std::sync::atomic::AtomicU64,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) recent: Arc<event::Recent>,
     /// The newest position that is on the disk.
     pub(crate) latest: tokio::sync::watch::Sender<layout::Position>,
     kv: Arc<dyn Kv>,
@@ -158,10 +160,12 @@ impl Embedded {
         let records = catalog.last_record(snapshot.as_ref())? + 1;
         let books = books::Books::load(snapshot.as_ref())?;
         let (latest, _) = tokio::sync::watch::channel(books.position);
+        let recent = Arc::new(event::Recent::after(books.position));
         let view = Arc::new(ArcSwap::from_pointee(View { snapshot, catalog }));
         let shared = committer::Shared {
             kv: kv.clone(),
             view: view.clone(),
+            recent: recent.clone(),
             latest: latest.clone(),
             clock: clock.clone(),
             options,
@@ -173,6 +177,7 @@ impl Embedded {
             cursors: Mutex::default(),
             records: records.into(),
             clock,
+            recent,
             latest,
             kv,
         });

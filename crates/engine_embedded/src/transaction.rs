@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bson::raw::RawBsonRef;
-use bson::{RawDocument, RawDocumentBuf};
+use bson::{RawDocument, RawDocumentBuf, cstr};
 use engine::CommandError;
 
 use crate::kv::Table;
@@ -96,11 +96,13 @@ impl Transactions {
                     .label("TransientTransactionError"));
             }
             self.forget(&part.id);
+            let mut changes = Changes::new(view.clone());
+            changes.session = Some((told(&part.id)?, part.number));
             let transaction = Arc::new(Transaction {
                 id: part.id.clone(),
                 number: part.number,
                 started: Instant::now(),
-                changes: Mutex::new(Some(Changes::new(view.clone()))),
+                changes: Mutex::new(Some(changes)),
             });
             open.insert(part.id.clone(), transaction.clone());
             return Ok(transaction);
@@ -175,6 +177,27 @@ impl Transaction {
             Err(CommandError::write_conflict())
         }
     }
+}
+
+/// SHA-256 of the name of nobody, whom MongoDB takes a caller without a name
+/// for.
+const NOBODY: [u8; 32] = [
+    0xe3, 0xb0, 0xc4, 0x42, 0x98, 0xfc, 0x1c, 0x14, 0x9a, 0xfb, 0xf4, 0xc8, 0x99, 0x6f, 0xb9, 0x24,
+    0x27, 0xae, 0x41, 0xe4, 0x64, 0x9b, 0x93, 0x4c, 0xa4, 0x95, 0x99, 0x1b, 0x78, 0x52, 0xb8, 0x55,
+];
+
+/// A session as events name it.
+fn told(lsid: &[u8]) -> Result<RawDocumentBuf, CommandError> {
+    let mut session = RawDocumentBuf::new();
+    if let Some(id) = RawDocument::from_bytes(lsid)?.get("id")? {
+        session.append(cstr!("id"), id);
+    }
+    let uid = bson::Binary {
+        subtype: bson::spec::BinarySubtype::Generic,
+        bytes: NOBODY.to_vec(),
+    };
+    session.append(cstr!("uid"), uid);
+    Ok(session)
 }
 
 /// The reply `{ok: 1}`.

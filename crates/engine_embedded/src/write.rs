@@ -11,6 +11,7 @@ use mql::UpdateDescription;
 
 use crate::View;
 use crate::catalog::{Collection, Index};
+use crate::event::{self, Event};
 use crate::index::{keys, prefixed};
 use crate::kv::Table;
 use crate::layout::Record;
@@ -19,7 +20,9 @@ use crate::layout::Record;
 pub(crate) struct Changes {
     pub(crate) view: Arc<View>,
     pub(crate) records: BTreeMap<(u32, Record), Change>,
-    pub(crate) events: Vec<RawDocumentBuf>,
+    pub(crate) events: Vec<Event>,
+    /// The transaction's session and number, which its events tell.
+    pub(crate) session: Option<(RawDocumentBuf, i64)>,
     unique_added: HashMap<Vec<u8>, Record>,
     unique_removed: HashSet<Vec<u8>>,
 }
@@ -60,6 +63,7 @@ impl Changes {
             view,
             records: BTreeMap::new(),
             events: Vec::new(),
+            session: None,
             unique_added: HashMap::new(),
             unique_removed: HashSet::new(),
         }
@@ -78,9 +82,7 @@ impl Changes {
     ) -> Result<(), CommandError> {
         check_id(&document)?;
         self.index(collection, record, None, Some(&document))?;
-        let mut event = event(collection, "insert", &document);
-        event.append(cstr!("fullDocument"), document.as_ref());
-        self.events.push(event);
+        self.events.push(event::insert(collection, &document));
         self.records.insert(
             (collection.id, record),
             Change {
@@ -108,19 +110,7 @@ impl Changes {
             Some(&found.document),
             Some(&document),
         )?;
-        let kind = if description.is_some() {
-            "update"
-        } else {
-            "replace"
-        };
-        let mut event = event(collection, kind, &document);
-        match description {
-            None => event.append(cstr!("fullDocument"), document.as_ref()),
-            Some(description) => event.append(cstr!("updateDescription"), described(description)?),
-        }
-        if collection.pre_images {
-            event.append(cstr!("fullDocumentBeforeChange"), found.document.as_ref());
-        }
+        let event = event::update(collection, &found.document, &document, description)?;
         self.events.push(event);
         self.set(collection, found, Some(document));
         Ok(())
@@ -133,11 +123,7 @@ impl Changes {
         found: &Located,
     ) -> Result<(), CommandError> {
         self.index(collection, found.record, Some(&found.document), None)?;
-        let mut event = event(collection, "delete", &found.document);
-        if collection.pre_images {
-            event.append(cstr!("fullDocumentBeforeChange"), found.document.as_ref());
-        }
-        self.events.push(event);
+        self.events.push(event::delete(collection, &found.document));
         self.set(collection, found, None);
         Ok(())
     }
@@ -203,7 +189,7 @@ impl Changes {
     }
 
     /// The changes as the committer takes them, with their index entries.
-    pub(crate) fn into_items(self) -> Result<(Vec<Item>, Vec<RawDocumentBuf>), CommandError> {
+    pub(crate) fn into_items(self) -> Result<(Vec<Item>, Vec<Event>), CommandError> {
         let mut items = Vec::with_capacity(self.records.len());
         for ((collection, record), change) in self.records {
             if change.base.is_none() && change.now.is_none() {
@@ -246,7 +232,16 @@ impl Changes {
                 added,
             });
         }
-        Ok((items, self.events))
+        let mut events = self.events;
+        if let Some((session, number)) = &self.session {
+            for event in &mut events {
+                event.document.append(cstr!("txnNumber"), *number);
+                event
+                    .document
+                    .append(cstr!("lsid"), session.as_ref() as &RawDocument);
+            }
+        }
+        Ok((items, events))
     }
 }
 
@@ -256,34 +251,6 @@ pub(crate) struct Located {
     /// The commit that wrote it; `None` for one that this transaction inserted.
     pub(crate) commit: Option<u64>,
     pub(crate) document: RawDocumentBuf,
-}
-
-fn event(collection: &Collection, kind: &str, document: &RawDocument) -> RawDocumentBuf {
-    let mut event = RawDocumentBuf::new();
-    event.append(cstr!("operationType"), kind);
-    event.append(
-        cstr!("ns"),
-        bson::rawdoc! { "db": collection.database.as_str(), "coll": collection.name.as_str() },
-    );
-    let mut key = RawDocumentBuf::new();
-    if let Ok(Some(id)) = document.get("_id") {
-        key.append(cstr!("_id"), id);
-    }
-    event.append(cstr!("documentKey"), key);
-    event
-}
-
-fn described(description: &UpdateDescription) -> Result<RawDocumentBuf, CommandError> {
-    let truncated: Vec<bson::Bson> = description
-        .truncated_arrays
-        .iter()
-        .map(|(field, size)| bson::bson!({ "field": field, "newSize": *size }))
-        .collect();
-    Ok(RawDocumentBuf::try_from(&bson::doc! {
-        "updatedFields": description.updated_fields.clone(),
-        "removedFields": description.removed_fields.clone(),
-        "truncatedArrays": truncated,
-    })?)
 }
 
 fn check_id(document: &RawDocument) -> Result<(), CommandError> {

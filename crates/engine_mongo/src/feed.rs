@@ -9,14 +9,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bson::raw::RawBsonRef;
-use bson::{Document, RawDocument, RawDocumentBuf};
-use engine::{Answer, BoxFuture, ChangeFeed, CommandError, WatchRequest};
+use bson::{Document, RawDocument, RawDocumentBuf, Timestamp};
+use engine::{
+    Answer, BeforeChange, BoxFuture, ChangeFeed, CommandError, FullDocument, WatchRequest,
+};
 use kit::limit::NESTING_DEPTH_MAX;
 use mongodb::Client;
 use mongodb::change_stream::ChangeStream;
 use mongodb::change_stream::event::ResumeToken;
 use mongodb::error::Error;
-use mongodb::options::FullDocumentType;
+use mongodb::options::{FullDocumentBeforeChangeType, FullDocumentType};
 use tokio::time::error::Elapsed;
 
 use crate::error::{timed_out, translate};
@@ -54,37 +56,18 @@ impl Feed {
             check_depth(stage)?;
             pipeline.push(Document::try_from(stage.as_ref() as &RawDocument)?);
         }
+        let asked = Asked::of(&request)?;
         let watch = match (request.database, request.collection) {
             (Some(database), Some(collection)) => {
                 let database = client.database(&database);
                 let collection = database.collection::<Document>(&collection);
-                begin(
-                    collection.watch(),
-                    pipeline,
-                    request.full_document,
-                    request.resume_after,
-                )
-                .await
+                begin(collection.watch(), pipeline, asked).await
             }
             (Some(database), None) => {
                 let database = client.database(&database);
-                begin(
-                    database.watch(),
-                    pipeline,
-                    request.full_document,
-                    request.resume_after,
-                )
-                .await
+                begin(database.watch(), pipeline, asked).await
             }
-            (None, _) => {
-                begin(
-                    client.watch(),
-                    pipeline,
-                    request.full_document,
-                    request.resume_after,
-                )
-                .await
-            }
+            (None, _) => begin(client.watch(), pipeline, asked).await,
         };
         let stream = Box::new(watch?);
         let mut feed = Self {
@@ -134,20 +117,66 @@ impl Feed {
     }
 }
 
+/// A request in the driver's words.
+struct Asked {
+    full: Option<FullDocumentType>,
+    before: Option<FullDocumentBeforeChangeType>,
+    resume: Option<ResumeToken>,
+    start: Option<ResumeToken>,
+    time: Option<Timestamp>,
+    expanded: bool,
+}
+
+impl Asked {
+    fn of(request: &WatchRequest) -> Result<Self, CommandError> {
+        let token = |token: &Option<RawDocumentBuf>| match token {
+            Some(token) => bson::deserialize_from_slice(token.as_bytes()).map(Some),
+            None => Ok(None),
+        };
+        Ok(Self {
+            full: match request.full_document {
+                FullDocument::Default => None,
+                FullDocument::UpdateLookup => Some(FullDocumentType::UpdateLookup),
+                FullDocument::WhenAvailable => Some(FullDocumentType::WhenAvailable),
+                FullDocument::Required => Some(FullDocumentType::Required),
+            },
+            before: match request.full_document_before_change {
+                BeforeChange::Off => None,
+                BeforeChange::WhenAvailable => Some(FullDocumentBeforeChangeType::WhenAvailable),
+                BeforeChange::Required => Some(FullDocumentBeforeChangeType::Required),
+            },
+            resume: token(&request.resume_after)?,
+            start: token(&request.start_after)?,
+            time: request.start_at_operation_time,
+            expanded: request.show_expanded_events,
+        })
+    }
+}
+
 async fn begin(
     watch: mongodb::action::Watch<'_>,
     pipeline: Vec<Document>,
-    full_document: bool,
-    after: Option<RawDocumentBuf>,
+    asked: Asked,
 ) -> Result<ChangeStream<RawDocumentBuf>, CommandError> {
     let mut watch = watch.pipeline(pipeline);
-    if full_document {
-        watch = watch.full_document(FullDocumentType::UpdateLookup);
+    if let Some(full) = asked.full {
+        watch = watch.full_document(full);
     }
-    if let Some(token) = after {
-        let token: ResumeToken = bson::deserialize_from_slice(token.as_bytes())?;
-        // Unlike `resumeAfter` it also goes on behind an invalidation.
+    if let Some(before) = asked.before {
+        watch = watch.full_document_before_change(before);
+    }
+    if let Some(token) = asked.resume {
+        watch = watch.resume_after(token);
+    }
+    if let Some(token) = asked.start {
         watch = watch.start_after(token);
+    }
+    if let Some(time) = asked.time {
+        watch = watch.start_at_operation_time(time);
+    }
+    // Older servers do not know the option.
+    if asked.expanded {
+        watch = watch.show_expanded_events(true);
     }
     let stream = watch.await.map_err(|error| translate(&error))?;
     Ok(stream.with_type())

@@ -146,7 +146,7 @@ async fn a_dropped_collection_ends_its_feed_and_a_token_leads_beyond() {
     let mut beyond = watch(
         &mongo,
         WatchRequest {
-            resume_after: feed.resume_token(),
+            start_after: feed.resume_token(),
             ..on("d", "c")
         },
     )

@@ -207,23 +207,17 @@ impl Engine for Wire {
             let wire = Self::connect(&self.address)
                 .await
                 .map_err(|error| CommandError::new(6, error.to_string()))?;
-            let mut options = Document::new();
-            if request.full_document {
-                options.insert("fullDocument", "updateLookup");
-            }
-            if let Some(token) = &request.resume_after {
-                options.insert(
-                    "resumeAfter",
-                    Document::try_from(token.as_ref() as &RawDocument)?,
-                );
-            }
-            let mut pipeline = vec![doc! { "$changeStream": options }];
+            let stage = request.stage();
+            let mut pipeline = vec![Document::try_from(stage.as_ref() as &RawDocument)?];
             for stage in &request.pipeline {
                 pipeline.push(Document::try_from(stage.as_ref() as &RawDocument)?);
             }
             let database = request.database.unwrap_or_else(|| "admin".to_owned());
-            let target = request.collection.unwrap_or_default();
-            let command = doc! { "aggregate": &target, "pipeline": pipeline, "cursor": {} };
+            let (target, aggregate) = match request.collection {
+                Some(name) => (name.clone(), bson::Bson::String(name)),
+                None => ("$cmd.aggregate".to_owned(), bson::Bson::Int32(1)),
+            };
+            let command = doc! { "aggregate": aggregate, "pipeline": pipeline, "cursor": {} };
             let reply = wire
                 .command(&database, &RawDocumentBuf::try_from(&command)?)
                 .await?;
@@ -241,11 +235,16 @@ impl Engine for Wire {
                     .cloned()
                     .unwrap_or_default()
                     .into(),
-                token: None,
+                token: mark(cursor),
             };
             Ok(Box::new(feed) as Box<dyn ChangeFeed>)
         })
     }
+}
+
+/// The token of a reply that is behind everything it looked at.
+fn mark(cursor: &Document) -> Option<RawDocumentBuf> {
+    RawDocumentBuf::try_from(cursor.get_document("postBatchResumeToken").ok()?).ok()
 }
 
 struct Feed {
@@ -267,18 +266,28 @@ impl ChangeFeed for Feed {
                     }
                     return Ok(RawDocumentBuf::try_from(&event)?);
                 }
+                if self.cursor == 0 {
+                    return Err(CommandError::new(280, "the change stream has ended"));
+                }
                 let command =
                     doc! { "getMore": self.cursor, "collection": &self.target, "maxTimeMS": 1000 };
-                let reply = self
-                    .wire
-                    .command(&self.database, &RawDocumentBuf::try_from(&command)?)
-                    .await?;
-                let reply = Document::try_from(reply)?;
+                let command = RawDocumentBuf::try_from(&command)?;
+                let reply = self.wire.command(&self.database, &command).await;
+                if reply.is_err() {
+                    self.cursor = 0;
+                }
+                let reply = Document::try_from(reply?)?;
                 if let Ok(batch) = reply
                     .get_document("cursor")
                     .and_then(|c| c.get_array("nextBatch"))
                 {
                     self.ready.extend(batch.iter().cloned());
+                }
+                if let Ok(cursor) = reply.get_document("cursor") {
+                    self.cursor = cursor.get_i64("id").unwrap_or(0);
+                    if self.ready.is_empty() {
+                        self.token = mark(cursor).or(self.token.take());
+                    }
                 }
             }
         })

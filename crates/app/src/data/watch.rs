@@ -3,7 +3,7 @@
 
 use bson::raw::RawBsonRef;
 use bson::{RawArrayBuf, RawDocument, RawDocumentBuf, rawdoc};
-use engine::{ChangeFeed, SharedEngine, WatchRequest};
+use engine::{ChangeFeed, FullDocument, SharedEngine, WatchRequest};
 use kit::{Kind, Problem};
 use mql::{Matcher, Projection};
 use rules::Readable;
@@ -59,8 +59,8 @@ impl Watch {
             database: Some(namespace.database.clone()),
             collection: Some(namespace.collection.clone()),
             pipeline,
-            full_document: true,
-            resume_after: None,
+            full_document: FullDocument::UpdateLookup,
+            ..WatchRequest::default()
         };
         Ok(Self {
             feed: engine.watch(request).await.map_err(mongodb)?,

@@ -9,6 +9,7 @@ use super::{check_fields, check_namespace, document, flag, reply};
 use crate::Core;
 use crate::books::abandon;
 use crate::catalog::{Catalog, Collection, Index, store};
+use crate::event;
 use crate::kv::{Batch, Table};
 
 pub(super) async fn run(
@@ -88,8 +89,9 @@ async fn create(core: &Core, database: &str, target: &str, command: &RawDocument
                 collection.collation = collation;
             }
             store(batch, &collection)?;
+            let event = event::create(&collection)?;
             catalog.insert(collection);
-            Ok(Vec::new())
+            Ok(vec![event])
         })
         .await?;
     reply(&doc! { "ok": 1.0 })
@@ -111,12 +113,18 @@ async fn modify(core: &Core, database: &str, target: &str, command: &RawDocument
             let found = catalog
                 .get(&database, &target)
                 .ok_or_else(|| missing(&database, &target))?;
+            let mut changed = Document::new();
+            if let Some(enabled) = pre_images {
+                let images = doc! { "enabled": enabled };
+                changed.insert("changeStreamPreAndPostImages", images);
+            }
+            let event = event::modify(found, &changed)?;
             let mut collection = Collection::clone(found);
             collection.pre_images = pre_images.unwrap_or(collection.pre_images);
             collection.version += 1;
             store(batch, &collection)?;
             catalog.insert(collection);
-            Ok(Vec::new())
+            Ok(vec![event])
         })
         .await?;
     reply(&doc! { "ok": 1.0 })
@@ -157,8 +165,7 @@ async fn drop_database(core: &Core, database: &str) -> Answer {
                 catalog.remove(collection);
             }
             if !collections.is_empty() {
-                let event = doc! { "operationType": "dropDatabase", "ns": { "db": &name } };
-                events.push(RawDocumentBuf::try_from(&event)?);
+                events.push(event::drop_database(&name));
             }
             Ok(events)
         })
@@ -174,11 +181,7 @@ fn erase(batch: &mut dyn Batch, collection: &Collection) -> Result<RawDocumentBu
         abandon(batch, index.id)?;
     }
     batch.remove(Table::Catalog, &collection.id.to_be_bytes())?;
-    let event = doc! {
-        "operationType": "drop",
-        "ns": { "db": &collection.database, "coll": &collection.name },
-    };
-    Ok(RawDocumentBuf::try_from(&event)?)
+    Ok(event::drop(collection))
 }
 
 /// The databases of a catalogue.

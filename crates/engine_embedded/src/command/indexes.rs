@@ -11,6 +11,7 @@ use super::{check_fields, check_namespace, reply};
 use crate::Core;
 use crate::books::abandon;
 use crate::catalog::{Catalog, Collection, Index, store};
+use crate::event;
 use crate::index::{keys, prefixed};
 use crate::kv::{Batch, Table};
 use crate::layout::{document_key, loaded, past, record_of};
@@ -77,10 +78,15 @@ async fn create_indexes(
     core.committer
         .define(move |batch, catalog| {
             let found = catalog.get(&owned_database, &owned_target).cloned();
-            let mut collection = match found {
-                Some(found) => Collection::clone(&found),
-                None => catalog.create(&owned_database, &owned_target),
+            let mut events = Vec::new();
+            let mut collection = if let Some(found) = found {
+                Collection::clone(&found)
+            } else {
+                let collection = catalog.create(&owned_database, &owned_target);
+                events.push(event::create(&collection)?);
+                collection
             };
+            let old = collection.indexes.len();
             for specification in &specifications {
                 let index = Index::parse(
                     catalog.next_id(),
@@ -104,8 +110,12 @@ async fn create_indexes(
                 collection.version += 1;
             }
             store(batch, &collection)?;
+            let new = collection.indexes.get(old..).unwrap_or_default();
+            if !new.is_empty() {
+                events.push(event::create_indexes(&collection, new)?);
+            }
             catalog.insert(collection);
-            Ok(Vec::new())
+            Ok(events)
         })
         .await?;
     reply(&doc! {
@@ -225,14 +235,17 @@ async fn drop_indexes(core: &Core, database: &str, target: &str, command: &RawDo
                     other => CommandError::new(27, format!("index not found with name [{other}]")),
                 });
             }
+            collection.indexes = kept;
+            let mut events = Vec::new();
             for index in &gone {
                 abandon(batch, index.id)?;
+                let gone = std::slice::from_ref(index);
+                events.push(event::drop_indexes(&collection, gone)?);
             }
-            collection.indexes = kept;
             collection.version += 1;
             store(batch, &collection)?;
             catalog.insert(collection);
-            Ok(Vec::new())
+            Ok(events)
         })
         .await?;
     reply(&doc! { "nIndexesWas": before, "ok": 1.0 })

@@ -9,12 +9,14 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use bson::RawDocumentBuf;
 use engine::CommandError;
 
 use super::{Answer, Definition, Job, Refused, Shared, Write};
 use crate::View;
 use crate::books::Books;
 use crate::catalog::Catalog;
+use crate::event::Event;
 use crate::kv::redb::OUT_OF_DISK_SPACE;
 use crate::kv::{Batch, Kv, Snapshot, Table};
 use crate::layout::{self, Position};
@@ -146,7 +148,7 @@ impl Worker {
             .shared
             .kv
             .write_as(true, &mut |batch| books.keep(batch, now_s, retention));
-        if let Err(error) = kept.and_then(|()| self.publish(books, true, None)) {
+        if let Err(error) = kept.and_then(|()| self.publish(books, true, None, Vec::new())) {
             self.poison(&error);
         }
     }
@@ -173,6 +175,7 @@ impl Worker {
             .any(|(write, _)| write.journaled.unwrap_or(always));
         let view = self.shared.view.load_full();
         let (now_s, retention) = (self.now_s(), self.shared.options.log_retention);
+        let (now, mut told) = (self.shared.clock.now(), Vec::new());
         let mut books = self.books;
         let mut results = Vec::with_capacity(jobs.len());
         let written = self.shared.kv.write_as(durable, &mut |batch| {
@@ -181,13 +184,13 @@ impl Worker {
                 if refused.is_none() {
                     let position = books.position.next(now_s);
                     apply(batch, &write.items, position)?;
-                    books.log(batch, &write.events, position)?;
+                    books.log(batch, &write.events, position, now, &mut told)?;
                 }
                 results.push(refused.map_or(Ok(()), Err));
             }
             books.keep(batch, now_s, retention)
         });
-        match written.and_then(|()| self.publish(books, durable, None)) {
+        match written.and_then(|()| self.publish(books, durable, None, told)) {
             Ok(()) => Ok(results),
             Err(error) => Err(self.poison(&error)),
         }
@@ -205,6 +208,7 @@ impl Worker {
         let view = self.shared.view.load_full();
         let mut catalog = Catalog::clone(&view.catalog);
         let (now_s, retention) = (self.now_s(), self.shared.options.log_retention);
+        let (now, mut told) = (self.shared.clock.now(), Vec::new());
         let mut books = self.books;
         let mut change = Some(change);
         let mut refused = None;
@@ -221,7 +225,9 @@ impl Worker {
                 return Err(failure);
             }
             let events = made.inspect_err(|error| refused = Some(error.clone()))?;
-            books.log(batch, &events, books.position.next(now_s))?;
+            let events: Vec<Event> = events.into_iter().map(Event::from).collect();
+            let position = books.position.next(now_s);
+            books.log(batch, &events, position, now, &mut told)?;
             books.look_for_dropped();
             books.keep(batch, now_s, retention)
         });
@@ -229,7 +235,7 @@ impl Worker {
             return Err(error);
         }
         written
-            .and_then(|()| self.publish(books, true, Some(Arc::new(catalog))))
+            .and_then(|()| self.publish(books, true, Some(Arc::new(catalog)), told))
             .map_err(|error| self.poison(&error))
     }
 
@@ -247,10 +253,12 @@ impl Worker {
         books: Books,
         durable: bool,
         catalog: Option<Arc<Catalog>>,
+        told: Vec<(Position, RawDocumentBuf)>,
     ) -> Result<(), CommandError> {
         let snapshot = self.shared.kv.snapshot()?;
         self.show(snapshot, catalog);
         self.books = books;
+        self.shared.recent.push(told);
         if durable {
             self.unsynced = None;
             self.shared.latest.send_replace(books.position);

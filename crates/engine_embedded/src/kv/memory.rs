@@ -11,7 +11,7 @@ use engine::CommandError;
 type Map = BTreeMap<Vec<u8>, Vec<u8>>;
 
 #[derive(Default, Clone)]
-struct Maps([Arc<Map>; 5]);
+struct Maps([Arc<Map>; 6]);
 
 #[derive(Default)]
 pub(crate) struct Store(Mutex<Maps>);

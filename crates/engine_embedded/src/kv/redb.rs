@@ -28,6 +28,7 @@ fn definition(table: Table) -> Definition {
         Table::Indexes => "idx",
         Table::Log => "log",
         Table::Meta => "meta",
+        Table::Images => "img",
     })
 }
 
@@ -196,6 +197,7 @@ impl Kv for Store {
                         open(TABLES[2])?,
                         open(TABLES[3])?,
                         open(TABLES[4])?,
+                        open(TABLES[5])?,
                     ],
                 };
                 body(&mut writer)?;
@@ -240,12 +242,13 @@ fn read(database: &Database) -> Result<Box<dyn Snapshot>, CommandError> {
             open(TABLES[2])?,
             open(TABLES[3])?,
             open(TABLES[4])?,
+            open(TABLES[5])?,
         ],
     }))
 }
 
 struct Reader {
-    tables: [ReadOnlyTable<&'static [u8], &'static [u8]>; 5],
+    tables: [ReadOnlyTable<&'static [u8], &'static [u8]>; 6],
 }
 
 impl Snapshot for Reader {
@@ -269,7 +272,7 @@ impl Snapshot for Reader {
 }
 
 struct Writer<'t> {
-    tables: [redb::Table<'t, &'static [u8], &'static [u8]>; 5],
+    tables: [redb::Table<'t, &'static [u8], &'static [u8]>; 6],
 }
 
 impl Batch for Writer<'_> {
