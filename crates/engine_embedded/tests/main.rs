@@ -3,6 +3,7 @@
 
 mod crash;
 mod differential;
+mod faults;
 
 use std::sync::Arc;
 

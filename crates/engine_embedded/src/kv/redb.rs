@@ -19,6 +19,9 @@ use engine::CommandError;
 /// MongoDB's `OutOfDiskSpace`.
 pub(crate) const OUT_OF_DISK_SPACE: i32 = 14031;
 
+/// The store's pages.
+const PAGE_BYTES: u64 = 4096;
+
 type Definition = TableDefinition<'static, &'static [u8], &'static [u8]>;
 
 fn definition(table: Table) -> Definition {
@@ -42,29 +45,38 @@ pub(crate) struct Store {
 }
 
 impl Store {
+    /// Opens the file, or makes it.
     pub(crate) fn open(path: &Path, options: &Options) -> Result<Self, CommandError> {
-        let cannot = |why: &dyn std::fmt::Display| {
-            CommandError::new(1, format!("{}: {why}", path.display()))
-        };
+        let folder = path.parent().unwrap_or(path).to_owned();
+        if !path.exists() {
+            // Under another name until it can be opened: what a power loss leaves
+            // of it is made again.
+            let unfinished = path.with_extension("new");
+            drop(Self::open_file(&unfinished, &folder, true, options)?);
+            std::fs::rename(&unfinished, path)
+                .and_then(|()| sync_folder(&folder))
+                .map_err(|error| at(path, &error))?;
+        }
+        Self::open_file(path, &folder, false, options)
+    }
+
+    fn open_file(
+        path: &Path,
+        folder: &Path,
+        anew: bool,
+        options: &Options,
+    ) -> Result<Self, CommandError> {
         let file = std::fs::OpenOptions::new()
             .read(true)
             .write(true)
-            .create(true)
-            .truncate(false)
+            .create(anew)
+            .truncate(anew)
             .open(path)
-            .map_err(|error| cannot(&error))?;
-        let folder = path.parent().unwrap_or(path).to_owned();
-        let room = move || free_bytes(&folder);
-        // Or the file may be gone after a power loss, with all that was synced.
-        #[cfg(unix)]
-        if let Some(folder) = path.parent() {
-            std::fs::File::open(folder)
-                .and_then(|folder| folder.sync_all())
-                .map_err(|error| cannot(&error))?;
-        }
-        let backend = FileBackend::new(file).map_err(|error| cannot(&error))?;
-        Self::with(Shared::new(backend), Box::new(room), options)
-            .map_err(|error| cannot(&error.message))
+            .map_err(|error| at(path, &error))?;
+        let backend = FileBackend::new(file).map_err(|error| at(path, &error))?;
+        let folder = folder.to_owned();
+        let room = Box::new(move || free_bytes(&folder));
+        Self::with(Shared::new(backend), room, options).map_err(|error| at(path, &error.message))
     }
 
     pub(crate) fn on(disk: impl Disk, options: &Options) -> Result<Self, CommandError> {
@@ -79,8 +91,7 @@ impl Store {
         room: Box<dyn Fn() -> Option<u64> + Send + Sync>,
         options: &Options,
     ) -> Result<Self, CommandError> {
-        let backend = shared.clone();
-        let database = open(backend, options.cache_bytes)?;
+        let database = open(shared.clone(), options.cache_bytes)?;
         let mut store = Self {
             database,
             shared,
@@ -112,10 +123,9 @@ impl Store {
     /// The store's own check of every page of an existing file: whether all is
     /// well. What is not is set right as far as it can be.
     pub(crate) fn check(path: &Path) -> Result<bool, CommandError> {
-        let opened = Database::open(path);
-        let mut database = opened
-            .map_err(|error| CommandError::new(1, format!("{}: {}", path.display(), why(error))))?;
-        database.check_integrity().map_err(failed)
+        let folder = path.parent().unwrap_or(path);
+        let mut store = Self::open_file(path, folder, false, &Options::default())?;
+        store.database.check_integrity().map_err(failed)
     }
 
     fn begin(&self, durable: bool) -> Result<WriteTransaction, CommandError> {
@@ -146,7 +156,31 @@ impl Store {
     }
 }
 
+fn at(path: &Path, why: &dyn std::fmt::Display) -> CommandError {
+    CommandError::new(1, format!("{}: {why}", path.display()))
+}
+
+/// Or a new file's name may be gone after a power loss, with all that was
+/// synced under it.
+fn sync_folder(folder: &Path) -> std::io::Result<()> {
+    if cfg!(unix) {
+        std::fs::File::open(folder)?.sync_all()?;
+    }
+    Ok(())
+}
+
+/// The store takes no file that ends within a page, which is what a power loss
+/// may leave of one that was growing. What is synced is before that end.
+fn whole_pages(backend: &impl StorageBackend) -> std::io::Result<()> {
+    let length = backend.len()?;
+    if length % PAGE_BYTES != 0 {
+        backend.set_len(length.next_multiple_of(PAGE_BYTES))?;
+    }
+    Ok(())
+}
+
 fn open(backend: impl StorageBackend, cache_bytes: usize) -> Result<Database, CommandError> {
+    whole_pages(&backend).map_err(failed)?;
     // Some damage makes the store panic where an error is wanted.
     let opened = std::panic::catch_unwind(AssertUnwindSafe(|| {
         Database::builder()
