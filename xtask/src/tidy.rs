@@ -45,6 +45,16 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     ("backstitch", &["kit", "config", "app", "js", "server"]),
     ("testkit", &["kit", "engine"]),
+    (
+        "fuzz",
+        &[
+            "kit",
+            "engine",
+            "engine_embedded",
+            "engine_mongo",
+            "testkit",
+        ],
+    ),
     ("bench", &[]),
     ("xtask", &[]),
 ];

@@ -23,6 +23,7 @@ const START: Duration = Duration::from_secs(60);
 pub struct Mongod {
     process: Option<(Child, tempfile::TempDir)>,
     engine: SharedEngine,
+    address: String,
 }
 
 impl Mongod {
@@ -44,10 +45,11 @@ impl Mongod {
             return Some(Self {
                 process: None,
                 engine: Arc::new(wire),
+                address,
             });
         }
         let binary = binary()?;
-        let home = tempfile::tempdir().expect("a folder");
+        let home = home().expect("a folder");
         let port = std::net::TcpListener::bind("127.0.0.1:0")
             .and_then(|listener| listener.local_addr())
             .expect("a free port")
@@ -65,7 +67,16 @@ impl Mongod {
         Some(Self {
             process: Some((child, home)),
             engine: Arc::new(wire),
+            address,
         })
+    }
+
+    /// Where a driver finds the server. Its answers need not be on disk.
+    pub fn uri(&self) -> String {
+        format!(
+            "mongodb://{}/?directConnection=true&w=1&journal=false&serverSelectionTimeoutMS=2000",
+            self.address
+        )
     }
 
     /// The server as an engine.
@@ -81,6 +92,18 @@ impl Drop for Mongod {
             let _ = child.wait();
         }
     }
+}
+
+/// A folder, in memory where there is one: what a test's server is told need
+/// not outlive it.
+fn home() -> std::io::Result<tempfile::TempDir> {
+    let memory = std::path::Path::new("/dev/shm");
+    if memory.is_dir()
+        && let Ok(folder) = tempfile::tempdir_in(memory)
+    {
+        return Ok(folder);
+    }
+    tempfile::tempdir()
 }
 
 /// The mongod that `BACKSTITCH_MONGOD` or `PATH` names.

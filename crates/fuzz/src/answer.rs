@@ -1,0 +1,276 @@
+//! Two answers to one command: equal, refused, or different. What is not
+//! compared is here, each rule with its reason.
+
+use bson::{Bson, Document};
+use engine::CommandError;
+
+use crate::order::{self, Order};
+
+/// An answer of the waist.
+pub type Reply = Result<Document, Refusal>;
+
+/// An error. Its text is kept to be read, not to be compared.
+#[derive(Debug, Clone)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct Refusal {
+    pub code: i32,
+    pub text: String,
+}
+
+impl From<CommandError> for Refusal {
+    fn from(error: CommandError) -> Self {
+        Self {
+            code: error.code,
+            text: error.message,
+        }
+    }
+}
+
+/// What became of a comparison.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// Equal answers.
+    Equal,
+    /// Both refused, with these codes (ours, theirs).
+    Refused(i32, i32),
+    /// Different, for this reason that is not our affair.
+    Masked(&'static str),
+    /// Different: how, and what is only in one of them.
+    Different(Difference, String),
+}
+
+/// How two answers differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Difference {
+    /// We answer "unsupported" where they have an answer.
+    Unsupported,
+    /// We refuse what they do not.
+    WeRefuse,
+    /// They refuse what we do not.
+    TheyRefuse,
+    /// Other answers.
+    Answer,
+    /// Other documents after the same answer.
+    State,
+    /// Other events.
+    Events,
+}
+
+/// Codes of operators, stages and fields that are not there.
+const UNSUPPORTED: &[i32] = &[115, 168, 15952, 31325, 40324, 40415];
+
+/// An expression that could not be computed for some document. For which
+/// documents it is asked depends on the plan and on what the optimiser did.
+const COMPUTED: &[i32] = &[
+    14, 241, 16554, 16611, 16702, 16883, 17124, 28651, 28664, 28689, 28724, 28725, 28765, 34435,
+    40080, 40081, 40090, 40228, 40390, 40400, 51081,
+];
+
+/// Compares the answers to one command.
+pub fn compare(command: &Document, indexed: bool, ours: &Reply, theirs: &Reply) -> Verdict {
+    let order = order::of(command, indexed);
+    let (ours, theirs) = (
+        Shown::of(command, order, ours),
+        Shown::of(command, order, theirs),
+    );
+    match (&ours, &theirs) {
+        (Shown::Refused(a, _), Shown::Refused(b, _)) => Verdict::Refused(*a, *b),
+        (Shown::Refused(code, text), Shown::Lines(_)) => {
+            if let Some(why) = not_asked(command, indexed, *code) {
+                return Verdict::Masked(why);
+            }
+            let how = if UNSUPPORTED.contains(code) {
+                Difference::Unsupported
+            } else {
+                Difference::WeRefuse
+            };
+            Verdict::Different(how, format!("we refuse: {code} {text}"))
+        }
+        (Shown::Lines(_), Shown::Refused(code, text)) => {
+            if let Some(why) = not_asked(command, indexed, *code) {
+                return Verdict::Masked(why);
+            }
+            Verdict::Different(
+                Difference::TheyRefuse,
+                format!("they refuse: {code} {text}"),
+            )
+        }
+        (Shown::Lines(a), Shown::Lines(b)) if a == b => Verdict::Equal,
+        (Shown::Lines(a), Shown::Lines(b)) => {
+            if order == Order::Undefined {
+                return Verdict::Masked("what comes out depends on an order that is not defined");
+            }
+            Verdict::Different(Difference::Answer, apart(a, b))
+        }
+    }
+}
+
+/// Compares two states of a collection, in the order of insertion.
+pub fn compare_documents(ours: &[Document], theirs: &[Document]) -> Verdict {
+    let lines = |documents: &[Document]| -> Vec<String> {
+        let documents = documents.iter().cloned().map(Bson::Document);
+        documents
+            .map(|document| canonical(document, false))
+            .collect()
+    };
+    let (a, b) = (lines(ours), lines(theirs));
+    if a == b {
+        Verdict::Equal
+    } else {
+        Verdict::Different(Difference::State, apart(&a, &b))
+    }
+}
+
+/// Whether a failed expression may be the plan's affair: with more than one
+/// predicate, which one is asked first is not defined.
+fn not_asked(command: &Document, indexed: bool, code: i32) -> Option<&'static str> {
+    let predicates = |name: &str| match command.get(name) {
+        Some(Bson::Document(filter)) => filter.len(),
+        _ => 0,
+    };
+    let many = predicates("filter") > 1 || predicates("query") > 1;
+    ((many || indexed) && COMPUTED.contains(&code))
+        .then_some("an expression failed for one and was not asked by the other")
+}
+
+enum Shown {
+    Refused(i32, String),
+    Lines(Vec<String>),
+}
+
+impl Shown {
+    fn of(command: &Document, order: Order, reply: &Reply) -> Self {
+        let mut reply = match reply {
+            Ok(reply) => reply.clone(),
+            Err(refusal) => return Self::Refused(refusal.code, refusal.text.clone()),
+        };
+        // The deployment's own clock and history, which no command asked for.
+        for name in [
+            "operationTime",
+            "$clusterTime",
+            "electionId",
+            "opTime",
+            "commitQuorum",
+        ] {
+            reply.remove(name);
+        }
+        let name = command
+            .keys()
+            .next()
+            .map(String::as_str)
+            .unwrap_or_default();
+        if let Ok(errors) = reply.get_array_mut("writeErrors") {
+            let mut codes = Vec::new();
+            for error in errors.iter_mut().filter_map(Bson::as_document_mut) {
+                // Texts differ, and what a duplicate is of is in them.
+                let text = error.remove("errmsg");
+                for detail in ["keyPattern", "keyValue", "errInfo", "collation"] {
+                    error.remove(detail);
+                }
+                codes.push((error.get_i32("code").unwrap_or_default(), text));
+            }
+            // A statement of its own fails like a command.
+            if let [(code, text)] = &codes[..]
+                && name != "insert"
+            {
+                let text = text.as_ref().and_then(Bson::as_str).unwrap_or_default();
+                return Self::Refused(*code, text.to_owned());
+            }
+        }
+        let text = command.to_string();
+        let sets = [
+            "$addToSet",
+            "$setUnion",
+            "$setIntersection",
+            "$setDifference",
+        ];
+        // MongoDB defines no order for the elements of a set.
+        let bags = name == "aggregate" && sets.iter().any(|set| text.contains(set));
+        if let Ok(values) = reply.get_array_mut("values") {
+            // Distinct values come in the order of the plan.
+            values.sort_by_cached_key(|value| canonical(value.clone(), false));
+        }
+        if let Ok(cursor) = reply.get_document_mut("cursor") {
+            let open = cursor.get_i64("id").is_ok_and(|id| id != 0);
+            let mut lines: Vec<String> = match cursor.remove("firstBatch") {
+                Some(Bson::Array(batch)) => batch
+                    .into_iter()
+                    .map(|value| canonical(value, bags))
+                    .collect(),
+                _ => Vec::new(),
+            };
+            if order != Order::Total || name == "listIndexes" {
+                lines.sort();
+            }
+            lines.push(format!("open: {open}"));
+            return Self::Lines(lines);
+        }
+        // A reply's fields have no order that anybody may count on.
+        let mut lines: Vec<String> = reply
+            .into_iter()
+            .map(|(name, value)| format!("{name}: {}", canonical(value, bags)))
+            .collect();
+        lines.sort();
+        Self::Lines(lines)
+    }
+}
+
+/// The lines that each has alone, or all when only their order differs.
+fn apart(ours: &[String], theirs: &[String]) -> String {
+    let only = |a: &[String], b: &[String]| {
+        let lines: Vec<&str> = a
+            .iter()
+            .filter(|line| !b.contains(line))
+            .map(String::as_str)
+            .collect();
+        if lines.is_empty() {
+            a.join("\n         ")
+        } else {
+            lines.join("\n         ")
+        }
+    };
+    format!(
+        "ours   {}\n  theirs {}",
+        only(ours, theirs),
+        only(theirs, ours)
+    )
+}
+
+/// Canonical Extended JSON, without what a clock or chance made: ids and times
+/// of today are all the same.
+pub fn canonical(mut value: Bson, bags: bool) -> String {
+    level(&mut value, bags);
+    value.into_canonical_extjson().to_string()
+}
+
+/// The first second that no generated value has: 2025.
+const TODAY: i64 = 1_735_689_600;
+/// The last, in 2100.
+const FUTURE: i64 = 4_102_444_800;
+
+fn level(value: &mut Bson, bags: bool) {
+    let today = |seconds: i64| (TODAY..FUTURE).contains(&seconds);
+    match value {
+        Bson::ObjectId(id) if today(id.timestamp().timestamp_millis() / 1000) => {
+            *value = Bson::from("made");
+        }
+        Bson::DateTime(date) if today(date.timestamp_millis() / 1000) => {
+            *value = Bson::from("now");
+        }
+        Bson::Timestamp(time) if today(time.time.into()) => {
+            *value = Bson::from("cluster time");
+        }
+        Bson::Array(values) => {
+            for value in values.iter_mut() {
+                level(value, bags);
+            }
+            if bags {
+                values.sort_by_cached_key(|value| canonical(value.clone(), false));
+            }
+        }
+        Bson::Document(document) => document
+            .iter_mut()
+            .for_each(|(_, value)| level(value, bags)),
+        _ => {}
+    }
+}

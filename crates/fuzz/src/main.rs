@@ -1,0 +1,168 @@
+//! The long mode, and the recorder.
+//!
+//! ```text
+//! cargo run -p fuzz -- [operations=N] [from=N] [area=NAME] [shrink=N] [keep=FILE]
+//! cargo run -p fuzz -- record [operations=N] [from=N]
+//! cargo run -p fuzz -- try=FILE        a file of cases, on both engines
+//! ```
+//!
+//! `shrink` classes of differences are made small and shown, and written as
+//! cases to the file of `keep`. `from` is the number of the first program, or the seed when there is an
+//! `area`. It needs a mongod (`BACKSTITCH_MONGOD` or `PATH`).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use bson::Bson;
+use fuzz::drive::{self, Theirs};
+use fuzz::generate::{Area, Program};
+use fuzz::shrink::shrink;
+use fuzz::tally::{Divergence, Tally};
+use fuzz::{case, tape};
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let named = |name: &str| {
+        arguments
+            .iter()
+            .find_map(|argument| argument.strip_prefix(name)?.strip_prefix('='))
+    };
+    let number =
+        |name: &str, or: u64| named(name).map_or(or, |text| text.parse().expect("a number"));
+    let (from, operations) = (number("from", 0), number("operations", 20_000) as usize);
+    if arguments.iter().any(|argument| argument == "record") {
+        let Some(theirs) = Theirs::start().await else {
+            return nobody();
+        };
+        return record(&theirs, from, operations).await;
+    }
+    let start = std::time::Instant::now();
+    let tally = if let Some(file) = named("try") {
+        let text = std::fs::read_to_string(file).expect("a file of cases");
+        let cases = case::parse(&text).expect("cases");
+        let operations: usize = cases.iter().map(|case| case.commands.len()).sum();
+        let n = cases.len() as u64;
+        drive::compare(operations, move |at| cases[(at % n) as usize].program(at)).await
+    } else {
+        let area = named("area").map(|name| Area::named(name).expect("an area"));
+        drive::compare(operations, move |n| match area {
+            Some(area) => Program::of(area, from + n),
+            None => Program::numbered(from + n),
+        })
+        .await
+    };
+    let Some(tally) = tally else { return nobody() };
+    let small = show(&tally, number("shrink", 30) as usize).await;
+    if let Some(file) = named("keep") {
+        std::fs::write(file, case::print(&small)).expect("the cases are written");
+    }
+    println!("{tally}\n  in {:.0?}", start.elapsed());
+    if tally.different.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+fn nobody() -> ExitCode {
+    eprintln!("no mongod: name one in BACKSTITCH_MONGOD");
+    ExitCode::FAILURE
+}
+
+/// Prints the differences by class, one small case of each.
+async fn show(tally: &Tally, most: usize) -> Vec<Divergence> {
+    let mut kept = Vec::new();
+    let Some(theirs) = Theirs::start().await else {
+        return kept;
+    };
+    let mut classes: BTreeMap<String, Vec<&Divergence>> = BTreeMap::new();
+    for found in &tally.different {
+        classes.entry(class(found)).or_default().push(found);
+    }
+    let mut classes: Vec<_> = classes.into_iter().collect();
+    classes.sort_by_key(|(_, found)| std::cmp::Reverse(found.len()));
+    let (ours, side) = (drive::ours("shrink"), theirs.side("shrink"));
+    let mut shown = BTreeSet::new();
+    for (name, found) in classes.iter().take(most) {
+        let shortest = found
+            .iter()
+            .min_by_key(|found| found.case.last().map(|c| c.to_string().len()));
+        if let Some(first) = shortest {
+            let small = shrink(&ours, &side, first).await;
+            let small_class = class(&small);
+            println!("{} x {name}", found.len());
+            if shown.insert(small_class) {
+                println!("{small}\n");
+                kept.push(small);
+            }
+        }
+    }
+    println!("{} classes", classes.len());
+    for ((ours, theirs), n) in &tally.codes {
+        let example = tally
+            .examples
+            .get(&(*ours, *theirs))
+            .cloned()
+            .unwrap_or_default();
+        let example = Bson::Document(example).into_relaxed_extjson().to_string();
+        println!(
+            "{n} codes {ours} for {theirs}: {}",
+            example.chars().take(300).collect::<String>()
+        );
+    }
+    kept
+}
+
+/// How it differs, and the operators of its command.
+fn class(found: &Divergence) -> String {
+    let mut names = BTreeSet::new();
+    if let Some(command) = found.case.last() {
+        operators(&Bson::Document(command.clone()), &mut names);
+    }
+    let code = found.text.split_whitespace().take(3).collect::<Vec<_>>();
+    let code = if found.text.contains("refuse:") {
+        code.join(" ")
+    } else {
+        String::new()
+    };
+    format!("{:?} {code} {names:?}", found.how)
+}
+
+fn operators(value: &Bson, into: &mut BTreeSet<String>) {
+    match value {
+        Bson::Document(document) => {
+            for (name, value) in document {
+                if name.starts_with('$') {
+                    into.insert(name.clone());
+                }
+                operators(value, into);
+            }
+        }
+        Bson::Array(values) => values.iter().for_each(|value| operators(value, into)),
+        _ => {}
+    }
+}
+
+async fn record(theirs: &Theirs, from: u64, operations: usize) -> ExitCode {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let cases = case::load(&folder.join("cases"));
+    let cases: Vec<Program> = (0..).zip(&cases).map(|(n, case)| case.program(n)).collect();
+    let (mut n, mut numbered) = (0, Vec::new());
+    for number in from.. {
+        let program = Program::numbered(number);
+        n += program.commands.len();
+        numbered.push(program);
+        if n >= operations {
+            break;
+        }
+    }
+    for (name, programs) in [("cases", cases), ("programs", numbered)] {
+        let recorded = drive::record_all(theirs, programs).await;
+        let path: PathBuf = folder.join("tapes").join(format!("{name}.tape.gz"));
+        tape::write(&path, &recorded).expect("the tape is written");
+        println!("{} programs in {}", recorded.len(), path.display());
+    }
+    ExitCode::SUCCESS
+}

@@ -1,0 +1,103 @@
+//! Whether the order of a reply's documents is defined.
+
+use bson::{Bson, Document};
+
+/// How far an answer is determined by its command and the data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// The documents come in one order.
+    Total,
+    /// They are the same documents in any order.
+    Any,
+    /// Which they are depends on an order that nobody asked for.
+    Undefined,
+}
+
+/// The order of the answer of a read. Without an index, documents come in the
+/// order they were inserted in; with one, or by `_id`, it is the plan's.
+pub fn of(command: &Document, indexed: bool) -> Order {
+    let natural = |filter: &str| {
+        !indexed
+            && !command
+                .get(filter)
+                .is_some_and(|filter| mentions(filter, "_id"))
+    };
+    match command.keys().next().map(String::as_str) {
+        Some("find") => {
+            let sorted = match command.get("sort") {
+                Some(Bson::Document(sort)) if !sort.is_empty() => sort.contains_key("_id"),
+                _ => natural("filter"),
+            };
+            let cut = ["skip", "limit", "batchSize"]
+                .iter()
+                .any(|name| command.contains_key(*name));
+            match (sorted, cut) {
+                (true, _) => Order::Total,
+                (false, false) => Order::Any,
+                (false, true) => Order::Undefined,
+            }
+        }
+        Some("aggregate") => match command.get("pipeline") {
+            Some(Bson::Array(stages)) => pipeline(stages, natural("pipeline")),
+            _ => Order::Any,
+        },
+        _ => Order::Total,
+    }
+}
+
+fn pipeline(stages: &[Bson], natural: bool) -> Order {
+    let mut ordered = natural;
+    // Whether no two documents have the same `_id`.
+    let mut distinct = true;
+    for stage in stages.iter().filter_map(Bson::as_document) {
+        let Some((name, operand)) = stage.iter().next() else {
+            continue;
+        };
+        match name.as_str() {
+            "$sort" => {
+                ordered = distinct
+                    && operand
+                        .as_document()
+                        .is_some_and(|sort| sort.contains_key("_id"));
+            }
+            "$group" | "$sortByCount" | "$bucket" => {
+                // Sums of doubles and the value that stands for a group depend
+                // on it, besides the first, last and all.
+                if !ordered {
+                    return Order::Undefined;
+                }
+                ordered = name == "$bucket";
+                distinct = true;
+            }
+            "$limit" | "$skip" | "$facet" | "$fill" | "$bucketAuto" if !ordered => {
+                return Order::Undefined;
+            }
+            "$setWindowFields" => {
+                if !ordered || !distinct {
+                    return Order::Undefined;
+                }
+                ordered = false;
+            }
+            "$unwind" | "$replaceRoot" | "$replaceWith" | "$unionWith" | "$facet" | "$project"
+            | "$count" => distinct = false,
+            "$set" | "$addFields" | "$unset" | "$lookup" if mentions(operand, "_id") => {
+                distinct = false;
+            }
+            "$sample" => return Order::Undefined,
+            _ => {}
+        }
+    }
+    if ordered { Order::Total } else { Order::Any }
+}
+
+/// Whether a name or a path that begins with it occurs in a value.
+fn mentions(value: &Bson, name: &str) -> bool {
+    match value {
+        Bson::Document(document) => document
+            .iter()
+            .any(|(key, value)| key.starts_with(name) || mentions(value, name)),
+        Bson::Array(values) => values.iter().any(|value| mentions(value, name)),
+        Bson::String(text) => text.contains(name),
+        _ => false,
+    }
+}

@@ -1,0 +1,68 @@
+//! With a mongod, and with its tapes.
+
+use fuzz::drive::{self, Theirs};
+use fuzz::generate::Program;
+use fuzz::tally::Tally;
+use fuzz::{case, tape};
+
+use super::{folder, from_environment};
+
+/// Differences that are still open, per thousand operations, and equal codes in
+/// percent. The goal is 0 and 98; these only get better.
+const OPEN_PER_THOUSAND: usize = 200;
+const EQUAL_CODES: f64 = 60.0;
+
+fn judge(tally: &Tally) {
+    println!("{tally}");
+    let found = tally.different.iter().take(20);
+    let shown: Vec<String> = found.map(ToString::to_string).collect();
+    assert!(
+        tally.different.len() * 1000 <= tally.ran * OPEN_PER_THOUSAND,
+        "{} differences, among them:\n{}",
+        tally.different.len(),
+        shown.join("\n\n")
+    );
+    assert!(
+        tally.equal_codes() >= EQUAL_CODES,
+        "codes: {:?}",
+        tally.codes
+    );
+    let masked: usize = tally.masked.values().sum();
+    assert!(masked * 50 <= tally.ran, "more than 2 % is masked");
+}
+
+/// `BACKSTITCH_FUZZ_OPERATIONS` asks for more than the test's own, and
+/// `BACKSTITCH_FUZZ_FROM` for others.
+#[tokio::test(flavor = "multi_thread")]
+async fn random_commands_have_equal_answers() {
+    let operations = from_environment("BACKSTITCH_FUZZ_OPERATIONS", 20_000) as usize;
+    let from = from_environment("BACKSTITCH_FUZZ_FROM", 0);
+    let tally = drive::compare(operations, move |n| Program::numbered(from + n)).await;
+    let Some(tally) = tally else {
+        println!("left out: no mongod (BACKSTITCH_MONGOD, MONGODB_URI or PATH)");
+        return;
+    };
+    assert!(tally.ran >= operations);
+    judge(&tally);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kept_cases_have_equal_answers() {
+    let Some(theirs) = Theirs::start().await else {
+        println!("left out: no mongod (BACKSTITCH_MONGOD, MONGODB_URI or PATH)");
+        return;
+    };
+    let cases = case::load(&folder("cases"));
+    let programs = (0..).zip(&cases).map(|(n, case)| case.program(n)).collect();
+    let recorded = drive::record_all(&theirs, programs).await;
+    judge(&drive::replay_all(recorded).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tapes_have_equal_answers() {
+    for name in ["cases", "programs"] {
+        let path = folder("tapes").join(format!("{name}.tape.gz"));
+        let recorded = tape::read(&path).expect("a tape");
+        judge(&drive::replay_all(recorded).await);
+    }
+}
