@@ -201,3 +201,78 @@ fn clear(batch: &mut dyn Batch, limit: usize) -> Result<bool, CommandError> {
     }
     Ok(false)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kv::{Kv, memory::Store};
+
+    fn count(store: &Store, table: Table) -> usize {
+        store
+            .snapshot()
+            .unwrap()
+            .range(table, &[], &END, false)
+            .count()
+    }
+
+    #[test]
+    fn what_is_dropped_goes_in_steps() {
+        let store = Store::default();
+        let mut books = Books::load(store.snapshot().unwrap().as_ref()).unwrap();
+        let full = Retention::default();
+        assert!(!books.are_behind(0, full));
+        store
+            .write(&mut |batch| {
+                for n in 0..5000_u64 {
+                    batch.put(Table::Documents, &layout::document_key(7, n), b"x")?;
+                }
+                batch.put(Table::Documents, &layout::document_key(8, 0), b"kept")?;
+                abandon(batch, 7)
+            })
+            .unwrap();
+        books.look_for_dropped();
+        let mut left = Vec::new();
+        while books.are_behind(0, full) {
+            store
+                .write(&mut |batch| books.keep(batch, 0, full))
+                .unwrap();
+            left.push(count(&store, Table::Documents));
+        }
+        assert_eq!(left, [3001, 1001, 1]);
+        // The two numbers of the books.
+        assert_eq!(count(&store, Table::Meta), 2);
+    }
+
+    #[test]
+    fn the_log_goes_in_steps_and_faster_than_it_comes() {
+        let store = Store::default();
+        let mut books = Books::load(store.snapshot().unwrap().as_ref()).unwrap();
+        let event = bson::rawdoc! { "a": 1 };
+        let add = |books: &mut Books, events: usize, now_s, retention| {
+            let events = vec![event.clone(); events];
+            let position = books.position.next(now_s);
+            store
+                .write(&mut |batch| {
+                    books.log(batch, &events, position)?;
+                    books.keep(batch, now_s, retention)
+                })
+                .unwrap();
+            count(&store, Table::Log)
+        };
+        let day = Retention {
+            seconds: 86_400,
+            bytes: u64::MAX,
+        };
+        assert_eq!(add(&mut books, 10_000, 1, day), 10_000);
+        assert_eq!(add(&mut books, 10, 86_401, day), 10_010);
+        // Too old from here on.
+        assert_eq!(add(&mut books, 2000, 86_402, day), 7010);
+        assert!(books.are_behind(86_402, day));
+        assert_eq!(add(&mut books, 10_000, 86_402, day), 12_010);
+        assert!(!books.are_behind(86_402, day));
+        let kept = Books::load(store.snapshot().unwrap().as_ref()).unwrap();
+        assert_eq!(kept.position.next(0), books.position.next(0));
+        assert_eq!(kept.log_bytes, books.log_bytes);
+        assert_eq!(kept.oldest, Some(86_401));
+    }
+}

@@ -4,6 +4,7 @@
 mod crash;
 mod differential;
 mod faults;
+mod upkeep;
 
 use std::sync::Arc;
 

@@ -1,0 +1,196 @@
+//! What goes on besides writing: the change log is kept up to its bounds, what
+//! was dropped is cleared away, the file is made smaller.
+
+use std::sync::Arc;
+
+use bson::{Document, RawDocumentBuf, doc, rawdoc};
+use engine::{Collection, CommandError, SharedEngine, WatchRequest};
+use engine_embedded::{Embedded, Options, Retention, doctor_on};
+use kit::clock::FakeClock;
+
+use crate::faults::disk::TestDisk;
+use crate::faults::model::run;
+
+fn open(disk: &TestDisk, clock: &Arc<FakeClock>, options: Options) -> SharedEngine {
+    let engine = Embedded::open_on(disk.clone(), clock.clone(), options);
+    Arc::new(engine.expect("opens"))
+}
+
+fn kept_for(seconds: u32, bytes: u64) -> Options {
+    Options {
+        log_retention: Retention { seconds, bytes },
+        ..Options::default()
+    }
+}
+
+/// What the doctor counts.
+fn counted(disk: &TestDisk, what: &str) -> u64 {
+    let examined = doctor_on(disk.clone()).expect("opens");
+    assert_eq!(examined.problems, [""; 0]);
+    let mut counts = examined.checked.iter();
+    counts.find(|(name, _)| *name == what).expect("counted").1
+}
+
+fn clock() -> Arc<FakeClock> {
+    Arc::new(FakeClock::at(1_700_000_000_000))
+}
+
+fn documents(ids: std::ops::Range<i64>) -> Vec<RawDocumentBuf> {
+    let document = |id| rawdoc! { "_id": id, "k": id, "s": "x".repeat(900) };
+    ids.map(document).collect()
+}
+
+async fn insert(engine: &SharedEngine, ids: std::ops::Range<i64>) {
+    let c = Collection::new(engine, "d", "c");
+    c.insert_many(&documents(ids)).await.expect("insert");
+}
+
+/// The tokens of the next events, and where the last one is.
+async fn tokens(engine: &SharedEngine, ids: std::ops::Range<i64>) -> Vec<RawDocumentBuf> {
+    let count = ids.clone().count();
+    let mut feed = engine.watch(WatchRequest::default()).await.expect("a feed");
+    insert(engine, ids).await;
+    let mut tokens = Vec::new();
+    for _ in 0..count {
+        feed.next().await.expect("an event");
+        tokens.extend(feed.resume_token());
+    }
+    tokens
+}
+
+async fn next_after(
+    engine: &SharedEngine,
+    token: &RawDocumentBuf,
+) -> Result<Document, CommandError> {
+    let request = WatchRequest {
+        resume_after: Some(token.clone()),
+        ..WatchRequest::default()
+    };
+    let event = engine.watch(request).await?.next().await?;
+    Ok(Document::try_from(event).expect("decodes"))
+}
+
+fn key(event: &Document) -> i64 {
+    let key = event.get_document("documentKey").expect("a key");
+    key.get_i64("_id").expect("an _id")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_is_kept_up_to_a_size() {
+    let (disk, clock) = (TestDisk::default(), clock());
+    // About 100 events.
+    let engine = open(&disk, &clock, kept_for(3600, 110_000));
+    let early = tokens(&engine, 0..50).await;
+    for n in 1..100 {
+        insert(&engine, n * 200..(n + 1) * 200).await;
+    }
+    let late = tokens(&engine, 30_000..30_050).await;
+    // What is gone is told, and what is not goes on with the very next event.
+    for token in &early {
+        let gone = next_after(&engine, token).await.expect_err("gone");
+        assert_eq!(gone.code, 286);
+    }
+    for (n, token) in late.iter().enumerate().take(49) {
+        let event = next_after(&engine, token).await.expect("goes on");
+        assert_eq!(key(&event), 30_001 + n as i64);
+    }
+    drop(engine);
+    let events = counted(&disk, "events");
+    assert!((90..=110).contains(&events), "{events} events are left");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_is_kept_for_a_time() {
+    let (disk, clock) = (TestDisk::default(), clock());
+    let engine = open(&disk, &clock, kept_for(3600, u64::MAX));
+    let early = tokens(&engine, 0..3000).await;
+    clock.advance_ms(3_600_000);
+    insert(&engine, 3000..3001).await;
+    // Exactly an hour is kept.
+    next_after(&engine, &early[0]).await.expect("goes on");
+    clock.advance_ms(1000);
+    // In steps: the first takes some of them, and nobody waits for the rest.
+    let c = Collection::new(&engine, "d", "c");
+    for n in 0..5 {
+        c.insert_one(&rawdoc! { "_id": -1 - n })
+            .await
+            .expect("insert");
+    }
+    for token in &early[..2999] {
+        assert_eq!(
+            next_after(&engine, token).await.expect_err("gone").code,
+            286
+        );
+    }
+    // After the last that is gone comes the first that is not.
+    let event = next_after(&engine, &early[2999]).await.expect("goes on");
+    assert_eq!(key(&event), 3000);
+    drop(engine);
+    assert_eq!(counted(&disk, "events"), 6);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_dropped_is_cleared_away_in_steps() {
+    let (disk, clock) = (TestDisk::default(), clock());
+    let engine = open(&disk, &clock, Options::default());
+    for n in 0..12 {
+        insert(&engine, n * 1000..(n + 1) * 1000).await;
+    }
+    let c = Collection::new(&engine, "d", "c");
+    c.create_index("k", doc! { "k": 1 }, false)
+        .await
+        .expect("an index");
+    run(&engine, doc! { "drop": "c" }).await.expect("drop");
+    // The same name is another collection at once, also to the next process.
+    c.insert_one(&rawdoc! { "_id": 7_i64, "k": 1 })
+        .await
+        .expect("insert");
+    drop((engine, c));
+    counted(&disk, "documents");
+    let engine = open(&disk, &clock, Options::default());
+    let c = Collection::new(&engine, "d", "c");
+    assert_eq!(c.count(doc! {}).await, Ok(1));
+    c.create_index("k", doc! { "k": -1 }, false)
+        .await
+        .expect("an index");
+    for n in 0..20 {
+        c.insert_one(&rawdoc! { "_id": 100 + n, "k": n })
+            .await
+            .expect("insert");
+    }
+    assert_eq!(c.count(doc! { "k": { "$gte": 0 } }).await, Ok(21));
+    drop((engine, c));
+    assert_eq!(counted(&disk, "documents"), 21);
+    assert_eq!(counted(&disk, "index entries"), 42);
+    assert_eq!(counted(&disk, "indexes"), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn free_space_is_given_back_when_it_is_wanted() {
+    let (disk, clock) = (TestDisk::default(), clock());
+    let engine = open(&disk, &clock, kept_for(3600, 0));
+    insert(&engine, 0..5000).await;
+    run(&engine, doc! { "drop": "c" }).await.expect("drop");
+    let c = Collection::new(&engine, "d", "other");
+    for n in 0..20 {
+        c.insert_one(&rawdoc! { "_id": n }).await.expect("insert");
+    }
+    drop((engine, c));
+    let sizes = |options: Options| {
+        let engine = Embedded::open_on(disk.clone(), clock.clone(), options);
+        engine.expect("opens").sizes().expect("sizes")
+    };
+    let before = sizes(Options::default());
+    assert!(before.free_bytes * 2 > before.file_bytes, "{before:?}");
+    let wanted = |percent| Options {
+        compact_at_free_percent: Some(percent),
+        ..Options::default()
+    };
+    assert!(sizes(wanted(100)).file_bytes * 2 > before.file_bytes);
+    let after = sizes(wanted(30));
+    assert!(
+        after.file_bytes * 4 < before.file_bytes,
+        "{before:?} {after:?}"
+    );
+    assert_eq!(counted(&disk, "documents"), 20);
+}
