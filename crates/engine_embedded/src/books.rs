@@ -72,6 +72,7 @@ impl Books {
             self.log_bytes += size(&at.key(), document.as_bytes().len());
             if let Some(image) = &event.image {
                 batch.put(Table::Images, &at.key(), image.as_bytes())?;
+                self.log_bytes += size(&at.key(), image.as_bytes().len());
             }
             self.oldest.get_or_insert(position.time);
             told.push((at, document));
@@ -135,6 +136,8 @@ impl Books {
         let limit = TRIMMED_MAX + self.added * 2;
         // One more, to know what is the oldest then.
         let mut found = batch.first(Table::Log, &[], &END, limit + 1)?.into_iter();
+        let images = batch.first(Table::Images, &[], &END, limit + 1)?;
+        let mut images = images.into_iter().peekable();
         let mut trimmed = None;
         self.oldest = None;
         for _ in 0..=limit {
@@ -148,8 +151,11 @@ impl Books {
                 break;
             }
             batch.remove(Table::Log, &key)?;
-            batch.remove(Table::Images, &key)?;
             self.log_bytes = self.log_bytes.saturating_sub(size(&key, value));
+            if let Some((image, value)) = images.next_if(|(image, _)| *image == key) {
+                batch.remove(Table::Images, &image)?;
+                self.log_bytes = self.log_bytes.saturating_sub(size(&image, value));
+            }
             trimmed = Some(key);
         }
         match trimmed {
@@ -166,9 +172,11 @@ fn size(key: &[u8], value: usize) -> u64 {
 /// The log's size, where it was not kept.
 fn count(snapshot: &dyn Snapshot) -> Result<u64, CommandError> {
     let mut bytes = 0;
-    for pair in snapshot.range(Table::Log, &[], &END, false) {
-        let (key, value) = pair?;
-        bytes += size(&key, value.len());
+    for table in [Table::Log, Table::Images] {
+        for pair in snapshot.range(table, &[], &END, false) {
+            let (key, value) = pair?;
+            bytes += size(&key, value.len());
+        }
     }
     Ok(bytes)
 }
@@ -247,16 +255,21 @@ mod tests {
     fn the_log_goes_in_steps_and_faster_than_it_comes() {
         let store = Store::default();
         let mut books = Books::load(store.snapshot().unwrap().as_ref()).unwrap();
-        let event = bson::rawdoc! { "a": 1 };
+        let event = Event {
+            document: bson::rawdoc! { "txnNumber": 1 },
+            image: Some(bson::rawdoc! { "before": {} }),
+        };
+        let now = DateTime::from_millis(0);
         let add = |books: &mut Books, events: usize, now_s, retention| {
             let events = vec![event.clone(); events];
             let position = books.position.next(now_s);
             store
                 .write(&mut |batch| {
-                    books.log(batch, &events, position)?;
+                    books.log(batch, &events, position, now, &mut Vec::new())?;
                     books.keep(batch, now_s, retention)
                 })
                 .unwrap();
+            assert_eq!(count(&store, Table::Images), count(&store, Table::Log));
             count(&store, Table::Log)
         };
         let day = Retention {

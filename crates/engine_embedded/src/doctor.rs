@@ -448,6 +448,13 @@ impl Doctor<'_> {
             before = Some(position);
         }
         self.count("events", n);
+        for pair in self.snapshot.range(Table::Images, &[], &END, false) {
+            let (key, value) = pair?;
+            bytes += (key.len() + value.len()) as u64;
+            if self.snapshot.get(Table::Log, &key)?.is_none() {
+                self.problem(format!("image {} belongs to no event", hex(&key)));
+            }
+        }
         if let Some(kept) = self.log_bytes.filter(|kept| *kept != bytes) {
             self.problem(format!("log: {bytes} bytes, and {kept} in the books"));
         }
