@@ -1,13 +1,16 @@
 //! Which collections and indexes there are. Immutable: a change makes a new
 //! catalogue.
 
+mod index;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bson::{Bson, Document, RawDocumentBuf, doc};
 use engine::CommandError;
-use mql::path::Path;
-use mql::{Collation, Matcher};
+use mql::Collation;
+
+pub(crate) use index::{Index, expire_after};
 
 use crate::kv::{Batch, Snapshot, Table};
 use crate::layout;
@@ -35,24 +38,23 @@ pub(crate) struct Collection {
     pub(crate) indexes: Vec<Index>,
 }
 
-/// An index.
-#[derive(Debug, Clone)]
-pub(crate) struct Index {
-    pub(crate) id: u32,
-    pub(crate) name: String,
-    /// The key as it was given.
-    pub(crate) key: Document,
-    pub(crate) fields: Vec<(Path, bool)>,
-    pub(crate) unique: bool,
-    pub(crate) sparse: bool,
-    pub(crate) partial: Option<(Document, Matcher)>,
-    /// How its strings are ordered; `None` is by their bytes.
-    pub(crate) collation: Option<Collation>,
-}
-
 impl Collection {
     pub(crate) fn namespace(&self) -> String {
         format!("{}.{}", self.database, self.name)
+    }
+
+    /// Notes that a document has arrays on the paths of an index; says whether
+    /// that was news.
+    pub(crate) fn note_arrays(&mut self, index: u32, arrays: &[u32]) -> bool {
+        let Some(index) = self.indexes.iter_mut().find(|found| found.id == index) else {
+            return false;
+        };
+        let mut news = false;
+        for (bits, more) in index.multikey.iter_mut().zip(arrays) {
+            news |= *bits | more != *bits;
+            *bits |= more;
+        }
+        news
     }
 
     fn to_document(&self) -> Document {
@@ -102,158 +104,6 @@ fn collation(document: &Document) -> Option<Option<Collation>> {
 
 fn specification(collation: Option<&Collation>) -> Option<Document> {
     collation.map(|collation| collation.specification().clone())
-}
-
-impl Index {
-    /// Reads a specification as `createIndexes` takes it.
-    /// `default` is the collection's collation.
-    pub(crate) fn parse(
-        id: u32,
-        specification: &Document,
-        default: Option<&Collation>,
-    ) -> Result<Self, CommandError> {
-        let cannot = |text: String| CommandError::new(67, text);
-        let key = specification.get_document("key").map_err(|_| {
-            CommandError::new(
-                9,
-                "The 'key' field is a required property of an index specification",
-            )
-        })?;
-        if key.is_empty() {
-            return Err(cannot("Index keys cannot be empty.".to_owned()));
-        }
-        let mut fields = Vec::new();
-        for (path, direction) in key {
-            let descending = match direction {
-                Bson::Int32(n) => *n < 0,
-                Bson::Int64(n) => *n < 0,
-                Bson::Double(n) if *n != 0.0 => *n < 0.0,
-                other => {
-                    return Err(cannot(format!(
-                        "indexes of kind {other} are not supported by the embedded engine"
-                    )));
-                }
-            };
-            if path.is_empty()
-                || path
-                    .split('.')
-                    .any(|part| part.is_empty() || part.starts_with('$'))
-            {
-                return Err(cannot(format!(
-                    "Index key contains an illegal field name: '{path}'."
-                )));
-            }
-            fields.push((Path::new(path), descending));
-        }
-        for (option, value) in specification {
-            match option.as_str() {
-                "key"
-                | "name"
-                | "unique"
-                | "sparse"
-                | "partialFilterExpression"
-                | "collation"
-                | "v"
-                | "background"
-                | "ns" => {}
-                "hidden" if *value == Bson::Boolean(false) => {}
-                other => {
-                    return Err(CommandError::new(
-                        197,
-                        format!(
-                            "the index option '{other}' is not supported by the embedded engine"
-                        ),
-                    ));
-                }
-            }
-        }
-        let partial = match specification.get_document("partialFilterExpression") {
-            Ok(filter) => {
-                let raw = RawDocumentBuf::try_from(filter)?;
-                Some((filter.clone(), Matcher::parse(&raw).map_err(crate::mql)?))
-            }
-            Err(_) => None,
-        };
-        let collation = match specification.get_document("collation") {
-            Ok(given) => Collation::parse(&RawDocumentBuf::try_from(given)?).map_err(crate::mql)?,
-            Err(_) => default.cloned(),
-        };
-        let flag = |name| {
-            matches!(
-                specification.get(name),
-                Some(Bson::Boolean(true) | Bson::Int32(1))
-            )
-        };
-        Ok(Self {
-            id,
-            name: specification
-                .get_str("name")
-                .map_or_else(|_| default_name(key), str::to_owned),
-            key: key.clone(),
-            fields,
-            unique: flag("unique"),
-            sparse: flag("sparse"),
-            partial,
-            collation,
-        })
-    }
-
-    /// The index on `_id` that every collection has.
-    pub(crate) fn of_id(id: u32, collation: Option<Collation>) -> Self {
-        Self {
-            id,
-            name: "_id_".to_owned(),
-            key: doc! { "_id": 1 },
-            fields: vec![(Path::new("_id"), false)],
-            unique: true,
-            sparse: false,
-            partial: None,
-            collation,
-        }
-    }
-
-    pub(crate) fn is_id(&self) -> bool {
-        self.name == "_id_"
-    }
-
-    /// What `listIndexes` says.
-    pub(crate) fn describe(&self) -> Document {
-        let mut document = doc! { "v": 2, "key": self.key.clone(), "name": &self.name };
-        if self.unique && !self.is_id() {
-            document.insert("unique", true);
-        }
-        if self.sparse {
-            document.insert("sparse", true);
-        }
-        if let Some((filter, _)) = &self.partial {
-            document.insert("partialFilterExpression", filter.clone());
-        }
-        if let Some(collation) = &self.collation {
-            document.insert("collation", collation.specification().clone());
-        }
-        document
-    }
-
-    fn to_document(&self) -> Document {
-        let mut document = self.describe();
-        document.insert("unique", self.unique);
-        document.insert("id", i64::from(self.id));
-        document
-    }
-
-    fn from_document(document: &Document) -> Option<Self> {
-        let mut specification = document.clone();
-        let id = u32::try_from(specification.remove("id")?.as_i64()?).ok()?;
-        Self::parse(id, &specification, None).ok()
-    }
-}
-
-fn default_name(key: &Document) -> String {
-    let parts: Vec<String> = key
-        .iter()
-        .map(|(path, direction)| format!("{path}_{direction}"))
-        .collect();
-    parts.join("_")
 }
 
 impl Catalog {
@@ -307,6 +157,11 @@ impl Catalog {
         self.collections
             .values()
             .find(|collection| collection.id == id)
+    }
+
+    /// The same collection under its number, to change it.
+    pub(crate) fn change(&self, id: u32) -> Option<Collection> {
+        self.by_id(id).map(|found| Collection::clone(found))
     }
 
     pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<Collection>> {

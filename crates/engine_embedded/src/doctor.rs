@@ -192,7 +192,7 @@ impl Doctor<'_> {
                 .ok()
                 .and_then(|raw| Document::try_from(raw).ok())
                 .and_then(|document| Collection::from_document(&document));
-            let Some(collection) = read else {
+            let Some(mut collection) = read else {
                 self.problem(format!("catalogue: entry {} cannot be read", hex(&key)));
                 continue;
             };
@@ -207,6 +207,10 @@ impl Doctor<'_> {
             if !collection.indexes.iter().any(Index::is_id) {
                 self.problem(format!("catalogue: {namespace} has no index on _id"));
             }
+            // What a process left unfinished is cleared away by the next one.
+            let building = collection.indexes.iter().filter(|index| index.building);
+            self.gone.extend(building.map(|index| index.id));
+            collection.indexes.retain(|index| !index.building);
             for index in &collection.indexes {
                 indexes += 1;
                 if !numbers.insert(index.id) {

@@ -1,8 +1,9 @@
 //! The keys that a document has in an index.
 
-use bson::{Bson, Document, RawDocument};
+use bson::raw::RawBsonRef;
+use bson::{Bson, Document, RawArray, RawDocument};
 use engine::CommandError;
-use mql::path::Path;
+use mql::path::{Part, Path};
 use mql::tuple::{Field, tuples};
 
 use crate::catalog::Index;
@@ -21,6 +22,43 @@ pub(crate) fn keys(index: &Index, document: &RawDocument) -> Result<Vec<Vec<u8>>
     keys.sort_unstable();
     keys.dedup();
     Ok(keys)
+}
+
+/// For each field of an index, the bits of the names on its path at which the
+/// document has an array; names past the 32nd share a bit.
+pub(crate) fn arrays(index: &Index, document: &RawDocument) -> Vec<u32> {
+    let bits = |path: &Path| {
+        let mut bits = 0;
+        note_arrays(document, path.parts(), 0, &mut bits);
+        bits
+    };
+    index.fields.iter().map(|(path, _)| bits(path)).collect()
+}
+
+fn note_arrays(document: &RawDocument, parts: &[Part], depth: u32, bits: &mut u32) {
+    let Some((part, rest)) = parts.split_first() else {
+        return;
+    };
+    match document.get(part.name.as_str()) {
+        Ok(Some(RawBsonRef::Document(inner))) => note_arrays(inner, rest, depth + 1, bits),
+        Ok(Some(RawBsonRef::Array(array))) => note_elements(array, rest, depth, bits),
+        _ => {}
+    }
+}
+
+fn note_elements(array: &RawArray, rest: &[Part], depth: u32, bits: &mut u32) {
+    *bits |= 1 << depth.min(31);
+    for element in array.into_iter().flatten() {
+        match element {
+            RawBsonRef::Document(inner) => note_arrays(inner, rest, depth + 1, bits),
+            // An array in an array is gone through by a path that names its
+            // element.
+            RawBsonRef::Array(inner) if !rest.is_empty() => {
+                note_elements(inner, &rest[1..], depth + 1, bits);
+            }
+            _ => {}
+        }
+    }
 }
 
 /// The values that a document has under one of its keys, as an error names

@@ -6,6 +6,7 @@
 //! only then answers. See `docs/decisions/0002`.
 
 mod books;
+mod build;
 mod catalog;
 mod command;
 mod committer;
@@ -19,6 +20,7 @@ mod options;
 mod plan;
 mod query;
 mod snapshot;
+mod text;
 mod transaction;
 mod write;
 
@@ -59,6 +61,8 @@ pub(crate) struct Core {
     pub(crate) records: std::sync::atomic::AtomicU64,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) recent: Arc<event::Recent>,
+    /// Held while indexes are built: one createIndexes after the other.
+    pub(crate) builds: tokio::sync::Mutex<()>,
     /// The newest position that is on the disk.
     pub(crate) latest: tokio::sync::watch::Sender<layout::Position>,
     kv: Arc<dyn Kv>,
@@ -155,6 +159,7 @@ impl Embedded {
             let number = layout::FORMAT_NUMBER.to_be_bytes();
             batch.put(kv::Table::Meta, layout::FORMAT, &number)
         })?;
+        build::recover(kv.as_ref())?;
         let snapshot = kv.snapshot()?;
         let catalog = Arc::new(Catalog::load(snapshot.as_ref())?);
         let records = catalog.last_record(snapshot.as_ref())? + 1;
@@ -178,6 +183,7 @@ impl Embedded {
             records: records.into(),
             clock,
             recent,
+            builds: tokio::sync::Mutex::default(),
             latest,
             kv,
         });

@@ -30,6 +30,9 @@ pub(crate) fn plan(collection: &Collection, matcher: &Matcher) -> Plan {
     let conjuncts = matcher.conjuncts();
     let mut best: Option<(u32, Plan)> = None;
     for index in &collection.indexes {
+        if index.building || index.hidden {
+            continue;
+        }
         if index.partial.is_some() || (index.sparse && index.fields.len() > 1) {
             continue;
         }

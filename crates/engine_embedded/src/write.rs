@@ -1,7 +1,7 @@
 //! Changes in the making: what one operation or transaction has done so far,
 //! on top of the snapshot that it reads.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use bson::raw::RawBsonRef;
@@ -12,9 +12,9 @@ use mql::UpdateDescription;
 use crate::View;
 use crate::catalog::{Collection, Index};
 use crate::event::{self, Event};
-use crate::index::{keys, prefixed};
+use crate::index::{arrays, keys, prefixed};
 use crate::kv::Table;
-use crate::layout::Record;
+use crate::layout::{Record, record_of};
 
 /// The writes of an operation or transaction.
 pub(crate) struct Changes {
@@ -24,7 +24,8 @@ pub(crate) struct Changes {
     /// The transaction's session and number, which its events tell.
     pub(crate) session: Option<(RawDocumentBuf, i64)>,
     unique_added: HashMap<Vec<u8>, Record>,
-    unique_removed: HashSet<Vec<u8>>,
+    /// Keys that were given up, and who had them.
+    unique_removed: HashMap<Vec<u8>, Record>,
 }
 
 /// What happened to one record.
@@ -47,6 +48,8 @@ pub(crate) struct Item {
     pub(crate) now: Option<RawDocumentBuf>,
     pub(crate) removed: Vec<(Vec<u8>, bool)>,
     pub(crate) added: Vec<(Vec<u8>, bool)>,
+    /// Indexes on whose paths the document has arrays where none had one.
+    pub(crate) arrays: Vec<(u32, Vec<u32>)>,
 }
 
 impl Item {
@@ -65,7 +68,7 @@ impl Changes {
             events: Vec::new(),
             session: None,
             unique_added: HashMap::new(),
-            unique_removed: HashSet::new(),
+            unique_removed: HashMap::new(),
         }
     }
 
@@ -165,8 +168,12 @@ impl Changes {
                 let full = prefixed(index, key);
                 let taken = match self.unique_added.get(&full) {
                     Some(owner) => *owner != record,
-                    None if self.unique_removed.contains(&full) => false,
-                    None => self.view.snapshot.get(Table::Indexes, &full)?.is_some(),
+                    None => match self.view.snapshot.get(Table::Indexes, &full)? {
+                        Some(owner) => {
+                            self.unique_removed.get(&full).copied() != record_of(&full, &owner)
+                        }
+                        None => false,
+                    },
                 };
                 if taken {
                     return Err(duplicate(collection, index, new, key));
@@ -176,7 +183,7 @@ impl Changes {
                 if !after.contains(key) {
                     let full = prefixed(index, key);
                     self.unique_added.remove(&full);
-                    self.unique_removed.insert(full);
+                    self.unique_removed.insert(full, record);
                 }
             }
             for key in &after {
@@ -196,6 +203,9 @@ impl Changes {
                 continue;
             }
             let (mut removed, mut added) = (Vec::new(), Vec::new());
+            let arrays = change.now.as_ref().map_or_else(Vec::new, |document| {
+                new_arrays(&change.collection, document)
+            });
             for index in &change.collection.indexes {
                 let side = |document: &Option<RawDocumentBuf>| match document {
                     Some(document) => keys(index, document),
@@ -230,6 +240,7 @@ impl Changes {
                 now: change.now,
                 removed,
                 added,
+                arrays,
             });
         }
         let mut events = self.events;
@@ -243,6 +254,18 @@ impl Changes {
         }
         Ok((items, events))
     }
+}
+
+fn new_arrays(collection: &Collection, document: &RawDocument) -> Vec<(u32, Vec<u32>)> {
+    let news = |index: &Index| {
+        let found = arrays(index, document);
+        let news = found
+            .iter()
+            .zip(&index.multikey)
+            .any(|(found, known)| found | known != *known);
+        news.then_some((index.id, found))
+    };
+    collection.indexes.iter().filter_map(news).collect()
 }
 
 /// A document where it was found.
@@ -286,7 +309,7 @@ fn check_id(document: &RawDocument) -> Result<(), CommandError> {
     }
 }
 
-fn duplicate(
+pub(crate) fn duplicate(
     collection: &Collection,
     index: &Index,
     document: Option<&RawDocument>,

@@ -4,6 +4,7 @@
 mod crash;
 mod differential;
 mod faults;
+mod indexes;
 mod upkeep;
 
 use std::sync::Arc;

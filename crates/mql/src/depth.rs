@@ -41,7 +41,7 @@ pub(crate) fn check_owned(document: &Document) -> Result<()> {
 }
 
 /// Refuses a dotted path with more parts than a document may have levels.
-pub(crate) fn check_path(path: &str) -> Result<()> {
+pub fn check_path(path: &str) -> Result<()> {
     if path.bytes().filter(|byte| *byte == b'.').count() >= NESTING_DEPTH_MAX {
         return Err(MqlError::new(15, "a field path has too many parts"));
     }

@@ -1,10 +1,11 @@
 //! Collections and questions about the server.
 
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 
 use bson::{Bson, Document, RawDocument, RawDocumentBuf, doc};
 use engine::{Answer, CommandError};
 
+use super::indexes::IndexChange;
 use super::{check_fields, check_namespace, document, flag, reply};
 use crate::Core;
 use crate::books::abandon;
@@ -105,9 +106,13 @@ fn pre_images(command: &RawDocument) -> Result<Option<bool>, CommandError> {
 }
 
 async fn modify(core: &Core, database: &str, target: &str, command: &RawDocument) -> Answer {
-    check_fields(command, &["changeStreamPreAndPostImages"])?;
+    check_fields(command, &["changeStreamPreAndPostImages", "index"])?;
     let pre_images = pre_images(command)?;
+    let index = document(command, "index")?
+        .map(IndexChange::parse)
+        .transpose()?;
     let (database, target) = (database.to_owned(), target.to_owned());
+    let (answer, said) = mpsc::channel();
     core.committer
         .define(move |batch, catalog| {
             let found = catalog
@@ -122,12 +127,17 @@ async fn modify(core: &Core, database: &str, target: &str, command: &RawDocument
             let mut collection = Collection::clone(found);
             collection.pre_images = pre_images.unwrap_or(collection.pre_images);
             collection.version += 1;
+            if let Some(index) = index {
+                let _ = answer.send(index.apply(&mut collection)?);
+            }
             store(batch, &collection)?;
             catalog.insert(collection);
             Ok(vec![event])
         })
         .await?;
-    reply(&doc! { "ok": 1.0 })
+    let mut answer = said.try_recv().unwrap_or_default();
+    answer.insert("ok", 1.0);
+    reply(&answer)
 }
 
 async fn drop_collection(core: &Core, database: &str, target: &str) -> Answer {

@@ -3,8 +3,9 @@
 //! Between jobs it syncs what was left unsynced, trims the log and clears away
 //! what was dropped.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -19,7 +20,7 @@ use crate::catalog::Catalog;
 use crate::event::Event;
 use crate::kv::redb::OUT_OF_DISK_SPACE;
 use crate::kv::{Batch, Kv, Snapshot, Table};
-use crate::layout::{self, Position};
+use crate::layout::{self, Position, Record, record_of};
 use crate::options::Durability;
 use crate::write::Item;
 
@@ -178,19 +179,25 @@ impl Worker {
         let (now, mut told) = (self.shared.clock.now(), Vec::new());
         let mut books = self.books;
         let mut results = Vec::with_capacity(jobs.len());
+        let mut catalog = Cow::Borrowed(view.catalog.as_ref());
         let written = self.shared.kv.write_as(durable, &mut |batch| {
             for (write, _) in jobs {
-                let refused = refused(batch, &view.catalog, &write.items)?;
+                let refused = refused(batch, &catalog, &write.items)?;
                 if refused.is_none() {
                     let position = books.position.next(now_s);
                     apply(batch, &write.items, position)?;
+                    note_arrays(batch, &mut catalog, &write.items)?;
                     books.log(batch, &write.events, position, now, &mut told)?;
                 }
                 results.push(refused.map_or(Ok(()), Err));
             }
             books.keep(batch, now_s, retention)
         });
-        match written.and_then(|()| self.publish(books, durable, None, told)) {
+        let catalog = match catalog {
+            Cow::Borrowed(_) => None,
+            Cow::Owned(changed) => Some(Arc::new(changed)),
+        };
+        match written.and_then(|()| self.publish(books, durable, catalog, told)) {
             Ok(()) => Ok(results),
             Err(error) => Err(self.poison(&error)),
         }
@@ -337,10 +344,11 @@ fn refused(
     catalog: &Catalog,
     items: &[Item],
 ) -> Result<Option<Refused>, CommandError> {
-    let removed: HashSet<&[u8]> = items
-        .iter()
-        .flat_map(|item| item.removed.iter().map(|(key, _)| key.as_slice()))
-        .collect();
+    let mut removed: HashMap<&[u8], Record> = HashMap::new();
+    for item in items {
+        let keys = item.removed.iter().map(|(key, _)| key.as_slice());
+        removed.extend(keys.map(|key| (key, item.record)));
+    }
     for item in items {
         let version = catalog
             .by_id(item.collection)
@@ -361,8 +369,8 @@ fn refused(
         }
         for (key, unique) in &item.added {
             if *unique
-                && !removed.contains(key.as_slice())
-                && batch.get(Table::Indexes, key)?.is_some()
+                && let Some(owner) = batch.get(Table::Indexes, key)?
+                && removed.get(key.as_slice()).copied() != record_of(key, &owner)
             {
                 return Ok(Some(Refused::Conflict));
             }
@@ -375,8 +383,16 @@ fn refused(
 fn apply(batch: &mut dyn Batch, items: &[Item], position: Position) -> Result<(), CommandError> {
     let commit = u64::from(position.time) << 32 | u64::from(position.increment);
     for item in items {
-        for (key, _) in &item.removed {
-            batch.remove(Table::Indexes, key)?;
+        for (key, unique) in &item.removed {
+            // While a unique index is built, the key may be another's, which
+            // the build will find.
+            let foreign = *unique
+                && batch
+                    .get(Table::Indexes, key)?
+                    .is_some_and(|owner| owner != item.record.to_be_bytes());
+            if !foreign {
+                batch.remove(Table::Indexes, key)?;
+            }
         }
     }
     for item in items {
@@ -392,6 +408,28 @@ fn apply(batch: &mut dyn Batch, items: &[Item], position: Position) -> Result<()
             let record = item.record.to_be_bytes();
             let value: &[u8] = if *unique { &record } else { &[] };
             batch.put(Table::Indexes, key, value)?;
+        }
+    }
+    Ok(())
+}
+
+/// Notes in the catalogue which indexes have become multikey.
+fn note_arrays(
+    batch: &mut dyn Batch,
+    catalog: &mut Cow<'_, Catalog>,
+    items: &[Item],
+) -> Result<(), CommandError> {
+    for item in items.iter().filter(|item| !item.arrays.is_empty()) {
+        let Some(mut collection) = catalog.change(item.collection) else {
+            continue;
+        };
+        let mut news = false;
+        for (index, arrays) in &item.arrays {
+            news |= collection.note_arrays(*index, arrays);
+        }
+        if news {
+            crate::catalog::store(batch, &collection)?;
+            catalog.to_mut().insert(collection);
         }
     }
     Ok(())
