@@ -225,7 +225,7 @@ enum Input<R> {
 impl<R: Read> Reader<R> {
     fn new(input: R, name: &str, form: &Form, options: &Import) -> Result<Self, ArchiveError> {
         let input = match form {
-            Form::Json { array, .. } => Input::Json(JsonFile::new(input, name.to_owned(), *array)),
+            Form::Json { .. } => Input::Json(JsonFile::new(input, name.to_owned())),
             Form::Bson => Input::Bson(BsonFile::new(input, name.to_owned())),
             Form::Table {
                 delimiter,

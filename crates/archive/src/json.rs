@@ -19,10 +19,10 @@ pub(crate) struct JsonFile<R> {
 
 #[derive(PartialEq)]
 enum State {
+    /// Before a document or an array's bracket.
+    Before,
     /// Documents with nothing but space between them.
     Lines,
-    /// Before the bracket.
-    Before,
     /// After the bracket: a document or the end.
     First,
     /// After a document: a comma or the end.
@@ -34,12 +34,12 @@ enum State {
 }
 
 impl<R: Read> JsonFile<R> {
-    pub(crate) fn new(input: R, name: String, array: bool) -> Self {
+    pub(crate) fn new(input: R, name: String) -> Self {
         Self {
             input: BufReader::with_capacity(256 * 1024, input),
             name,
             line: 1,
-            state: if array { State::Before } else { State::Lines },
+            state: State::Before,
         }
     }
 
@@ -48,8 +48,7 @@ impl<R: Read> JsonFile<R> {
         loop {
             let Some(byte) = self.peek()? else {
                 return match self.state {
-                    State::Lines | State::After => Ok(None),
-                    State::Before => Err(self.wrong("an array of documents is expected")),
+                    State::Before | State::Lines | State::After => Ok(None),
                     _ => Err(self.wrong("the array has no end")),
                 };
             };
@@ -60,8 +59,11 @@ impl<R: Read> JsonFile<R> {
                 }
                 (_, b' ' | b'\t' | b'\r') => None,
                 // A byte order mark.
-                (State::Lines | State::Before, 0xef | 0xbb | 0xbf) if self.line == 1 => None,
-                (State::Lines, b'{') => return self.document().map(Some),
+                (State::Before, 0xef | 0xbb | 0xbf) if self.line == 1 => None,
+                (State::Before | State::Lines, b'{') => {
+                    self.state = State::Lines;
+                    return self.document().map(Some);
+                }
                 (State::First | State::Another, b'{') => {
                     self.state = State::Next;
                     return self.document().map(Some);
@@ -69,12 +71,8 @@ impl<R: Read> JsonFile<R> {
                 (State::Before, b'[') => Some(State::First),
                 (State::First | State::Next, b']') => Some(State::After),
                 (State::Next, b',') => Some(State::Another),
-                (State::Lines, b'[') => {
-                    return Err(self.wrong("this is an array; say that it is one"));
-                }
                 (State::After, _) => return Err(self.wrong("something follows the array")),
                 (State::Next, _) => return Err(self.wrong("a comma is expected")),
-                (State::Before, _) => return Err(self.wrong("an array of documents is expected")),
                 _ => return Err(self.wrong("a document is expected")),
             };
             self.input.consume(1);
@@ -150,7 +148,7 @@ mod tests {
     use super::*;
     use bson::doc;
 
-    fn read(text: &str, array: bool) -> Result<Vec<(u64, Document)>, ArchiveError> {
+    fn read(text: &str) -> Result<Vec<(u64, Document)>, ArchiveError> {
         // In pieces of one byte, so that no state is lost between two.
         struct Slow<'a>(&'a [u8]);
         impl Read for Slow<'_> {
@@ -161,7 +159,7 @@ mod tests {
                 Ok(n)
             }
         }
-        let mut file = JsonFile::new(Slow(text.as_bytes()), "f".to_owned(), array);
+        let mut file = JsonFile::new(Slow(text.as_bytes()), "f".to_owned());
         let mut all = Vec::new();
         while let Some(next) = file.next()? {
             all.push(next);
@@ -180,34 +178,33 @@ mod tests {
         let two = "{\"b\":{\n\"c\":[1,2]}}";
         let three = "{\"d\":\"\\\\\"}";
         assert_eq!(
-            read(&format!("\u{feff}{one}\n{two}\n{three}"), false).unwrap(),
+            read(&format!("\u{feff}{one}\n{two}\n{three}")).unwrap(),
             expected
         );
         assert_eq!(
-            read(&format!("[{one},\n{two}\n,{three}]\n"), true).unwrap(),
+            read(&format!("[{one},\n{two}\n,{three}]\n")).unwrap(),
             expected
         );
-        assert!(read("", false).unwrap().is_empty());
-        assert!(read("[]", true).unwrap().is_empty());
-        assert_eq!(read("{}{}", false).unwrap().len(), 2);
+        assert!(read("").unwrap().is_empty());
+        assert!(read("[]").unwrap().is_empty());
+        assert_eq!(read("{}{}").unwrap().len(), 2);
     }
 
     #[test]
     fn mistakes_have_lines() {
-        for (text, array, line) in [
-            ("{}\n{\"a\":}\n", false, 2),
-            ("{}\n\n{\"a\":\n1,\n}\n", false, 5),
-            ("{}\n,", false, 2),
-            ("{\"a\": 1", false, 1),
-            ("[{}]", false, 1),
-            ("{}", true, 1),
-            ("", true, 1),
-            ("[{}\n", true, 2),
-            ("[{}\n{}]", true, 2),
-            ("[{},]", true, 1),
-            ("[{}]\nx", true, 2),
+        for (text, line) in [
+            ("{}\n{\"a\":}\n", 2),
+            ("{}\n\n{\"a\":\n1,\n}\n", 5),
+            ("{}\n,", 2),
+            ("{\"a\": 1", 1),
+            ("{}\n[{}]", 2),
+            ("x", 1),
+            ("[{}\n", 2),
+            ("[{}\n{}]", 2),
+            ("[{},]", 1),
+            ("[{}]\nx", 2),
         ] {
-            match read(text, array) {
+            match read(text) {
                 Err(ArchiveError::Line { line: found, .. }) => assert_eq!(found, line, "{text:?}"),
                 other => panic!("{text:?}: {other:?}"),
             }
