@@ -87,6 +87,20 @@ impl Clusters {
         &self.named.get(name).unwrap_or(&self.default).door
     }
 
+    /// Everything that is in a mapped cluster; the default for an empty name.
+    pub(crate) fn whole(&self, name: &str) -> Option<SharedEngine> {
+        let cluster = match name {
+            "" | DEFAULT_CLUSTER => &self.default,
+            name => self.named.get(name)?,
+        };
+        Some(cluster.deployment.clone())
+    }
+
+    /// The databases that are closed to apps.
+    pub(crate) fn closed(&self) -> &[String] {
+        self.closed.names()
+    }
+
     /// Whether apps may not use a database.
     pub(crate) fn is_closed(&self, database: &str) -> bool {
         self.closed.has(database)

@@ -133,6 +133,23 @@ impl Backstitch {
         &self.clock
     }
 
+    /// A cluster with everything in it, the server's own records included if
+    /// they are there: for the operator, who moves them. The default for an
+    /// empty name.
+    ///
+    /// # Errors
+    /// `InvalidParameter` for a name that is not mapped.
+    pub fn whole_cluster(&self, name: &str) -> Result<SharedEngine, Problem> {
+        self.clusters.whole(name).ok_or_else(|| {
+            Problem::invalid_parameter(format!("there is no cluster of the name '{name}'"))
+        })
+    }
+
+    /// The databases that apps may not use.
+    pub fn closed_databases(&self) -> &[String] {
+        self.clusters.closed()
+    }
+
     /// The engine of a cluster: the one of that name, else the default.
     pub(crate) fn cluster(&self, name: &str) -> &SharedEngine {
         self.clusters.get(name)

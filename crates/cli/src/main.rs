@@ -1,5 +1,6 @@
 //! The binary `backstitch`.
 
+mod archives;
 mod check;
 mod clusters;
 mod dev;
@@ -36,6 +37,16 @@ enum Command {
     },
     /// List the clusters that a server knows, or try to reach them
     Clusters(Clusters),
+    /// Write a server's data to a directory, in the layout of mongodump
+    Backup(archives::Backup),
+    /// Put the data of such a directory into a server
+    Restore(archives::Restore),
+    /// Write a collection to a file: Extended JSON, CSV, TSV or BSON
+    Export(archives::Export),
+    /// Put the documents of a file into a collection
+    Import(archives::Import),
+    /// Examine a server's folder: whether store, documents, indexes and change log agree
+    Doctor(archives::Doctor),
     /// Run functions for a server (started by it)
     #[command(hide = true)]
     Worker,
@@ -176,6 +187,11 @@ fn main() -> ExitCode {
         Command::Worker => js::worker::main(),
         Command::Check { directory } => check::run(&directory),
         Command::Clusters(options) => clusters::run(&options),
+        Command::Backup(options) => archives::run(archives::backup(options)),
+        Command::Restore(options) => archives::run(archives::restore(options)),
+        Command::Export(options) => archives::run(archives::export(options)),
+        Command::Import(options) => archives::run(archives::import(options)),
+        Command::Doctor(options) => archives::doctor(&options),
         Command::Dev(options) => serve::with_runtime(dev::run(options)),
         Command::Serve(options) => serve::with_runtime(serve::run(options)),
     }
@@ -189,10 +205,10 @@ fn command_line() -> Result<Cli, Vec<String>> {
     };
     let cli = given(command.clone());
     match &cli.command {
-        Command::Worker | Command::Check { .. } => return Ok(cli),
         Command::Dev(_) | Command::Serve(_) | Command::Clusters(_) => {
             environment::check(&command)?;
         }
+        _ => return Ok(cli),
     }
     let (name, file) = match &cli.command {
         Command::Serve(Serve { config, .. }) => ("serve", config),

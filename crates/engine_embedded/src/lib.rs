@@ -81,6 +81,9 @@ pub(crate) struct Cursor {
     pub(crate) used: Instant,
 }
 
+/// The code of an error that says that another process has the database open:
+/// MongoDB's `DBPathInUse`.
+pub const IN_USE: i32 = 98;
 /// The file that the database is in.
 const FILE: &str = "data.redb";
 

@@ -1,6 +1,7 @@
 //! The server: opens the engine and the core, listens, hands requests to the
 //! surfaces, and stops in order.
 
+mod archives;
 mod clusters;
 mod intake;
 mod listen;
@@ -22,7 +23,8 @@ use tokio::task::JoinHandle;
 
 pub use clusters::{ClusterSettings, Listed, Tried};
 pub use peer::Network;
-pub use settings::{KeySettings, Settings};
+pub use settings::{Kept, KeySettings, Settings, kept};
+pub use state::DATABASE as STATE_DATABASE;
 
 /// Where and how requests are taken.
 #[derive(Debug, Clone)]
@@ -133,9 +135,12 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
     } else {
         address.ip().to_string()
     };
+    let url = format!("http://{host}:{}", address.port());
+    settings::keep_url(&settings.data_dir, &url)
+        .map_err(|error| StartError(format!("{}: {error}", settings.data_dir.display())))?;
     Ok(Running {
         address,
-        url: format!("http://{host}:{}", address.port()),
+        url,
         core,
         project_id,
         keys,

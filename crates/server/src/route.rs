@@ -18,6 +18,7 @@ use hyper::body::Incoming;
 use kit::{Kind, Problem};
 use web::Request;
 
+use crate::archives;
 use crate::intake::Intake;
 use crate::metrics::{Counted, Metrics};
 use crate::peer::{self, Network};
@@ -38,6 +39,8 @@ pub(crate) struct Surfaces {
     admin: Admin,
     pub(crate) metrics: Metrics,
     intake: Intake,
+    /// How long a piece of a streamed body may take.
+    patience: Duration,
     public_url: Option<String>,
     trusted_proxies: Vec<Network>,
     health: tokio::sync::Mutex<Option<(Instant, Arc<[ClusterHealth]>)>>,
@@ -52,6 +55,7 @@ impl Surfaces {
             core,
             metrics: Metrics::default(),
             intake: Intake::new(listening.patience.body),
+            patience: listening.patience.body,
             public_url: public_url.map(|url| url.trim_end_matches('/').to_owned()),
             trusted_proxies: listening.trusted_proxies.clone(),
             health: tokio::sync::Mutex::default(),
@@ -155,6 +159,20 @@ async fn route(
     if surfaces.metrics.in_flight.load(Ordering::Relaxed) > IN_FLIGHT_MAX {
         let text = "too many requests are in flight";
         return refused(Problem::new(Kind::Limited, "TooManyRequests", text));
+    }
+    if surface == ADMIN
+        && let Some(verb) = head.uri.path().strip_prefix(archives::PREFIX)
+    {
+        let ask = archives::Ask {
+            method: &head.method,
+            verb,
+            query: head.uri.query().unwrap_or_default(),
+            headers: &head.headers,
+            body,
+            patience: surfaces.patience,
+        };
+        let answered = archives::answer(&surfaces.core, ask).await;
+        return answered.unwrap_or_else(refused);
     }
     let taken = match surfaces.intake.take(body).await {
         Ok(taken) => taken,

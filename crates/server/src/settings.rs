@@ -92,6 +92,36 @@ pub(crate) async fn open(
     Ok((core, project, keys))
 }
 
+/// What a server keeps in its folder for those who run it.
+#[derive(Default)]
+pub struct Kept {
+    /// The URL by which a server that runs is reached on this machine.
+    pub url: Option<String>,
+    /// The operator's key pair.
+    pub keys: Option<KeyPair>,
+}
+
+/// Reads what a server keeps in its folder.
+pub fn kept(folder: &Path) -> Kept {
+    let read = |name| std::fs::read_to_string(folder.join(name)).ok();
+    let keys = read("admin-keys").and_then(|text| {
+        let mut lines = text.lines().skip(1).map(str::to_owned);
+        Some(KeyPair {
+            public_key: lines.next()?,
+            private_key: lines.next()?.into(),
+        })
+    });
+    Kept {
+        url: read("url").map(|url| url.trim().to_owned()),
+        keys,
+    }
+}
+
+/// Keeps the URL of a server that runs.
+pub(crate) fn keep_url(folder: &Path, url: &str) -> std::io::Result<()> {
+    write_private(&folder.join("url"), format!("{url}\n").as_bytes())
+}
+
 /// The first project and the operator's key pair: as set, else as kept in the
 /// data directory, else those that the first of all servers made up. Its key is
 /// known to it alone.

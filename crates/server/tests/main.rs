@@ -2,6 +2,7 @@
 //! that a client may send.
 
 mod accounts;
+mod archives;
 mod bad_input;
 mod connections;
 mod doors;

@@ -13,4 +13,4 @@ pub use answer::Answer;
 pub use arguments::{action_argument, arguments};
 pub use operation::{Found, Handler, Operation, Routes, Scope, routes};
 pub use problem::{respond, status};
-pub use request::Request;
+pub use request::{Request, bearer, decode};

@@ -80,30 +80,9 @@ impl Request {
     /// The bearer token.
     ///
     /// # Errors
-    /// `MissingAuthReq` without the header; a text without a code for one that
-    /// is no bearer token.
+    /// See [`bearer`].
     pub fn bearer(&self) -> Result<&str, Problem> {
-        let Some(value) = self.header(header::AUTHORIZATION.as_str()) else {
-            return Err(Problem::new(
-                Kind::Unauthenticated,
-                "MissingAuthReq",
-                "must authenticate first",
-            ));
-        };
-        let (scheme, token) = value.split_once(' ').unwrap_or((value, ""));
-        let token = if scheme.eq_ignore_ascii_case("Bearer") {
-            token.trim()
-        } else {
-            ""
-        };
-        if token.is_empty() {
-            return Err(Problem::new(
-                Kind::Unauthenticated,
-                "",
-                "expected Authorization header with JWT (Bearer schema)",
-            ));
-        }
-        Ok(token)
+        bearer(&self.headers)
     }
 
     /// The body as an Extended JSON document; an empty one is an empty
@@ -122,8 +101,38 @@ impl Request {
     }
 }
 
+/// The bearer token of a request's headers.
+///
+/// # Errors
+/// `MissingAuthReq` without the header; a text without a code for one that is
+/// no bearer token.
+pub fn bearer(headers: &HeaderMap) -> Result<&str, Problem> {
+    let value = headers.get(header::AUTHORIZATION);
+    let Some(value) = value.and_then(|value| value.to_str().ok()) else {
+        return Err(Problem::new(
+            Kind::Unauthenticated,
+            "MissingAuthReq",
+            "must authenticate first",
+        ));
+    };
+    let (scheme, token) = value.split_once(' ').unwrap_or((value, ""));
+    let token = if scheme.eq_ignore_ascii_case("Bearer") {
+        token.trim()
+    } else {
+        ""
+    };
+    if token.is_empty() {
+        return Err(Problem::new(
+            Kind::Unauthenticated,
+            "",
+            "expected Authorization header with JWT (Bearer schema)",
+        ));
+    }
+    Ok(token)
+}
+
 /// Decodes percent escapes; `+` is a space.
-pub(crate) fn decode(text: &str) -> String {
+pub fn decode(text: &str) -> String {
     let bytes = text.as_bytes();
     let mut out = Vec::with_capacity(bytes.len());
     let mut at = 0;

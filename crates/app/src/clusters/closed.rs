@@ -33,6 +33,10 @@ impl Closed {
         Self(own.chain(INTERNAL).map(str::to_owned).collect())
     }
 
+    pub(crate) fn names(&self) -> &[String] {
+        &self.0
+    }
+
     pub(crate) fn has(&self, database: &str) -> bool {
         self.0
             .iter()

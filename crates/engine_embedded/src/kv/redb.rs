@@ -73,10 +73,10 @@ impl Store {
             .truncate(anew)
             .open(path)
             .map_err(|error| at(path, &error))?;
-        let backend = FileBackend::new(file).map_err(|error| at(path, &error))?;
+        let backend = FileBackend::new(file).map_err(|error| of(path, unopened(error)))?;
         let folder = folder.to_owned();
         let room = Box::new(move || free_bytes(&folder));
-        Self::with(Shared::new(backend), room, options).map_err(|error| at(path, &error.message))
+        Self::with(Shared::new(backend), room, options).map_err(|error| of(path, error))
     }
 
     pub(crate) fn on(disk: impl Disk, options: &Options) -> Result<Self, CommandError> {
@@ -157,7 +157,12 @@ impl Store {
 }
 
 fn at(path: &Path, why: &dyn std::fmt::Display) -> CommandError {
-    CommandError::new(1, format!("{}: {why}", path.display()))
+    of(path, CommandError::new(1, why.to_string()))
+}
+
+fn of(path: &Path, mut error: CommandError) -> CommandError {
+    error.message = format!("{}: {}", path.display(), error.message);
+    error
 }
 
 /// Or a new file's name may be gone after a power loss, with all that was
@@ -189,16 +194,18 @@ fn open(backend: impl StorageBackend, cache_bytes: usize) -> Result<Database, Co
     }));
     match opened {
         Ok(Ok(database)) => Ok(database),
-        Ok(Err(error)) => Err(CommandError::new(1, why(error))),
+        Ok(Err(error)) => Err(unopened(error)),
         Err(_) => Err(failed("the file is damaged")),
     }
 }
 
 /// Why a database cannot be opened.
-fn why(error: DatabaseError) -> String {
+fn unopened(error: DatabaseError) -> CommandError {
     match error {
-        DatabaseError::DatabaseAlreadyOpen => "another process has it in use".to_owned(),
-        error => error.to_string(),
+        DatabaseError::DatabaseAlreadyOpen => {
+            CommandError::new(crate::IN_USE, "another process has it in use")
+        }
+        error => CommandError::new(1, error.to_string()),
     }
 }
 

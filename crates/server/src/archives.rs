@@ -1,0 +1,317 @@
+//! Backups, restores, exports and imports of a running server: the operator's
+//! own operations, beside the Admin API's (docs/guide/backup.md).
+//!
+//! Bodies stream both ways, so that what is moved may be larger than memory;
+//! a stream has to keep a pace.
+
+use std::io::{self, Read, Write};
+use std::sync::Arc;
+use std::time::Duration;
+
+use app::Backstitch;
+use archive::{ArchiveError, Imported, Options, Restored, Tar};
+use axum::body::{Body, Bytes};
+use axum::http::{HeaderMap, HeaderValue, Method, Response, header};
+use engine::{BoxFuture, SharedEngine};
+use futures_util::StreamExt as _;
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
+use kit::{Kind, Problem};
+use serde_json::{Value, json};
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+use web::Answer;
+
+/// Where the operations live.
+pub(crate) const PREFIX: &str = "/api/admin/v3.0/data/";
+/// Pieces of a stream that wait for a slow reader or writer.
+const PIECES: usize = 4;
+/// Bytes of a piece that is written.
+const PIECE_BYTES: usize = 256 * 1024;
+
+/// A request for one of them.
+pub(crate) struct Ask<'a> {
+    pub(crate) method: &'a Method,
+    /// The path behind [`PREFIX`].
+    pub(crate) verb: &'a str,
+    pub(crate) query: &'a str,
+    pub(crate) headers: &'a HeaderMap,
+    pub(crate) body: Incoming,
+    /// How long the next piece of the body may take.
+    pub(crate) patience: Duration,
+}
+
+/// Answers a request of the operator.
+///
+/// # Errors
+/// 401 without an administrator's token, 403 for one who is not the operator.
+pub(crate) async fn answer(
+    core: &Arc<Backstitch>,
+    ask: Ask<'_>,
+) -> Result<Response<Body>, Problem> {
+    let administrator = core.administrator(web::bearer(ask.headers)?).await?;
+    if !administrator.operator {
+        return Err(Problem::new(
+            Kind::Forbidden,
+            "Unauthorized",
+            "only the server's operator moves its data",
+        ));
+    }
+    let engine = core.whole_cluster().clone();
+    let options = options(ask.query);
+    match (ask.method, ask.verb) {
+        (&Method::GET, "backup") => backup(engine, options).await,
+        (&Method::POST, "restore") => {
+            let restored = restore(engine, options, read(ask.body, ask.patience)).await?;
+            Ok(Answer::ok(&told(&restored)).0)
+        }
+        (&Method::GET, "export") => export(engine, options).await,
+        (&Method::POST, "import") => {
+            let imported = import(engine, options, read(ask.body, ask.patience)).await?;
+            Ok(Answer::ok(&counted(&imported)).0)
+        }
+        _ => Err(Problem::new(Kind::NotFound, "", "404 page not found")),
+    }
+}
+
+/// The options that a query has.
+fn options(query: &str) -> Options {
+    let mut options = Options::default();
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        options.add(&web::decode(name), web::decode(value));
+    }
+    options
+}
+
+/// A dump of everything that is selected, in the form of tar.
+async fn backup(engine: SharedEngine, options: Options) -> Result<Response<Body>, Problem> {
+    let selection = options.into_selection().map_err(wrong)?;
+    let (send, stream) = mpsc::channel(PIECES);
+    tokio::spawn(async move {
+        let failed = send.clone();
+        let mut tar = Tar::new(move |bytes| Box::pin(pass(send.clone(), bytes)));
+        let dumped = archive::dump(&engine, &selection, &mut tar).await;
+        finish(&failed, dumped.map(drop)).await;
+    });
+    streamed("application/x-tar", stream).await
+}
+
+/// The documents of a collection.
+async fn export(engine: SharedEngine, options: Options) -> Result<Response<Body>, Problem> {
+    let ((database, collection), export, form) = options.into_export().map_err(wrong)?;
+    not_own(&database)?;
+    let (send, stream) = mpsc::channel(PIECES);
+    let handle = Handle::current();
+    tokio::task::spawn_blocking(move || {
+        let mut out = io::BufWriter::with_capacity(PIECE_BYTES, Out(send.clone()));
+        let place = (&*database, &*collection);
+        let done = handle.block_on(archive::export(&engine, place, &export, &form, &mut out));
+        handle.block_on(finish(&send, done.map(drop)));
+    });
+    streamed("application/octet-stream", stream).await
+}
+
+/// Hands a piece over; the reader may have gone.
+fn pass(
+    to: mpsc::Sender<io::Result<Bytes>>,
+    bytes: Vec<u8>,
+) -> BoxFuture<'static, Result<(), ArchiveError>> {
+    Box::pin(async move {
+        let gone = || ArchiveError::Refused("the reader has gone".to_owned());
+        to.send(Ok(bytes.into())).await.map_err(|_| gone())
+    })
+}
+
+/// Ends a stream: what failed breaks it off, so that nobody takes it for whole.
+async fn finish(to: &mpsc::Sender<io::Result<Bytes>>, done: Result<(), ArchiveError>) {
+    if let Err(error) = done {
+        tracing::warn!(%error, "a stream of data broke off");
+        let _ = to.send(Err(io::Error::other(error.to_string()))).await;
+    }
+}
+
+/// Answers with a stream; what fails before its first piece is an error like
+/// any other.
+async fn streamed(
+    kind: &'static str,
+    mut pieces: mpsc::Receiver<io::Result<Bytes>>,
+) -> Result<Response<Body>, Problem> {
+    let first = match pieces.recv().await {
+        Some(Err(error)) => return Err(Problem::bad_request(error.to_string())),
+        first => first,
+    };
+    let rest = futures_util::stream::unfold(pieces, |mut pieces| async {
+        Some((pieces.recv().await?, pieces))
+    });
+    let stream = futures_util::stream::iter(first).chain(rest);
+    let mut response = Response::new(Body::from_stream(stream));
+    let kind = HeaderValue::from_static(kind);
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    Ok(response)
+}
+
+/// Puts a dump in the form of tar in.
+async fn restore(engine: SharedEngine, options: Options, stream: In) -> Result<Restored, Problem> {
+    let mut restore = options.into_restore().map_err(wrong)?;
+    // A running server's own records are no data that may change under it.
+    restore
+        .selection
+        .exclude
+        .push(format!("{}.*", state::DATABASE));
+    blocking(move |handle| {
+        // Unpacked whole first: a stream that breaks off changes nothing.
+        let folder = tempfile::tempdir().map_err(failed)?;
+        let dump = folder.path().join("dump");
+        archive::unpack(stream, &dump)?;
+        handle.block_on(archive::restore(&engine, &dump, &restore))
+    })
+    .await
+}
+
+/// Puts the documents of a file in.
+async fn import(engine: SharedEngine, options: Options, stream: In) -> Result<Imported, Problem> {
+    let ((database, collection), import, form) = options.into_import().map_err(wrong)?;
+    not_own(&database)?;
+    blocking(move |handle| {
+        let place = (&*database, &*collection);
+        let name = "the file";
+        handle.block_on(archive::import(
+            &engine, place, stream, name, &form, &import,
+        ))
+    })
+    .await
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce(&Handle) -> Result<T, ArchiveError> + Send + 'static,
+) -> Result<T, Problem> {
+    let handle = Handle::current();
+    tokio::task::spawn_blocking(move || work(&handle))
+        .await
+        .map_err(|error| Problem::internal(error.to_string()))?
+        .map_err(wrong)
+}
+
+fn not_own(database: &str) -> Result<(), Problem> {
+    if database.eq_ignore_ascii_case(state::DATABASE) {
+        let text = "the server's own records are moved with backup and restore";
+        return Err(Problem::new(Kind::Forbidden, "Unauthorized", text));
+    }
+    Ok(())
+}
+
+/// What cannot be done as asked. A stream that is not whole is the sender's;
+/// what the file system says is the server's own.
+fn wrong(error: ArchiveError) -> Problem {
+    use io::ErrorKind::{InvalidData, InvalidInput, Other, UnexpectedEof};
+    match &error {
+        ArchiveError::File { error: why, .. }
+            if !matches!(
+                why.kind(),
+                UnexpectedEof | InvalidData | InvalidInput | Other
+            ) =>
+        {
+            Problem::internal(error.to_string())
+        }
+        error => Problem::bad_request(error.to_string()),
+    }
+}
+
+fn failed(error: io::Error) -> ArchiveError {
+    ArchiveError::File {
+        place: "a folder for the restore".to_owned(),
+        error,
+    }
+}
+
+fn told(restored: &Restored) -> Value {
+    let collections: Vec<Value> = restored
+        .collections
+        .iter()
+        .map(|one| {
+            json!({
+                "namespace": one.namespace, "documents": one.documents,
+                "failed": one.failed, "indexes": one.indexes,
+            })
+        })
+        .collect();
+    json!({
+        "collections": collections, "failures": restored.failures, "left_out": restored.left_out,
+    })
+}
+
+fn counted(imported: &Imported) -> Value {
+    json!({
+        "documents": imported.documents, "failed": imported.failed,
+        "skipped": imported.skipped, "failures": imported.failures,
+    })
+}
+
+/// Waits on this thread, which may be one that runs something asynchronous: the
+/// reader or writer below is in the middle of it.
+fn wait<F: Future>(work: F) -> F::Output {
+    // Unconstrained: nobody else's turn ends with this.
+    pollster::block_on(tokio::task::unconstrained(work))
+}
+
+/// The blocking end of a stream that is written.
+struct Out(mpsc::Sender<io::Result<Bytes>>);
+
+impl Write for Out {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let piece = Bytes::copy_from_slice(bytes);
+        wait(self.0.send(Ok(piece))).map_err(|_| io::ErrorKind::BrokenPipe)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The blocking end of a body that is read.
+struct In {
+    pieces: mpsc::Receiver<io::Result<Bytes>>,
+    piece: Bytes,
+}
+
+/// Reads a body in the background, piece by piece.
+fn read(mut body: Incoming, patience: Duration) -> In {
+    let (send, pieces) = mpsc::channel(PIECES);
+    tokio::spawn(async move {
+        loop {
+            let piece = match tokio::time::timeout(patience, body.frame()).await {
+                Ok(None) => return,
+                Ok(Some(Ok(frame))) => match frame.into_data() {
+                    Ok(data) => Ok(data),
+                    Err(_) => continue,
+                },
+                Ok(Some(Err(error))) => Err(io::Error::other(error)),
+                Err(_) => Err(io::Error::other("the body came too slowly")),
+            };
+            let last = piece.is_err();
+            if send.send(piece).await.is_err() || last {
+                return;
+            }
+        }
+    });
+    In {
+        pieces,
+        piece: Bytes::new(),
+    }
+}
+
+impl Read for In {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        while self.piece.is_empty() {
+            match wait(self.pieces.recv()) {
+                None => return Ok(0),
+                Some(piece) => self.piece = piece?,
+            }
+        }
+        let size = out.len().min(self.piece.len());
+        out[..size].copy_from_slice(&self.piece.split_to(size));
+        Ok(size)
+    }
+}
