@@ -3,6 +3,7 @@
 
 mod dumps;
 mod files;
+mod memory;
 mod moment;
 mod mongod;
 mod text;
