@@ -121,7 +121,6 @@ impl Type {
 }
 
 #[derive(Args)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a switch")]
 pub(crate) struct Export {
     /// The database
     #[arg(long)]

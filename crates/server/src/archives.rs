@@ -57,31 +57,35 @@ pub(crate) async fn answer(
             "only the server's operator moves its data",
         ));
     }
-    let engine = core.whole_cluster().clone();
-    let options = options(ask.query);
+    let (cluster, options) = options(ask.query);
+    let engine = core.whole_cluster(&cluster)?;
+    let closed = core.closed_databases();
     match (ask.method, ask.verb) {
         (&Method::GET, "backup") => backup(engine, options).await,
         (&Method::POST, "restore") => {
-            let restored = restore(engine, options, read(ask.body, ask.patience)).await?;
+            let restored = restore(engine, closed, options, read(ask.body, ask.patience)).await?;
             Ok(Answer::ok(&told(&restored)).0)
         }
-        (&Method::GET, "export") => export(engine, options).await,
+        (&Method::GET, "export") => export(engine, closed, options).await,
         (&Method::POST, "import") => {
-            let imported = import(engine, options, read(ask.body, ask.patience)).await?;
+            let imported = import(engine, closed, options, read(ask.body, ask.patience)).await?;
             Ok(Answer::ok(&counted(&imported)).0)
         }
         _ => Err(Problem::new(Kind::NotFound, "", "404 page not found")),
     }
 }
 
-/// The options that a query has.
-fn options(query: &str) -> Options {
-    let mut options = Options::default();
+/// The cluster and the options that a query has.
+fn options(query: &str) -> (String, Options) {
+    let (mut cluster, mut options) = (String::new(), Options::default());
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        options.add(&web::decode(name), web::decode(value));
+        match &*web::decode(name) {
+            "cluster" => cluster = web::decode(value),
+            name => options.add(name, web::decode(value)),
+        }
     }
-    options
+    (cluster, options)
 }
 
 /// A dump of everything that is selected, in the form of tar.
@@ -98,9 +102,13 @@ async fn backup(engine: SharedEngine, options: Options) -> Result<Response<Body>
 }
 
 /// The documents of a collection.
-async fn export(engine: SharedEngine, options: Options) -> Result<Response<Body>, Problem> {
+async fn export(
+    engine: SharedEngine,
+    closed: &[String],
+    options: Options,
+) -> Result<Response<Body>, Problem> {
     let ((database, collection), export, form) = options.into_export().map_err(wrong)?;
-    not_own(&database)?;
+    open(closed, &database)?;
     let (send, stream) = mpsc::channel(PIECES);
     let handle = Handle::current();
     tokio::task::spawn_blocking(move || {
@@ -152,13 +160,16 @@ async fn streamed(
 }
 
 /// Puts a dump in the form of tar in.
-async fn restore(engine: SharedEngine, options: Options, stream: In) -> Result<Restored, Problem> {
+async fn restore(
+    engine: SharedEngine,
+    closed: &[String],
+    options: Options,
+    stream: In,
+) -> Result<Restored, Problem> {
     let mut restore = options.into_restore().map_err(wrong)?;
     // A running server's own records are no data that may change under it.
-    restore
-        .selection
-        .exclude
-        .push(format!("{}.*", state::DATABASE));
+    let closed = closed.iter().map(|database| format!("{database}.*"));
+    restore.selection.exclude.extend(closed);
     blocking(move |handle| {
         // Unpacked whole first: a stream that breaks off changes nothing.
         let folder = tempfile::tempdir().map_err(failed)?;
@@ -170,9 +181,14 @@ async fn restore(engine: SharedEngine, options: Options, stream: In) -> Result<R
 }
 
 /// Puts the documents of a file in.
-async fn import(engine: SharedEngine, options: Options, stream: In) -> Result<Imported, Problem> {
+async fn import(
+    engine: SharedEngine,
+    closed: &[String],
+    options: Options,
+    stream: In,
+) -> Result<Imported, Problem> {
     let ((database, collection), import, form) = options.into_import().map_err(wrong)?;
-    not_own(&database)?;
+    open(closed, &database)?;
     blocking(move |handle| {
         let place = (&*database, &*collection);
         let name = "the file";
@@ -193,8 +209,12 @@ async fn blocking<T: Send + 'static>(
         .map_err(wrong)
 }
 
-fn not_own(database: &str) -> Result<(), Problem> {
-    if database.eq_ignore_ascii_case(state::DATABASE) {
+/// Refuses the server's own records and what MongoDB keeps for itself.
+fn open(closed: &[String], database: &str) -> Result<(), Problem> {
+    if closed
+        .iter()
+        .any(|name| name.eq_ignore_ascii_case(database))
+    {
         let text = "the server's own records are moved with backup and restore";
         return Err(Problem::new(Kind::Forbidden, "Unauthorized", text));
     }

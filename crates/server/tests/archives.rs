@@ -70,6 +70,7 @@ async fn only_the_operator_moves_data() {
         ("GET", "nothing", "404 -"),
         ("GET", "backup?db=shop&db=other", "400 BadRequest"),
         ("GET", "backup?drop=true", "400 BadRequest"),
+        ("GET", "backup?cluster=other", "400 InvalidParameter"),
         ("GET", "backup?db=shop&collection=nothing", "400 BadRequest"),
         ("GET", "export?db=shop", "400 BadRequest"),
         (
@@ -103,7 +104,7 @@ async fn only_the_operator_moves_data() {
 async fn a_backup_goes_in_again_whole_or_not_at_all() {
     let world = World::new().await;
     let operator = token(&world, true).await;
-    let engine = world.core.whole_cluster();
+    let engine = &world.core.whole_cluster("").unwrap();
     let notes = Collection::new(engine, "shop", "notes");
     let documents: Vec<_> = (0..3000).map(|n| bson::rawdoc! { "_id": n }).collect();
     notes.insert_many(&documents).await.unwrap();

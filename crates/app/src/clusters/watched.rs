@@ -135,6 +135,10 @@ impl Engine for Watched {
         Box::pin(self.patiently(self.engine.command(database, command)))
     }
 
+    fn snapshot(&self) -> BoxFuture<'_, Result<Option<SharedEngine>, CommandError>> {
+        Box::pin(self.patiently(self.engine.snapshot()))
+    }
+
     fn watch(
         &self,
         request: WatchRequest,
