@@ -6,6 +6,7 @@
 
 mod aggregation;
 mod collation;
+mod concerns;
 mod corners;
 mod crud;
 mod feeds;
@@ -35,6 +36,7 @@ pub fn cases() -> Vec<Case> {
         corners::CASES,
         aggregation::CASES,
         collation::CASES,
+        concerns::CASES,
         indexes::CASES,
         transactions::CASES,
         feeds::CASES,

@@ -3,6 +3,7 @@
 
 pub(crate) mod admin;
 mod aggregate;
+mod concern;
 pub(crate) mod indexes;
 mod modify;
 mod read;
@@ -19,6 +20,7 @@ use crate::committer::Refused;
 use crate::transaction::{Part, Transaction};
 use crate::write::Changes;
 use crate::{Core, View};
+use concern::Concern;
 
 /// Times that a plain write is evaluated again before it gives up.
 const WRITE_TRIES_MAX: u32 = 10_000;
@@ -47,12 +49,16 @@ pub(crate) async fn run(core: &Arc<Core>, database: &str, command: &RawDocument)
         return Err(CommandError::new(59, "no such command: ''"));
     };
     let (name, value) = first?;
+    let concern = Concern::of(command)?;
     let part = Part::of(command)?;
     let target = match value {
         RawBsonRef::String(target) => target,
         _ => "",
     };
-    match name.as_str() {
+    let reply = match name.as_str() {
+        "find" | "count" | "distinct" | "getMore" if command.get("writeConcern")?.is_some() => Err(
+            CommandError::new(72, "Command does not support writeConcern"),
+        ),
         "aggregate" => aggregate::run(core, database, command, part).await,
         "find" | "count" | "distinct" => {
             read::run(core, database, name.as_str(), command, part).await
@@ -60,13 +66,12 @@ pub(crate) async fn run(core: &Arc<Core>, database: &str, command: &RawDocument)
         "getMore" => read::get_more(core, database, command),
         "killCursors" => read::kill(core, command),
         "insert" | "update" | "delete" | "findAndModify" | "findandmodify" => {
-            write(core, database, target, name.as_str(), command, part).await
+            write(core, database, target, command, part, concern.journaled).await
         }
         "commitTransaction" => {
             let part = part.ok_or_else(|| CommandError::new(72, "not in a transaction"))?;
-            let journaled = journaled(command)?;
             let changes = core.transactions.end(&part)?;
-            match core.committer.commit(changes, journaled).await {
+            match core.committer.commit(changes, concern.journaled).await {
                 Ok(()) => Ok(crate::transaction::done()),
                 Err(Refused::Conflict) => Err(CommandError::write_conflict()),
                 Err(Refused::Failed(error)) => Err(error),
@@ -78,7 +83,8 @@ pub(crate) async fn run(core: &Arc<Core>, database: &str, command: &RawDocument)
             Ok(crate::transaction::done())
         }
         other => admin::run(core, database, other, target, command).await,
-    }
+    };
+    concern.tell(reply?)
 }
 
 /// Evaluates a write and commits it, or adds it to its transaction.
@@ -86,11 +92,13 @@ async fn write(
     core: &Arc<Core>,
     database: &str,
     target: &str,
-    name: &str,
     command: &RawDocument,
     part: Option<Part>,
+    journaled: Option<bool>,
 ) -> Answer {
     check_namespace(target)?;
+    let name = command.iter().next().transpose()?;
+    let name = name.map_or("", |(name, _)| name.as_str());
     let parse = |view: &View| {
         let default = default_collation(view, database, target);
         modify::Operation::parse(name, command, core.clock.now(), default.as_ref())
@@ -115,7 +123,6 @@ async fn write(
         }
         return result;
     }
-    let journaled = journaled(command)?;
     for _ in 0..WRITE_TRIES_MAX {
         let view = core.view.load_full();
         let Some(collection) = view.catalog.get(database, target).cloned() else {
@@ -201,28 +208,6 @@ fn check_namespace(target: &str) -> Result<(), CommandError> {
         ));
     }
     Ok(())
-}
-
-/// Whether a write concern wants its write on the disk; `None` when it does not
-/// say. What does not wait for anybody (`w: 0`) does not wait for the disk.
-fn journaled(command: &RawDocument) -> Result<Option<bool>, CommandError> {
-    let Some(concern) = document(command, "writeConcern")? else {
-        return Ok(None);
-    };
-    if concern.get("j")?.is_some() {
-        return flag(concern, "j").map(Some);
-    }
-    let unacknowledged = whole_or_none(concern.get("w")?) == Some(0);
-    Ok(unacknowledged.then_some(false))
-}
-
-fn whole_or_none(value: Option<RawBsonRef<'_>>) -> Option<i64> {
-    match value? {
-        RawBsonRef::Int32(n) => Some(n.into()),
-        RawBsonRef::Int64(n) => Some(n),
-        RawBsonRef::Double(n) => Some(n as i64),
-        _ => None,
-    }
 }
 
 /// Runs long work off the reactor.
