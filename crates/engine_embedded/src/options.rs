@@ -44,7 +44,9 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             durability: Durability::Always,
-            cache_bytes: 128 << 20,
+            // With 32 to 256 MiB, random finds among 200,000 documents took the
+            // same processor time: the system keeps the file's pages as well.
+            cache_bytes: 64 << 20,
             log_retention: Retention::default(),
             compact_at_free_percent: None,
         }
