@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use bson::Bson;
+use fuzz::answer::Difference;
 use fuzz::drive::{self, Theirs};
 use fuzz::generate::{Area, Program};
 use fuzz::shrink::shrink;
@@ -71,7 +72,7 @@ fn nobody() -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// Prints the differences by class, one small case of each.
+/// Prints the differences by class, one small case of each, and gives those.
 async fn show(tally: &Tally, most: usize) -> Vec<Divergence> {
     let mut kept = Vec::new();
     let Some(theirs) = Theirs::start().await else {
@@ -85,18 +86,20 @@ async fn show(tally: &Tally, most: usize) -> Vec<Divergence> {
     classes.sort_by_key(|(_, found)| std::cmp::Reverse(found.len()));
     let (ours, side) = (drive::ours("shrink"), theirs.side("shrink"));
     let mut shown = BTreeSet::new();
-    for (name, found) in classes.iter().take(most) {
-        let shortest = found
-            .iter()
-            .min_by_key(|found| found.case.last().map(|c| c.to_string().len()));
-        if let Some(first) = shortest {
-            let small = shrink(&ours, &side, first).await;
-            let small_class = class(&small);
-            println!("{} x {name}", found.len());
-            if shown.insert(small_class) {
-                println!("{small}\n");
-                kept.push(small);
-            }
+    for (name, found) in &classes {
+        println!("{} x {name}", found.len());
+        let size = |found: &&&Divergence| found.case.last().map(|c| c.to_string().len());
+        let Some(shortest) = found.iter().min_by_key(size) else {
+            continue;
+        };
+        // That something is not there needs no proof.
+        if shortest.how == Difference::Unsupported || kept.len() >= most {
+            continue;
+        }
+        let small = shrink(&ours, &side, shortest).await;
+        if shown.insert(class(&small)) {
+            println!("{small}\n");
+            kept.push(small);
         }
     }
     println!("{} classes", classes.len());
@@ -115,19 +118,19 @@ async fn show(tally: &Tally, most: usize) -> Vec<Divergence> {
     kept
 }
 
-/// How it differs, and the operators of its command.
+/// How it differs: by the words of a refusal, or by the operators of the
+/// command.
 fn class(found: &Divergence) -> String {
+    if let Some((_, refusal)) = found.text.split_once("refuse:") {
+        let first = refusal.lines().next().unwrap_or_default();
+        let words: Vec<&str> = first.split_whitespace().take(9).collect();
+        return format!("{:?} {}", found.how, words.join(" "));
+    }
     let mut names = BTreeSet::new();
     if let Some(command) = found.case.last() {
         operators(&Bson::Document(command.clone()), &mut names);
     }
-    let code = found.text.split_whitespace().take(3).collect::<Vec<_>>();
-    let code = if found.text.contains("refuse:") {
-        code.join(" ")
-    } else {
-        String::new()
-    };
-    format!("{:?} {code} {names:?}", found.how)
+    format!("{:?} {names:?}", found.how)
 }
 
 fn operators(value: &Bson, into: &mut BTreeSet<String>) {

@@ -136,7 +136,7 @@ pub async fn record(side: &Side, program: &Program) -> Result<Recorded, String> 
         if let Err(Refusal { code, text }) = &reply
             && GONE.contains(code)
         {
-            return Err(format!("the server is gone ({text}) after {command}"));
+            return Err(format!("{command} ({text})"));
         }
         let state = match written(command) {
             Some(collection) => Some(side.state(collection).await),

@@ -2,6 +2,7 @@
 //! one where there is none, and of the engine with itself.
 
 mod compared;
+mod consistent;
 
 fn folder(name: &str) -> std::path::PathBuf {
     std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
