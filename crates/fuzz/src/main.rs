@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use bson::Bson;
+use bson::{Bson, doc};
 use fuzz::answer::Difference;
 use fuzz::drive::{self, Theirs};
 use fuzz::generate::{Area, Program};
@@ -75,7 +75,7 @@ fn nobody() -> ExitCode {
 /// Prints the differences by class, one small case of each, and gives those.
 async fn show(tally: &Tally, most: usize) -> Vec<Divergence> {
     let mut kept = Vec::new();
-    let Some(theirs) = Theirs::start().await else {
+    let Some(mut theirs) = Theirs::start().await else {
         return kept;
     };
     let mut classes: BTreeMap<String, Vec<&Divergence>> = BTreeMap::new();
@@ -84,7 +84,7 @@ async fn show(tally: &Tally, most: usize) -> Vec<Divergence> {
     }
     let mut classes: Vec<_> = classes.into_iter().collect();
     classes.sort_by_key(|(_, found)| std::cmp::Reverse(found.len()));
-    let (ours, side) = (drive::ours("shrink"), theirs.side("shrink"));
+    let ours = drive::ours("shrink");
     let mut shown = BTreeSet::new();
     for (name, found) in &classes {
         println!("{} x {name}", found.len());
@@ -96,7 +96,13 @@ async fn show(tally: &Tally, most: usize) -> Vec<Divergence> {
         if shortest.how == Difference::Unsupported || kept.len() >= most {
             continue;
         }
+        let side = theirs.side("shrink");
         let small = shrink(&ours, &side, shortest).await;
+        if side.run(&doc! { "ping": 1 }).await.is_err()
+            && let Some(again) = Theirs::start().await
+        {
+            theirs = again;
+        }
         if shown.insert(class(&small)) {
             println!("{small}\n");
             kept.push(small);

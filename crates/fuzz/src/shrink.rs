@@ -11,7 +11,7 @@ use crate::tally::Divergence;
 /// Tries of one case.
 const TRIES: usize = 400;
 
-/// Makes a divergence's case small.
+/// Makes a divergence's case small, as far as the server lives.
 pub async fn shrink(ours: &Side, theirs: &Side, divergence: &Divergence) -> Divergence {
     let mut best = divergence.clone();
     if divergence.how == Difference::Events {
@@ -19,9 +19,13 @@ pub async fn shrink(ours: &Side, theirs: &Side, divergence: &Divergence) -> Dive
     }
     let mut tries = TRIES;
     match shows(ours, theirs, &best.case, best.how).await {
-        Some(text) => best.text = text,
+        Ok(Some(text)) => best.text = text,
         // It takes more than the documents of that moment.
-        None => return best,
+        Ok(None) => {
+            best.text.push_str("\n  (not shown by the case alone)");
+            return best;
+        }
+        Err(_) => return best,
     }
     loop {
         let mut smaller = false;
@@ -33,12 +37,14 @@ pub async fn shrink(ours: &Side, theirs: &Side, divergence: &Divergence) -> Dive
             }
             tries -= 1;
             match shows(ours, theirs, &candidate, best.how).await {
-                Some(text) => {
+                Ok(Some(text)) => {
                     best.case = candidate;
                     best.text = text;
                     smaller = true;
                 }
-                None => at += 1,
+                Ok(None) => at += 1,
+                // A candidate was its end.
+                Err(_) => return best,
             }
         }
         if !smaller {
@@ -48,20 +54,23 @@ pub async fn shrink(ours: &Side, theirs: &Side, divergence: &Divergence) -> Dive
 }
 
 /// What is different at the last command, if the case still shows it.
-async fn shows(ours: &Side, theirs: &Side, case: &[Document], how: Difference) -> Option<String> {
+async fn shows(
+    ours: &Side,
+    theirs: &Side,
+    case: &[Document],
+    how: Difference,
+) -> Result<Option<String>, String> {
     let program = Program {
         area: Area::Mixed,
         seed: 0,
         commands: case.to_vec(),
         watched: false,
     };
-    let recorded = record(theirs, &program).await.ok()?;
+    let recorded = record(theirs, &program).await?;
     let tally = replay(ours, &recorded).await;
-    let found = tally
-        .different
-        .into_iter()
-        .find(|found| found.how == how && found.step + 1 == case.len())?;
-    Some(found.text)
+    let mut found = tally.different.into_iter();
+    let found = found.find(|found| found.how == how && found.step + 1 == case.len());
+    Ok(found.map(|found| found.text))
 }
 
 /// The `n`th way to make a case smaller.

@@ -22,9 +22,9 @@ pub(super) fn of(r: &mut Random, part: usize, depth: usize) -> Bson {
     let mut maker = Maker { r, typed: true };
     match part {
         0 => maker.number(depth),
-        1 => maker.text(depth),
-        2 => maker.list(depth),
-        3 => maker.dates(depth),
+        1 => maker.about_text(depth),
+        2 => maker.about_list(depth),
+        3 => maker.about_dates(depth),
         4 => maker.flag(depth),
         _ => maker.object(depth),
     }
@@ -124,6 +124,17 @@ impl Maker<'_> {
         }
     }
 
+    /// How many, of `$firstN` and its like: a constant below one is the end of
+    /// a mongod 6.0.
+    fn many(&mut self) -> Bson {
+        match self.below(8) {
+            0 => self.field(&["$i"]),
+            1 => Bson::Int64(2),
+            2 => Bson::Double(2.0),
+            _ => Bson::Int32(1 + self.below(3) as i32),
+        }
+    }
+
     fn any(&mut self, depth: usize) -> Bson {
         if depth == 0 {
             return match self.below(5) {
@@ -134,9 +145,9 @@ impl Maker<'_> {
         }
         match self.below(9) {
             0..=1 => self.number(depth),
-            2 => self.text(depth),
-            3..=4 => self.list(depth),
-            5 => self.dates(depth),
+            2 => self.about_text(depth),
+            3..=4 => self.about_list(depth),
+            5 => self.about_dates(depth),
             6 => self.flag(depth),
             7 => self.object(depth),
             _ => self.choice(depth),
@@ -234,12 +245,7 @@ impl Maker<'_> {
             };
         }
         let d = depth - 1;
-        let pattern = |maker: &mut Self| match super::filter::regex(maker.r) {
-            regex if maker.one_in(2) => regex,
-            Bson::RegularExpression(regex) => Self::literal(Bson::from(regex.pattern.as_str())),
-            other => other,
-        };
-        Bson::Document(match self.below(20) {
+        Bson::Document(match self.below(13) {
             0..=1 => doc! { "$concat": [self.text(d), self.text(d)] },
             2..=3 => doc! { self.say(&["$toUpper", "$toLower"]): self.text(d) },
             4 => doc! { "$toString": self.any(d) },
@@ -253,28 +259,10 @@ impl Maker<'_> {
                 }
                 doc! { self.say(&["$trim", "$ltrim", "$rtrim"]): trim }
             }
-            8 => doc! { "$split": [self.text(d), self.text(0)] },
-            9 => {
+            8 => {
                 doc! { self.say(&["$replaceOne", "$replaceAll"]): { "input": self.text(d), "find": self.text(0), "replacement": self.text(0) } }
             }
-            10..=12 => {
-                let regex = pattern(self);
-                let mut find = doc! { "input": self.text(d), "regex": regex };
-                if self.one_in(4) {
-                    find.insert("options", self.say(&["i", "m", "x", "s", "", "w"]));
-                }
-                doc! { self.say(&["$regexMatch", "$regexFind", "$regexFindAll"]): find }
-            }
-            13 => {
-                let mut index = vec![self.text(d), self.text(0)];
-                for _ in 0..self.below(3) {
-                    index.push(self.small());
-                }
-                doc! { self.say(&["$indexOfCP", "$indexOfBytes"]): index }
-            }
-            14 => doc! { "$strcasecmp": [self.text(d), self.text(d)] },
-            15 => doc! { self.say(&["$strLenCP", "$strLenBytes"]): self.text(d) },
-            16..=17 => {
+            9..=10 => {
                 let mut format = doc! { "date": self.dates(d) };
                 if !self.one_in(3) {
                     format.insert("format", self.say(FORMATS));
@@ -287,8 +275,41 @@ impl Maker<'_> {
                 }
                 doc! { "$dateToString": format }
             }
-            18 => doc! { "$type": self.any(d) },
+            11 => doc! { "$type": self.any(d) },
             _ => doc! { "$convert": { "input": self.any(d), "to": "string", "onError": "bad" } },
+        })
+    }
+
+    /// Also what is made of one.
+    fn about_text(&mut self, depth: usize) -> Bson {
+        if depth == 0 || self.one_in(2) {
+            return self.text(depth);
+        }
+        let d = depth - 1;
+        let pattern = |maker: &mut Self| match super::filter::regex(maker.r) {
+            regex if maker.one_in(2) => regex,
+            Bson::RegularExpression(regex) => Self::literal(Bson::from(regex.pattern.as_str())),
+            other => other,
+        };
+        Bson::Document(match self.below(7) {
+            0 => doc! { "$split": [self.text(d), self.text(0)] },
+            1..=3 => {
+                let regex = pattern(self);
+                let mut find = doc! { "input": self.text(d), "regex": regex };
+                if self.one_in(4) {
+                    find.insert("options", self.say(&["i", "m", "x", "s", "", "w"]));
+                }
+                doc! { self.say(&["$regexMatch", "$regexFind", "$regexFindAll"]): find }
+            }
+            4 => {
+                let mut index = vec![self.text(d), self.text(0)];
+                for _ in 0..self.below(3) {
+                    index.push(self.small());
+                }
+                doc! { self.say(&["$indexOfCP", "$indexOfBytes"]): index }
+            }
+            5 => doc! { "$strcasecmp": [self.text(d), self.text(d)] },
+            _ => doc! { self.say(&["$strLenCP", "$strLenBytes"]): self.text(d) },
         })
     }
 
@@ -301,46 +322,34 @@ impl Maker<'_> {
             };
         }
         let d = depth - 1;
-        Bson::Document(match self.below(30) {
-            0 => doc! { "$arrayElemAt": [self.list(d), self.small()] },
-            1..=2 => {
+        Bson::Document(match self.below(17) {
+            0..=1 => {
                 let mut slice = vec![self.list(d), self.small()];
                 if self.one_in(2) {
                     slice.push(self.small());
                 }
                 doc! { "$slice": slice }
             }
-            3 => doc! { "$concatArrays": [self.list(d), self.list(d)] },
-            4..=5 => {
+            2 => doc! { "$concatArrays": [self.list(d), self.list(d)] },
+            3..=4 => {
                 doc! { "$map": { "input": self.list(d), "as": "e", "in": self.with("$$e", d) } }
             }
-            6..=7 => {
+            5..=6 => {
                 let mut filter = doc! { "input": self.list(d), "as": "e", "cond": { self.say(&["$gt", "$lte", "$ne"]): ["$$e", self.any(0)] } };
                 if self.one_in(4) {
                     filter.insert("limit", self.small());
                 }
                 doc! { "$filter": filter }
             }
-            8..=9 => {
-                doc! { "$reduce": { "input": self.list(d), "initialValue": self.any(0), "in": self.reduction() } }
-            }
-            10 => doc! { "$in": [self.any(d), self.list(d)] },
-            11 => {
-                let mut index = vec![self.list(d), self.any(0)];
-                for _ in 0..self.below(3) {
-                    index.push(self.small());
-                }
-                doc! { "$indexOfArray": index }
-            }
-            12 => doc! { "$reverseArray": self.list(d) },
-            13 => {
+            7 => doc! { "$reverseArray": self.list(d) },
+            8 => {
                 let mut range = vec![self.small(), self.small()];
                 if self.one_in(2) {
                     range.push(self.small());
                 }
                 doc! { "$range": range }
             }
-            14..=15 => {
+            9..=10 => {
                 let mut zip = doc! { "inputs": [self.list(d), self.list(d)] };
                 if self.one_in(2) {
                     zip.insert("useLongestLength", true);
@@ -350,7 +359,7 @@ impl Maker<'_> {
                 }
                 doc! { "$zip": zip }
             }
-            16..=17 => {
+            11..=12 => {
                 let by = [
                     Bson::Int32(1),
                     Bson::Int32(-1),
@@ -359,20 +368,42 @@ impl Maker<'_> {
                 ];
                 doc! { "$sortArray": { "input": self.list(d), "sortBy": self.r.pick(&by).clone() } }
             }
-            18..=20 => {
+            13..=14 => {
+                doc! { self.say(&["$firstN", "$lastN", "$minN", "$maxN"]): { "n": self.many(), "input": self.list(d) } }
+            }
+            15 => doc! { "$objectToArray": self.object(d) },
+            _ => doc! { "$split": [self.text(d), { "$literal": self.say(STRINGS) }] },
+        })
+    }
+
+    /// Also what is made of one.
+    fn about_list(&mut self, depth: usize) -> Bson {
+        if depth == 0 || self.one_in(2) {
+            return self.list(depth);
+        }
+        let d = depth - 1;
+        Bson::Document(match self.below(13) {
+            0 => doc! { "$arrayElemAt": [self.list(d), self.small()] },
+            1..=2 => {
+                doc! { "$reduce": { "input": self.list(d), "initialValue": self.any(0), "in": self.reduction() } }
+            }
+            3 => doc! { "$in": [self.any(d), self.list(d)] },
+            4 => {
+                let mut index = vec![self.list(d), self.any(0)];
+                for _ in 0..self.below(3) {
+                    index.push(self.small());
+                }
+                doc! { "$indexOfArray": index }
+            }
+            5..=7 => {
                 doc! { self.say(&["$setUnion", "$setIntersection", "$setDifference", "$setEquals", "$setIsSubset"]): [self.list(d), self.list(d)] }
             }
-            21 => {
+            8 => {
                 doc! { self.say(&["$allElementsTrue", "$anyElementTrue"]): [self.list(d)] }
             }
-            22..=23 => doc! { self.say(&["$first", "$last"]): self.list(d) },
-            24..=25 => {
-                doc! { self.say(&["$firstN", "$lastN", "$minN", "$maxN"]): { "n": self.small(), "input": self.list(d) } }
-            }
-            26 => doc! { "$objectToArray": self.object(d) },
-            27 => doc! { "$isArray": [self.any(d)] },
-            28 => doc! { "$arrayToObject": [[["x", self.any(d)], ["y", self.any(0)]]] },
-            _ => doc! { "$split": [self.text(d), { "$literal": self.say(STRINGS) }] },
+            9..=10 => doc! { self.say(&["$first", "$last"]): self.list(d) },
+            11 => doc! { "$isArray": [self.any(d)] },
+            _ => doc! { "$arrayToObject": [[["x", self.any(d)], ["y", self.any(0)]]] },
         })
     }
 
@@ -415,7 +446,69 @@ impl Maker<'_> {
                 to.insert("timezone", maker.say(TIMEZONES));
             }
         };
-        Bson::Document(match self.below(16) {
+        Bson::Document(match self.below(10) {
+            0..=2 => {
+                let mut add = doc! { "startDate": self.dates(d), "unit": self.say(UNITS), "amount": self.amount() };
+                zone(self, &mut add);
+                doc! { self.say(&["$dateAdd", "$dateSubtract"]): add }
+            }
+            3..=4 => {
+                let mut trunc = doc! { "date": self.dates(d), "unit": self.say(UNITS) };
+                zone(self, &mut trunc);
+                if self.one_in(3) {
+                    trunc.insert("binSize", self.small());
+                }
+                if self.one_in(4) {
+                    trunc.insert("startOfWeek", self.say(&["monday", "Sun", "fri", "x"]));
+                }
+                doc! { "$dateTrunc": trunc }
+            }
+            5..=6 => {
+                let mut parts = if self.one_in(4) {
+                    doc! { "isoWeekYear": *self.r.pick(&[2020, 1969, 1]), "isoWeek": self.small(), "isoDayOfWeek": self.small() }
+                } else {
+                    doc! { "year": *self.r.pick(&[2020, 1969, 1, 9999, 0, 2019]) }
+                };
+                for name in ["month", "day", "hour", "minute", "second", "millisecond"] {
+                    if self.one_in(3) {
+                        let part = *self.r.pick(&[1, 2, 13, 0, -1, 31, 59, 60]);
+                        parts.insert(name, part);
+                    }
+                }
+                zone(self, &mut parts);
+                doc! { "$dateFromParts": parts }
+            }
+            7..=8 => {
+                let mut from = doc! { "dateString": self.say(DATE_TEXTS) };
+                if self.one_in(3) {
+                    from.insert("format", self.say(FORMATS));
+                }
+                zone(self, &mut from);
+                if self.one_in(3) {
+                    from.insert("onError", self.any(0));
+                }
+                if self.one_in(4) {
+                    from.insert("dateString", self.any(0));
+                    from.insert("onNull", self.any(0));
+                }
+                doc! { "$dateFromString": from }
+            }
+            _ => doc! { "$add": [self.dates(d), self.number(0)] },
+        })
+    }
+
+    /// Also what is made of one.
+    fn about_dates(&mut self, depth: usize) -> Bson {
+        if depth == 0 || self.one_in(2) {
+            return self.dates(depth);
+        }
+        let d = depth - 1;
+        let zone = |maker: &mut Self, to: &mut Document| {
+            if maker.one_in(3) {
+                to.insert("timezone", maker.say(TIMEZONES));
+            }
+        };
+        Bson::Document(match self.below(6) {
             0..=1 => {
                 let part = self.say(&[
                     "$year",
@@ -440,12 +533,7 @@ impl Maker<'_> {
                     doc! { part: self.dates(d) }
                 }
             }
-            2..=4 => {
-                let mut add = doc! { "startDate": self.dates(d), "unit": self.say(UNITS), "amount": self.amount() };
-                zone(self, &mut add);
-                doc! { self.say(&["$dateAdd", "$dateSubtract"]): add }
-            }
-            5..=6 => {
+            2..=3 => {
                 let mut diff = doc! { "startDate": self.dates(d), "endDate": self.dates(d), "unit": self.say(UNITS) };
                 zone(self, &mut diff);
                 if self.one_in(4) {
@@ -453,48 +541,7 @@ impl Maker<'_> {
                 }
                 doc! { "$dateDiff": diff }
             }
-            7..=8 => {
-                let mut trunc = doc! { "date": self.dates(d), "unit": self.say(UNITS) };
-                zone(self, &mut trunc);
-                if self.one_in(3) {
-                    trunc.insert("binSize", self.small());
-                }
-                if self.one_in(4) {
-                    trunc.insert("startOfWeek", self.say(&["monday", "Sun", "fri", "x"]));
-                }
-                doc! { "$dateTrunc": trunc }
-            }
-            9..=10 => {
-                let mut parts = if self.one_in(4) {
-                    doc! { "isoWeekYear": *self.r.pick(&[2020, 1969, 1]), "isoWeek": self.small(), "isoDayOfWeek": self.small() }
-                } else {
-                    doc! { "year": *self.r.pick(&[2020, 1969, 1, 9999, 0, 2019]) }
-                };
-                for name in ["month", "day", "hour", "minute", "second", "millisecond"] {
-                    if self.one_in(3) {
-                        let part = *self.r.pick(&[1, 2, 13, 0, -1, 31, 59, 60]);
-                        parts.insert(name, part);
-                    }
-                }
-                zone(self, &mut parts);
-                doc! { "$dateFromParts": parts }
-            }
-            11..=12 => {
-                let mut from = doc! { "dateString": self.say(DATE_TEXTS) };
-                if self.one_in(3) {
-                    from.insert("format", self.say(FORMATS));
-                }
-                zone(self, &mut from);
-                if self.one_in(3) {
-                    from.insert("onError", self.any(0));
-                }
-                if self.one_in(4) {
-                    from.insert("dateString", self.any(0));
-                    from.insert("onNull", self.any(0));
-                }
-                doc! { "$dateFromString": from }
-            }
-            13 => {
+            4 => {
                 let mut parts = doc! { "date": self.dates(d) };
                 zone(self, &mut parts);
                 if self.one_in(3) {
@@ -502,7 +549,6 @@ impl Maker<'_> {
                 }
                 doc! { "$dateToParts": parts }
             }
-            14 => doc! { "$add": [self.dates(d), self.number(0)] },
             _ => doc! { "$toDate": self.any(d) },
         })
     }
