@@ -22,6 +22,9 @@ use fuzz::shrink::shrink;
 use fuzz::tally::{Divergence, Tally};
 use fuzz::{case, tape};
 
+/// How long differences are made small for.
+const SHRINKING: std::time::Duration = std::time::Duration::from_secs(150);
+
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -86,6 +89,7 @@ async fn show(tally: &Tally, most: usize) -> Vec<Divergence> {
     classes.sort_by_key(|(_, found)| std::cmp::Reverse(found.len()));
     let ours = drive::ours("shrink");
     let mut shown = BTreeSet::new();
+    let start = std::time::Instant::now();
     for (name, found) in &classes {
         println!("{} x {name}", found.len());
         let size = |found: &&&Divergence| found.case.last().map(|c| c.to_string().len());
@@ -93,7 +97,10 @@ async fn show(tally: &Tally, most: usize) -> Vec<Divergence> {
             continue;
         };
         // That something is not there needs no proof.
-        if shortest.how == Difference::Unsupported || kept.len() >= most {
+        if shortest.how == Difference::Unsupported
+            || kept.len() >= most
+            || start.elapsed() > SHRINKING
+        {
             continue;
         }
         let side = theirs.side("shrink");

@@ -9,7 +9,7 @@ use crate::run::{Side, record, replay};
 use crate::tally::Divergence;
 
 /// Tries of one case.
-const TRIES: usize = 400;
+const TRIES: usize = 250;
 
 /// Makes a divergence's case small, as far as the server lives.
 pub async fn shrink(ours: &Side, theirs: &Side, divergence: &Divergence) -> Divergence {
@@ -83,6 +83,19 @@ fn nth(case: &[Document], n: usize) -> Option<Vec<Document>> {
         return Some(smaller);
     }
     left -= case.len() - 1;
+    // One document of many.
+    for (at, command) in case.iter().enumerate() {
+        if let Ok(documents) = command.get_array("documents")
+            && documents.len() > 1
+        {
+            if let Some(one) = documents.get(left) {
+                let mut smaller = case.to_vec();
+                smaller[at].insert("documents", vec![one.clone()]);
+                return Some(smaller);
+            }
+            left -= documents.len();
+        }
+    }
     for at in (0..case.len()).rev() {
         let mut command = case[at].clone();
         let mut first = true;
