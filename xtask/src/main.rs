@@ -19,7 +19,8 @@ usage: cargo xtask <command>
   test            formatting, lints, licences, structure, unit and scenario tests, SDK tests
   test --quick    without licences and SDK tests
   fetch           only fetch what the tests need (mongod, npm packages)
-  bench [NAME]    side-by-side measurements: call, find, insert (default: all)
+  bench [NAME]    side-by-side measurements: call, find, insert (default: all three);
+                  waist and waist-growth: the embedded engine and mongod
 ";
 
 fn main() -> ExitCode {
@@ -89,6 +90,11 @@ fn bench(names: &[&str]) -> ExitCode {
         "bench",
     ]);
     let mut run = Command::new(root().join("target/release/bench"));
+    if names.iter().any(|name| name.starts_with("waist"))
+        && let Some(mongod) = fetch::mongod(&mut Report::default())
+    {
+        run.env("BACKSTITCH_MONGOD", mongod);
+    }
     let ok = |command: &mut Command| command.status().is_ok_and(|status| status.success());
     if ok(&mut build) && ok(run.args(names)) {
         ExitCode::SUCCESS

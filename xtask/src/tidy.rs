@@ -69,7 +69,16 @@ const ARROWS: &[(&str, &[&str])] = &[
             "testkit",
         ],
     ),
-    ("bench", &[]),
+    (
+        "bench",
+        &[
+            "kit",
+            "engine",
+            "engine_embedded",
+            "engine_mongo",
+            "testkit",
+        ],
+    ),
     ("xtask", &[]),
 ];
 

@@ -3,13 +3,14 @@
 //! Starts the release binary on the to-do example and a bare axum "hello" in a
 //! process of its own, loads each in turns from 32 keep-alive connections, and
 //! prints medians, the ratio to the bare server, and what the server computed
-//! for a request. Figures are for reading,
+//! for a request; or the two engines at the waist. Figures are for reading,
 //! not for asserting: the machine may be busy.
 
 mod hello;
 mod load;
 mod process;
 mod subject;
+mod waist;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -27,7 +28,21 @@ fn main() -> ExitCode {
     if names.first().is_some_and(|name| name == "--hello") {
         return hello::serve();
     }
-    match run(&names) {
+    let engines = match names
+        .iter()
+        .map(String::as_str)
+        .collect::<Vec<_>>()
+        .as_slice()
+    {
+        ["waist"] => Some(false),
+        ["waist-growth"] => Some(true),
+        _ => None,
+    };
+    let done = match engines {
+        Some(growth) => waist::run(growth).map_err(|error| -> Box<dyn std::error::Error> { error }),
+        None => run(&names),
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("bench: {error}");
