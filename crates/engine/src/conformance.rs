@@ -9,6 +9,7 @@ mod collation;
 mod concerns;
 mod corners;
 mod crud;
+mod cursors;
 mod feeds;
 mod indexes;
 mod transactions;
@@ -38,6 +39,7 @@ pub fn cases() -> Vec<Case> {
         collation::CASES,
         concerns::CASES,
         indexes::CASES,
+        cursors::CASES,
         transactions::CASES,
         feeds::CASES,
     ]

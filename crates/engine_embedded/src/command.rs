@@ -4,11 +4,14 @@
 pub(crate) mod admin;
 mod aggregate;
 mod concern;
+mod cursors;
 pub(crate) mod indexes;
 mod modify;
 mod read;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use bson::raw::RawBsonRef;
 use bson::{RawDocument, RawDocumentBuf};
@@ -63,8 +66,8 @@ pub(crate) async fn run(core: &Arc<Core>, database: &str, command: &RawDocument)
         "find" | "count" | "distinct" => {
             read::run(core, database, name.as_str(), command, part).await
         }
-        "getMore" => read::get_more(core, database, command),
-        "killCursors" => read::kill(core, command),
+        "getMore" => cursors::get_more(core, database, command, part).await,
+        "killCursors" => cursors::kill(core, command),
         "insert" | "update" | "delete" | "findAndModify" | "findandmodify" => {
             write(core, database, target, command, part, concern.journaled).await
         }
@@ -217,6 +220,39 @@ pub(crate) async fn blocking<T: Send + 'static>(
     tokio::task::spawn_blocking(work)
         .await
         .map_err(|error| CommandError::new(1, format!("the operation ended early: {error}")))?
+}
+
+/// Runs long work off the reactor, and tells it when nobody waits any more.
+async fn waited_for<T: Send + 'static>(
+    work: impl FnOnce(Arc<AtomicBool>) -> Result<T, CommandError> + Send + 'static,
+) -> Result<T, CommandError> {
+    struct Waiting(Arc<AtomicBool>);
+    impl Drop for Waiting {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+    let gone = Arc::new(AtomicBool::new(false));
+    let waiting = Waiting(gone.clone());
+    let result = blocking(move || work(gone)).await;
+    drop(waiting);
+    result
+}
+
+/// The time that a command gives itself (`maxTimeMS`).
+fn time_limit(command: &RawDocument) -> Result<Option<Duration>, CommandError> {
+    let n = match command.get("maxTimeMS")? {
+        None => return Ok(None),
+        Some(RawBsonRef::Int32(n)) => i64::from(n),
+        Some(RawBsonRef::Int64(n)) => n,
+        Some(RawBsonRef::Double(n)) => n as i64,
+        Some(_) => return Err(CommandError::bad_value("maxTimeMS must be a number")),
+    };
+    if !(0..=i64::from(i32::MAX)).contains(&n) {
+        let text = format!("{n} value for maxTimeMS is out of range");
+        return Err(CommandError::bad_value(text));
+    }
+    Ok((n > 0).then(|| Duration::from_millis(n as u64)))
 }
 
 /// Refuses fields that a command does not have.

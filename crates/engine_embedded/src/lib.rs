@@ -10,6 +10,7 @@ mod build;
 mod catalog;
 mod command;
 mod committer;
+mod cursor;
 mod doctor;
 mod event;
 mod feed;
@@ -22,15 +23,14 @@ mod query;
 mod snapshot;
 mod text;
 mod transaction;
+mod walk;
 mod write;
 
-use std::collections::HashMap;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use bson::{RawDocument, RawDocumentBuf};
+use bson::RawDocument;
 use engine::{
     Answer, BoxFuture, Capabilities, ChangeFeed, CommandError, Engine, SharedEngine, WatchRequest,
 };
@@ -57,7 +57,7 @@ pub(crate) struct Core {
     pub(crate) view: Arc<ArcSwap<View>>,
     pub(crate) committer: Committer,
     pub(crate) transactions: Transactions,
-    pub(crate) cursors: Mutex<HashMap<i64, Cursor>>,
+    pub(crate) cursors: cursor::Cursors,
     pub(crate) records: std::sync::atomic::AtomicU64,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) recent: Arc<event::Recent>,
@@ -74,16 +74,10 @@ pub(crate) struct View {
     pub(crate) catalog: Arc<Catalog>,
 }
 
-/// What is left of a query's answer.
-pub(crate) struct Cursor {
-    pub(crate) namespace: String,
-    pub(crate) rest: std::vec::IntoIter<RawDocumentBuf>,
-    pub(crate) used: Instant,
-}
-
 /// The code of an error that says that another process has the database open:
 /// MongoDB's `DBPathInUse`.
 pub const IN_USE: i32 = 98;
+
 /// The file that the database is in.
 const FILE: &str = "data.redb";
 
@@ -182,7 +176,7 @@ impl Embedded {
             view,
             committer: Committer::start(shared, books),
             transactions: Transactions::default(),
-            cursors: Mutex::default(),
+            cursors: cursor::Cursors::default(),
             records: records.into(),
             clock,
             recent,

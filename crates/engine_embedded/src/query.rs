@@ -1,7 +1,7 @@
 //! Finding documents: candidates by the plan, matched, on a snapshot and on
-//! top of it what the transaction has written.
+//! top of it what the transaction has written; sorted where the plan does not
+//! give the order.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use bson::{RawDocument, RawDocumentBuf};
@@ -10,10 +10,12 @@ use mql::{Matcher, Sort};
 
 use crate::View;
 use crate::catalog::Collection;
-use crate::kv::Table;
-use crate::layout::{Record, document_key, loaded, past, record_of};
-use crate::plan::{Plan, plan};
+use crate::plan::{Ask, Plan, plan};
+use crate::walk::{Effort, Place, Walk};
 use crate::write::{Changes, Located};
+
+/// Bytes of documents and keys that a sort may hold.
+pub(crate) const SORT_BYTES_MAX: usize = 100 * 1024 * 1024;
 
 /// Calls `take` with each match until it says stop (false).
 pub(crate) fn each(
@@ -23,103 +25,23 @@ pub(crate) fn each(
     matcher: &Matcher,
     take: &mut dyn FnMut(Located) -> Result<bool, CommandError>,
 ) -> Result<(), CommandError> {
-    let overlaid = |record| {
-        changes.is_some_and(|changes| changes.records.contains_key(&(collection.id, record)))
+    let ask = Ask {
+        matcher,
+        sort: &Sort::default(),
+        hint: None,
+        enough: 0,
+        by_index: true,
     };
-    match plan(collection, matcher) {
-        Plan::Scan => {
-            let start = collection.id.to_be_bytes();
-            for pair in view
-                .snapshot
-                .range(Table::Documents, &start, &past(&start), false)
-            {
-                let (key, value) = pair?;
-                let Some(record) = record_of(&key, &[]) else {
-                    continue;
-                };
-                // Matched before it is taken out of the page's copy.
-                let (commit, document) = loaded(value)?;
-                if !overlaid(record)
-                    && matcher.matches(&document).map_err(crate::mql)?
-                    && !take(Located {
-                        record,
-                        commit: Some(commit),
-                        document,
-                    })?
-                {
-                    return Ok(());
-                }
-            }
-        }
-        Plan::Keys(keys) => {
-            for key in keys {
-                let found = view.snapshot.get(Table::Indexes, &key)?;
-                if let Some(record) = found.and_then(|value| record_of(&key, &value))
-                    && !overlaid(record)
-                    && !fetch(view, collection, matcher, record, take)?
-                {
-                    return Ok(());
-                }
-            }
-        }
-        Plan::Range(ranges) => {
-            // A multikey index has a record more than once.
-            let mut seen = HashSet::new();
-            for (start, end) in ranges {
-                for pair in view.snapshot.range(Table::Indexes, &start, &end, false) {
-                    let (key, value) = pair?;
-                    if let Some(record) = record_of(&key, &value)
-                        && !overlaid(record)
-                        && seen.insert(record)
-                        && !fetch(view, collection, matcher, record, take)?
-                    {
-                        return Ok(());
-                    }
-                }
-            }
-        }
-    }
-    let own = changes.into_iter().flat_map(|changes| {
-        changes
-            .records
-            .range((collection.id, 0)..=(collection.id, u64::MAX))
-    });
-    for ((_, record), change) in own {
-        if let Some(document) = &change.now
-            && matcher.matches(document).map_err(crate::mql)?
-            && !take(Located {
-                record: *record,
-                commit: change.seen,
-                document: document.clone(),
-            })?
-        {
-            return Ok(());
+    let plan = plan(view, collection, ask)?;
+    let effort = Effort::default();
+    let mut walk = Walk::new(view, changes, &plan, matcher, &effort);
+    let mut place = Place::default();
+    while let Some(located) = walk.next(&mut place)? {
+        if !take(located)? {
+            break;
         }
     }
     Ok(())
-}
-
-/// Takes a record that an index named, if it matches; false to stop.
-fn fetch(
-    view: &View,
-    collection: &Collection,
-    matcher: &Matcher,
-    record: Record,
-    take: &mut dyn FnMut(Located) -> Result<bool, CommandError>,
-) -> Result<bool, CommandError> {
-    let key = document_key(collection.id, record);
-    let Some(value) = view.snapshot.get(Table::Documents, &key)? else {
-        return Ok(true);
-    };
-    let (commit, document) = loaded(value)?;
-    if !matcher.matches(&document).map_err(crate::mql)? {
-        return Ok(true);
-    }
-    take(Located {
-        record,
-        commit: Some(commit),
-        document,
-    })
 }
 
 /// The matches, sorted, from `skip`, at most `limit` (0 is all).
@@ -132,30 +54,84 @@ pub(crate) fn find(
     skip: usize,
     limit: usize,
 ) -> Result<Vec<Located>, CommandError> {
-    let wanted = if limit == 0 {
-        usize::MAX
+    let ask = Ask {
+        matcher,
+        sort,
+        hint: None,
+        enough: enough(skip, limit),
+        by_index: is_untouched(changes, collection),
+    };
+    let plan = plan(view, collection, ask)?;
+    let effort = Effort::default();
+    found(view, changes, &plan, matcher, sort, (skip, limit), &effort)
+}
+
+/// The documents that are enough to skip some and return some; 0 is all.
+pub(crate) fn enough(skip: usize, limit: usize) -> usize {
+    if limit == 0 {
+        0
     } else {
         skip.saturating_add(limit)
+    }
+}
+
+/// Whether there is nothing of the transaction's own on top of a collection.
+pub(crate) fn is_untouched(changes: Option<&Changes>, collection: &Collection) -> bool {
+    changes.is_none_or(|changes| {
+        let own = (collection.id, 0)..=(collection.id, u64::MAX);
+        changes.records.range(own).next().is_none()
+    })
+}
+
+/// What a plan finds, sorted, from `skip`, at most `limit` (0 is all).
+pub(crate) fn found(
+    view: &View,
+    changes: Option<&Changes>,
+    plan: &Plan,
+    matcher: &Matcher,
+    sort: &Sort,
+    (skip, limit): (usize, usize),
+    effort: &Effort,
+) -> Result<Vec<Located>, CommandError> {
+    let wanted = match enough(skip, limit) {
+        0 => usize::MAX,
+        wanted => wanted,
     };
+    let mut walk = Walk::new(view, changes, plan, matcher, effort);
+    let mut place = Place::default();
     let mut found = Vec::new();
-    if sort.is_empty() {
-        each(view, changes, collection, matcher, &mut |located| {
+    if plan.sorted {
+        while found.len() < wanted
+            && let Some(located) = walk.next(&mut place)?
+        {
             found.push(located);
-            Ok(found.len() < wanted)
-        })?;
+        }
     } else {
         let mut keyed: Vec<(Vec<u8>, Located)> = Vec::new();
-        each(view, changes, collection, matcher, &mut |located| {
+        let mut bytes = 0;
+        while let Some(located) = walk.next(&mut place)? {
             let mut key = Vec::new();
             sort.key(&located.document, &mut key).map_err(crate::mql)?;
+            bytes += key.len() + located.document.as_bytes().len();
             keyed.push((key, located));
             // Keeps memory near the limit without sorting for each document.
-            if keyed.len() > wanted.saturating_mul(4).max(4096) {
+            if keyed.len() > wanted.saturating_mul(4).max(4096) || bytes > SORT_BYTES_MAX {
                 keyed.sort_by(|a, b| a.0.cmp(&b.0));
                 keyed.truncate(wanted);
+                bytes = keyed
+                    .iter()
+                    .map(|(key, located)| key.len() + located.document.as_bytes().len())
+                    .sum();
             }
-            Ok(true)
-        })?;
+            if bytes > SORT_BYTES_MAX {
+                return Err(CommandError::new(
+                    292,
+                    format!(
+                        "Executor error during find command :: caused by :: Sort exceeded memory limit of {SORT_BYTES_MAX} bytes, but did not opt in to external sorting."
+                    ),
+                ));
+            }
+        }
         keyed.sort_by(|a, b| a.0.cmp(&b.0));
         keyed.truncate(wanted);
         found = keyed.into_iter().map(|(_, located)| located).collect();

@@ -5,6 +5,7 @@ mod crash;
 mod differential;
 mod faults;
 mod indexes;
+mod planner;
 mod upkeep;
 
 use std::sync::Arc;

@@ -10,7 +10,8 @@ use engine::{Answer, CommandError};
 use mql::aggregate::Stage;
 use mql::{Matcher, Pipeline};
 
-use super::read::{FIRST_BATCH, first_batch};
+use super::cursors::first_batch;
+use super::read::FIRST_BATCH;
 use super::{
     blocking, check_fields, check_namespace, collection, default_collation, document, whole,
 };

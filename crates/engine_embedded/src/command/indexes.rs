@@ -7,7 +7,7 @@ use bson::{Bson, Document, RawDocument, RawDocumentBuf, doc};
 use engine::{Answer, CommandError};
 
 use super::admin::{cursor, missing};
-use super::read::first_batch;
+use super::cursors::first_batch;
 use super::{check_fields, check_namespace, document, reply, whole};
 use crate::books::abandon;
 use crate::catalog::{Catalog, Collection, Index, expire_after, store};

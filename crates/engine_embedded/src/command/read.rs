@@ -1,26 +1,31 @@
-//! find, count, distinct and the cursors of all reads.
+//! find, count and distinct.
 
 use std::collections::HashSet;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bson::raw::RawBsonRef;
-use bson::{Bson, RawArrayBuf, RawDocument, RawDocumentBuf, cstr, doc, rawdoc};
+use bson::{Bson, RawArrayBuf, RawDocument, doc, rawdoc};
 use engine::{Answer, CommandError};
+use mql::path::Path;
 use mql::{Matcher, Projection, Sort};
 
-use super::{blocking, check_fields, collection, document, flag, reply, whole};
+use super::cursors::answer;
+use super::{check_fields, collection, document, flag, reply, time_limit, waited_for, whole};
+use crate::catalog::Collection;
+use crate::cursor::{Cursor, Owner, Rows};
+use crate::plan::{Access, Ask, Hint, Plan, natural, only_id, plan};
 use crate::query::{self, matcher};
 use crate::transaction::{Part, Transaction};
+use crate::walk::{Effort, Place, Walk};
 use crate::write::Changes;
-use crate::{Core, Cursor, View, mql as mql_error};
+use crate::{Core, View, mql as mql_error};
 
 /// Documents in a first batch, unless the command says otherwise.
 pub(super) const FIRST_BATCH: usize = 101;
-/// Bytes of documents in one reply.
-const BATCH_BYTES_MAX: usize = 16 * 1024 * 1024;
-/// A cursor nobody reads ends after this.
-const CURSOR_IDLE: Duration = Duration::from_secs(600);
+/// Bytes of the values that a distinct may answer.
+const DISTINCT_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 pub(super) async fn run(
     core: &Arc<Core>,
@@ -36,41 +41,43 @@ pub(super) async fn run(
     };
     let read = Read::parse(&view, database, name, command)?;
     if read.is_quick() {
-        return read.on(core, &view, database, transaction.as_deref());
+        return read.on(core, &view, transaction.as_deref(), None);
     }
-    let (core, database) = (core.clone(), database.to_owned());
-    blocking(move || read.on(&core, &view, &database, transaction.as_deref())).await
+    let core = core.clone();
+    waited_for(move |gone| read.on(&core, &view, transaction.as_deref(), Some(gone))).await
 }
 
 /// A parsed read.
-struct Read {
-    target: String,
-    kind: Kind,
+pub(super) struct Read {
+    database: String,
+    pub(super) target: String,
+    pub(super) matcher: Matcher,
+    pub(super) sort: Sort,
+    pub(super) hint: Option<Hint>,
+    pub(super) skip: usize,
+    /// Documents at most; 0 is all.
+    pub(super) limit: usize,
+    time: Option<Duration>,
+    pub(super) kind: Kind,
 }
 
-enum Kind {
-    Find {
-        matcher: Matcher,
-        sort: Sort,
-        projection: Option<Projection>,
-        skip: usize,
-        limit: usize,
-        batch: usize,
-        single: bool,
-    },
-    Count {
-        matcher: Matcher,
-        skip: usize,
-        limit: usize,
-    },
-    Distinct {
-        key: mql::path::Path,
-        matcher: Matcher,
-    },
+pub(super) enum Kind {
+    Find(Box<Find>),
+    Count,
+    Distinct(Path),
+}
+
+/// What only a find has.
+pub(super) struct Find {
+    pub(super) projection: Option<Projection>,
+    batch: usize,
+    single: bool,
+    patient: bool,
+    owner: Owner,
 }
 
 impl Read {
-    fn parse(
+    pub(super) fn parse(
         view: &View,
         database: &str,
         name: &str,
@@ -85,15 +92,16 @@ impl Read {
         super::check_namespace(&target)?;
         let default = super::default_collation(view, database, &target);
         let collation = super::collation(command, default.as_ref())?;
-        let collation = collation.as_ref();
-        let positive = |name: &str, code: i32| match whole(command, name)? {
+        let positive = |name: &str| match whole(command, name)? {
             Some(n) if n < 0 => Err(CommandError::new(
-                code,
+                51024,
                 format!("BSON field '{name}' value must be >= 0, actual value '{n}'"),
             )),
             n => Ok(n.map(|n| n as usize)),
         };
-        let kind = match name {
+        let mut sort = Sort::default();
+        let mut hint = Hint::parse(command)?;
+        let (query, limit, kind) = match name {
             "find" => {
                 check_fields(
                     command,
@@ -113,63 +121,73 @@ impl Read {
                         "collation",
                     ],
                 )?;
-                let limit = whole(command, "limit")?.unwrap_or(0);
-                Kind::Find {
-                    matcher: matcher(document(command, "filter")?)?.collated(collation),
-                    sort: sort(command)?.collated(collation),
+                match document(command, "sort")? {
+                    Some(given) if natural(given).is_some() => {
+                        if given.iter().count() > 1 {
+                            return Err(CommandError::bad_value(
+                                "Cannot include '$natural' in compound sort",
+                            ));
+                        }
+                        hint = natural(given).map(Hint::Natural);
+                    }
+                    Some(given) => sort = Sort::parse(given).map_err(mql_error)?,
+                    None => {}
+                }
+                let find = Find {
                     projection: document(command, "projection")?
                         .filter(|projection| !projection.is_empty())
                         .map(|projection| Projection::parse(projection).map_err(mql_error))
                         .transpose()?,
-                    skip: positive("skip", 51024)?.unwrap_or(0),
-                    limit: limit.unsigned_abs() as usize,
-                    batch: positive("batchSize", 51024)?.unwrap_or(FIRST_BATCH),
-                    single: flag(command, "singleBatch")? || limit < 0,
-                }
+                    batch: positive("batchSize")?.unwrap_or(FIRST_BATCH),
+                    single: flag(command, "singleBatch")?,
+                    patient: flag(command, "noCursorTimeout")?,
+                    owner: Owner::of(command)?,
+                };
+                let limit = positive("limit")?.unwrap_or(0);
+                ("filter", limit, Kind::Find(Box::new(find)))
             }
             "count" => {
                 check_fields(
                     command,
                     &["query", "skip", "limit", "hint", "fields", "collation"],
                 )?;
-                Kind::Count {
-                    matcher: matcher(document(command, "query")?)?.collated(collation),
-                    skip: positive("skip", 51024)?.unwrap_or(0),
-                    limit: whole(command, "limit")?.unwrap_or(0).unsigned_abs() as usize,
-                }
+                let limit = whole(command, "limit")?.unwrap_or(0).unsigned_abs() as usize;
+                ("query", limit, Kind::Count)
             }
             _ => {
-                check_fields(command, &["key", "query", "hint", "collation"])?;
-                let key = command
-                    .get_str("key")
-                    .map_err(|_| CommandError::new(14, "'key' must be a string"))?;
-                Kind::Distinct {
-                    key: mql::path::Path::new(key),
-                    matcher: matcher(document(command, "query")?)?.collated(collation),
-                }
+                check_fields(command, &["key", "query", "collation"])?;
+                ("query", 0, Kind::Distinct(distinct_key(command)?))
             }
         };
-        Ok(Self { target, kind })
+        Ok(Self {
+            database: database.to_owned(),
+            target,
+            matcher: matcher(document(command, query)?)?.collated(collation.as_ref()),
+            sort: sort.collated(collation.as_ref()),
+            hint,
+            skip: positive("skip")?.unwrap_or(0),
+            limit,
+            time: time_limit(command)?,
+            kind,
+        })
     }
 
     /// Whether the read is a lookup that is not worth leaving the reactor for.
     fn is_quick(&self) -> bool {
-        match &self.kind {
-            Kind::Find { matcher, .. } => super::modify::is_lookup(matcher),
-            _ => false,
-        }
+        matches!(self.kind, Kind::Find(_)) && only_id(&self.matcher)
     }
 
     fn on(
-        &self,
+        self,
         core: &Core,
         view: &View,
-        database: &str,
         transaction: Option<&Transaction>,
+        gone: Option<Arc<AtomicBool>>,
     ) -> Answer {
+        let effort = Effort::limited(self.time, gone);
         let Some(transaction) = transaction else {
-            let found = view.catalog.get(database, &self.target);
-            return self.evaluate(core, view, None, found, database);
+            let found = view.catalog.get(&self.database, &self.target);
+            return self.evaluate(core, view, None, found, &effort);
         };
         let changes = transaction
             .changes
@@ -178,210 +196,163 @@ impl Read {
         let changes = changes
             .as_ref()
             .ok_or_else(|| CommandError::new(251, "the transaction has ended"))?;
-        let found = collection(core, changes, database, &self.target);
-        self.evaluate(core, &changes.view, Some(changes), found.as_ref(), database)
+        let found = collection(core, changes, &self.database, &self.target);
+        self.evaluate(core, &changes.view, Some(changes), found.as_ref(), &effort)
+    }
+
+    /// How it is to be read.
+    pub(super) fn plan(
+        &self,
+        view: &View,
+        changes: Option<&Changes>,
+        collection: &Arc<Collection>,
+    ) -> Result<Plan, CommandError> {
+        let ask = Ask {
+            matcher: &self.matcher,
+            sort: &self.sort,
+            hint: self.hint.as_ref(),
+            enough: query::enough(self.skip, self.limit),
+            by_index: query::is_untouched(changes, collection),
+        };
+        plan(view, collection, ask)
     }
 
     fn evaluate(
-        &self,
+        self,
         core: &Core,
         view: &View,
         changes: Option<&Changes>,
-        found: Option<&Arc<crate::catalog::Collection>>,
-        database: &str,
+        found: Option<&Arc<Collection>>,
+        effort: &Effort,
     ) -> Answer {
-        let namespace = || format!("{database}.{}", self.target);
-        match &self.kind {
-            Kind::Find {
-                matcher,
-                sort,
-                projection,
-                skip,
-                limit,
-                batch,
-                single,
-            } => {
-                let mut documents = match found {
-                    Some(collection) => query::documents(query::find(
-                        view, changes, collection, matcher, sort, *skip, *limit,
-                    )?),
-                    None => Vec::new(),
+        effort.check()?;
+        let namespace = format!("{}.{}", self.database, self.target);
+        let Some(collection) = found else {
+            return match self.kind {
+                Kind::Find(_) => Ok(answer(true, RawArrayBuf::new(), 0, &namespace)),
+                Kind::Count => Ok(rawdoc! { "n": 0, "ok": 1.0 }),
+                Kind::Distinct(_) => reply(&doc! { "values": [], "ok": 1.0 }),
+            };
+        };
+        let plan = self.plan(view, changes, collection)?;
+        match self.kind {
+            Kind::Find(find) => {
+                let is_lookup = matches!(&plan.access, Access::Index(scan) if scan.whole_keys)
+                    && only_id(&self.matcher);
+                let left = match self.limit {
+                    0 if is_lookup => 1,
+                    0 => usize::MAX,
+                    limit => limit,
                 };
-                if let Some(projection) = projection {
-                    for document in &mut documents {
-                        *document = projection
-                            .apply(document, Some(matcher))
-                            .map_err(mql_error)?;
+                let rows = if plan.sorted {
+                    Rows::Walk {
+                        plan: Box::new(plan),
+                        place: Place::default(),
+                        skip: self.skip,
+                        left,
                     }
-                }
-                if *single {
-                    documents.truncate((*batch).max(1));
-                }
-                Ok(first_batch(core, namespace(), documents, *batch))
+                } else {
+                    let (sort, part) = (&self.sort, (self.skip, self.limit));
+                    let found =
+                        query::found(view, changes, &plan, &self.matcher, sort, part, effort)?;
+                    Rows::Held(query::documents(found).into_iter())
+                };
+                let limited = self.limit > 0;
+                let mut cursor =
+                    Cursor::new(namespace.clone(), rows, find.projection, self.matcher);
+                let (batch, more) = cursor.fill(view, changes, find.batch, effort)?;
+                let more = more && !find.single && !(limited && cursor.is_empty());
+                let id = if more {
+                    cursor.owner = find.owner;
+                    cursor.patient = find.patient;
+                    cursor.time = effort.left();
+                    core.cursors.open(cursor)
+                } else {
+                    0
+                };
+                Ok(answer(true, batch, id, &namespace))
             }
-            Kind::Count {
-                matcher,
-                skip,
-                limit,
-            } => {
-                let mut n = 0usize;
-                if let Some(collection) = found {
-                    query::each(view, changes, collection, matcher, &mut |_| {
-                        n += 1;
-                        Ok(*limit == 0 || n < skip + limit)
-                    })?;
-                }
-                let n = n.saturating_sub(*skip);
-                Ok(rawdoc! { "n": i32::try_from(n).unwrap_or(i32::MAX), "ok": 1.0 })
+            Kind::Count => {
+                let enough = match query::enough(self.skip, self.limit) {
+                    0 => usize::MAX,
+                    enough => enough,
+                };
+                let mut walk = Walk::new(view, changes, &plan, &self.matcher, effort);
+                let n = walk.count(enough)?.saturating_sub(self.skip);
+                let n = i32::try_from(n).map_or(Bson::Int64(n as i64), Bson::Int32);
+                reply(&doc! { "n": n, "ok": 1.0 })
             }
-            Kind::Distinct { key, matcher } => {
-                let mut seen = HashSet::new();
-                let mut values: Vec<Bson> = Vec::new();
-                if let Some(collection) = found {
-                    query::each(view, changes, collection, matcher, &mut |located| {
-                        mql::path::visit(&located.document, key.parts(), &mut |value| {
-                            let elements: Vec<RawBsonRef<'_>> = match value {
-                                Some(RawBsonRef::Array(array)) => {
-                                    array.into_iter().flatten().collect()
-                                }
-                                Some(value) => vec![value],
-                                None => Vec::new(),
-                            };
-                            for element in elements {
-                                let mut identity = Vec::new();
-                                mql::key::encode_with(element, matcher.collation(), &mut identity);
-                                if seen.insert(identity)
-                                    && let Ok(value) = Bson::try_from(element)
-                                {
-                                    values.push(value);
-                                }
-                            }
-                            false
-                        });
-                        Ok(true)
-                    })?;
-                }
-                values.sort_by(|a, b| mql::order::compare_bson_with(a, b, matcher.collation()));
+            Kind::Distinct(key) => {
+                let values = distinct(view, changes, &plan, &self.matcher, &key, effort)?;
                 reply(&doc! { "values": values, "ok": 1.0 })
             }
         }
     }
 }
 
-fn sort(command: &RawDocument) -> Result<Sort, CommandError> {
-    match document(command, "sort")? {
-        Some(specification) => Sort::parse(specification).map_err(mql_error),
-        None => Ok(Sort::default()),
-    }
-}
-
-pub(super) fn first_batch(
-    core: &Core,
-    namespace: String,
-    documents: Vec<RawDocumentBuf>,
-    size: usize,
-) -> RawDocumentBuf {
-    let mut rest = documents.into_iter();
-    let batch = take(&mut rest, size);
-    let id = if rest.len() == 0 {
-        0
-    } else {
-        let mut cursors = core.cursors.lock().unwrap_or_else(PoisonError::into_inner);
-        cursors.retain(|_, cursor| cursor.used.elapsed() < CURSOR_IDLE);
-        let mut bytes = [0; 8];
-        bytes.copy_from_slice(&bson::Uuid::new().bytes()[..8]);
-        // Unguessable and positive.
-        let id = (i64::from_le_bytes(bytes) & i64::MAX).max(1);
-        let cursor = Cursor {
-            namespace: namespace.clone(),
-            rest,
-            used: Instant::now(),
-        };
-        cursors.insert(id, cursor);
-        id
+fn distinct_key(command: &RawDocument) -> Result<Path, CommandError> {
+    let key = match command.get("key")? {
+        Some(RawBsonRef::String(key)) => key,
+        Some(other) => {
+            let found = Bson::try_from(other).map_or("unknown", |value| crate::text::kind(&value));
+            let text = format!(
+                "BSON field 'distinct.key' is the wrong type '{found}', expected type 'string'"
+            );
+            return Err(CommandError::new(14, text));
+        }
+        None => {
+            return Err(CommandError::new(
+                40414,
+                "BSON field 'distinct.key' is missing but a required field",
+            ));
+        }
     };
-    answer("firstBatch", batch, id, &namespace)
-}
-
-fn answer(name: &str, batch: RawArrayBuf, id: i64, namespace: &str) -> RawDocumentBuf {
-    let mut cursor = RawDocumentBuf::new();
-    if name == "firstBatch" {
-        cursor.append(cstr!("firstBatch"), batch);
-    } else {
-        cursor.append(cstr!("nextBatch"), batch);
-    }
-    cursor.append(cstr!("id"), id);
-    cursor.append(cstr!("ns"), namespace);
-    let mut reply = RawDocumentBuf::new();
-    reply.append(cstr!("cursor"), cursor);
-    reply.append(cstr!("ok"), 1.0);
-    reply
-}
-
-fn take(rest: &mut std::vec::IntoIter<RawDocumentBuf>, size: usize) -> RawArrayBuf {
-    let mut batch = RawArrayBuf::new();
-    let (mut count, mut bytes) = (0, 0);
-    while count < size {
-        let Some(next) = rest.as_slice().first() else {
-            break;
-        };
-        bytes += next.as_bytes().len();
-        if count > 0 && bytes > BATCH_BYTES_MAX {
-            break;
-        }
-        if let Some(document) = rest.next() {
-            batch.push(document);
-        }
-        count += 1;
-    }
-    batch
-}
-
-pub(super) fn get_more(core: &Core, database: &str, command: &RawDocument) -> Answer {
-    let id = whole(command, "getMore")?.unwrap_or(0);
-    let target = command.get_str("collection").unwrap_or_default();
-    let size = whole(command, "batchSize")?.map_or(usize::MAX, |n| n.max(1) as usize);
-    let mut cursors = core.cursors.lock().unwrap_or_else(PoisonError::into_inner);
-    let missing = || CommandError::new(43, format!("cursor id {id} not found"));
-    let cursor = cursors.get_mut(&id).ok_or_else(missing)?;
-    if cursor.namespace != format!("{database}.{target}") {
+    if key.is_empty() {
         return Err(CommandError::new(
-            13,
-            format!(
-                "Requested getMore on namespace '{database}.{target}', but cursor belongs to a different namespace"
-            ),
+            40352,
+            "FieldPath cannot be constructed with empty string",
         ));
     }
-    cursor.used = Instant::now();
-    let batch = take(&mut cursor.rest, size);
-    let namespace = cursor.namespace.clone();
-    let left = cursor.rest.len();
-    if left == 0 {
-        cursors.remove(&id);
-    }
-    Ok(answer(
-        "nextBatch",
-        batch,
-        if left == 0 { 0 } else { id },
-        &namespace,
-    ))
+    Ok(Path::new(key))
 }
 
-pub(super) fn kill(core: &Core, command: &RawDocument) -> Answer {
-    let mut cursors = core.cursors.lock().unwrap_or_else(PoisonError::into_inner);
-    let (mut killed, mut missing) = (Vec::new(), Vec::new());
-    for id in command.get_array("cursors").into_iter().flatten().flatten() {
-        let RawBsonRef::Int64(id) = id else {
-            return Err(CommandError::new(14, "cursor ids must be of type long"));
+/// The values at a path of the matches, in their order.
+fn distinct(
+    view: &View,
+    changes: Option<&Changes>,
+    plan: &Plan,
+    matcher: &Matcher,
+    key: &Path,
+    effort: &Effort,
+) -> Result<Vec<Bson>, CommandError> {
+    let collation = matcher.collation();
+    let (mut seen, mut values, mut bytes) = (HashSet::new(), Vec::new(), 0);
+    let mut walk = Walk::new(view, changes, plan, matcher, effort);
+    let mut place = Place::default();
+    while let Some(located) = walk.next(&mut place)? {
+        let mut take = |element: RawBsonRef<'_>| {
+            let mut identity = Vec::new();
+            mql::key::encode_with(element, collation, &mut identity);
+            let length = identity.len();
+            if seen.insert(identity)
+                && let Ok(value) = Bson::try_from(element)
+            {
+                bytes += length;
+                values.push(value);
+            }
         };
-        if cursors.remove(&id).is_some() {
-            killed.push(id);
-        } else {
-            missing.push(id);
+        mql::path::visit(&located.document, key.parts(), &mut |value| {
+            match value {
+                Some(RawBsonRef::Array(array)) => array.into_iter().flatten().for_each(&mut take),
+                Some(value) => take(value),
+                None => {}
+            }
+            false
+        });
+        if bytes > DISTINCT_BYTES_MAX {
+            return Err(CommandError::new(17217, "distinct too big, 16mb cap"));
         }
     }
-    reply(&doc! {
-        "cursorsKilled": killed, "cursorsNotFound": missing, "cursorsAlive": [], "cursorsUnknown": [],
-        "ok": 1.0,
-    })
+    values.sort_by(|a, b| mql::order::compare_bson_with(a, b, collation));
+    Ok(values)
 }
