@@ -2,11 +2,17 @@
 //! permissions, and those rows of the edge-case table that need an engine
 //! (rules-schemas.md §17).
 
+#[path = "data/decisions.rs"]
 mod decisions;
+#[path = "data/edges.rs"]
 mod edges;
+#[path = "data/feeds.rs"]
 mod feeds;
+#[path = "data/hostile.rs"]
 mod hostile;
+#[path = "data/system.rs"]
 mod system;
+#[path = "data/table.rs"]
 mod table;
 
 use std::sync::Arc;
@@ -118,7 +124,9 @@ impl World {
         let (config, findings) = config::parse(&all);
         let config = config.unwrap_or_else(|| panic!("{findings:?}"));
         let rules = ServiceRules::compile(&config, "s").unwrap_or_else(|e| panic!("{e:?}"));
-        let engine: SharedEngine = Arc::new(Embedded::in_memory(Arc::new(SystemClock)).unwrap());
+        let engine = crate::on_mongodb::engine(module_path!(), || {
+            Arc::new(Embedded::in_memory(Arc::new(SystemClock)).unwrap())
+        });
         Self {
             data: Data::new(engine.clone(), Arc::new(SystemClock)),
             engine,
@@ -131,6 +139,10 @@ impl World {
         let world = Self::new(&[("d/c/rules.json", &self::roles(roles))]);
         world.seed(documents).await;
         world
+    }
+
+    fn is_embedded(&self) -> bool {
+        self.engine.capabilities().name == "embedded"
     }
 
     async fn seed(&self, documents: &str) {

@@ -1,15 +1,22 @@
 //! Functions of an app, called by its users, in real worker processes on the
 //! embedded engine.
 
+#[path = "functions/calls.rs"]
 mod calls;
+#[path = "functions/collections.rs"]
 mod collections;
+#[path = "functions/context.rs"]
 mod context;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use app::{App, Author, Backstitch, Calling, Cx, LogQuery, NewApp, RequestInfo, Settings, User};
+use app::{
+    App, Author, Backstitch, Calling, Cx, LogQuery, NewApp, RequestInfo, Settings, StateSettings,
+    User,
+};
 use bson::{Bson, bson};
+use engine::SharedEngine;
 use engine_embedded::Embedded;
 use kit::Problem;
 use kit::clock::FakeClock;
@@ -75,10 +82,15 @@ impl World {
         let clock = Arc::new(FakeClock::at(NOW_MS));
         let mut workers = js::PoolSettings::new(env!("CARGO_BIN_EXE_app-test-worker"), [""; 0]);
         workers.workers_max = workers_max;
+        let own: SharedEngine = Arc::new(Embedded::in_memory(clock.clone()).unwrap());
         let core = Backstitch::open(Settings {
-            engine: Arc::new(Embedded::in_memory(clock.clone()).unwrap()),
+            engine: crate::on_mongodb::engine(module_path!(), || own.clone()),
             clusters: HashMap::new(),
-            state: None,
+            state: Some(StateSettings {
+                engine: own,
+                database: state::DATABASE.to_owned(),
+                shared: false,
+            }),
             master_key: state::MasterKey::from_text("a key"),
             workers,
             limits: js::Limits {

@@ -6,6 +6,7 @@ mod check;
 mod clusters;
 mod dev;
 mod serve;
+mod servers;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -137,22 +138,11 @@ impl Served {
     }
 
     fn post(&self, path: &str, token: &str, body: &Value) -> (u16, Value) {
-        let address = self.url.strip_prefix("http://").unwrap();
-        let body = body.to_string();
-        let mut stream = TcpStream::connect(address).unwrap();
-        write!(
-            stream,
-            "POST {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\
-             content-type: application/json\r\nauthorization: Bearer {token}\r\n\
-             content-length: {}\r\n\r\n{body}",
-            body.len()
-        )
-        .unwrap();
-        let mut reply = String::new();
-        stream.read_to_string(&mut reply).unwrap();
-        let (head, body) = reply.split_once("\r\n\r\n").unwrap();
-        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        (status, serde_json::from_str(body).unwrap_or_default())
+        self.ask("POST", path, token, body)
+    }
+
+    fn ask(&self, method: &str, path: &str, token: &str, body: &Value) -> (u16, Value) {
+        ask(&self.url, method, path, token, body)
     }
 
     /// Logs in as somebody new: access and refresh token.
@@ -177,6 +167,30 @@ impl Served {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
+}
+
+/// Sends a request and reads the answer: status and JSON, or text.
+fn ask(url: &str, method: &str, path: &str, token: &str, body: &Value) -> (u16, Value) {
+    let address = url.strip_prefix("http://").unwrap();
+    let body = body.to_string();
+    let mut stream = TcpStream::connect(address).unwrap();
+    write!(
+        stream,
+        "{method} {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\
+             content-type: application/json\r\nauthorization: Bearer {token}\r\n\
+             content-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .unwrap();
+    let mut reply = String::new();
+    stream.read_to_string(&mut reply).unwrap();
+    let (head, body) = reply.split_once("\r\n\r\n").unwrap();
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    let text = || Value::String(body.to_owned());
+    (
+        status,
+        serde_json::from_str(body).unwrap_or_else(|_| text()),
+    )
 }
 
 impl Drop for Served {

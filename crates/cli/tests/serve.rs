@@ -7,7 +7,7 @@ use super::{Served, data, folder, path, program, run};
 const PROJECT: &str = "0123456789abcdef01234567";
 
 /// The line that says where it serves.
-fn ready(served: &mut Served) -> String {
+pub(crate) fn ready(served: &mut Served) -> String {
     loop {
         let line = served.text();
         if let Some(rest) = line.strip_prefix("backstitch serves ") {

@@ -5,7 +5,7 @@
 
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use bson::{Document, RawDocument, RawDocumentBuf, doc};
@@ -24,6 +24,15 @@ pub struct Mongod {
     process: Option<(Child, tempfile::TempDir)>,
     engine: SharedEngine,
     address: String,
+}
+
+/// What kind of server to start.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Kind {
+    /// The port; a free one unless set.
+    pub port: Option<u16>,
+    /// Without a replica set: no transactions and no change streams.
+    pub standalone: bool,
 }
 
 impl Mongod {
@@ -48,14 +57,25 @@ impl Mongod {
                 address,
             });
         }
+        Self::of(Kind::default()).await
+    }
+
+    /// Starts the binary as a server of some kind. `None` when there is none.
+    ///
+    /// # Panics
+    /// When there is one and it does not start.
+    pub async fn of(kind: Kind) -> Option<Self> {
         let binary = binary()?;
         let home = home().expect("a folder");
-        let port = std::net::TcpListener::bind("127.0.0.1:0")
-            .and_then(|listener| listener.local_addr())
-            .expect("a free port")
-            .port();
+        let port = kind.port.unwrap_or_else(free_port);
+        let set: &[&str] = if kind.standalone {
+            &[]
+        } else {
+            &["--replSet", "r"]
+        };
         let child = Command::new(binary)
-            .args(["--replSet", "r", "--bind_ip", "127.0.0.1", "--quiet"])
+            .args(set)
+            .args(["--bind_ip", "127.0.0.1", "--quiet"])
             .args(["--port", &port.to_string(), "--dbpath"])
             .arg(home.path())
             .stdout(Stdio::null())
@@ -63,7 +83,7 @@ impl Mongod {
             .spawn()
             .expect("mongod starts");
         let address = format!("127.0.0.1:{port}");
-        let wire = ready(&address).await;
+        let wire = ready(&address, kind.standalone).await;
         Some(Self {
             process: Some((child, home)),
             engine: Arc::new(wire),
@@ -75,6 +95,14 @@ impl Mongod {
     pub fn uri(&self) -> String {
         format!(
             "mongodb://{}/?directConnection=true&w=1&journal=false&serverSelectionTimeoutMS=2000",
+            self.address
+        )
+    }
+
+    /// A URI of the server as people write it, with a database in it.
+    pub fn uri_of(&self, database: &str) -> String {
+        format!(
+            "mongodb://{}/{database}?directConnection=true",
             self.address
         )
     }
@@ -106,6 +134,61 @@ fn home() -> std::io::Result<tempfile::TempDir> {
     tempfile::tempdir()
 }
 
+/// The address of a replica set that all tests of this process share, started
+/// by the first of them; each takes databases of its own. It ends with the
+/// process. `None` when there is no mongod.
+///
+/// # Panics
+/// When there is one and it does not start.
+pub fn shared() -> Option<&'static str> {
+    static SHARED: OnceLock<Option<(String, Child)>> = OnceLock::new();
+    let start = || {
+        let binary = binary()?;
+        // On a thread of its own: a test's runtime ends with the test.
+        let started = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build();
+            runtime.expect("a runtime").block_on(launch_shared(binary))
+        });
+        Some(started.join().expect("mongod starts"))
+    };
+    let shared = SHARED.get_or_init(start).as_ref();
+    shared.map(|(address, _)| address.as_str())
+}
+
+async fn launch_shared(binary: PathBuf) -> (String, Child) {
+    // Nothing is dropped when a process ends, but its pipes are closed.
+    const SCRIPT: &str = "home=$(mktemp -d -p /dev/shm || mktemp -d); \
+                          \"$@\" --dbpath \"$home\" & \
+                          cat > /dev/null; kill -9 $!; wait; rm -rf \"$home\"";
+    let port = free_port().to_string();
+    let child = Command::new("sh")
+        .args(["-c", SCRIPT, "sh"])
+        .arg(binary)
+        .args(["--replSet", "r", "--bind_ip", "127.0.0.1", "--quiet"])
+        .args(["--port", &port])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("a shell starts");
+    let address = format!("127.0.0.1:{port}");
+    ready(&address, false).await;
+    (address, child)
+}
+
+/// A port that nobody listens on for now.
+///
+/// # Panics
+/// When there is none.
+pub fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0")
+        .and_then(|listener| listener.local_addr())
+        .expect("a free port")
+        .port()
+}
+
 /// The mongod that `BACKSTITCH_MONGOD` or `PATH` names.
 pub fn binary() -> Option<PathBuf> {
     if let Some(path) = std::env::var_os("BACKSTITCH_MONGOD") {
@@ -117,9 +200,9 @@ pub fn binary() -> Option<PathBuf> {
         .find(|file| file.is_file())
 }
 
-/// Connects as soon as the server listens, makes the set, and waits until it
-/// has a primary.
-async fn ready(address: &str) -> Wire {
+/// Connects as soon as the server listens, makes the set unless it is to be
+/// none, and waits until it has a primary.
+async fn ready(address: &str, standalone: bool) -> Wire {
     let start = Instant::now();
     let wire = loop {
         match Wire::connect(address).await {
@@ -132,6 +215,9 @@ async fn ready(address: &str) -> Wire {
         let raw = RawDocumentBuf::try_from(&command).expect("encodes");
         wire.command("admin", &raw).await
     };
+    if standalone {
+        return wire;
+    }
     run(doc! { "replSetInitiate": { "_id": "r", "members": [{ "_id": 0, "host": address }] } })
         .await
         .expect("the set is made");

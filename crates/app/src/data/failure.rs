@@ -53,10 +53,14 @@ pub(crate) fn mongodb(error: CommandError) -> Problem {
         )
         .because(format!("{} ({})", error.message, error.code));
     }
+    // Users' updates are findAndModify to the engine, which is none of theirs.
+    let prefix = "Plan executor error during findAndModify :: caused by :: ";
+    let cause = error.message.strip_prefix(prefix);
+    let cause = cause.unwrap_or(&error.message);
     let message = if error.is_duplicate_key() {
-        format!("Duplicate key error: {}", error.message)
+        format!("Duplicate key error: {cause}")
     } else {
-        error.message
+        cause.to_owned()
     };
     Problem::new(Kind::Invalid, "MongoDBError", message)
 }

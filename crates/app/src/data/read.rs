@@ -201,6 +201,9 @@ impl<'a> Door<'a> {
     pub(super) async fn count(&self, arguments: &Arguments<'_>) -> Result<RawBson, Problem> {
         let limit = arguments.number("limit")?;
         let mut reading = self.reading(arguments.query()?).await?;
+        if reading.guard.is_none() && self.session.is_some() {
+            return self.counted(reading.query, limit).await;
+        }
         if reading.guard.is_none() {
             let mut command = rawdoc! { "count": self.namespace.collection.as_str() };
             command.append(cstr!("query"), reading.query);
@@ -224,6 +227,22 @@ impl<'a> Door<'a> {
         }
         cursor.close().await;
         Ok(RawBson::Int64(counted as i64))
+    }
+
+    /// A count in a transaction, where MongoDB does not take the command.
+    async fn counted(&self, query: RawDocumentBuf, limit: u64) -> Result<RawBson, Problem> {
+        let mut pipeline = RawArrayBuf::new();
+        pipeline.push(rawdoc! { "$match": query });
+        if limit > 0 {
+            pipeline.push(rawdoc! { "$limit": limit as i64 });
+        }
+        pipeline.push(rawdoc! { "$group": { "_id": 1, "n": { "$sum": 1 } } });
+        let mut command = rawdoc! { "aggregate": self.namespace.collection.as_str() };
+        command.append(cstr!("pipeline"), pipeline);
+        command.append(cstr!("cursor"), RawDocumentBuf::new());
+        let reply = self.collection.send(command).await.map_err(mongodb)?;
+        let first = documents(&reply)?.next().transpose()?;
+        Ok(RawBson::Int64(first.map_or(0, |found| integer(found, "n"))))
     }
 
     pub(super) async fn distinct(&self, arguments: &Arguments<'_>) -> Result<RawBson, Problem> {

@@ -4,11 +4,12 @@ use bson::RawDocument;
 
 use super::World;
 
-/// What an event says, without its token and time.
+/// What an event says, without its token and time, by name.
 fn told(event: &RawDocument) -> String {
     let mut told = bson::RawDocumentBuf::new();
-    for entry in event {
-        let (name, value) = entry.unwrap();
+    let mut entries: Vec<_> = event.iter().map(Result::unwrap).collect();
+    entries.sort_by_key(|(name, _)| name.as_str().to_owned());
+    for (name, value) in entries {
         if !matches!(name.as_str(), "_id" | "clusterTime" | "wallTime" | "ns") {
             told.append(name, value);
         }
@@ -43,12 +44,12 @@ async fn events_pass_the_role_of_their_document() {
         .unwrap();
     assert_eq!(
         told(&watch.next().await.unwrap()),
-        r#"{"operationType":"insert","documentKey":{"_id":2},"fullDocument":{"_id":2,"o":"ann","a":1}}"#
+        r#"{"documentKey":{"_id":2},"fullDocument":{"_id":2,"o":"ann","a":1},"operationType":"insert"}"#
     );
     let deleted = told(&watch.next().await.unwrap());
     assert_eq!(
         deleted,
-        r#"{"operationType":"delete","documentKey":{"_id":2}}"#
+        r#"{"documentKey":{"_id":2},"operationType":"delete"}"#
     );
 }
 

@@ -421,14 +421,11 @@ struct Writer<'a> {
 impl Writer<'_> {
     fn insert(&mut self, document: RawDocumentBuf) -> Result<(), CommandError> {
         if document.as_bytes().len() > kit::limit::DOCUMENT_BYTES_MAX {
-            return Err(CommandError::new(
-                10334,
-                format!(
-                    "BSONObj size: {} is invalid. Size must be between 0 and {}",
-                    document.as_bytes().len(),
-                    kit::limit::DOCUMENT_BYTES_MAX
-                ),
-            ));
+            return Err(CommandError::bad_value(format!(
+                "object to insert too large. size in bytes: {}, max size: {}",
+                document.as_bytes().len(),
+                kit::limit::DOCUMENT_BYTES_MAX
+            )));
         }
         mql::depth::check(&document).map_err(mql_error)?;
         let record = self.core.records.fetch_add(1, Ordering::Relaxed);
