@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 /// Variables of tests, which may be set around a server.
-const OF_TESTS: &[&str] = &["BACKSTITCH_MONGOD"];
+const OF_TESTS: &[&str] = &["BACKSTITCH_MONGOD", "BACKSTITCH_TEST_STATE"];
 
 /// Refuses variables that no option has.
 pub(crate) fn check(command: &clap::Command) -> Result<(), Vec<String>> {

@@ -1,5 +1,14 @@
 //! What every answer carries, browsers, and the doors that are no API.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use bson::{RawDocument, rawdoc};
+use engine::{
+    Answer, BoxFuture, Capabilities, ChangeFeed, CommandError, Engine, SharedEngine, WatchRequest,
+};
+
 use crate::http::{Ask, Reply, parse, raw};
 use crate::world::{APP, World, auth, login, of_app};
 
@@ -264,4 +273,67 @@ async fn the_log_holds_no_secret() {
         assert!(!text.contains(secret), "{secret}");
     }
     assert!(text.contains("InvalidPassword"));
+}
+
+/// A cluster that comes and goes.
+struct Distant(AtomicBool);
+
+impl Engine for Distant {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            name: "distant",
+            transactions: true,
+            change_feeds: true,
+        }
+    }
+
+    fn command<'a>(&'a self, _: &'a str, _: &'a RawDocument) -> BoxFuture<'a, Answer> {
+        let away = self.0.load(Ordering::SeqCst);
+        Box::pin(async move {
+            if away {
+                return Err(CommandError::new(133, "nobody at 10.0.0.1"));
+            }
+            Ok(rawdoc! { "ok": 1, "n": 1 })
+        })
+    }
+
+    fn watch(&self, _: WatchRequest) -> BoxFuture<'_, Result<Box<dyn ChangeFeed>, CommandError>> {
+        Box::pin(async { Err(CommandError::new(133, "nobody at 10.0.0.1")) })
+    }
+}
+
+#[tokio::test]
+async fn a_cluster_that_is_away_is_told_and_the_rest_is_served() {
+    let distant = Arc::new(Distant(AtomicBool::new(true)));
+    let clusters = [("Cluster0".to_owned(), distant.clone() as SharedEngine)];
+    let world = World::on(APP, clusters.into(), |listening| {
+        listening.metrics_listen = Some("127.0.0.1:0".parse().unwrap());
+    })
+    .await;
+    let inner = world.listener.metrics_address.unwrap();
+    let ann = world.anonymous().await;
+    let reply = world.note(&ann, 1).await;
+    assert_eq!(reply.status, 503, "{}", reply.text());
+    assert_eq!(reply.header("retry-after"), Some("5"));
+    assert_eq!(reply.json()["error_code"], "MongoDBError");
+    assert!(!reply.text().contains("10.0.0.1"), "{}", reply.text());
+    assert_eq!(world.with_access(&ann.access).await, "200");
+
+    let reply = world.send(Ask::new("GET", "/ready")).await;
+    assert_eq!((reply.status, reply.text()), (200, "degraded\n".to_owned()));
+    let text = Ask::new("GET", "/ready").send(inner).await.text();
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines[0], "degraded");
+    assert_eq!(lines.last(), Some(&"Cluster0: away: nobody at 10.0.0.1"));
+    assert!(text.contains(" (own records): ok, "), "{text}");
+    let text = Ask::new("GET", "/metrics").send(inner).await.text();
+    let up = r#"backstitch_cluster_up{cluster="Cluster0",own_records="false"} "#;
+    assert!(text.contains(&format!("{up}0\n")), "{text}");
+
+    distant.0.store(false, Ordering::SeqCst);
+    assert_eq!(world.note(&ann, 1).await.status, 200);
+    let start = Instant::now();
+    while world.send(Ask::new("GET", "/ready")).await.text() != "ok\n" {
+        assert!(start.elapsed() < Duration::from_secs(20));
+    }
 }

@@ -1,9 +1,10 @@
 //! A server in this process on an app in a string.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use app::{App, Author, Backstitch, NewApp};
+use app::{App, Author, Backstitch, NewApp, StateSettings};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use config::Files;
@@ -91,13 +92,23 @@ impl World {
     }
 
     pub(crate) async fn of(fixture: &str, change: impl FnOnce(&mut Listening)) -> Self {
+        Self::on(fixture, HashMap::new(), change).await
+    }
+
+    /// With named clusters. With `BACKSTITCH_TEST_STATE=mongodb` the server's own
+    /// records are in a database of their own on a real mongod.
+    pub(crate) async fn on(
+        fixture: &str,
+        clusters: HashMap<String, SharedEngine>,
+        change: impl FnOnce(&mut Listening),
+    ) -> Self {
         let clock = Arc::new(FakeClock::at(1_700_000_000_000));
         let engine: SharedEngine =
             Arc::new(Embedded::in_memory(clock.clone() as Arc<dyn Clock>).unwrap());
         let core = Backstitch::open(app::Settings {
             engine,
-            clusters: std::collections::HashMap::new(),
-            state: None,
+            clusters,
+            state: records().await,
             master_key: MasterKey::from_text("test"),
             workers: PoolSettings::new(env!("CARGO_BIN_EXE_server-test-worker"), [""; 0]),
             limits: Limits::default(),
@@ -195,6 +206,18 @@ impl World {
         });
         self.call(&session.access, body.to_string()).await
     }
+}
+
+async fn records() -> Option<StateSettings> {
+    std::env::var_os("BACKSTITCH_TEST_STATE").filter(|where_| where_ == "mongodb")?;
+    let address = testkit::mongod::shared().expect("a mongod");
+    let uri = format!("mongodb://{address}/?directConnection=true&maxPoolSize=20");
+    let mongo = engine_mongo::Mongo::connect(engine_mongo::Settings::for_state(uri)).await;
+    Some(StateSettings {
+        engine: Arc::new(mongo.expect("the shared mongod answers")),
+        database: format!("records-{}", bson::oid::ObjectId::new().to_hex()),
+        shared: true,
+    })
 }
 
 async fn add_app(core: &Arc<Backstitch>, fixture: &str, client_app_id: &str) -> Arc<App> {
