@@ -379,6 +379,8 @@ impl Backstitch {
     /// Removes an app with everything that belongs to it but its users'
     /// documents.
     pub async fn delete_app(self: &Arc<Self>, app: &Arc<App>) -> Result<(), Problem> {
+        // Before the sessions go, whose end would be told.
+        app.streams.end_all();
         self.state.erase_app(&app.id).await.map_err(stored)?;
         self.drop_app(app);
         Ok(())

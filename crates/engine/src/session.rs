@@ -58,13 +58,20 @@ impl Session {
         }
     }
 
-    /// Commits.
+    /// Commits, and asks again while the outcome is unknown: the engine knows
+    /// the transaction by its number, and commits it once.
     ///
     /// # Errors
     /// `WriteConflict` with the label `TransientTransactionError` when another
     /// write came first.
     pub async fn commit(self, engine: &SharedEngine) -> Result<(), CommandError> {
-        self.end(engine, "commitTransaction").await.map(drop)
+        let mut tries = 1;
+        loop {
+            match self.end(engine, "commitTransaction").await {
+                Err(error) if error.is_outcome_unknown() && tries < COMMIT_TRIES_MAX => tries += 1,
+                other => return other.map(drop),
+            }
+        }
     }
 
     /// Aborts; nothing of the transaction stays.
@@ -96,7 +103,8 @@ where
     loop {
         let session = Session::start();
         let result = match body(&session).await {
-            Ok(value) => commit(&session, engine)
+            Ok(value) => session
+                .commit(engine)
                 .await
                 .map(|()| value)
                 .map_err(E::from),
@@ -112,18 +120,6 @@ where
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).clamp(Duration::from_millis(1), PAUSE_MAX);
             }
-            other => return other,
-        }
-    }
-}
-
-/// Commits, and asks again while the outcome is unknown: the engine knows the
-/// transaction by its number, and commits it once.
-async fn commit(session: &Session, engine: &SharedEngine) -> Result<(), CommandError> {
-    let mut tries = 1;
-    loop {
-        match session.clone().commit(engine).await {
-            Err(error) if error.is_outcome_unknown() && tries < COMMIT_TRIES_MAX => tries += 1,
             other => return other,
         }
     }

@@ -1,6 +1,8 @@
 //! Writes under rules: everything of a request or nothing
 //! (rules-schemas.md §0, §16.3).
 
+use std::time::Duration;
+
 use bson::RawBson;
 use engine::{Collection, Session};
 use kit::{Kind, Problem};
@@ -22,6 +24,8 @@ fn without_transactions() -> Problem {
 
 /// Tries of a transaction that keeps meeting others.
 const TRIES_MAX: u32 = 100;
+/// Longest pause before another try.
+const PAUSE_MAX: Duration = Duration::from_millis(64);
 
 /// A write that has to look before it is allowed.
 pub(super) enum Job<'a> {
@@ -45,7 +49,7 @@ impl Door<'_> {
         if !self.engine.capabilities().transactions {
             return Err(without_transactions());
         }
-        let mut tries = 0;
+        let (mut tries, mut pause) = (0, Duration::ZERO);
         loop {
             tries += 1;
             let session = Session::start();
@@ -63,7 +67,9 @@ impl Door<'_> {
             };
             match result {
                 Err(failure) if failure.is_transient() && tries < TRIES_MAX => {
-                    tokio::task::yield_now().await;
+                    // Whoever keeps losing gives way for longer.
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).clamp(Duration::from_millis(1), PAUSE_MAX);
                 }
                 // What it can do is known when it has been spoken to.
                 Err(_) if !self.engine.capabilities().transactions => {

@@ -1,9 +1,11 @@
 //! watch: every event passes the role of its document; what does not is
 //! dropped (rules-schemas.md §6, client-api.md §5.4).
 
+use std::time::{Duration, Instant};
+
 use bson::raw::RawBsonRef;
 use bson::{RawArrayBuf, RawDocument, RawDocumentBuf, rawdoc};
-use engine::{ChangeFeed, FullDocument, SharedEngine, WatchRequest};
+use engine::{ChangeFeed, CommandError, FullDocument, SharedEngine, WatchRequest};
 use kit::{Kind, Problem};
 use mql::{Matcher, Projection};
 use rules::Readable;
@@ -13,8 +15,15 @@ use super::failure::{language, malformed, mongodb, restricted};
 use super::guard::Guard;
 use super::{Access, Namespace};
 
+/// How long a deployment may be away before its streams end, and how often it
+/// is tried.
+const AWAY_MAX: Duration = Duration::from_secs(60);
+const TRY_EVERY: Duration = Duration::from_millis(200);
+
 /// A stream of the changes that a caller may see.
 pub struct Watch {
+    engine: SharedEngine,
+    request: WatchRequest,
     feed: Box<dyn ChangeFeed>,
     access: Access,
     namespace: Namespace,
@@ -63,7 +72,9 @@ impl Watch {
             ..WatchRequest::default()
         };
         Ok(Self {
-            feed: engine.watch(request).await.map_err(mongodb)?,
+            feed: engine.watch(request.clone()).await.map_err(mongodb)?,
+            engine: engine.clone(),
+            request,
             access: access.clone(),
             namespace,
             filter: filter.map(Matcher::parse).transpose().map_err(language)?,
@@ -83,9 +94,39 @@ impl Watch {
     /// What ends the stream.
     pub async fn next(&mut self) -> Result<RawDocumentBuf, Problem> {
         loop {
-            let event = self.feed.next().await.map_err(mongodb)?;
+            let event = match self.feed.next().await {
+                Ok(event) => event,
+                Err(error) => {
+                    self.resume(error).await?;
+                    continue;
+                }
+            };
             if let Some(event) = self.visible(event).await? {
                 return Ok(event);
+            }
+        }
+    }
+
+    /// Goes on after what was read, when the deployment was away for a while.
+    async fn resume(&mut self, error: CommandError) -> Result<(), Problem> {
+        let (true, Some(token)) = (error.is_unreachable(), self.feed.resume_token()) else {
+            return Err(mongodb(error));
+        };
+        let request = WatchRequest {
+            resume_after: Some(token),
+            ..self.request.clone()
+        };
+        let start = Instant::now();
+        loop {
+            match self.engine.watch(request.clone()).await {
+                Ok(feed) => {
+                    self.feed = feed;
+                    return Ok(());
+                }
+                Err(error) if error.is_unreachable() && start.elapsed() < AWAY_MAX => {
+                    tokio::time::sleep(TRY_EVERY).await;
+                }
+                Err(error) => return Err(mongodb(error)),
             }
         }
     }

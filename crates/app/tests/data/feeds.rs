@@ -1,6 +1,13 @@
 //! watch: events by role, masked.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use bson::RawDocument;
+use engine::{
+    Answer, BoxFuture, Capabilities, ChangeFeed, CommandError, Engine, SharedEngine, WatchRequest,
+};
+use tokio::sync::Notify;
 
 use super::World;
 
@@ -205,5 +212,97 @@ async fn slow_readers_miss_nothing() {
     }
     for id in (0..2000).step_by(2) {
         assert_eq!(next(&mut watch).await, format!(r#"insert {{"_id":{id}}}"#));
+    }
+}
+
+/// An engine whose feeds break when they are told to, and which is away for the
+/// next two times that one is opened.
+struct Breaking {
+    inner: SharedEngine,
+    breaks: Arc<Notify>,
+    away: AtomicU32,
+    code: i32,
+}
+
+struct BreakingFeed {
+    inner: Box<dyn ChangeFeed>,
+    breaks: Arc<Notify>,
+    code: i32,
+}
+
+impl Engine for Breaking {
+    fn capabilities(&self) -> Capabilities {
+        self.inner.capabilities()
+    }
+
+    fn command<'a>(&'a self, database: &'a str, command: &'a RawDocument) -> BoxFuture<'a, Answer> {
+        self.inner.command(database, command)
+    }
+
+    fn watch(
+        &self,
+        request: WatchRequest,
+    ) -> BoxFuture<'_, Result<Box<dyn ChangeFeed>, CommandError>> {
+        Box::pin(async move {
+            let resumes = request.resume_after.is_some();
+            if resumes && self.away.fetch_sub(1, Ordering::SeqCst) > 0 {
+                return Err(CommandError::new(133, "nobody is there"));
+            }
+            Ok(Box::new(BreakingFeed {
+                inner: self.inner.watch(request).await?,
+                breaks: self.breaks.clone(),
+                code: self.code,
+            }) as Box<dyn ChangeFeed>)
+        })
+    }
+}
+
+impl ChangeFeed for BreakingFeed {
+    fn next(&mut self) -> BoxFuture<'_, Answer> {
+        Box::pin(async {
+            tokio::select! {
+                biased;
+                () = self.breaks.notified() => Err(CommandError::new(self.code, "it broke")),
+                event = self.inner.next() => event,
+            }
+        })
+    }
+
+    fn resume_token(&self) -> Option<bson::RawDocumentBuf> {
+        self.inner.resume_token()
+    }
+}
+
+#[tokio::test]
+async fn a_stream_goes_on_when_its_deployment_is_back() {
+    let role = r#"{"name":"all","apply_when":{},"read":true}"#;
+    let target = bson::rawdoc! { "database": "d", "collection": "c" };
+    for (code, goes_on) in [(6, true), (280, false), (286, false)] {
+        let mut w = World::with(role, r#"{"_id":0}"#).await;
+        let breaks = Arc::new(Notify::new());
+        w.data = app::data::Data::new(
+            Arc::new(Breaking {
+                inner: w.engine.clone(),
+                breaks: breaks.clone(),
+                away: AtomicU32::new(2),
+                code,
+            }),
+            Arc::new(kit::SystemClock),
+        );
+        let user = w.user(r#"{"id":"ann"}"#);
+        let mut watch = w.data.watch(&user, &target).await.unwrap();
+        w.seed(r#"{"_id":1}"#).await;
+        assert!(told(&watch.next().await.unwrap()).contains(r#"{"_id":1}"#));
+        // What happens meanwhile is told, once.
+        w.seed(r#"{"_id":2}"#).await;
+        breaks.notify_one();
+        match watch.next().await {
+            Ok(event) => assert!(goes_on && told(&event).contains(r#"{"_id":2}"#), "{code}"),
+            Err(problem) => assert!(!goes_on, "{code}: {problem}"),
+        }
+        if goes_on {
+            w.seed(r#"{"_id":3}"#).await;
+            assert!(told(&watch.next().await.unwrap()).contains(r#"{"_id":3}"#));
+        }
     }
 }
