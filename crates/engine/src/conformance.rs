@@ -10,6 +10,7 @@ mod concerns;
 mod corners;
 mod crud;
 mod cursors;
+mod explain;
 mod feeds;
 mod indexes;
 mod transactions;
@@ -40,6 +41,7 @@ pub fn cases() -> Vec<Case> {
         concerns::CASES,
         indexes::CASES,
         cursors::CASES,
+        explain::CASES,
         transactions::CASES,
         feeds::CASES,
     ]

@@ -5,6 +5,7 @@ pub(crate) mod admin;
 mod aggregate;
 mod concern;
 mod cursors;
+mod explain;
 pub(crate) mod indexes;
 mod modify;
 mod read;
@@ -62,6 +63,10 @@ pub(crate) async fn run(core: &Arc<Core>, database: &str, command: &RawDocument)
         "find" | "count" | "distinct" | "getMore" if command.get("writeConcern")?.is_some() => Err(
             CommandError::new(72, "Command does not support writeConcern"),
         ),
+        "explain" => explain::run(core, database, command).await,
+        "aggregate" if flag(command, "explain")? => {
+            explain::aggregate(core, database, command).await
+        }
         "aggregate" => aggregate::run(core, database, command, part).await,
         "find" | "count" | "distinct" => {
             read::run(core, database, name.as_str(), command, part).await

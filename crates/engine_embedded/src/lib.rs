@@ -23,6 +23,7 @@ mod query;
 mod snapshot;
 mod text;
 mod transaction;
+mod ttl;
 mod walk;
 mod write;
 
@@ -184,7 +185,18 @@ impl Embedded {
             latest,
             kv,
         });
+        ttl::start(&core);
         Ok(Self { core })
+    }
+
+    /// Deletes the documents that have expired by their TTL indexes; how many
+    /// that were. In a runtime the engine does it by itself every minute of its
+    /// clock.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn expire(&self) -> Result<u64, CommandError> {
+        ttl::pass(&self.core).await
     }
 }
 

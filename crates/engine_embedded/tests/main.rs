@@ -6,6 +6,7 @@ mod differential;
 mod faults;
 mod indexes;
 mod planner;
+mod ttl;
 mod upkeep;
 
 use std::sync::Arc;

@@ -343,7 +343,6 @@ async fn arrays_by_index(w: World) {
         doc! { "a": 1 },
         doc! { "a.b": 1, "a.c": 1 },
         doc! { "a.c": -1, "a.b": 1 },
-        doc! { "a.0": 1 },
         doc! { "a": -1, "_id": 1 },
     ] {
         w.ok(doc! { "createIndexes": "c", "indexes": [{ "key": index.clone(), "name": "i" }] })

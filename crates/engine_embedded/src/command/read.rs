@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use bson::raw::RawBsonRef;
-use bson::{Bson, RawArrayBuf, RawDocument, doc, rawdoc};
+use bson::{Bson, Document, RawArrayBuf, RawDocument, doc, rawdoc};
 use engine::{Answer, CommandError};
 use mql::path::Path;
 use mql::{Matcher, Projection, Sort};
@@ -70,6 +70,8 @@ pub(super) enum Kind {
 /// What only a find has.
 pub(super) struct Find {
     pub(super) projection: Option<Projection>,
+    /// The projection as it was given.
+    pub(super) specification: Document,
     batch: usize,
     single: bool,
     patient: bool,
@@ -138,6 +140,10 @@ impl Read {
                         .filter(|projection| !projection.is_empty())
                         .map(|projection| Projection::parse(projection).map_err(mql_error))
                         .transpose()?,
+                    specification: match document(command, "projection")? {
+                        Some(projection) => Document::try_from(projection)?,
+                        None => Document::new(),
+                    },
                     batch: positive("batchSize")?.unwrap_or(FIRST_BATCH),
                     single: flag(command, "singleBatch")?,
                     patient: flag(command, "noCursorTimeout")?,

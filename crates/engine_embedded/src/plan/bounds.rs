@@ -1,12 +1,13 @@
 //! Intervals of index keys, and the intervals that a test allows.
 
 use bson::raw::{RawBson, RawBsonRef};
-use bson::{DateTime, RawDocumentBuf, oid::ObjectId};
+use bson::{Bson, DateTime, RawDocumentBuf, oid::ObjectId};
 use mql::matcher::{Compare, Test, TypeTest};
 use mql::regex::Regex;
 use mql::{Collation, key, order};
 
 use crate::layout::past;
+use crate::text::value_shown;
 
 /// What is shown of one end of an interval.
 #[derive(Debug, Clone)]
@@ -117,6 +118,25 @@ impl Interval {
         (
             past(&join(&inverted(&self.end))),
             past(&join(&inverted(&self.start))),
+        )
+    }
+
+    /// As explain shows it, from its end where the index goes backwards.
+    pub(crate) fn shown(&self, backwards: bool) -> String {
+        let value = |end: &End| {
+            Bson::try_from(end.value.clone()).map_or_else(|_| "?".to_owned(), |v| value_shown(&v))
+        };
+        let (first, last) = if backwards {
+            (&self.high, &self.low)
+        } else {
+            (&self.low, &self.high)
+        };
+        format!(
+            "{}{}, {}{}",
+            if first.included { '[' } else { '(' },
+            value(first),
+            value(last),
+            if last.included { ']' } else { ')' }
         )
     }
 
