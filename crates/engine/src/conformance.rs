@@ -13,6 +13,7 @@ mod cursors;
 mod explain;
 mod feeds;
 mod indexes;
+mod pipelines;
 mod transactions;
 
 use bson::{Bson, Document, RawDocumentBuf};
@@ -37,6 +38,7 @@ pub fn cases() -> Vec<Case> {
         crud::CASES,
         corners::CASES,
         aggregation::CASES,
+        pipelines::CASES,
         collation::CASES,
         concerns::CASES,
         indexes::CASES,

@@ -8,6 +8,7 @@ mod cursors;
 mod explain;
 pub(crate) mod indexes;
 mod modify;
+mod output;
 mod read;
 
 use std::sync::Arc;

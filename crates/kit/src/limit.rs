@@ -10,6 +10,8 @@ pub const NESTING_DEPTH_MAX: usize = 100;
 pub const STORED_DEPTH_MAX: usize = 200;
 /// Most stages of one pipeline.
 pub const PIPELINE_STAGES_MAX: usize = 1000;
+/// Most bytes that one stage of a pipeline holds.
+pub const PIPELINE_STAGE_BYTES_MAX: usize = 100 * 1024 * 1024;
 /// Largest BSON document.
 pub const DOCUMENT_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Most documents that one query of a user returns.

@@ -1,11 +1,21 @@
 //! Aggregation pipelines: parsed once, run on raw documents that are pushed
 //! through them one at a time.
 //!
-//! Stages that need other collections are not here; a stage that is not known
-//! is MongoDB's error (40324).
+//! What a pipeline needs from outside it gets through an [`Environment`]; `$out`
+//! and `$merge` only say what is to be written. A stage that is not known is
+//! MongoDB's error (40324).
 
+mod accumulator;
+mod bucket;
+mod environment;
+mod granularity;
 mod group;
+mod lookup;
+mod optimize;
+mod output;
 mod parse;
+mod position;
+mod redact;
 mod reshape;
 mod run;
 mod sort;
@@ -16,10 +26,12 @@ use bson::{Bson, Document, RawArray, RawDocumentBuf};
 
 use crate::collation::Collation;
 use crate::error::{MqlError, Result};
-use crate::expression::Expression;
+use crate::expression::{Expression, Variables};
 use crate::matcher::malformed;
 use crate::{Matcher, Projection, Sort};
 
+pub use environment::{Collections, Environment, Take};
+pub use output::{Merge, Target, WhenMatched, WhenNotMatched};
 pub use run::Runner;
 
 /// A parsed pipeline.
@@ -51,40 +63,60 @@ pub enum Stage {
     Count(String),
     /// `$unwind`
     Unwind(unwind::Unwind),
-    /// `$replaceRoot`, `$replaceWith`
-    ReplaceRoot(Expression),
+    /// `$replaceRoot`, `$replaceWith`, and what an error calls the new root.
+    ReplaceRoot(Expression, String),
     /// `$facet`
     Facet(Vec<(String, Pipeline)>),
+    /// `$bucketAuto`
+    BucketAuto(bucket::BucketAuto),
+    /// `$sample`
+    Sample(u64),
+    /// `$redact`
+    Redact(Expression),
+    /// `$lookup`
+    Lookup(Box<lookup::Lookup>),
+    /// `$graphLookup`
+    GraphLookup(Box<lookup::GraphLookup>),
+    /// `$unionWith`
+    Union(lookup::Union),
+    /// `$documents`
+    Documents(Expression),
+    /// `$collStats`, `$indexStats`, with the specification.
+    Statistics(&'static str, RawDocumentBuf),
+    /// `$out`
+    Out(Target),
+    /// `$merge`
+    Merge(Box<Merge>),
 }
 
 /// A stream of documents into or out of a pipeline.
 pub type Documents<'a> = Box<dyn Iterator<Item = Result<RawDocumentBuf>> + 'a>;
 
+impl From<Vec<Stage>> for Pipeline {
+    fn from(stages: Vec<Stage>) -> Self {
+        Self { stages }
+    }
+}
+
 impl Pipeline {
-    /// Parses a pipeline.
+    /// Parses a pipeline without variables from outside.
     ///
     /// # Errors
     /// MongoDB's: 40323 for a stage with more than one field, 40324 for an
-    /// unknown one.
+    /// unknown one, and those of the stages.
     pub fn parse(stages: &RawArray) -> Result<Self> {
-        let mut parsed = Vec::new();
-        if stages.into_iter().count() > kit::limit::PIPELINE_STAGES_MAX {
-            return Err(MqlError::new(
-                7_749_501,
-                format!(
-                    "Pipeline length must be no longer than {} stages",
-                    kit::limit::PIPELINE_STAGES_MAX
-                ),
-            ));
-        }
-        for entry in stages {
-            let stage = entry.map_err(malformed)?;
-            if let RawBsonRef::Document(stage) = stage {
-                crate::depth::check(stage)?;
-            }
-            parse::stage(stage, &mut parsed, 0)?;
-        }
-        Ok(Self { stages: parsed })
+        let mut pipeline = Self::parse_open(stages)?;
+        pipeline.bind(&Variables::default())?;
+        Ok(pipeline)
+    }
+
+    /// Parses a pipeline whose variables are put in by [`Pipeline::bind`].
+    ///
+    /// # Errors
+    /// Those of [`Pipeline::parse`], but for unknown variables.
+    pub fn parse_open(stages: &RawArray) -> Result<Self> {
+        let stages = parse::pipeline(stages, position::Place::Top, 0)?;
+        Ok(Self { stages })
     }
 
     /// Parses a pipeline from owned stages.
@@ -96,44 +128,39 @@ impl Pipeline {
         }
     }
 
-    /// Parses an update's pipeline, which may only reshape.
+    /// Parses an update's pipeline, which may only reshape, and whose variables
+    /// are put in by [`Pipeline::bind`].
+    ///
+    /// # Errors
+    /// Those of [`Pipeline::parse`]; 72 for a stage that does more.
     pub fn parse_update(stages: &RawArray) -> Result<Self> {
-        let pipeline = Self::parse(stages)?;
-        for stage in &pipeline.stages {
-            if !matches!(
-                stage,
-                Stage::Project(_) | Stage::AddFields(_) | Stage::Unset(_) | Stage::ReplaceRoot(_)
-            ) {
-                return Err(MqlError::new(
-                    72,
-                    "this stage is not allowed to be used within an update",
-                ));
-            }
-        }
-        Ok(pipeline)
+        let stages = parse::pipeline(stages, position::Place::Update, 0)?;
+        Ok(Self { stages })
+    }
+
+    /// Puts the variables from outside in their places.
+    ///
+    /// # Errors
+    /// 17276 for one that is not there.
+    pub fn bind(&mut self, variables: &Variables) -> Result<()> {
+        self.stages
+            .iter_mut()
+            .try_for_each(|stage| stage.bind(variables))
     }
 
     /// The same pipeline with strings compared by a collation.
     #[must_use]
     pub fn collated(mut self, collation: Option<&Collation>) -> Self {
-        if collation.is_some() {
-            self.stages = self
-                .stages
-                .into_iter()
-                .map(|stage| match stage {
-                    Stage::Match(matcher) => Stage::Match(matcher.collated(collation)),
-                    Stage::Sort(sort) => Stage::Sort(sort.collated(collation)),
-                    Stage::Facet(facets) => Stage::Facet(
-                        facets
-                            .into_iter()
-                            .map(|(name, pipeline)| (name, pipeline.collated(collation)))
-                            .collect(),
-                    ),
-                    other => other,
-                })
-                .collect();
-        }
+        self.collate(collation);
         self
+    }
+
+    fn collate(&mut self, collation: Option<&Collation>) {
+        if collation.is_some() {
+            for stage in &mut self.stages {
+                stage.collate(collation);
+            }
+        }
     }
 
     /// The stages, so that an engine can push the first ones down.
@@ -150,20 +177,28 @@ impl Pipeline {
         }
     }
 
+    /// Takes the last stage off if it writes.
+    pub fn take_output(&mut self) -> Option<Stage> {
+        match self.stages.last() {
+            Some(Stage::Out(_) | Stage::Merge(_)) => self.stages.pop(),
+            _ => None,
+        }
+    }
+
     /// Whether nothing is left to do.
     pub fn is_empty(&self) -> bool {
         self.stages.is_empty()
     }
 
-    /// Begins a run.
-    pub fn start(&self) -> Runner {
-        Runner::new(&self.stages)
+    /// Begins a run over a collection.
+    pub fn start(&self, collection: &str) -> Runner {
+        Runner::new(&self.stages, collection)
     }
 
-    /// Runs the pipeline over `input`. Blocking stages hold what they need of
-    /// it; the others stream.
+    /// Runs the pipeline over documents that are in no collection. Blocking
+    /// stages hold what they need of them; the others stream.
     pub fn run<'a>(&self, input: Documents<'a>) -> Documents<'a> {
-        Box::new(run::Running::new(self.start(), input))
+        Box::new(run::Running::new(self.start(""), input))
     }
 
     /// Runs the pipeline over one document and takes the one that comes out.
@@ -175,5 +210,57 @@ impl Pipeline {
             .transpose()?
             .ok_or_else(|| MqlError::bad_value("the pipeline made no document"))?;
         Document::try_from(&made).map_err(malformed)
+    }
+}
+
+impl Stage {
+    fn bind(&mut self, variables: &Variables) -> Result<()> {
+        match self {
+            Self::Match(matcher) => matcher.bind(variables),
+            Self::Project(projection) => projection.bind(variables),
+            Self::AddFields(fields) => fields
+                .bind(variables)
+                .map_err(|error| parse::invalid("$set", error)),
+            Self::Group(group) => group.bind(variables),
+            Self::BucketAuto(bucket) => bucket.bind(variables),
+            Self::ReplaceRoot(expression, _)
+            | Self::Redact(expression)
+            | Self::Documents(expression) => expression.bind(variables),
+            Self::Facet(facets) => facets
+                .iter_mut()
+                .try_for_each(|(_, inner)| inner.bind(variables)),
+            Self::Lookup(lookup) => lookup.bind(variables),
+            Self::GraphLookup(lookup) => lookup.bind(variables),
+            Self::Union(union) => union.bind(variables),
+            Self::Merge(merge) => merge.bind(variables),
+            Self::Unset(_)
+            | Self::Sort(_)
+            | Self::Skip(_)
+            | Self::Limit(_)
+            | Self::Count(_)
+            | Self::Unwind(_)
+            | Self::Sample(_)
+            | Self::Statistics(..)
+            | Self::Out(_) => Ok(()),
+        }
+    }
+
+    fn collate(&mut self, collation: Option<&Collation>) {
+        match self {
+            Self::Match(matcher) => {
+                let own = std::mem::replace(matcher, Matcher::all());
+                *matcher = own.collated(collation);
+            }
+            Self::Sort(sort) => *sort = std::mem::take(sort).collated(collation),
+            Self::Group(group) => group.collate(collation),
+            Self::BucketAuto(bucket) => bucket.collate(collation),
+            Self::Facet(facets) => facets
+                .iter_mut()
+                .for_each(|(_, inner)| inner.collate(collation)),
+            Self::Lookup(lookup) => lookup.collate(collation),
+            Self::GraphLookup(lookup) => lookup.collate(collation),
+            Self::Union(union) => union.collate(collation),
+            _ => {}
+        }
     }
 }

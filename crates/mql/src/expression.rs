@@ -4,8 +4,9 @@
 //! (`Unrecognized expression`, 168).
 
 mod arrays;
+mod bind;
 mod coerce;
-mod convert;
+pub(crate) mod convert;
 mod dates;
 mod numbers;
 mod strings;
@@ -20,6 +21,12 @@ use crate::error::{MqlError, Result, guard};
 use crate::matcher::malformed;
 use crate::{compare_bson, key};
 
+pub use bind::Variables;
+pub(crate) use bind::check_name;
+
+/// Among the variables of a parser: any other name may come from outside.
+const OPEN: &str = "";
+
 /// A parsed expression.
 #[derive(Debug, Clone)]
 pub struct Expression {
@@ -31,6 +38,8 @@ enum Node {
     Constant(Bson),
     /// `$a.b`, or `$$name.a.b`: variable, path.
     Path(String, Vec<String>),
+    /// A variable that comes from outside, and a path in it.
+    Outside(String, Vec<String>),
     Object(Vec<(String, Node)>),
     Array(Vec<Node>),
     Call(&'static str, Vec<Node>),
@@ -60,7 +69,7 @@ impl<'a> Scope<'a> {
     }
 
     /// This scope with more variables, which hide those of the same name.
-    fn with<'s, N: Into<Cow<'s, str>>>(
+    pub(crate) fn with<'s, N: Into<Cow<'s, str>>>(
         &'s self,
         variables: impl IntoIterator<Item = (N, Option<Bson>)>,
     ) -> Scope<'s> {
@@ -303,17 +312,20 @@ fn unknown(name: &str) -> MqlError {
     MqlError::new(168, format!("Unrecognized expression '{name}'"))
 }
 
+fn undefined(name: &str) -> MqlError {
+    MqlError::new(17276, format!("Use of undefined variable: {name}"))
+}
+
 fn path(text: &str, variables: &[String]) -> Result<Node> {
+    let mut outside = false;
     let (variable, rest) = match text.strip_prefix("$$") {
         Some(rest) => {
             let (name, path) = rest.split_once('.').unwrap_or((rest, ""));
             let known = matches!(name, "ROOT" | "CURRENT" | "REMOVE")
                 || variables.iter().any(|known| known == name);
-            if !known {
-                return Err(MqlError::new(
-                    17276,
-                    format!("Use of undefined variable: {name}"),
-                ));
+            outside = !known;
+            if outside && !variables.iter().any(|known| known == OPEN) {
+                return Err(undefined(name));
             }
             (name, path)
         }
@@ -334,7 +346,12 @@ fn path(text: &str, variables: &[String]) -> Result<Node> {
     if parts.iter().any(String::is_empty) {
         return Err(MqlError::new(40353, "FieldPath must not end with a '.'."));
     }
-    Ok(Node::Path(variable.to_owned(), parts))
+    let variable = variable.to_owned();
+    Ok(if outside {
+        Node::Outside(variable, parts)
+    } else {
+        Node::Path(variable, parts)
+    })
 }
 
 fn operator(name: &str, operand: &Bson, variables: &mut Vec<String>, depth: usize) -> Result<Node> {
@@ -532,7 +549,7 @@ impl Node {
             Ok(())
         };
         match self {
-            Self::Constant(_) | Self::Path(..) => return Ok(()),
+            Self::Constant(_) | Self::Path(..) | Self::Outside(..) => return Ok(()),
             Self::Array(nodes) | Self::Call(_, nodes) => nodes.iter_mut().try_for_each(each)?,
             Self::Object(fields) | Self::Named(_, fields) => {
                 fields.iter_mut().try_for_each(|(_, node)| each(node))?;
@@ -573,6 +590,8 @@ impl Node {
         Ok(match self {
             Self::Constant(value) => Some(Cow::Borrowed(value)),
             Self::Path(variable, parts) => scope.at(variable, parts)?,
+            // It was to be bound.
+            Self::Outside(..) => None,
             Self::Object(fields) => {
                 let mut document = Document::new();
                 for (name, node) in fields {

@@ -9,7 +9,7 @@ use bson::{RawBson, RawDocument};
 
 use crate::collation::Collation;
 use crate::error::Result;
-use crate::expression::{Expression, Scope};
+use crate::expression::{Expression, Scope, Variables};
 use crate::order::compare_with;
 use crate::path::Path;
 use crate::schema::Schema;
@@ -58,12 +58,69 @@ impl Matcher {
     /// # Errors
     /// Those of [`Matcher::parse`].
     pub fn parse_with(query: &RawDocument, collation: Option<&Collation>) -> Result<Self> {
+        let mut matcher = Self::parse_open(query)?;
+        matcher.bind(&Variables::default())?;
+        Ok(matcher.collated(collation))
+    }
+
+    /// Parses a query whose variables are put in by [`Matcher::bind`].
+    ///
+    /// # Errors
+    /// Those of [`Matcher::parse`], but for unknown variables.
+    pub fn parse_open(query: &RawDocument) -> Result<Self> {
         crate::depth::check(query)?;
-        let matcher = Self {
+        Ok(Self {
             root: parse::query(query, 0, true)?,
             collation: None,
+        })
+    }
+
+    /// What matches both queries, which have the same collation.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        if self.is_all() {
+            return other;
+        }
+        if !other.is_all() {
+            self.root = Node::And(vec![self.root, other.root]);
+        }
+        self
+    }
+
+    /// The parts that must all hold, in two: those that `wanted` is true of, and
+    /// the others; `None` for no parts.
+    pub(crate) fn split(self, wanted: &dyn Fn(&Node) -> bool) -> (Option<Self>, Option<Self>) {
+        let nodes = match self.root {
+            Node::And(nodes) => nodes,
+            other => vec![other],
         };
-        Ok(matcher.collated(collation))
+        let (wanted, others): (Vec<Node>, Vec<Node>) = nodes.into_iter().partition(wanted);
+        let some = |nodes: Vec<Node>| {
+            (!nodes.is_empty()).then(|| Self {
+                root: Node::And(nodes),
+                collation: self.collation.clone(),
+            })
+        };
+        (some(wanted), some(others))
+    }
+
+    /// Adds to each `$expr` that a field equals a constant the test that this
+    /// implies, so that an index can answer it.
+    pub fn imply_equalities(&mut self) {
+        let implied: Vec<Node> = self
+            .conjuncts()
+            .into_iter()
+            .filter_map(|node| match node {
+                Node::Expr(expression) => Some(expression.equalities()),
+                _ => None,
+            })
+            .flatten()
+            .map(|(path, value)| Node::Field(Path::new(&path), Test::Compare(Compare::Eq, value)))
+            .collect();
+        if !implied.is_empty() {
+            let root = std::mem::replace(&mut self.root, Node::Never);
+            self.root = Node::And(implied.into_iter().chain([root]).collect());
+        }
     }
 
     /// The same query with strings compared by a collation.
@@ -74,6 +131,14 @@ impl Matcher {
             self.collation = collation.cloned();
         }
         self
+    }
+
+    /// Puts the variables from outside into its `$expr`s.
+    ///
+    /// # Errors
+    /// 17276 for one that is not there.
+    pub fn bind(&mut self, variables: &Variables) -> Result<()> {
+        self.root.each_expression(&mut |e| e.bind(variables))
     }
 
     /// A query that matches everything.
@@ -132,6 +197,19 @@ impl Matcher {
 }
 
 impl Node {
+    pub(crate) fn each_expression(
+        &mut self,
+        visit: &mut dyn FnMut(&mut Expression) -> Result<()>,
+    ) -> Result<()> {
+        match self {
+            Self::And(nodes) | Self::Or(nodes) | Self::Nor(nodes) => nodes
+                .iter_mut()
+                .try_for_each(|node| node.each_expression(visit)),
+            Self::Expr(expression) => visit(expression),
+            _ => Ok(()),
+        }
+    }
+
     fn has_expression(&self) -> bool {
         match self {
             Self::And(nodes) | Self::Or(nodes) | Self::Nor(nodes) => {

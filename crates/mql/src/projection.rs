@@ -5,7 +5,7 @@ use bson::raw::{CStr, RawBsonRef};
 use bson::{RawArray, RawArrayBuf, RawBson, RawDocument, RawDocumentBuf};
 
 use crate::error::{MqlError, Result, guard};
-use crate::expression::{Expression, Scope};
+use crate::expression::{Expression, Scope, Variables};
 use crate::matcher::{self, Matcher, malformed, truthy};
 use crate::order::into_raw;
 
@@ -35,12 +35,44 @@ impl Projection {
     /// MongoDB's: 31253/31254 for mixed inclusion and exclusion, 31249/31250
     /// for colliding paths, 40352/40353 for empty path parts.
     pub fn parse(specification: &RawDocument) -> Result<Self> {
+        let mut projection = Self::parse_open(specification)?;
+        projection.bind(&Variables::default())?;
+        Ok(projection)
+    }
+
+    /// Parses a projection whose variables are put in by [`Projection::bind`].
+    ///
+    /// # Errors
+    /// Those of [`Projection::parse`], but for unknown variables.
+    pub fn parse_open(specification: &RawDocument) -> Result<Self> {
         Self::with(specification, true)
     }
 
-    /// Parses a `$project` stage, whose numbers and booleans mean the same but
-    /// which has neither `$slice` by position nor `$elemMatch`.
-    pub fn stage(specification: &RawDocument) -> Result<Self> {
+    /// Puts the variables from outside into its expressions.
+    ///
+    /// # Errors
+    /// 17276 for one that is not there.
+    pub fn bind(&mut self, variables: &Variables) -> Result<()> {
+        each_expression(&mut self.fields, &mut |e| e.bind(variables))
+    }
+
+    /// Whether it leaves alone what is at a path.
+    pub(crate) fn keeps(&self, path: &[&str]) -> bool {
+        let Some((first, _)) = path.split_first() else {
+            return false;
+        };
+        let found = self.fields.iter().find(|(name, _)| name == first);
+        match found {
+            Some((_, field)) => matches!(field, Field::Include),
+            None if *first == "_id" => self.id,
+            None => !self.inclusive,
+        }
+    }
+
+    /// Parses a `$project` stage, whose variables are still open. Its numbers
+    /// and booleans mean the same, but it has neither `$slice` by position nor
+    /// `$elemMatch`.
+    pub(crate) fn stage(specification: &RawDocument) -> Result<Self> {
         if specification.is_empty() {
             return Err(MqlError::new(
                 51272,
@@ -95,6 +127,20 @@ impl Projection {
         cx.document(Some(document), &self.fields, Some(self.id), &mut out)?;
         Ok(out)
     }
+}
+
+fn each_expression(
+    fields: &mut [(String, Field)],
+    visit: &mut dyn FnMut(&mut Expression) -> Result<()>,
+) -> Result<()> {
+    for (_, field) in fields {
+        match field {
+            Field::Computed(expression) => visit(expression)?,
+            Field::Tree(inner) => each_expression(inner, visit)?,
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 fn has_positional(fields: &[(String, Field)]) -> bool {
@@ -322,7 +368,7 @@ impl Parser {
 
 /// An unknown expression has a code of its own in projections.
 fn computed(value: RawBsonRef<'_>) -> Result<Expression> {
-    Expression::parse(value).map_err(|error| match error.code {
+    Expression::parse_open(value).map_err(|error| match error.code {
         168 => MqlError::new(31325, format!("Unknown expression: {}", error.message)),
         _ => error,
     })

@@ -11,6 +11,7 @@ use bson::{Bson, DateTime, Document, RawArray, RawDocument, RawDocumentBuf};
 use crate::aggregate::Pipeline;
 use crate::collation::Collation;
 use crate::error::{MqlError, Result};
+use crate::expression::Variables;
 use crate::matcher::{Matcher, malformed};
 
 /// A parsed update.
@@ -147,7 +148,11 @@ impl Update {
                     "arrayFilters may not be specified for pipeline-syle updates",
                 ));
             }
-            RawBsonRef::Array(stages) => Kind::Pipeline(Pipeline::parse_update(stages)?),
+            RawBsonRef::Array(stages) => {
+                let mut pipeline = Pipeline::parse_update(stages)?;
+                pipeline.bind(&Variables::default())?;
+                Kind::Pipeline(pipeline)
+            }
             RawBsonRef::Document(document) if is_operators(document)? => {
                 let operators = parse::operators(document)?;
                 let filters = parse::array_filters(array_filters, &operators)?;
@@ -163,6 +168,13 @@ impl Update {
             }
         };
         Ok(Self { kind })
+    }
+
+    /// The update that a pipeline is, which may only reshape.
+    pub fn of(pipeline: Pipeline) -> Self {
+        Self {
+            kind: Kind::Pipeline(pipeline),
+        }
     }
 
     /// The same update with the conditions in it compared by a collation.

@@ -185,7 +185,10 @@ async fn drop_database(core: &Core, database: &str) -> Answer {
 
 /// Removes a collection's catalogue entry and drops its documents and index
 /// entries; the event that says so.
-fn erase(batch: &mut dyn Batch, collection: &Collection) -> Result<RawDocumentBuf, CommandError> {
+pub(super) fn erase(
+    batch: &mut dyn Batch,
+    collection: &Collection,
+) -> Result<RawDocumentBuf, CommandError> {
     abandon(batch, collection.id)?;
     for index in &collection.indexes {
         abandon(batch, index.id)?;

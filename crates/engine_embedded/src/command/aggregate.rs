@@ -1,19 +1,23 @@
-//! aggregate: a pipeline over a collection. What the pipeline begins with is
-//! left to the planner; the rest runs in `mql`.
+//! aggregate: a pipeline over a collection or over none. What the pipeline
+//! begins with is left to the planner; the rest runs in `mql`, which reads
+//! other collections through [`Foreign`].
 
 use std::borrow::Cow;
 use std::sync::{Arc, PoisonError};
 
 use bson::raw::RawBsonRef;
-use bson::{RawDocument, RawDocumentBuf};
+use bson::{Bson, RawArray, RawDocument, RawDocumentBuf, Timestamp, doc};
 use engine::{Answer, CommandError};
-use mql::aggregate::Stage;
-use mql::{Matcher, Pipeline};
+use kit::limit::{DOCUMENT_BYTES_MAX, PIPELINE_STAGE_BYTES_MAX};
+use mql::aggregate::{Collections, Environment, Stage, Take};
+use mql::expression::Variables;
+use mql::path::Path;
+use mql::{Matcher, MqlError, Pipeline};
 
 use super::cursors::first_batch;
 use super::read::FIRST_BATCH;
 use super::{
-    blocking, check_fields, check_namespace, collection, default_collation, document, whole,
+    blocking, check_fields, check_namespace, collection, default_collation, document, output, whole,
 };
 use crate::catalog::Collection;
 use crate::query;
@@ -31,6 +35,10 @@ const FIELDS: &[&str] = &[
     "bypassDocumentValidation",
     "collation",
 ];
+/// Bytes by which a reply's document may be larger than a stored one.
+const MARGIN: usize = 16 * 1024;
+/// The collection that a pipeline over none is said to read.
+const NOWHERE: &str = "$cmd.aggregate";
 
 pub(super) async fn run(
     core: &Arc<Core>,
@@ -43,11 +51,19 @@ pub(super) async fn run(
         Some(part) => Some(core.transactions.join(part, &view)?),
         None => None,
     };
-    let aggregate = Aggregate::parse(&view, database, command)?;
-    let core = core.clone();
-    blocking(move || {
+    let mut aggregate = Aggregate::parse(core, &view, database, command)?;
+    let target = aggregate.pipeline.take_output();
+    if target.is_some() && transaction.is_some() {
+        return Err(CommandError::new(
+            263,
+            "Operation not permitted in transaction :: caused by :: $out and $merge cannot be used in a transaction",
+        ));
+    }
+    let (shared, batch) = (core.clone(), aggregate.batch);
+    let namespace = format!("{}.{}", aggregate.database, aggregate.target);
+    let documents = blocking(move || {
         let Some(transaction) = transaction else {
-            return aggregate.on(&core, &view, None);
+            return aggregate.on(&shared, &view, None);
         };
         let changes = transaction
             .changes
@@ -56,9 +72,28 @@ pub(super) async fn run(
         let changes = changes
             .as_ref()
             .ok_or_else(|| CommandError::new(251, "the transaction has ended"))?;
-        aggregate.on(&core, &changes.view, Some(changes))
+        aggregate.on(&shared, &changes.view, Some(changes))
     })
-    .await
+    .await?;
+    let documents = match target {
+        None => documents,
+        Some(stage) => {
+            output::write(core, database, &stage, documents)
+                .await
+                .map_err(executing)?;
+            Vec::new()
+        }
+    };
+    Ok(first_batch(core, namespace, documents, batch))
+}
+
+/// An error that came while documents were read.
+fn executing(mut error: CommandError) -> CommandError {
+    const PREFIX: &str = "PlanExecutor error during aggregation :: caused by :: ";
+    if !error.message.starts_with(PREFIX) {
+        error.message.insert_str(0, PREFIX);
+    }
+    error
 }
 
 /// A parsed command.
@@ -67,90 +102,372 @@ struct Aggregate {
     target: String,
     pipeline: Pipeline,
     batch: usize,
+    allow_disk_use: bool,
 }
 
 impl Aggregate {
-    fn parse(view: &View, database: &str, command: &RawDocument) -> Result<Self, CommandError> {
+    fn parse(
+        core: &Core,
+        view: &View,
+        database: &str,
+        command: &RawDocument,
+    ) -> Result<Self, CommandError> {
         let target = match command.get("aggregate")? {
-            Some(RawBsonRef::String(target)) => target.to_owned(),
-            Some(RawBsonRef::Int32(1)) => {
+            Some(RawBsonRef::String(target)) => {
+                check_namespace(target)?;
+                Some(target)
+            }
+            Some(RawBsonRef::Int32(1) | RawBsonRef::Int64(1)) => None,
+            Some(RawBsonRef::Double(n)) if (n - 1.0).abs() < f64::EPSILON => None,
+            _ => {
                 return Err(CommandError::new(
-                    115,
-                    "aggregation on a whole database is not supported by the embedded engine",
+                    9,
+                    "Invalid command format: the 'aggregate' field must specify a collection name or 1",
                 ));
             }
-            _ => {
-                return Err(CommandError::new(73, "collection name has invalid type"));
+        };
+        check_fields(command, FIELDS)?;
+        let stages = match command.get("pipeline")? {
+            Some(RawBsonRef::Array(stages)) => stages,
+            Some(_) => {
+                return Err(CommandError::new(
+                    14,
+                    "'pipeline' option must be specified as an array",
+                ));
+            }
+            None => {
+                return Err(CommandError::new(
+                    40414,
+                    "BSON field 'aggregate.pipeline' is missing but a required field",
+                ));
             }
         };
-        check_namespace(&target)?;
-        check_fields(command, FIELDS)?;
-        let Ok(stages) = command.get_array("pipeline") else {
-            return Err(CommandError::new(
-                14,
-                "'pipeline' option must be specified as an array",
-            ));
+        let batch = batch_size(command)?;
+        let allow_disk_use = match command.get("allowDiskUse")? {
+            None => true,
+            Some(RawBsonRef::Boolean(allow)) => allow,
+            Some(_) => {
+                return Err(CommandError::new(
+                    14,
+                    "Field 'allowDiskUse' should be a boolean value",
+                ));
+            }
         };
-        let cursor = document(command, "cursor")?.ok_or_else(|| {
-            CommandError::new(
-                9,
-                "The 'cursor' option is required, except for aggregate with the explain argument",
-            )
-        })?;
-        let default = default_collation(view, database, &target);
+        let variables = variables(core, command)?;
+        let mut pipeline = Pipeline::parse_open(stages).map_err(mql_error)?;
+        check_source(target.is_some(), stages, &pipeline)?;
+        pipeline.bind(&variables).map_err(mql_error)?;
+        let default = target.and_then(|target| default_collation(view, database, target));
         let collation = super::collation(command, default.as_ref())?;
+        check_hint(view, database, target.unwrap_or_default(), command)?;
+        let mut pipeline = pipeline.collated(collation.as_ref());
+        pipeline.optimize();
         Ok(Self {
             database: database.to_owned(),
-            target,
-            pipeline: Pipeline::parse(stages)
-                .map_err(mql_error)?
-                .collated(collation.as_ref()),
-            batch: whole(cursor, "batchSize")?.map_or(FIRST_BATCH, |n| n.max(0) as usize),
+            target: target.unwrap_or(NOWHERE).to_owned(),
+            pipeline,
+            batch,
+            allow_disk_use,
         })
     }
 
-    fn on(&self, core: &Core, view: &View, changes: Option<&Changes>) -> Answer {
-        let found = match changes {
-            Some(changes) => collection(core, changes, &self.database, &self.target),
-            None => view.catalog.get(&self.database, &self.target).cloned(),
+    /// Runs the pipeline; a leading `$match` chooses the plan.
+    fn on(
+        &self,
+        core: &Core,
+        view: &View,
+        changes: Option<&Changes>,
+    ) -> Result<Vec<RawDocumentBuf>, CommandError> {
+        let foreign = Foreign {
+            core,
+            view,
+            changes,
+            database: &self.database,
         };
-        let documents = output(view, changes, found.as_ref(), &self.pipeline)?;
-        let namespace = format!("{}.{}", self.database, self.target);
-        Ok(first_batch(core, namespace, documents, self.batch))
+        let env = Environment {
+            collections: &foreign,
+            stage_bytes_max: PIPELINE_STAGE_BYTES_MAX,
+            allow_disk_use: self.allow_disk_use,
+        };
+        let mut rest = self.pipeline.clone();
+        let filter = match rest.stages().first() {
+            Some(Stage::Match(_)) => match rest.take_first() {
+                Some(Stage::Match(mut matcher)) => {
+                    matcher.imply_equalities();
+                    matcher
+                }
+                _ => Matcher::all(),
+            },
+            _ => Matcher::all(),
+        };
+        let mut runner = rest.start(&self.target);
+        let mut made = Vec::new();
+        let mut keep = |document: RawDocumentBuf| {
+            if document.as_bytes().len() > DOCUMENT_BYTES_MAX + MARGIN {
+                return Err(MqlError::new(
+                    10334,
+                    format!(
+                        "BSONObj size: {} is invalid. Size must be between 0 and {}(16MB)",
+                        document.as_bytes().len(),
+                        DOCUMENT_BYTES_MAX + MARGIN
+                    ),
+                ));
+            }
+            made.push(document);
+            Ok(())
+        };
+        let mut run = || {
+            if !runner.is_satisfied() {
+                let mut take: Box<Take<'_>> = Box::new(|document| {
+                    runner.push(&env, document)?;
+                    while let Some(document) = runner.pull(&env)? {
+                        keep(document)?;
+                    }
+                    Ok(!runner.is_satisfied())
+                });
+                foreign.each(&self.target, &filter, &mut take)?;
+            }
+            runner.end();
+            while let Some(document) = runner.pull(&env)? {
+                keep(document)?;
+            }
+            Ok(())
+        };
+        run().map_err(|error| executing(mql_error(error)))?;
+        Ok(made)
     }
 }
 
-/// Runs a pipeline; a leading `$match` chooses the plan.
-fn output(
-    view: &View,
-    changes: Option<&Changes>,
-    found: Option<&Arc<Collection>>,
-    pipeline: &Pipeline,
-) -> Result<Vec<RawDocumentBuf>, CommandError> {
-    let mut rest = pipeline.clone();
-    let filter = match rest.stages().first() {
-        Some(Stage::Match(_)) => match rest.take_first() {
-            Some(Stage::Match(matcher)) => matcher,
-            _ => Matcher::all(),
-        },
-        _ => Matcher::all(),
+fn batch_size(command: &RawDocument) -> Result<usize, CommandError> {
+    let cursor = match command.get("cursor")? {
+        Some(RawBsonRef::Document(cursor)) => cursor,
+        Some(_) => {
+            return Err(CommandError::new(
+                14,
+                "cursor field must be missing or an object",
+            ));
+        }
+        None => {
+            return Err(CommandError::new(
+                9,
+                "The 'cursor' option is required, except for aggregate with the explain argument",
+            ));
+        }
     };
-    let mut runner = rest.start();
-    let mut made = Vec::new();
-    if let Some(collection) = found {
-        query::each(view, changes, collection, &filter, &mut |located| {
-            runner
-                .push(Cow::Owned(located.document))
-                .map_err(mql_error)?;
-            while let Some(document) = runner.pull().map_err(mql_error)? {
-                made.push(document);
+    for entry in cursor {
+        let (name, _) = entry?;
+        if name != "batchSize" {
+            return Err(CommandError::new(
+                40415,
+                format!("BSON field 'cursor.{}' is an unknown field.", name.as_str()),
+            ));
+        }
+    }
+    match whole(cursor, "batchSize")? {
+        None => Ok(FIRST_BATCH),
+        Some(n) => usize::try_from(n).map_err(|_| {
+            CommandError::new(
+                51024,
+                format!("BSON field 'batchSize' value must be >= 0, actual value '{n}'"),
+            )
+        }),
+    }
+}
+
+/// The variables that a command's expressions see.
+pub(super) fn variables(core: &Core, command: &RawDocument) -> Result<Variables, CommandError> {
+    let mut variables = Variables::default();
+    variables.set("NOW", Some(Bson::DateTime(core.clock.now())));
+    let position = *core.latest.borrow();
+    let time = Timestamp {
+        time: position.time,
+        increment: position.increment,
+    };
+    variables.set("CLUSTER_TIME", Some(Bson::Timestamp(time)));
+    match document(command, "let")? {
+        Some(given) => variables.with_let(given).map_err(mql_error),
+        None => Ok(variables),
+    }
+}
+
+/// A pipeline over no collection makes its documents, and only such a one does
+/// it out of nothing.
+fn check_source(
+    collection: bool,
+    stages: &RawArray,
+    pipeline: &Pipeline,
+) -> Result<(), CommandError> {
+    let first = stages.into_iter().flatten().next();
+    let name = match first {
+        Some(RawBsonRef::Document(first)) => first.iter().flatten().next(),
+        _ => None,
+    };
+    let name = name.map_or("", |(name, _)| name.as_str());
+    let makes = matches!(pipeline.stages().first(), Some(Stage::Documents(_)));
+    let refused = |text: String| Err(CommandError::new(73, text));
+    match (collection, makes) {
+        (true, true) => refused(format!("'{name}' can only be run with {{aggregate: 1}}")),
+        (false, false) if name.is_empty() => {
+            refused("{aggregate: 1} is not valid for an empty pipeline.".to_owned())
+        }
+        (false, false) => refused(format!(
+            "{{aggregate: 1}} is not valid for '{name}'; a collection is required."
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// A hint has to name an index that is there; which one is used is the
+/// planner's choice all the same.
+fn check_hint(
+    view: &View,
+    database: &str,
+    target: &str,
+    command: &RawDocument,
+) -> Result<(), CommandError> {
+    let wanted: Box<dyn Fn(&crate::catalog::Index) -> bool> = match command.get("hint")? {
+        None => return Ok(()),
+        Some(RawBsonRef::Document(key)) if key.is_empty() || key.get("$natural")?.is_some() => {
+            return Ok(());
+        }
+        Some(RawBsonRef::Document(key)) => {
+            let key = bson::Document::try_from(key)?;
+            Box::new(move |index| index.key == key)
+        }
+        Some(RawBsonRef::String(name)) => Box::new(move |index| index.name == name),
+        Some(_) => {
+            return Err(CommandError::new(9, "Hint must be a string or an object"));
+        }
+    };
+    let Some(collection) = view.catalog.get(database, target) else {
+        return Ok(());
+    };
+    if collection.indexes.iter().any(wanted) {
+        return Ok(());
+    }
+    Err(CommandError::new(
+        2,
+        "error processing query: planner returned error :: caused by :: hint provided does not correspond to an existing index",
+    ))
+}
+
+/// The collections that a pipeline reads, all of one moment.
+struct Foreign<'a> {
+    core: &'a Core,
+    view: &'a View,
+    changes: Option<&'a Changes>,
+    database: &'a str,
+}
+
+impl Foreign<'_> {
+    fn find(&self, name: &str) -> Option<Arc<Collection>> {
+        match self.changes {
+            Some(changes) => collection(self.core, changes, self.database, name),
+            None => self.view.catalog.get(self.database, name).cloned(),
+        }
+    }
+}
+
+impl Collections for Foreign<'_> {
+    fn each(
+        &self,
+        collection: &str,
+        matcher: &Matcher,
+        take: &mut Take<'_>,
+    ) -> Result<(), MqlError> {
+        let Some(found) = self.find(collection) else {
+            return Ok(());
+        };
+        query::each(self.view, self.changes, &found, matcher, &mut |located| {
+            take(Cow::Owned(located.document)).map_err(mql_error)
+        })
+        .map_err(|error| MqlError::new(error.code, error.message))
+    }
+
+    fn has_index(&self, collection: &str, path: &Path) -> bool {
+        self.find(collection).is_some_and(|collection| {
+            collection.indexes.iter().any(|index| {
+                index.partial.is_none()
+                    && !index.sparse
+                    && index.fields.first().is_some_and(|(first, _)| first == path)
+            })
+        })
+    }
+
+    fn statistics(
+        &self,
+        collection: &str,
+        stage: &str,
+        specification: &RawDocument,
+    ) -> Result<Vec<RawDocumentBuf>, MqlError> {
+        let found = self.find(collection);
+        let namespace = format!("{}.{collection}", self.database);
+        let encode = |document: &bson::Document| {
+            RawDocumentBuf::try_from(document)
+                .map_err(|error| MqlError::bad_value(error.to_string()))
+        };
+        if stage == "$indexStats" {
+            let indexes = found.iter().flat_map(|found| &found.indexes);
+            return indexes
+                .map(|index| {
+                    encode(&doc! {
+                        "name": &index.name, "key": index.key.clone(), "host": "embedded",
+                        "accesses": { "ops": 0i64, "since": self.core.clock.now() },
+                        "spec": index.describe(),
+                    })
+                })
+                .collect();
+        }
+        let mut made = doc! {
+            "ns": &namespace, "host": "embedded", "localTime": self.core.clock.now(),
+        };
+        for (name, what) in [
+            ("latencyStats", "latency"),
+            ("queryExecStats", "query execution"),
+        ] {
+            if matches!(specification.get(name), Ok(Some(_))) {
+                return Err(MqlError::new(
+                    115,
+                    format!("{what} statistics are not kept by the embedded engine"),
+                ));
             }
-            Ok(!runner.is_satisfied())
+        }
+        let (mut count, mut size) = (0i64, 0i64);
+        self.each(collection, &Matcher::all(), &mut |document| {
+            count += 1;
+            size += document.as_bytes().len() as i64;
+            Ok(true)
         })?;
+        let whole = |n: i64| i32::try_from(n).map_or(Bson::Int64(n), Bson::Int32);
+        if matches!(specification.get("storageStats"), Ok(Some(_))) {
+            let mut stats = doc! { "size": whole(size), "count": whole(count) };
+            if count > 0 {
+                stats.insert("avgObjSize", whole(size / count));
+            }
+            let indexes = found.as_ref().map_or(0, |found| found.indexes.len());
+            stats.insert("capped", false);
+            stats.insert("nindexes", indexes as i32);
+            stats.insert("scaleFactor", 1);
+            made.insert("storageStats", stats);
+        }
+        if matches!(specification.get("count"), Ok(Some(_))) {
+            if found.is_none() {
+                return Err(MqlError::new(
+                    26,
+                    format!(
+                        "Unable to retrieve count in $collStats stage :: caused by :: Collection [{namespace}] not found."
+                    ),
+                ));
+            }
+            made.insert("count", whole(count));
+        }
+        Ok(vec![encode(&made)?])
     }
-    runner.end();
-    while let Some(document) = runner.pull().map_err(mql_error)? {
-        made.push(document);
+
+    fn random(&self) -> u64 {
+        let mut bytes = [0; 8];
+        bytes.copy_from_slice(&bson::Uuid::new().bytes()[..8]);
+        // The version bits of a UUID come after.
+        u64::from_le_bytes(bytes) & 0x0000_ffff_ffff_ffff
     }
-    Ok(made)
 }

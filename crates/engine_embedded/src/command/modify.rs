@@ -660,7 +660,7 @@ fn list<T>(
 }
 
 /// The document with an `_id`, which comes first.
-fn with_id(document: &RawDocument) -> RawDocumentBuf {
+pub(super) fn with_id(document: &RawDocument) -> RawDocumentBuf {
     if let Some(Ok((name, _))) = document.iter().next()
         && name == "_id"
     {

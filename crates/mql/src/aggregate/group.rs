@@ -1,37 +1,61 @@
-//! `$group` and its accumulators.
+//! `$group`.
 
 use std::collections::HashMap;
 
 use bson::raw::RawBsonRef;
 use bson::{Bson, Document, RawDocument, RawDocumentBuf, cstr};
 
+use super::accumulator::{Accumulator, State};
+use super::environment::Environment;
 use super::reshape::key;
-use crate::compare_bson;
+use crate::collation::Collation;
 use crate::error::{MqlError, Result};
-use crate::expression::{Expression, Scope};
+use crate::expression::{Expression, Scope, Variables};
 use crate::matcher::malformed;
-use crate::number::Sum;
-use crate::order::into_raw;
+use crate::order::{into_raw, raw};
 
 /// A parsed `$group`.
 #[derive(Debug, Clone)]
 pub struct Group {
-    id: Expression,
-    fields: Vec<(String, Accumulator, Expression)>,
+    id: Id,
+    fields: Vec<(String, Accumulator)>,
+    collation: Option<Collation>,
 }
 
-#[derive(Debug, Clone, Copy)]
-enum Accumulator {
-    Sum,
-    Avg,
-    Min,
-    Max,
-    First,
-    Last,
-    Push,
-    AddToSet,
-    Count,
-    MergeObjects,
+/// How a group's `_id` is computed.
+#[derive(Debug, Clone)]
+enum Id {
+    Value(Expression),
+    /// A document, whose missing fields are null.
+    Fields(Vec<(String, Expression)>),
+}
+
+impl Id {
+    fn parse(value: RawBsonRef<'_>) -> Result<Self> {
+        let RawBsonRef::Document(document) = value else {
+            return Ok(Self::Value(Expression::parse_open(value)?));
+        };
+        let mut fields = Vec::new();
+        for entry in document {
+            let (name, value) = entry.map_err(malformed)?;
+            // An operator, or what the parser says of names such as these.
+            if name.as_str().contains(['$', '.']) {
+                let value = RawBsonRef::Document(document);
+                return Ok(Self::Value(Expression::parse_open(value)?));
+            }
+            fields.push((name.as_str().to_owned(), Expression::parse_open(value)?));
+        }
+        Ok(Self::Fields(fields))
+    }
+
+    fn bind(&mut self, variables: &Variables) -> Result<()> {
+        match self {
+            Self::Value(expression) => expression.bind(variables),
+            Self::Fields(fields) => fields
+                .iter_mut()
+                .try_for_each(|(_, expression)| expression.bind(variables)),
+        }
+    }
 }
 
 /// `{_id: {a: 1}}` is meant as a projection more often than as a constant.
@@ -66,56 +90,71 @@ impl Group {
         for entry in specification {
             let (name, value) = entry.map_err(malformed)?;
             if name == "_id" {
+                if id.is_some() {
+                    return Err(MqlError::new(
+                        15948,
+                        "a group's _id may only be specified once",
+                    ));
+                }
                 not_inclusion(value)?;
-                id = Some(Expression::parse(value)?);
+                id = Some(Id::parse(value)?);
                 continue;
             }
-            let name = name.as_str();
-            if name.contains('.') {
-                return Err(MqlError::new(
-                    40235,
-                    format!("The field name '{name}' cannot contain '.'"),
-                ));
-            }
-            let accumulator = match value {
-                RawBsonRef::Document(document) => {
-                    let mut entries = document.iter();
-                    match (entries.next(), entries.next()) {
-                        (Some(entry), None) => Some(entry.map_err(malformed)?),
-                        _ => None,
-                    }
-                }
-                _ => None,
-            };
-            let Some((operator, operand)) = accumulator else {
-                return Err(MqlError::new(
-                    40234,
-                    format!("The field '{name}' must be an accumulator object"),
-                ));
-            };
-            let accumulator = known(operator.as_str())?;
-            let operand = match accumulator {
-                Accumulator::Count => Expression::parse_bson(&Bson::Int32(1))?,
-                _ => Expression::parse(operand)?,
-            };
-            fields.push((name.to_owned(), accumulator, operand));
+            fields.push(field(name.as_str(), value)?);
         }
         let id =
             id.ok_or_else(|| MqlError::new(15955, "a group specification must include an _id"))?;
-        Ok(Self { id, fields })
+        Ok(Self {
+            id,
+            fields,
+            collation: None,
+        })
+    }
+
+    pub(super) fn of(id: Expression, fields: Vec<(String, Accumulator)>) -> Self {
+        Self {
+            id: Id::Value(id),
+            fields,
+            collation: None,
+        }
     }
 
     /// The group of `$sortByCount`.
     pub(super) fn counting(by: RawBsonRef<'_>) -> Result<Self> {
-        Ok(Self {
-            id: Expression::parse(by)?,
-            fields: vec![(
-                "count".to_owned(),
-                Accumulator::Count,
-                Expression::parse_bson(&Bson::Int32(1))?,
-            )],
-        })
+        let count = vec![("count".to_owned(), Accumulator::count())];
+        Ok(Self::of(Expression::parse_open(by)?, count))
     }
+
+    pub(super) fn collate(&mut self, collation: Option<&Collation>) {
+        self.collation = collation.cloned();
+        for (_, accumulator) in &mut self.fields {
+            accumulator.collate(collation);
+        }
+    }
+
+    pub(super) fn bind(&mut self, variables: &Variables) -> Result<()> {
+        self.id.bind(variables)?;
+        self.fields
+            .iter_mut()
+            .try_for_each(|(_, accumulator)| accumulator.bind(variables))
+    }
+}
+
+/// A computed field of a group.
+pub(super) fn field(name: &str, value: RawBsonRef<'_>) -> Result<(String, Accumulator)> {
+    if name.contains('.') {
+        return Err(MqlError::new(
+            40235,
+            format!("The field name '{name}' cannot contain '.'"),
+        ));
+    }
+    if name.starts_with('$') {
+        return Err(MqlError::new(
+            40236,
+            format!("The field name '{name}' cannot be an operator name"),
+        ));
+    }
+    Ok((name.to_owned(), Accumulator::parse(name, value)?))
 }
 
 /// A `$group` under way: groups in the order in which they first appear.
@@ -124,6 +163,7 @@ pub(super) struct Grouping {
     groups: Vec<(Bson, Vec<State>)>,
     index: HashMap<Vec<u8>, usize>,
     key: Vec<u8>,
+    bytes: usize,
 }
 
 impl Grouping {
@@ -133,19 +173,24 @@ impl Grouping {
             groups: Vec::new(),
             index: HashMap::new(),
             key: Vec::new(),
+            bytes: 0,
         }
     }
 
-    pub(super) fn take(&mut self, document: &RawDocument) -> Result<()> {
+    pub(super) fn take(&mut self, env: &Environment<'_>, document: &RawDocument) -> Result<()> {
         let scope = Scope::of(document);
         let id = Found::of(&self.group.id, document, &scope)?;
         self.key.clear();
-        id.encode(&mut self.key);
+        id.encode(self.group.collation.as_ref(), &mut self.key);
+        let before = self.bytes;
         let at = if let Some(at) = self.index.get(&self.key) {
             *at
         } else {
-            let states = self.group.fields.iter().map(|(_, by, _)| State::new(*by));
-            self.groups.push((id.value()?, states.collect()));
+            let id = id.value()?;
+            let states = self.group.fields.iter().map(|(_, field)| field.start(&id));
+            let states = states.collect::<Result<Vec<_>>>()?;
+            self.bytes += 2 * self.key.len() + 64 * (1 + states.len());
+            self.groups.push((id, states));
             let at = self.groups.len() - 1;
             self.index.insert(self.key.clone(), at);
             at
@@ -153,8 +198,11 @@ impl Grouping {
         let Some((_, states)) = self.groups.get_mut(at) else {
             return Ok(());
         };
-        for ((_, _, operand), state) in self.group.fields.iter().zip(states) {
-            state.take(operand.evaluate(&scope)?)?;
+        for ((_, field), state) in self.group.fields.iter().zip(states) {
+            self.bytes += field.take(state, document, &scope)?;
+        }
+        if self.bytes > before {
+            env.check("$group", self.bytes)?;
         }
         Ok(())
     }
@@ -166,8 +214,8 @@ impl Grouping {
         groups.into_iter().map(move |(id, states)| {
             let mut made = RawDocumentBuf::new();
             made.append(cstr!("_id"), into_raw(id));
-            for ((name, ..), state) in group.fields.iter().zip(states) {
-                made.append(key(name)?, into_raw(state.finish()?));
+            for ((name, field), state) in group.fields.iter().zip(states) {
+                made.append(key(name)?, field.finish(state)?);
             }
             crate::depth::check(&made)?;
             Ok(made)
@@ -182,7 +230,18 @@ enum Found<'a> {
 }
 
 impl<'a> Found<'a> {
-    fn of(id: &Expression, document: &'a RawDocument, scope: &Scope<'_>) -> Result<Self> {
+    fn of(id: &Id, document: &'a RawDocument, scope: &Scope<'_>) -> Result<Self> {
+        let id = match id {
+            Id::Value(id) => id,
+            Id::Fields(fields) => {
+                let mut made = Document::new();
+                for (name, expression) in fields {
+                    let value = expression.evaluate(scope)?.unwrap_or(Bson::Null);
+                    made.insert(name.clone(), value);
+                }
+                return Ok(Self::Made(Bson::Document(made)));
+            }
+        };
         if let Some([name]) = id.path() {
             let found = document.get(name).map_err(malformed)?;
             return Ok(Self::Raw(found.unwrap_or(RawBsonRef::Null)));
@@ -190,10 +249,12 @@ impl<'a> Found<'a> {
         Ok(Self::Made(id.evaluate(scope)?.unwrap_or(Bson::Null)))
     }
 
-    fn encode(&self, out: &mut Vec<u8>) {
+    fn encode(&self, collation: Option<&Collation>, out: &mut Vec<u8>) {
         match self {
-            Self::Raw(value) => crate::key::encode(*value, out),
-            Self::Made(value) => crate::key::encode_bson(value, out),
+            Self::Raw(value) => crate::key::encode_with(*value, collation, out),
+            Self::Made(value) => {
+                crate::key::encode_with(raw(value).as_raw_bson_ref(), collation, out);
+            }
         }
     }
 
@@ -202,119 +263,5 @@ impl<'a> Found<'a> {
             Self::Raw(value) => value.try_into().map_err(malformed),
             Self::Made(value) => Ok(value),
         }
-    }
-}
-
-fn known(name: &str) -> Result<Accumulator> {
-    Ok(match name {
-        "$sum" => Accumulator::Sum,
-        "$avg" => Accumulator::Avg,
-        "$min" => Accumulator::Min,
-        "$max" => Accumulator::Max,
-        "$first" => Accumulator::First,
-        "$last" => Accumulator::Last,
-        "$push" => Accumulator::Push,
-        "$addToSet" => Accumulator::AddToSet,
-        "$count" => Accumulator::Count,
-        "$mergeObjects" => Accumulator::MergeObjects,
-        other => {
-            return Err(MqlError::new(
-                15952,
-                format!("unknown group operator '{other}'"),
-            ));
-        }
-    })
-}
-
-enum State {
-    Sum(Sum),
-    Avg(Sum),
-    Extreme { greatest: bool, value: Option<Bson> },
-    First(Option<Bson>),
-    Last(Option<Bson>),
-    Push(Vec<Bson>),
-    Set(Vec<Bson>, std::collections::HashSet<Vec<u8>>),
-    Merge(Document),
-}
-
-impl State {
-    fn new(by: Accumulator) -> Self {
-        match by {
-            Accumulator::Sum | Accumulator::Count => Self::Sum(Sum::default()),
-            Accumulator::Avg => Self::Avg(Sum::default()),
-            Accumulator::Min => Self::Extreme {
-                greatest: false,
-                value: None,
-            },
-            Accumulator::Max => Self::Extreme {
-                greatest: true,
-                value: None,
-            },
-            Accumulator::First => Self::First(None),
-            Accumulator::Last => Self::Last(None),
-            Accumulator::Push => Self::Push(Vec::new()),
-            Accumulator::AddToSet => Self::Set(Vec::new(), std::collections::HashSet::new()),
-            Accumulator::MergeObjects => Self::Merge(Document::new()),
-        }
-    }
-
-    fn take(&mut self, value: Option<Bson>) -> Result<()> {
-        match self {
-            Self::Sum(sum) | Self::Avg(sum) => {
-                if let Some(value) = value {
-                    sum.add(&value);
-                }
-            }
-            Self::Extreme {
-                greatest,
-                value: kept,
-            } => {
-                if let Some(value) = value.filter(|v| !matches!(v, Bson::Null | Bson::Undefined)) {
-                    let better = kept.as_ref().is_none_or(|kept| {
-                        let order = compare_bson(&value, kept);
-                        if *greatest {
-                            order.is_gt()
-                        } else {
-                            order.is_lt()
-                        }
-                    });
-                    if better {
-                        *kept = Some(value);
-                    }
-                }
-            }
-            Self::First(kept) => {
-                kept.get_or_insert(value.unwrap_or(Bson::Null));
-            }
-            Self::Last(kept) => *kept = Some(value.unwrap_or(Bson::Null)),
-            Self::Push(values) => values.extend(value),
-            Self::Set(values, seen) => {
-                if let Some(value) = value
-                    && seen.insert(crate::key::of(&value))
-                {
-                    values.push(value);
-                }
-            }
-            Self::Merge(merged) => match value {
-                None | Some(Bson::Null | Bson::Undefined) => {}
-                Some(Bson::Document(document)) => merged.extend(document),
-                Some(_) => {
-                    return Err(MqlError::new(40400, "$mergeObjects requires object inputs"));
-                }
-            },
-        }
-        Ok(())
-    }
-
-    fn finish(self) -> Result<Bson> {
-        Ok(match self {
-            Self::Sum(sum) => sum.total(),
-            Self::Avg(sum) => sum.mean(),
-            Self::Extreme { value, .. } | Self::First(value) | Self::Last(value) => {
-                value.unwrap_or(Bson::Null)
-            }
-            Self::Push(values) | Self::Set(values, _) => Bson::Array(values),
-            Self::Merge(document) => Bson::Document(document),
-        })
     }
 }

@@ -1,105 +1,209 @@
 //! Stages: parsing.
 
 use bson::raw::RawBsonRef;
-use bson::rawdoc;
+use bson::{Bson, RawArray, RawDocument, RawDocumentBuf, rawdoc};
 
+use super::bucket::{self, BucketAuto};
+use super::group::Group;
+use super::lookup::{GraphLookup, Lookup, Union};
+use super::output::{Merge, Target};
+use super::position::{self, Place};
 use super::reshape::{AddFields, Unset};
 use super::unwind::Unwind;
-use super::{Pipeline, Stage, group};
-use crate::error::{MqlError, Result, guard};
+use super::{Pipeline, Stage};
+use crate::depth::check_path;
+use crate::error::{MqlError, Result};
 use crate::expression::Expression;
+use crate::expression::convert::type_name;
 use crate::matcher::malformed;
 use crate::{Matcher, Projection, Sort};
 
-/// Appends the stages that a specification stands for.
-pub(super) fn stage(stage: RawBsonRef<'_>, stages: &mut Vec<Stage>, depth: usize) -> Result<()> {
-    guard(depth)?;
-    let RawBsonRef::Document(document) = stage else {
-        return Err(MqlError::type_mismatch(
-            "Each element of the 'pipeline' array must be an object",
-        ));
-    };
-    let mut entries = document.iter();
-    let (Some(entry), None) = (entries.next(), entries.next()) else {
+/// Pipelines in pipelines at most.
+const DEPTH_MAX: usize = 20;
+
+/// Parses the stages of a pipeline.
+pub(super) fn pipeline(stages: &RawArray, place: Place, depth: usize) -> Result<Vec<Stage>> {
+    if depth > DEPTH_MAX {
         return Err(MqlError::new(
-            40323,
-            "A pipeline stage specification object must contain exactly one field.",
+            232,
+            format!("Maximum number of nested sub-pipelines exceeded. Limit is {DEPTH_MAX}"),
         ));
-    };
-    let (name, operand) = entry.map_err(malformed)?;
-    let object = |code: i32| match operand {
-        RawBsonRef::Document(document) => Ok(document),
-        _ => Err(MqlError::new(
-            code,
+    }
+    if stages.into_iter().count() > kit::limit::PIPELINE_STAGES_MAX {
+        return Err(MqlError::new(
+            7_749_501,
             format!(
-                "the {} stage specification must be an object",
-                name.as_str()
+                "Pipeline length must be no longer than {} stages",
+                kit::limit::PIPELINE_STAGES_MAX
             ),
-        )),
-    };
-    let stage = match name.as_str() {
-        "$match" => Stage::Match(Matcher::parse(object(15959)?)?),
-        "$project" => Stage::Project(Projection::stage(object(15969)?)?),
-        "$addFields" | "$set" => Stage::AddFields(AddFields::parse(object(40272)?)?),
-        "$unset" => Stage::Unset(Unset::parse(operand)?),
-        "$sort" => {
-            let sort = Sort::parse(object(15973)?)?;
-            if sort.is_empty() {
-                return Err(MqlError::new(
-                    15976,
-                    "$sort stage must have at least one sort key",
-                ));
-            }
-            Stage::Sort(sort)
+        ));
+    }
+    let mut parsed = Vec::new();
+    let mut names = Vec::new();
+    for entry in stages {
+        let entry = entry.map_err(malformed)?;
+        let RawBsonRef::Document(document) = entry else {
+            return Err(MqlError::type_mismatch(
+                "Each element of the 'pipeline' array must be an object",
+            ));
+        };
+        crate::depth::check(document)?;
+        let mut entries = document.iter();
+        let (Some(entry), None) = (entries.next(), entries.next()) else {
+            return Err(MqlError::new(
+                40323,
+                "A pipeline stage specification object must contain exactly one field.",
+            ));
+        };
+        let (name, operand) = entry.map_err(malformed)?;
+        stage(name.as_str(), operand, &mut parsed, depth)?;
+        names.push(name.as_str());
+    }
+    position::check(&names, place)?;
+    if place == Place::Top {
+        planned(&mut parsed);
+    }
+    Ok(parsed)
+}
+
+/// Marks the `$lookup`s that mongod's planner takes over: those that nothing
+/// but what it takes over too comes before.
+fn planned(stages: &mut [Stage]) {
+    for stage in stages {
+        match stage {
+            Stage::Lookup(lookup) if lookup.is_plain() => lookup.last = true,
+            Stage::Match(_)
+            | Stage::Sort(_)
+            | Stage::Skip(_)
+            | Stage::Limit(_)
+            | Stage::Project(_)
+            | Stage::Group(_) => {}
+            _ => break,
         }
-        "$skip" => Stage::Skip(count(operand, "$skip", 15956, true)?),
-        "$limit" => Stage::Limit(count(operand, "$limit", 15957, false)?),
-        "$group" => Stage::Group(group::Group::parse(object(15947)?)?),
-        "$count" => match operand {
-            RawBsonRef::String(field)
-                if !field.is_empty() && !field.starts_with('$') && !field.contains('.') =>
-            {
-                Stage::Count(field.to_owned())
-            }
-            _ => {
+    }
+}
+
+/// Appends the stages that a specification stands for.
+fn stage(name: &str, operand: RawBsonRef<'_>, stages: &mut Vec<Stage>, depth: usize) -> Result<()> {
+    let object = |code: i32, text: &str| match operand {
+        RawBsonRef::Document(document) => Ok(document),
+        _ => Err(MqlError::new(code, text)),
+    };
+    let stage = match name {
+        "$match" => Stage::Match(Matcher::parse_open(object(
+            15959,
+            "the match filter must be an expression in an object",
+        )?)?),
+        "$project" => Stage::Project(
+            Projection::stage(object(15969, "$project specification must be an object")?)
+                .map_err(|error| invalid("$project", error))?,
+        ),
+        "$addFields" | "$set" => {
+            let RawBsonRef::Document(fields) = operand else {
                 return Err(MqlError::new(
-                    40156,
-                    "the count field must be a non-empty string without '$' or '.'",
+                    40272,
+                    format!(
+                        "{name} specification stage must be an object, got {}",
+                        kind(operand)
+                    ),
                 ));
-            }
+            };
+            Stage::AddFields(AddFields::parse(fields).map_err(|error| invalid(name, error))?)
+        }
+        "$unset" => Stage::Unset(Unset::parse(operand)?),
+        "$sort" => Stage::Sort(sort(object(
+            15973,
+            "the $sort key specification must be an object",
+        )?)?),
+        "$skip" => Stage::Skip(count(operand, "$skip", 5_107_200)?),
+        "$limit" => match count(operand, "$limit", 5_107_201)? {
+            0 => return Err(MqlError::new(15958, "the limit must be positive")),
+            n => Stage::Limit(n),
         },
+        "$group" => Stage::Group(Group::parse(object(
+            15947,
+            "a group's fields must be specified in an object",
+        )?)?),
+        "$count" => Stage::Count(counted(operand)?),
         "$unwind" => Stage::Unwind(Unwind::parse(operand)?),
-        "$replaceWith" => Stage::ReplaceRoot(Expression::parse(operand)?),
+        "$replaceWith" => Stage::ReplaceRoot(
+            Expression::parse_open(operand)?,
+            "'replacement document' ".to_owned(),
+        ),
         "$replaceRoot" => {
-            let spec = object(40229)?;
+            let RawBsonRef::Document(spec) = operand else {
+                return Err(MqlError::new(
+                    40229,
+                    format!(
+                        "expected an object as specification for $replaceRoot stage, got {}",
+                        kind(operand)
+                    ),
+                ));
+            };
+            for entry in spec {
+                let (field, _) = entry.map_err(malformed)?;
+                if field != "newRoot" {
+                    return Err(unknown_field("$replaceRoot", field.as_str()));
+                }
+            }
             match spec.get("newRoot").map_err(malformed)? {
-                Some(root) => Stage::ReplaceRoot(Expression::parse(root)?),
+                Some(root) => Stage::ReplaceRoot(
+                    Expression::parse_open(root)?,
+                    "'newRoot' expression ".to_owned(),
+                ),
                 None => {
                     return Err(MqlError::new(
-                        40231,
-                        "no newRoot specified for the $replaceRoot stage",
+                        40414,
+                        "BSON field '$replaceRoot.newRoot' is missing but a required field",
                     ));
                 }
             }
         }
         "$sortByCount" => {
-            stages.push(Stage::Group(group::Group::counting(operand)?));
+            stages.push(Stage::Group(Group::counting(sort_by_count(operand)?)?));
             Stage::Sort(Sort::parse(&rawdoc! { "count": -1 })?)
         }
-        "$facet" => {
-            let mut facets = Vec::new();
-            for entry in object(40169)? {
-                let (name, pipeline) = entry.map_err(malformed)?;
-                let RawBsonRef::Array(pipeline) = pipeline else {
-                    return Err(MqlError::new(40170, "arguments to $facet must be arrays"));
-                };
-                let mut inner = Vec::new();
-                for stage in pipeline {
-                    self::stage(stage.map_err(malformed)?, &mut inner, depth + 1)?;
-                }
-                facets.push((name.as_str().to_owned(), Pipeline { stages: inner }));
+        "$facet" => facet(operand, depth)?,
+        "$bucket" => {
+            stages.push(Stage::Group(bucket::bucket(operand)?));
+            Stage::Sort(Sort::parse(&rawdoc! { "_id": 1 })?)
+        }
+        "$bucketAuto" => Stage::BucketAuto(BucketAuto::parse(operand)?),
+        "$sample" => Stage::Sample(sample(operand)?),
+        "$redact" => {
+            let mut expression = Expression::parse_open(operand)?;
+            super::redact::bind(&mut expression)?;
+            Stage::Redact(expression)
+        }
+        "$lookup" => Stage::Lookup(Box::new(Lookup::parse(operand, depth)?)),
+        "$unionWith" => Stage::Union(Union::parse(operand, depth)?),
+        "$graphLookup" => Stage::GraphLookup(Box::new(GraphLookup::parse(operand)?)),
+        "$documents" => Stage::Documents(Expression::parse_open(operand)?),
+        "$collStats" => Stage::Statistics("$collStats", coll_stats(operand)?.to_owned()),
+        "$indexStats" => match operand {
+            RawBsonRef::Document(spec) if spec.is_empty() => {
+                Stage::Statistics("$indexStats", spec.to_owned())
             }
-            Stage::Facet(facets)
+            _ => {
+                return Err(MqlError::new(
+                    28803,
+                    "The $indexStats stage specification must be an empty object",
+                ));
+            }
+        },
+        "$out" => Stage::Out(Target::parse_out(operand)?),
+        "$merge" => Stage::Merge(Box::new(Merge::parse(operand)?)),
+        "$currentOp" => {
+            return Err(MqlError::new(
+                73,
+                "$currentOp must be run against the 'admin' database with {aggregate: 1}",
+            ));
+        }
+        "$listSessions" => {
+            return Err(MqlError::new(
+                73,
+                "$listSessions may only be run against config.system.sessions",
+            ));
         }
         known if UNSUPPORTED.contains(&known) => {
             return Err(MqlError::new(
@@ -120,43 +224,309 @@ pub(super) fn stage(stage: RawBsonRef<'_>, stages: &mut Vec<Stage>, depth: usize
 
 /// MongoDB's stages that are not here.
 const UNSUPPORTED: &[&str] = &[
-    "$bucket",
-    "$bucketAuto",
     "$changeStream",
-    "$collStats",
-    "$currentOp",
     "$densify",
-    "$documents",
     "$fill",
     "$geoNear",
-    "$graphLookup",
-    "$indexStats",
-    "$listSessions",
-    "$lookup",
-    "$merge",
-    "$out",
-    "$redact",
-    "$sample",
+    "$listLocalSessions",
+    "$planCacheStats",
     "$search",
+    "$searchMeta",
     "$setWindowFields",
-    "$unionWith",
+    "$vectorSearch",
 ];
 
-fn count(operand: RawBsonRef<'_>, name: &str, code: i32, zero: bool) -> Result<u64> {
+pub(super) fn invalid(stage: &str, error: MqlError) -> MqlError {
+    let prefix = format!("Invalid {stage} :: caused by :: ");
+    if error.message.starts_with(&prefix) {
+        return error;
+    }
+    MqlError::new(error.code, prefix + &error.message)
+}
+
+pub(super) fn unknown_field(stage: &str, field: &str) -> MqlError {
+    MqlError::new(
+        40415,
+        format!("BSON field '{stage}.{field}' is an unknown field."),
+    )
+}
+
+/// Splits a path of field names.
+///
+/// # Errors
+/// 40352, 40353, 15998, 16410 and 16411 for what is none.
+pub(super) fn field_path(text: &str) -> Result<Vec<String>> {
+    let refused = |code: i32, text: &str| Err(MqlError::new(code, text));
+    check_path(text)?;
+    if text.is_empty() {
+        return refused(40352, "FieldPath cannot be constructed with empty string");
+    }
+    if text.ends_with('.') {
+        return refused(40353, "FieldPath must not end with a '.'.");
+    }
+    let mut parts = Vec::new();
+    for part in text.split('.') {
+        field_name(part)?;
+        parts.push(part.to_owned());
+    }
+    Ok(parts)
+}
+
+/// Checks one name of a path.
+pub(super) fn field_name(name: &str) -> Result<()> {
+    let refused = |code: i32, text: &str| Err(MqlError::new(code, text));
+    if name.is_empty() {
+        return refused(15998, "FieldPath field names may not be empty strings.");
+    }
+    if name.starts_with('$') {
+        return refused(
+            16410,
+            "FieldPath field names may not start with '$'. Consider using $getField or $setField.",
+        );
+    }
+    if name.contains('\0') {
+        return refused(
+            16411,
+            "FieldPath field names may not contain '\0'. Consider using $getField or $setField.",
+        );
+    }
+    if name.contains('.') {
+        return refused(
+            16412,
+            "FieldPath field names may not contain '.'. Consider using $getField or $setField.",
+        );
+    }
+    Ok(())
+}
+
+fn sort(spec: &RawDocument) -> Result<Sort> {
+    let mut whole = RawDocumentBuf::new();
+    for entry in spec {
+        let (name, direction) = entry.map_err(malformed)?;
+        field_path(name.as_str())?;
+        // Here only the whole part of a direction counts.
+        match direction {
+            RawBsonRef::Double(n) => whole.append(name, n as i64),
+            RawBsonRef::Decimal128(n) => whole.append(name, crate::decimal::to_double(n) as i64),
+            other => whole.append(name, other),
+        }
+    }
+    let sort = Sort::parse(&whole)?;
+    if sort.is_empty() {
+        return Err(MqlError::new(
+            15976,
+            "$sort stage must have at least one sort key",
+        ));
+    }
+    Ok(sort)
+}
+
+fn count(operand: RawBsonRef<'_>, name: &str, code: i32) -> Result<u64> {
+    let refused = |expected: &str| {
+        let shown = shown(operand);
+        Err(MqlError::new(
+            code,
+            format!("invalid argument to {name} stage: Expected {expected}: {name}: {shown}"),
+        ))
+    };
     let n = match operand {
         RawBsonRef::Int32(n) => i64::from(n),
         RawBsonRef::Int64(n) => n,
         RawBsonRef::Double(n) if n.trunc() == n && n.abs() < 9.2e18 => n as i64,
-        _ => {
+        RawBsonRef::Double(_) => return refused("an integer"),
+        RawBsonRef::Decimal128(n) => {
+            let n = crate::decimal::to_double(n);
+            if n.trunc() != n || n.abs() >= 9.2e18 {
+                return refused("an integer");
+            }
+            n as i64
+        }
+        _ => return refused("a number in"),
+    };
+    match u64::try_from(n) {
+        Ok(n) => Ok(n),
+        Err(_) => refused("a non-negative number in"),
+    }
+}
+
+fn counted(operand: RawBsonRef<'_>) -> Result<String> {
+    let refused = |code: i32, text: &str| Err(MqlError::new(code, text));
+    match operand {
+        RawBsonRef::String("") => refused(40157, "the count field must be a non-empty string"),
+        RawBsonRef::String(field) if field.starts_with('$') => {
+            refused(40158, "the count field cannot be a $-prefixed path")
+        }
+        RawBsonRef::String(field) if field.contains('\0') => {
+            refused(40159, "the count field cannot contain a null byte")
+        }
+        RawBsonRef::String(field) if field.contains('.') => {
+            refused(40160, "the count field cannot contain '.'")
+        }
+        RawBsonRef::String("_id") => refused(15948, "a group's _id may only be specified once"),
+        RawBsonRef::String(field) => Ok(field.to_owned()),
+        _ => refused(40156, "the count field must be a non-empty string"),
+    }
+}
+
+fn sort_by_count(operand: RawBsonRef<'_>) -> Result<RawBsonRef<'_>> {
+    const TEXT: &str = "the sortByCount field must be defined as a $-prefixed path or an expression inside an object";
+    match operand {
+        RawBsonRef::Document(document) => {
+            let first = document.iter().next().transpose().map_err(malformed)?;
+            match first {
+                Some((name, _)) if name.as_str().starts_with('$') => Ok(operand),
+                _ => Err(MqlError::new(40147, TEXT)),
+            }
+        }
+        RawBsonRef::String(text) if text.starts_with('$') => Ok(operand),
+        RawBsonRef::String(_) => Err(MqlError::new(40148, TEXT)),
+        _ => Err(MqlError::new(
+            40149,
+            "the sortByCount field must be specified as a string or as an object",
+        )),
+    }
+}
+
+fn facet(operand: RawBsonRef<'_>, depth: usize) -> Result<Stage> {
+    let wrong = || {
+        MqlError::new(
+            40169,
+            format!(
+                "the $facet specification must be a non-empty object, but found: $facet: {}",
+                shown(operand)
+            ),
+        )
+    };
+    let RawBsonRef::Document(spec) = operand else {
+        return Err(wrong());
+    };
+    let mut facets = Vec::new();
+    for entry in spec {
+        let (name, stages) = entry.map_err(malformed)?;
+        field_name(name.as_str())?;
+        let RawBsonRef::Array(stages) = stages else {
             return Err(MqlError::new(
-                code,
-                format!("the argument to {name} must be a number"),
+                40170,
+                format!(
+                    "arguments to $facet must be arrays, {} is type {}",
+                    name.as_str(),
+                    kind(stages)
+                ),
+            ));
+        };
+        for element in stages {
+            let element = element.map_err(malformed)?;
+            if !matches!(element, RawBsonRef::Document(d) if !d.is_empty()) {
+                return Err(MqlError::new(
+                    40171,
+                    format!(
+                        "elements of arrays in $facet spec must be non-empty objects, {} argument contained an element of type {}",
+                        name.as_str(),
+                        kind(element)
+                    ),
+                ));
+            }
+        }
+        let stages = pipeline(stages, Place::Facet, depth)?;
+        facets.push((name.as_str().to_owned(), Pipeline { stages }));
+    }
+    if facets.is_empty() {
+        return Err(wrong());
+    }
+    Ok(Stage::Facet(facets))
+}
+
+fn sample(operand: RawBsonRef<'_>) -> Result<u64> {
+    let RawBsonRef::Document(spec) = operand else {
+        return Err(MqlError::new(
+            28745,
+            "the $sample stage specification must be an object",
+        ));
+    };
+    let mut size = None;
+    for entry in spec {
+        let (name, value) = entry.map_err(malformed)?;
+        if name != "size" {
+            return Err(MqlError::new(
+                28748,
+                format!("unrecognized option to $sample: {}", name.as_str()),
             ));
         }
-    };
-    if n == 0 && !zero {
-        return Err(MqlError::new(15958, "the limit must be positive"));
+        let n = match value {
+            RawBsonRef::Int32(n) => i64::from(n),
+            RawBsonRef::Int64(n) => n,
+            RawBsonRef::Double(n) => n as i64,
+            RawBsonRef::Decimal128(n) => crate::decimal::to_double(n) as i64,
+            _ => {
+                return Err(MqlError::new(
+                    28746,
+                    "size argument to $sample must be a number",
+                ));
+            }
+        };
+        size =
+            Some(u64::try_from(n).map_err(|_| {
+                MqlError::new(28747, "size argument to $sample must not be negative")
+            })?);
     }
-    u64::try_from(n)
-        .map_err(|_| MqlError::new(15958, format!("Argument to {name} cannot be negative")))
+    size.ok_or_else(|| MqlError::new(28749, "$sample stage must specify a size"))
+}
+
+fn coll_stats(operand: RawBsonRef<'_>) -> Result<&RawDocument> {
+    let RawBsonRef::Document(spec) = operand else {
+        return Err(MqlError::new(
+            5_447_000,
+            format!(
+                "$collStats must take a nested object but found: $collStats: {}",
+                shown(operand)
+            ),
+        ));
+    };
+    for entry in spec {
+        let (name, value) = entry.map_err(malformed)?;
+        let name = name.as_str();
+        if !matches!(
+            name,
+            "count" | "storageStats" | "latencyStats" | "queryExecStats"
+        ) {
+            return Err(unknown_field("$collStats", name));
+        }
+        if !matches!(value, RawBsonRef::Document(_)) {
+            return Err(MqlError::type_mismatch(format!(
+                "BSON field '$collStats.{name}' is the wrong type '{}', expected type 'object'",
+                kind(value)
+            )));
+        }
+    }
+    Ok(spec)
+}
+
+/// The name of a value's type.
+pub(super) fn kind(value: RawBsonRef<'_>) -> &'static str {
+    Bson::try_from(value).map_or("unknown", |value| type_name(&value))
+}
+
+/// A value as MongoDB's texts show it.
+pub(super) fn shown(value: RawBsonRef<'_>) -> String {
+    match value {
+        RawBsonRef::String(text) => format!("\"{text}\""),
+        RawBsonRef::Int32(n) => n.to_string(),
+        RawBsonRef::Int64(n) => n.to_string(),
+        RawBsonRef::Double(n) => n.to_string(),
+        RawBsonRef::Document(document) => {
+            let mut text = String::from("{");
+            for (at, (name, value)) in document.iter().flatten().enumerate() {
+                text.push_str(if at == 0 { " " } else { ", " });
+                text.push_str(name.as_str());
+                text.push_str(": ");
+                text.push_str(&shown(value));
+            }
+            text + if document.is_empty() { "}" } else { " }" }
+        }
+        RawBsonRef::Array(array) => {
+            let shown: Vec<String> = array.into_iter().flatten().map(shown).collect();
+            format!("[ {} ]", shown.join(", "))
+        }
+        other => Bson::try_from(other).map_or_else(|_| String::new(), |value| value.to_string()),
+    }
 }

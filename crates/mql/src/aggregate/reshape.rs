@@ -5,9 +5,10 @@ use std::borrow::Cow;
 use bson::raw::{CStr, RawBsonRef};
 use bson::{RawArrayBuf, RawBson, RawDocument, RawDocumentBuf};
 
+use super::parse::{field_path, shown};
 use crate::depth::{check, check_path};
 use crate::error::{MqlError, Result, guard};
-use crate::expression::{Expression, Scope};
+use crate::expression::{Expression, Scope, Variables};
 use crate::matcher::malformed;
 use crate::order::into_raw;
 
@@ -29,16 +30,52 @@ enum Added {
 impl AddFields {
     pub(super) fn parse(specification: &RawDocument) -> Result<Self> {
         let mut made = Self::default();
-        for (path, expression) in fields(specification, 0)? {
-            made.deep |= path.len() > 1 || expression.path().is_none();
-            insert(&mut made.fields, &path, expression)?;
-        }
+        made.fields(specification, &[], 0)?;
         Ok(made)
+    }
+
+    fn fields(&mut self, document: &RawDocument, above: &[String], depth: usize) -> Result<()> {
+        guard(depth)?;
+        for entry in document {
+            let (name, value) = entry.map_err(malformed)?;
+            if !above.is_empty() && name.as_str().contains('.') {
+                return Err(MqlError::new(
+                    40183,
+                    format!(
+                        "cannot use dotted field name '{}' in a sub object",
+                        name.as_str()
+                    ),
+                ));
+            }
+            let path = [above, &field_path(name.as_str())?].concat();
+            check_path(&path.join("."))?;
+            // A plain document adds its fields one by one.
+            if let RawBsonRef::Document(inner) = value
+                && !is_expression(inner, &path)?
+            {
+                self.fields(inner, &path, depth + 1)?;
+                continue;
+            }
+            let expression = Expression::parse_open(value)?;
+            self.deep |= path.len() > 1 || expression.path().is_none();
+            insert(&mut self.fields, &path, 0, expression)?;
+        }
+        Ok(())
+    }
+
+    /// The top-level fields that are computed or computed in.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.fields.iter().map(|(name, _)| name.as_str())
+    }
+
+    pub(super) fn bind(&mut self, variables: &Variables) -> Result<()> {
+        bind(&mut self.fields, variables)
     }
 
     pub(super) fn apply(&self, document: &RawDocument) -> Result<RawDocumentBuf> {
         let mut out = RawDocumentBuf::new();
-        add(&self.fields, &Scope::of(document), Some(document), &mut out)?;
+        let scope = Scope::of(document);
+        add(&self.fields, &scope, Some(document), &mut out)?;
         if self.deep {
             check(&out)?;
         }
@@ -46,76 +83,85 @@ impl AddFields {
     }
 }
 
-fn fields(document: &RawDocument, depth: usize) -> Result<Vec<(Vec<String>, Expression)>> {
-    guard(depth)?;
-    let mut fields = Vec::new();
+/// Whether a document is an expression and no plain one.
+fn is_expression(document: &RawDocument, path: &[String]) -> Result<bool> {
+    let mut count = 0;
+    let mut operators = false;
     for entry in document {
-        let (name, value) = entry.map_err(malformed)?;
-        let name = name.as_str();
-        check_path(name)?;
-        if name.is_empty() || name.split('.').any(str::is_empty) {
-            return Err(MqlError::new(
-                40352,
-                "FieldPath cannot be constructed with empty string",
-            ));
-        }
-        if name.starts_with('$') {
-            return Err(MqlError::new(
-                16410,
-                format!("FieldPath field names may not start with '$'. ({name})"),
-            ));
-        }
-        // A plain document adds its fields one by one.
-        let nested = match value {
-            RawBsonRef::Document(inner) => {
-                let first = inner.iter().next().and_then(std::result::Result::ok);
-                first
-                    .is_some_and(|(name, _)| !name.as_str().starts_with('$'))
-                    .then_some(inner)
-            }
-            _ => None,
-        };
-        let path: Vec<String> = name.split('.').map(str::to_owned).collect();
-        match nested {
-            Some(inner) => {
-                for (rest, expression) in self::fields(inner, depth + 1)? {
-                    let path = [path.clone(), rest].concat();
-                    check_path(&path.join("."))?;
-                    fields.push((path, expression));
-                }
-            }
-            None => fields.push((path, Expression::parse(value)?)),
-        }
+        let (name, _) = entry.map_err(malformed)?;
+        count += 1;
+        operators |= name.as_str().starts_with('$');
     }
-    Ok(fields)
+    if count == 0 {
+        return Err(MqlError::new(
+            40180,
+            format!(
+                "an empty object is not a valid value. Found empty object at path {}",
+                path.join(".")
+            ),
+        ));
+    }
+    if operators && count > 1 {
+        return Err(MqlError::new(
+            40181,
+            format!(
+                "an expression specification must contain exactly one field, the name of the expression. Found {count} fields in {}",
+                shown(RawBsonRef::Document(document))
+            ),
+        ));
+    }
+    Ok(operators)
+}
+
+fn bind(fields: &mut [(String, Added)], variables: &Variables) -> Result<()> {
+    fields.iter_mut().try_for_each(|(_, added)| match added {
+        Added::Value(expression) => expression.bind(variables),
+        Added::Within(inner) => bind(inner, variables),
+    })
 }
 
 fn insert(
     fields: &mut Vec<(String, Added)>,
     path: &[String],
+    depth: usize,
     expression: Expression,
 ) -> Result<()> {
-    let Some((first, rest)) = path.split_first() else {
+    let Some(first) = path.get(depth) else {
         return Ok(());
     };
-    let conflict = || {
+    let last = depth + 1 == path.len();
+    let conflict = |other: &str| {
         MqlError::new(
             40176,
-            format!("specification contains two conflicting paths: '{first}'"),
+            format!(
+                "specification contains two conflicting paths. Cannot specify both '{}' and '{other}'",
+                path.join(".")
+            ),
         )
     };
-    let at = fields.iter().position(|(name, _)| name == first);
-    match (at, rest.is_empty()) {
-        (None, true) => fields.push((first.clone(), Added::Value(expression))),
-        (None, false) => {
+    let above = path[..=depth].join(".");
+    match fields.iter().position(|(name, _)| name == first) {
+        None if last => fields.push((first.clone(), Added::Value(expression))),
+        None => {
             let mut inner = Vec::new();
-            insert(&mut inner, rest, expression)?;
+            insert(&mut inner, path, depth + 1, expression)?;
             fields.push((first.clone(), Added::Within(inner)));
         }
-        (Some(_), true) => return Err(conflict()),
-        (Some(at), false) => match &mut fields[at].1 {
-            Added::Within(inner) => insert(inner, rest, expression)?,
-            Added::Value(_) => return Err(conflict()),
+        Some(at) => match &mut fields[at].1 {
+            Added::Within(inner) if !last => insert(inner, path, depth + 1, expression)?,
+            Added::Within(inner) => {
+                let mut other = above;
+                let mut inner = &*inner;
+                while let Some((name, added)) = inner.first() {
+                    other = format!("{other}.{name}");
+                    match added {
+                        Added::Within(deeper) => inner = deeper,
+                        Added::Value(_) => break,
+                    }
+                }
+                return Err(conflict(&other));
+            }
+            Added::Value(_) => return Err(conflict(&above)),
         },
     }
     Ok(())
@@ -195,26 +241,43 @@ enum Removed {
 
 impl Unset {
     pub(super) fn parse(operand: RawBsonRef<'_>) -> Result<Self> {
+        let refused = |code: i32, text: &str| Err(MqlError::new(code, text));
         let mut made = Self::default();
-        let wrong = || {
-            MqlError::new(
-                31002,
-                "$unset specification must be a string or an array of strings",
-            )
+        let mut forget = |name: &str| {
+            field_path(name)
+                .and_then(|path| forget(&mut made.fields, &path, 0))
+                .map_err(|error| {
+                    let text = format!("Invalid $unset :: caused by :: {}", error.message);
+                    MqlError::new(error.code, text)
+                })
         };
         match operand {
-            RawBsonRef::String(name) => forget(&mut made.fields, name),
+            RawBsonRef::String(name) => forget(name)?,
+            RawBsonRef::Array(names) if names.is_empty() => {
+                return refused(
+                    31119,
+                    "$unset specification must be a string or an array with at least one field",
+                );
+            }
             RawBsonRef::Array(names) => {
                 for name in names {
-                    match name.map_err(malformed)? {
-                        RawBsonRef::String(name) => forget(&mut made.fields, name),
-                        _ => return Err(wrong()),
-                    }
+                    let RawBsonRef::String(name) = name.map_err(malformed)? else {
+                        return refused(
+                            31120,
+                            "$unset specification must be a string or an array containing only string values",
+                        );
+                    };
+                    forget(name)?;
                 }
             }
-            _ => return Err(wrong()),
+            _ => return refused(31002, "$unset specification must be a string or an array"),
         }
         Ok(made)
+    }
+
+    /// The top-level fields that are removed or removed from.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.fields.iter().map(|(name, _)| name.as_str())
     }
 
     pub(super) fn apply(&self, document: &RawDocument) -> Result<RawDocumentBuf> {
@@ -222,23 +285,32 @@ impl Unset {
     }
 }
 
-fn forget(fields: &mut Vec<(String, Removed)>, path: &str) {
-    let (first, rest) = match path.split_once('.') {
-        Some((first, rest)) => (first, Some(rest)),
-        None => (path, None),
+fn forget(fields: &mut Vec<(String, Removed)>, path: &[String], depth: usize) -> Result<()> {
+    let Some(first) = path.get(depth) else {
+        return Ok(());
     };
-    let at = fields
-        .iter()
-        .position(|(name, _)| name == first)
-        .unwrap_or_else(|| {
-            fields.push((first.to_owned(), Removed::Within(Vec::new())));
-            fields.len() - 1
-        });
-    match (&mut fields[at].1, rest) {
-        (removed, None) => *removed = Removed::All,
-        (Removed::Within(inner), Some(rest)) => forget(inner, rest),
-        (Removed::All, Some(_)) => {}
+    let collision = |code: i32| {
+        let mut text = format!("Path collision at {}", path.join("."));
+        if code == 31249 {
+            text = format!("{text} remaining portion {}", path[depth + 1..].join("."));
+        }
+        Err(MqlError::new(code, text))
+    };
+    let last = depth + 1 == path.len();
+    match fields.iter().position(|(name, _)| name == first) {
+        None if last => fields.push((first.clone(), Removed::All)),
+        None => {
+            let mut inner = Vec::new();
+            forget(&mut inner, path, depth + 1)?;
+            fields.push((first.clone(), Removed::Within(inner)));
+        }
+        Some(at) => match &mut fields[at].1 {
+            Removed::Within(inner) if !last => forget(inner, path, depth + 1)?,
+            Removed::All if !last => return collision(31249),
+            _ => return collision(31250),
+        },
     }
+    Ok(())
 }
 
 fn remove(fields: &[(String, Removed)], document: &RawDocument) -> Result<RawDocumentBuf> {
@@ -308,6 +380,40 @@ pub(super) fn replace(
         } else {
             out.append(name, replace(empty, rest, Some(value))?);
         }
+    }
+    Ok(out)
+}
+
+/// [`replace`] with the new field at the end of its document, also where there
+/// was one.
+pub(super) fn put_last(
+    document: &RawDocument,
+    path: &[String],
+    value: Option<RawBsonRef<'_>>,
+) -> Result<RawDocumentBuf> {
+    let Some((first, rest)) = path.split_first() else {
+        return Ok(document.to_owned());
+    };
+    let mut out = RawDocumentBuf::new();
+    let mut inner = None;
+    for entry in document {
+        let (name, found) = entry.map_err(malformed)?;
+        if name.as_str() == first {
+            inner = Some(found);
+        } else {
+            out.append(name, found);
+        }
+    }
+    let Some(value) = value else {
+        return Ok(out);
+    };
+    let name = key(first)?;
+    match (rest.is_empty(), inner) {
+        (true, _) => out.append(name, value),
+        (false, Some(RawBsonRef::Document(inner))) => {
+            out.append(name, put_last(inner, rest, Some(value))?);
+        }
+        (false, _) => out.append(name, put_last(&RawDocumentBuf::new(), rest, Some(value))?),
     }
     Ok(out)
 }

@@ -9,7 +9,11 @@ use std::collections::VecDeque;
 
 use bson::{Bson, RawArrayBuf, RawBson, RawDocument, RawDocumentBuf};
 
+use super::bucket::Bucketing;
+use super::environment::{Environment, Nowhere};
 use super::group::Grouping;
+use super::lookup::{GraphLookup, Looking, Union};
+use super::parse::{kind, shown};
 use super::reshape::{AddFields, Unset, document};
 use super::sort::Sorter;
 use super::unwind::{Elements, Unwind, Unwound};
@@ -32,19 +36,31 @@ pub struct Runner {
     pending: Vec<(usize, Source)>,
     /// Steps before this one are not asked any more: a limit is reached.
     closed: usize,
+    /// Whether the first step makes its documents.
+    makes: bool,
     /// How many steps have been told that their input has ended; `None` while
     /// there may be more.
     ended: Option<usize>,
 }
 
 enum Step {
+    /// What an engine does with the documents that come out.
+    Output,
     Match(Matcher),
     Project(Projection),
     AddFields(AddFields),
     Unset(Unset),
     Skip(u64),
     Limit(u64),
-    ReplaceRoot(Expression),
+    ReplaceRoot(Expression, String),
+    Redact(Expression),
+    Lookup(Looking),
+    GraphLookup(Box<GraphLookup>),
+    Union(Union),
+    Sample(Sampling),
+    BucketAuto(Bucketing),
+    Documents(Expression),
+    Statistics(&'static str, RawDocumentBuf, String),
     Unwind(Unwind),
     Sort(Sorter),
     Group(Grouping),
@@ -60,9 +76,14 @@ enum Next<'d> {
 }
 
 impl Runner {
-    pub(super) fn new(stages: &[Stage]) -> Self {
-        let step = |(at, stage)| Step::new(stage, &stages[at + 1..]);
+    pub(super) fn new(stages: &[Stage], collection: &str) -> Self {
+        let step = |(at, stage)| Step::new(stage, &stages[at + 1..], collection);
+        let makes = matches!(
+            stages.first(),
+            Some(Stage::Documents(_) | Stage::Statistics(..))
+        );
         Self {
+            makes,
             steps: stages.iter().enumerate().map(step).collect(),
             ready: VecDeque::new(),
             pending: Vec::new(),
@@ -75,8 +96,8 @@ impl Runner {
     ///
     /// # Errors
     /// What an expression fails with; 292 when a step holds too much.
-    pub fn push(&mut self, document: Cow<'_, RawDocument>) -> Result<()> {
-        self.feed(0, document)
+    pub fn push(&mut self, env: &Environment<'_>, document: Cow<'_, RawDocument>) -> Result<()> {
+        self.feed(env, 0, document)
     }
 
     /// Says that the input has ended.
@@ -86,23 +107,20 @@ impl Runner {
 
     /// Whether more input would change nothing.
     pub fn is_satisfied(&self) -> bool {
-        self.closed > 0 || self.ended.is_some()
+        self.makes || self.closed > 0 || self.ended.is_some()
     }
 
     /// The next document that comes out; `None` when it takes more input, or
     /// after the end.
-    pub fn pull(&mut self) -> Result<Option<RawDocumentBuf>> {
+    ///
+    /// # Errors
+    /// Those of [`Runner::push`].
+    pub fn pull(&mut self, env: &Environment<'_>) -> Result<Option<RawDocumentBuf>> {
         loop {
             if let Some(document) = self.ready.pop_front() {
                 return Ok(Some(document));
             }
-            if let Some((at, source)) = self.pending.last_mut() {
-                let at = *at;
-                let next = (at >= self.closed).then(|| source.next()).flatten();
-                match next.transpose()? {
-                    Some(document) => self.feed(at, Cow::Owned(document))?,
-                    None => drop(self.pending.pop()),
-                }
+            if self.advance(env)? {
                 continue;
             }
             let Some(at) = self.ended.or((self.closed > 0).then_some(0)) else {
@@ -112,15 +130,42 @@ impl Runner {
                 return Ok(None);
             };
             self.ended = Some(at + 1);
-            if at >= self.closed
-                && let Some(source) = step.end()?
-            {
+            if at < self.closed {
+                continue;
+            }
+            if let Step::Union(union) = step {
+                let union = union.clone();
+                union.read(env, &mut |document| {
+                    self.feed(env, at + 1, Cow::Owned(document))?;
+                    while self.advance(env)? {}
+                    Ok(self.closed <= at)
+                })?;
+            } else if let Some(source) = step.end(env)? {
                 self.pending.push((at + 1, source));
             }
         }
     }
 
-    fn feed(&mut self, mut at: usize, mut document: Cow<'_, RawDocument>) -> Result<()> {
+    /// Lets the next document that a step has made go on, if there is one.
+    fn advance(&mut self, env: &Environment<'_>) -> Result<bool> {
+        let Some((at, source)) = self.pending.last_mut() else {
+            return Ok(false);
+        };
+        let at = *at;
+        let next = (at >= self.closed).then(|| source.next()).flatten();
+        match next.transpose()? {
+            Some(document) => self.feed(env, at, Cow::Owned(document))?,
+            None => drop(self.pending.pop()),
+        }
+        Ok(true)
+    }
+
+    fn feed(
+        &mut self,
+        env: &Environment<'_>,
+        mut at: usize,
+        mut document: Cow<'_, RawDocument>,
+    ) -> Result<()> {
         while let Some(step) = self.steps.get_mut(at) {
             if let Step::Limit(left) = step {
                 if *left == 0 {
@@ -131,7 +176,7 @@ impl Runner {
                     self.closed = self.closed.max(at + 1);
                 }
             }
-            match step.take(document)? {
+            match step.take(env, document)? {
                 Next::On(same) => document = same,
                 Next::Nothing => return Ok(()),
                 Next::Many(source) => {
@@ -147,15 +192,28 @@ impl Runner {
 }
 
 impl Step {
-    fn new(stage: &Stage, after: &[Stage]) -> Self {
+    fn new(stage: &Stage, after: &[Stage], collection: &str) -> Self {
         match stage {
+            Stage::Out(_) | Stage::Merge(_) => Self::Output,
             Stage::Match(matcher) => Self::Match(matcher.clone()),
             Stage::Project(projection) => Self::Project(projection.clone()),
             Stage::AddFields(fields) => Self::AddFields(fields.clone()),
             Stage::Unset(unset) => Self::Unset(unset.clone()),
             Stage::Skip(n) => Self::Skip(*n),
             Stage::Limit(n) => Self::Limit(*n),
-            Stage::ReplaceRoot(expression) => Self::ReplaceRoot(expression.clone()),
+            Stage::ReplaceRoot(expression, name) => {
+                Self::ReplaceRoot(expression.clone(), name.clone())
+            }
+            Stage::Redact(expression) => Self::Redact(expression.clone()),
+            Stage::Lookup(lookup) => Self::Lookup(Looking::new((**lookup).clone())),
+            Stage::GraphLookup(lookup) => Self::GraphLookup(lookup.clone()),
+            Stage::Union(union) => Self::Union(union.clone()),
+            Stage::Sample(size) => Self::Sample(Sampling::new(*size as usize)),
+            Stage::BucketAuto(bucket) => Self::BucketAuto(Bucketing::new(bucket.clone())),
+            Stage::Documents(expression) => Self::Documents(expression.clone()),
+            Stage::Statistics(name, specification) => {
+                Self::Statistics(name, specification.clone(), collection.to_owned())
+            }
             Stage::Unwind(unwind) => Self::Unwind(unwind.clone()),
             Stage::Sort(sort) => Self::Sort(Sorter::new(sort.clone(), limit(after))),
             Stage::Group(group) => Self::Group(Grouping::new(group.clone())),
@@ -163,15 +221,21 @@ impl Step {
             Stage::Facet(facets) => Self::Facet(
                 facets
                     .iter()
-                    .map(|(name, inner)| (name.clone(), inner.start(), RawArrayBuf::new()))
+                    .map(|(name, inner)| {
+                        (name.clone(), inner.start(collection), RawArrayBuf::new())
+                    })
                     .collect(),
             ),
         }
     }
 
-    fn take<'d>(&mut self, document: Cow<'d, RawDocument>) -> Result<Next<'d>> {
+    fn take<'d>(
+        &mut self,
+        env: &Environment<'_>,
+        document: Cow<'d, RawDocument>,
+    ) -> Result<Next<'d>> {
         let made = match self {
-            Self::Limit(_) => return Ok(Next::On(document)),
+            Self::Limit(_) | Self::Output | Self::Union(_) => return Ok(Next::On(document)),
             Self::Match(matcher) => {
                 return Ok(if matcher.matches(&document)? {
                     Next::On(document)
@@ -187,22 +251,37 @@ impl Step {
                 return Ok(Next::Nothing);
             }
             Self::Sort(sorter) => {
-                sorter.take(document)?;
+                sorter.take(env, document)?;
                 return Ok(Next::Nothing);
             }
             Self::Group(grouping) => {
-                grouping.take(&document)?;
+                grouping.take(env, &document)?;
                 return Ok(Next::Nothing);
             }
             Self::Count(_, n) => {
                 *n += 1;
                 return Ok(Next::Nothing);
             }
+            Self::Sample(sampling) => {
+                sampling.take(env, document)?;
+                return Ok(Next::Nothing);
+            }
+            Self::BucketAuto(bucketing) => {
+                bucketing.take(env, &document)?;
+                return Ok(Next::Nothing);
+            }
+            Self::Documents(_) | Self::Statistics(..) => return Ok(Next::Nothing),
+            Self::Redact(expression) => match super::redact::apply(expression, &document)? {
+                Some(made) => made,
+                None => return Ok(Next::Nothing),
+            },
+            Self::Lookup(looking) => looking.apply(env, &document)?,
+            Self::GraphLookup(lookup) => lookup.apply(env, &document)?,
             Self::Facet(facets) => {
                 for (_, inner, made) in facets {
                     if !inner.is_satisfied() {
-                        inner.push(Cow::Borrowed(&document))?;
-                        drain(inner, made)?;
+                        inner.push(env, Cow::Borrowed(&document))?;
+                        drain(env, inner, made)?;
                     }
                 }
                 return Ok(Next::Nothing);
@@ -222,13 +301,13 @@ impl Step {
             }
             Self::AddFields(fields) => fields.apply(&document)?,
             Self::Unset(unset) => unset.apply(&document)?,
-            Self::ReplaceRoot(expression) => root(expression, &document)?,
+            Self::ReplaceRoot(expression, name) => root(expression, name, &document)?,
         };
         Ok(Next::On(Cow::Owned(made)))
     }
 
     /// What a step has held back until its input ended.
-    fn end(&mut self) -> Result<Option<Source>> {
+    fn end(&mut self, env: &Environment<'_>) -> Result<Option<Source>> {
         Ok(match self {
             Self::Sort(sorter) => Some(Box::new(sorter.finish().map(Ok))),
             Self::Group(grouping) => Some(Box::new(grouping.finish())),
@@ -243,22 +322,99 @@ impl Step {
                 let mut all = RawDocumentBuf::new();
                 for (name, inner, made) in facets {
                     inner.end();
-                    drain(inner, made)?;
+                    drain(env, inner, made)?;
                     all.append(super::reshape::key(name)?, std::mem::take(made));
                 }
                 check(&all)?;
                 Some(Box::new(std::iter::once(Ok(all))))
+            }
+            Self::Sample(sampling) => {
+                let kept = std::mem::take(&mut sampling.kept);
+                Some(Box::new(kept.into_iter().map(Ok)))
+            }
+            Self::BucketAuto(bucketing) => Some(Box::new(bucketing.finish()?.into_iter().map(Ok))),
+            Self::Documents(expression) => {
+                Some(Box::new(documents(expression)?.into_iter().map(Ok)))
+            }
+            Self::Statistics(name, specification, collection) => {
+                let made = env
+                    .collections
+                    .statistics(collection, name, specification)?;
+                Some(Box::new(made.into_iter().map(Ok)))
             }
             _ => None,
         })
     }
 }
 
-fn drain(inner: &mut Runner, made: &mut RawArrayBuf) -> Result<()> {
-    while let Some(document) = inner.pull()? {
+fn drain(env: &Environment<'_>, inner: &mut Runner, made: &mut RawArrayBuf) -> Result<()> {
+    while let Some(document) = inner.pull(env)? {
         made.push(document);
+        env.check("$facet", made.as_bytes().len())?;
     }
     Ok(())
+}
+
+/// A `$sample` under way: each document so far has the same chance to be kept.
+struct Sampling {
+    size: usize,
+    taken: u64,
+    bytes: usize,
+    kept: Vec<RawDocumentBuf>,
+}
+
+impl Sampling {
+    fn new(size: usize) -> Self {
+        Self {
+            size,
+            taken: 0,
+            bytes: 0,
+            kept: Vec::new(),
+        }
+    }
+
+    fn take(&mut self, env: &Environment<'_>, document: Cow<'_, RawDocument>) -> Result<()> {
+        self.taken += 1;
+        let place = (env.collections.random() % self.taken) as usize;
+        if self.kept.len() < self.size {
+            self.bytes += document.as_bytes().len();
+            env.check("$sample", self.bytes)?;
+            // In any place, so that they come in no order.
+            self.kept.push(document.into_owned());
+            let last = self.kept.len() - 1;
+            self.kept.swap(place.min(last), last);
+        } else if let Some(kept) = self.kept.get_mut(place) {
+            self.bytes -= kept.as_bytes().len();
+            self.bytes += document.as_bytes().len();
+            *kept = document.into_owned();
+        }
+        Ok(())
+    }
+}
+
+/// What `$documents` makes.
+fn documents(expression: &Expression) -> Result<Vec<RawDocumentBuf>> {
+    let made = expression.evaluate(&Scope::of(&RawDocumentBuf::new()))?;
+    let Some(Bson::Array(values)) = made else {
+        return Err(MqlError::new(5_858_203, "an array is expected"));
+    };
+    values
+        .into_iter()
+        .map(|value| match into_raw(value) {
+            RawBson::Document(document) => Ok(document),
+            other => {
+                let other = other.as_raw_bson_ref();
+                Err(MqlError::new(
+                    40228,
+                    format!(
+                        "elements within the array passed to $documents must evaluate to an object, but resulting value was: {}. Type of resulting value: '{}'",
+                        shown(other),
+                        kind(other)
+                    ),
+                ))
+            }
+        })
+        .collect()
 }
 
 /// How many documents the stages after a sort want of it at most.
@@ -274,22 +430,28 @@ fn limit(after: &[Stage]) -> usize {
     usize::MAX
 }
 
-fn root(expression: &Expression, document: &RawDocument) -> Result<RawDocumentBuf> {
-    match expression.evaluate(&Scope::of(document))? {
-        Some(Bson::Document(root)) => {
-            let RawBson::Document(root) = into_raw(Bson::Document(root)) else {
-                return Err(MqlError::bad_value("the new root cannot be encoded"));
-            };
+fn root(expression: &Expression, name: &str, document: &RawDocument) -> Result<RawDocumentBuf> {
+    let value = expression.evaluate(&Scope::of(document))?.map(into_raw);
+    match value {
+        Some(RawBson::Document(root)) => {
             check(&root)?;
             Ok(root)
         }
-        other => Err(MqlError::new(
-            40228,
-            format!(
-                "'newRoot' expression must evaluate to an object, but resulting value was: {}",
-                other.map_or_else(|| "MISSING".to_owned(), |value| value.to_string())
-            ),
-        )),
+        other => {
+            let (text, kind) = match &other {
+                Some(value) => {
+                    let value = value.as_raw_bson_ref();
+                    (shown(value), kind(value))
+                }
+                None => ("MISSING".to_owned(), "missing"),
+            };
+            Err(MqlError::new(
+                40228,
+                format!(
+                    "{name} must evaluate to an object, but resulting value was: {text}. Type of resulting value: '{kind}'"
+                ),
+            ))
+        }
     }
 }
 
@@ -310,15 +472,24 @@ impl<'a> Running<'a> {
     }
 
     fn step(&mut self) -> Result<Option<RawDocumentBuf>> {
+        let env = Environment {
+            collections: &Nowhere,
+            stage_bytes_max: kit::limit::PIPELINE_STAGE_BYTES_MAX,
+            allow_disk_use: true,
+        };
         loop {
-            if let Some(document) = self.runner.pull()? {
+            if let Some(document) = self.runner.pull(&env)? {
                 return Ok(Some(document));
             }
             if self.runner.is_satisfied() {
-                return Ok(None);
+                if self.runner.ended.is_some() {
+                    return Ok(None);
+                }
+                self.runner.end();
+                continue;
             }
             match self.input.next().transpose()? {
-                Some(document) => self.runner.push(Cow::Owned(document))?,
+                Some(document) => self.runner.push(&env, Cow::Owned(document))?,
                 None => self.runner.end(),
             }
         }

@@ -5,6 +5,7 @@ use std::collections::BinaryHeap;
 
 use bson::{RawDocument, RawDocumentBuf};
 
+use super::environment::Environment;
 use crate::Sort;
 use crate::error::Result;
 
@@ -18,6 +19,7 @@ pub(super) struct Sorter {
     /// The last one to come out is on top.
     kept: BinaryHeap<Sorted>,
     key: Vec<u8>,
+    bytes: usize,
 }
 
 /// Ordered by key, then by arrival.
@@ -49,6 +51,12 @@ impl Ord for Bytes {
     }
 }
 
+impl Sorted {
+    fn weight(&self) -> usize {
+        self.key.len() + self.document.0.as_bytes().len() + 64
+    }
+}
+
 impl Sorter {
     pub(super) fn new(sort: Sort, most: usize) -> Self {
         Self {
@@ -57,10 +65,15 @@ impl Sorter {
             taken: 0,
             kept: BinaryHeap::new(),
             key: Vec::new(),
+            bytes: 0,
         }
     }
 
-    pub(super) fn take(&mut self, document: Cow<'_, RawDocument>) -> Result<()> {
+    pub(super) fn take(
+        &mut self,
+        env: &Environment<'_>,
+        document: Cow<'_, RawDocument>,
+    ) -> Result<()> {
         self.key.clear();
         self.sort.key(&document, &mut self.key)?;
         let arrived = self.taken;
@@ -70,13 +83,18 @@ impl Sorter {
             if self.kept.peek().is_none_or(|last| last.key <= self.key) {
                 return Ok(());
             }
-            self.kept.pop();
+            if let Some(last) = self.kept.pop() {
+                self.bytes -= last.weight();
+            }
         }
-        self.kept.push(Sorted {
+        let sorted = Sorted {
             key: self.key.clone(),
             arrived,
             document: Bytes(document.into_owned()),
-        });
+        };
+        self.bytes += sorted.weight();
+        env.check("$sort", self.bytes)?;
+        self.kept.push(sorted);
         Ok(())
     }
 

@@ -3,8 +3,8 @@
 use bson::raw::RawBsonRef;
 use bson::{RawDocument, RawDocumentBuf};
 
+use super::parse::{field_path, kind};
 use super::reshape::replace;
-use crate::depth::check_path;
 use crate::error::{MqlError, Result};
 use crate::matcher::malformed;
 
@@ -18,37 +18,95 @@ pub struct Unwind {
 
 impl Unwind {
     pub(super) fn parse(operand: RawBsonRef<'_>) -> Result<Self> {
-        let (path, index, keep_empty) = match operand {
-            RawBsonRef::String(path) => (path, None, false),
+        let refused = |code: i32, text: String| Err(MqlError::new(code, text));
+        let (mut path, mut index, mut keep_empty) = ("", None, false);
+        match operand {
+            RawBsonRef::String(text) => path = text,
             RawBsonRef::Document(spec) => {
-                let path = spec
-                    .get_str("path")
-                    .map_err(|_| MqlError::new(28812, "no path specified to $unwind stage"))?;
-                let index = spec.get_str("includeArrayIndex").ok();
-                let keep = spec.get_bool("preserveNullAndEmptyArrays").unwrap_or(false);
-                (path, index, keep)
+                for entry in spec {
+                    let (name, value) = entry.map_err(malformed)?;
+                    match (name.as_str(), value) {
+                        ("path", RawBsonRef::String(text)) => path = text,
+                        ("path", other) => {
+                            return refused(
+                                28808,
+                                format!(
+                                    "expected a string as the path for $unwind stage, got {}",
+                                    kind(other)
+                                ),
+                            );
+                        }
+                        ("preserveNullAndEmptyArrays", RawBsonRef::Boolean(keep)) => {
+                            keep_empty = keep;
+                        }
+                        ("preserveNullAndEmptyArrays", other) => {
+                            return refused(
+                                28809,
+                                format!(
+                                    "expected a boolean for the preserveNullAndEmptyArrays option to $unwind stage, got {}",
+                                    kind(other)
+                                ),
+                            );
+                        }
+                        ("includeArrayIndex", RawBsonRef::String(text)) if !text.is_empty() => {
+                            index = Some(text);
+                        }
+                        ("includeArrayIndex", other) => {
+                            return refused(
+                                28810,
+                                format!(
+                                    "expected a non-empty string for the includeArrayIndex  option to $unwind stage, got {}",
+                                    kind(other)
+                                ),
+                            );
+                        }
+                        (other, _) => {
+                            return refused(
+                                28811,
+                                format!("unrecognized option to $unwind stage: {other}"),
+                            );
+                        }
+                    }
+                }
             }
-            _ => {
-                return Err(MqlError::new(
+            other => {
+                return refused(
                     15981,
-                    "expected either a string or an object as specification for $unwind stage",
-                ));
+                    format!(
+                        "expected either a string or an object as specification for $unwind stage, got {}",
+                        kind(other)
+                    ),
+                );
             }
-        };
+        }
+        if path.is_empty() {
+            return refused(28812, "no path specified to $unwind stage".to_owned());
+        }
         let Some(path) = path.strip_prefix('$') else {
-            return Err(MqlError::new(
+            return refused(
                 28818,
                 format!("path option to $unwind stage should be prefixed with a '$': {path}"),
-            ));
+            );
         };
-        check_path(path)?;
-        check_path(index.unwrap_or_default())?;
-        let split = |path: &str| path.split('.').map(str::to_owned).collect();
+        if let Some(index) = index.filter(|index| index.starts_with('$')) {
+            return refused(
+                28822,
+                format!(
+                    "includeArrayIndex option to $unwind stage should not be prefixed with a '$': {index}"
+                ),
+            );
+        }
         Ok(Self {
-            path: split(path),
-            index: index.map(split),
+            path: field_path(path)?,
+            index: index.map(field_path).transpose()?,
             keep_empty,
         })
+    }
+
+    /// The paths that it changes.
+    pub(super) fn paths(&self) -> impl Iterator<Item = &[String]> {
+        let index = self.index.as_deref();
+        std::iter::once(self.path.as_slice()).chain(index)
     }
 
     /// What comes out of a document: itself in another shape, nothing, or one

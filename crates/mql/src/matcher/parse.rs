@@ -56,7 +56,7 @@ fn top_level(
                 "$expr can only be applied to the top-level document",
             ));
         }
-        "expr" => Node::Expr(Box::new(Expression::parse(value)?)),
+        "expr" => Node::Expr(Box::new(Expression::parse_open(value)?)),
         "jsonSchema" => match value {
             RawBsonRef::Document(schema) => Node::Schema(Box::new(Schema::try_from(schema)?)),
             _ => return Err(MqlError::type_mismatch("$jsonSchema must be an object")),

@@ -1,0 +1,744 @@
+//! `$lookup`, `$unionWith` and `$graphLookup`: stages that read other
+//! collections.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+
+use bson::raw::RawBsonRef;
+use bson::{Bson, RawArray, RawArrayBuf, RawBson, RawDocument, RawDocumentBuf, cstr};
+
+use super::environment::{Environment, Take};
+use super::parse::{field_path, kind, pipeline, shown};
+use super::position::Place;
+use super::reshape::{put_last, replace};
+use super::{Pipeline, Stage};
+use crate::Matcher;
+use crate::collation::Collation;
+use crate::error::{MqlError, Result};
+use crate::expression::{Expression, Scope, Variables, check_name};
+use crate::matcher::malformed;
+use crate::order::into_raw;
+use crate::path::{self, Path};
+
+/// A parsed `$lookup`.
+#[derive(Debug, Clone)]
+pub struct Lookup {
+    from: String,
+    /// The local and the foreign field that are to be equal.
+    equal: Option<(Path, Path)>,
+    lets: Vec<(String, Expression)>,
+    pipeline: Pipeline,
+    into: Vec<String>,
+    /// Whether the new field comes last even where there was one of its name:
+    /// so mongod has it when the planner does the lookup.
+    pub(super) last: bool,
+    collation: Option<Collation>,
+}
+
+impl Lookup {
+    pub(super) fn parse(operand: RawBsonRef<'_>, depth: usize) -> Result<Self> {
+        let RawBsonRef::Document(spec) = operand else {
+            return Err(MqlError::failed_to_parse(format!(
+                "the $lookup stage specification must be an object, but found {}",
+                kind(operand)
+            )));
+        };
+        let wrong = |text: String| Err(MqlError::failed_to_parse(text));
+        let (mut from, mut into, mut local, mut foreign) = (None, "", "", "");
+        let (mut lets, mut stages) = (None, None);
+        for entry in spec {
+            let (name, value) = entry.map_err(malformed)?;
+            match (name.as_str(), value) {
+                ("pipeline", RawBsonRef::Array(array)) => stages = Some(array),
+                ("pipeline", _) => {
+                    return Err(MqlError::type_mismatch(
+                        "'pipeline' option must be specified as an array",
+                    ));
+                }
+                ("from", RawBsonRef::String(text)) => from = Some(text),
+                ("from", RawBsonRef::Document(_)) => {
+                    return wrong(
+                        "$lookup with syntax {from: {db:<>, coll:<>},..} is not supported"
+                            .to_owned(),
+                    );
+                }
+                ("from", other) => {
+                    return wrong(format!(
+                        "$lookup 'from' field must be a string, but found {}",
+                        kind(other)
+                    ));
+                }
+                ("let", RawBsonRef::Document(document)) => lets = Some(document),
+                ("let", other) => {
+                    return wrong(format!(
+                        "$lookup argument 'let: {}' must be an object, is type {}",
+                        shown(other),
+                        kind(other)
+                    ));
+                }
+                ("as", RawBsonRef::String(text)) => into = text,
+                ("localField", RawBsonRef::String(text)) => local = text,
+                ("foreignField", RawBsonRef::String(text)) => foreign = text,
+                (name, RawBsonRef::String(_)) => {
+                    return wrong(format!("unknown argument to $lookup: {name}"));
+                }
+                (name, other) => {
+                    return wrong(format!(
+                        "$lookup argument '{name}' must be a string, found {name}: {}: {}",
+                        shown(other),
+                        kind(other)
+                    ));
+                }
+            }
+        }
+        if from.is_none() {
+            match stages {
+                None => return wrong("must specify 'pipeline' when 'from' is empty".to_owned()),
+                Some(stages) => check_source("$lookup", stages)?,
+            }
+        }
+        if from == Some("") {
+            return Err(MqlError::new(73, "invalid $lookup namespace: "));
+        }
+        if into.is_empty() {
+            return wrong("must specify 'as' field for a $lookup".to_owned());
+        }
+        if stages.is_none() && (local.is_empty() || foreign.is_empty()) {
+            return wrong(
+                "$lookup requires either 'pipeline' or both 'localField' and 'foreignField' to be specified"
+                    .to_owned(),
+            );
+        }
+        if local.is_empty() != foreign.is_empty() {
+            return wrong(
+                "$lookup requires both or neither of 'localField' and 'foreignField' to be specified"
+                    .to_owned(),
+            );
+        }
+        if lets.is_some() && stages.is_none() {
+            return wrong("$lookup with a 'let' argument must also specify 'pipeline'".to_owned());
+        }
+        let mut bound = Vec::new();
+        for entry in lets.into_iter().flatten() {
+            let (name, value) = entry.map_err(malformed)?;
+            check_name(name.as_str())?;
+            bound.push((name.as_str().to_owned(), Expression::parse_open(value)?));
+        }
+        let equal = if local.is_empty() {
+            None
+        } else {
+            field_path(local)?;
+            field_path(foreign)?;
+            Some((Path::new(local), Path::new(foreign)))
+        };
+        Ok(Self {
+            from: from.unwrap_or_default().to_owned(),
+            equal,
+            lets: bound,
+            pipeline: match stages {
+                Some(stages) => pipeline(stages, Place::Lookup, depth + 1)?.into(),
+                None => Pipeline::default(),
+            },
+            into: field_path(into)?,
+            last: false,
+            collation: None,
+        })
+    }
+
+    /// The path that it changes.
+    pub(super) fn changed(&self) -> &[String] {
+        &self.into
+    }
+
+    /// Whether mongod's planner would take it over.
+    pub(super) fn is_plain(&self) -> bool {
+        self.equal.is_some() && self.lets.is_empty() && self.pipeline.is_empty()
+    }
+
+    pub(super) fn collate(&mut self, collation: Option<&Collation>) {
+        self.collation = collation.cloned();
+        self.pipeline.collate(collation);
+    }
+
+    pub(super) fn bind(&mut self, variables: &Variables) -> Result<()> {
+        for (_, expression) in &mut self.lets {
+            expression.bind(variables)?;
+        }
+        let mut inner = variables.clone();
+        for (name, _) in &self.lets {
+            inner.declare(name);
+        }
+        self.pipeline.bind(&inner)
+    }
+}
+
+/// Refuses a pipeline without a collection that does not make its documents.
+fn check_source(stage: &str, stages: &RawArray) -> Result<()> {
+    let first = stages.into_iter().flatten().next();
+    match first {
+        Some(RawBsonRef::Document(first)) if matches!(first.get("$documents"), Ok(Some(_))) => {
+            Ok(())
+        }
+        _ => Err(MqlError::failed_to_parse(format!(
+            "{stage} stage without explicit collection must have a pipeline with $documents as first stage"
+        ))),
+    }
+}
+
+/// A `$lookup` under way.
+pub(super) struct Looking {
+    lookup: Lookup,
+    known: Known,
+}
+
+/// What is known of the foreign documents.
+enum Known {
+    /// Each document is looked up by itself.
+    Nothing,
+    /// Nothing has been looked up yet.
+    Fresh,
+    /// The answer, which is the same for every document.
+    All(RawArrayBuf),
+    /// The foreign documents by the values of the foreign field.
+    Hashed(Hashed),
+}
+
+#[derive(Default)]
+struct Hashed {
+    documents: Vec<RawDocumentBuf>,
+    places: HashMap<Vec<u8>, Vec<usize>>,
+}
+
+impl Looking {
+    pub(super) fn new(lookup: Lookup) -> Self {
+        Self {
+            lookup,
+            known: Known::Fresh,
+        }
+    }
+
+    pub(super) fn apply(
+        &mut self,
+        env: &Environment<'_>,
+        document: &RawDocument,
+    ) -> Result<RawDocumentBuf> {
+        let found = self.find(env, document)?;
+        let value = Some(RawBsonRef::Array(&found));
+        let made = if self.lookup.last {
+            put_last(document, &self.lookup.into, value)?
+        } else {
+            replace(document, &self.lookup.into, value)?
+        };
+        crate::depth::check(&made)?;
+        Ok(made)
+    }
+
+    fn find(&mut self, env: &Environment<'_>, document: &RawDocument) -> Result<RawArrayBuf> {
+        if let Known::All(found) = &self.known {
+            return Ok(found.clone());
+        }
+        let lookup = &self.lookup;
+        if let Known::Fresh = self.known {
+            self.known = match &lookup.equal {
+                Some((_, foreign)) if !env.collections.has_index(&lookup.from, foreign) => {
+                    hashed(env, &lookup.from, foreign, lookup.collation.as_ref())?
+                        .map_or(Known::Nothing, Known::Hashed)
+                }
+                _ => Known::Nothing,
+            };
+        }
+        let mut pipeline = lookup.pipeline.clone();
+        if !lookup.lets.is_empty() {
+            let scope = Scope::of(document);
+            let mut variables = Variables::default().lazy();
+            for (name, expression) in &lookup.lets {
+                variables.set(name, expression.evaluate(&scope)?);
+            }
+            pipeline.bind(&variables)?;
+        }
+        let mut found = RawArrayBuf::new();
+        let mut bytes = 0;
+        let mut take = |document: RawDocumentBuf| {
+            bytes += document.as_bytes().len();
+            if bytes > env.stage_bytes_max {
+                return Err(MqlError::new(
+                    4568,
+                    format!(
+                        "Total size of documents in {} matching pipeline's $lookup stage exceeds {} bytes",
+                        lookup.from, env.stage_bytes_max
+                    ),
+                ));
+            }
+            found.push(document);
+            Ok(true)
+        };
+        let Some((local, foreign)) = &lookup.equal else {
+            read(env, &lookup.from, None, pipeline, &mut take)?;
+            if lookup.lets.is_empty() {
+                self.known = Known::All(found.clone());
+            }
+            return Ok(found);
+        };
+        let values = values(document, local);
+        let collation = lookup.collation.as_ref();
+        let matcher = equal_to_any(foreign, &values)?.collated(collation);
+        match &self.known {
+            Known::Hashed(hashed) => {
+                let mut runner = pipeline.start(&lookup.from);
+                for document in hashed.matching(&values, &matcher)? {
+                    if runner.is_satisfied() {
+                        break;
+                    }
+                    runner.push(env, document.into())?;
+                    while let Some(document) = runner.pull(env)? {
+                        take(document)?;
+                    }
+                }
+                runner.end();
+                while let Some(document) = runner.pull(env)? {
+                    take(document)?;
+                }
+            }
+            _ => read(env, &lookup.from, Some(matcher), pipeline, &mut take)?,
+        }
+        Ok(found)
+    }
+}
+
+/// Reads a small collection as a whole; `None` when it is too large for that.
+fn hashed(
+    env: &Environment<'_>,
+    from: &str,
+    foreign: &Path,
+    collation: Option<&Collation>,
+) -> Result<Option<Hashed>> {
+    let mut hashed = Hashed::default();
+    let mut bytes = 0;
+    env.collections
+        .each(from, &Matcher::all(), &mut |document| {
+            bytes += document.as_bytes().len() + 64;
+            let at = hashed.documents.len();
+            let mut add = |value: RawBsonRef<'_>| {
+                let mut key = Vec::new();
+                crate::key::encode_with(value, collation, &mut key);
+                let places = hashed.places.entry(key).or_default();
+                if places.last() != Some(&at) {
+                    places.push(at);
+                }
+            };
+            path::visit(&document, foreign.parts(), &mut |value| {
+                add(value.unwrap_or(RawBsonRef::Null));
+                if let Some(RawBsonRef::Array(array)) = value {
+                    array.into_iter().flatten().for_each(&mut add);
+                }
+                false
+            });
+            hashed.documents.push(document.into_owned());
+            Ok(bytes <= env.stage_bytes_max)
+        })?;
+    Ok((bytes <= env.stage_bytes_max).then_some(hashed))
+}
+
+impl Hashed {
+    /// The documents that match, in their order.
+    fn matching(&self, values: &[RawBson], matcher: &Matcher) -> Result<Vec<&RawDocument>> {
+        let mut places = Vec::new();
+        for value in values {
+            let mut key = Vec::new();
+            crate::key::encode_with(value.as_raw_bson_ref(), matcher.collation(), &mut key);
+            places.extend(self.places.get(&key).into_iter().flatten().copied());
+        }
+        places.sort_unstable();
+        places.dedup();
+        let mut found = Vec::new();
+        for document in places.into_iter().filter_map(|at| self.documents.get(at)) {
+            if matcher.matches(document)? {
+                found.push(document.as_ref());
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// What a local field is compared with: its values, those of arrays one by
+/// one; null when there is none.
+fn values(document: &RawDocument, path: &Path) -> Vec<RawBson> {
+    let mut found = Vec::new();
+    path::visit_keys(document, path.parts(), &mut |value, named| match value {
+        None => {}
+        Some(RawBsonRef::Array(array)) if !named => {
+            found.extend(array.into_iter().flatten().map(RawBson::from));
+        }
+        Some(value) => found.push(value.into()),
+    });
+    if found.is_empty() {
+        found.push(RawBson::Null);
+    }
+    found
+}
+
+/// `{path: {$in: values}}`, with regular expressions as values.
+fn equal_to_any(path: &Path, values: &[RawBson]) -> Result<Matcher> {
+    let (mut plain, mut each) = (RawArrayBuf::new(), RawArrayBuf::new());
+    let name = super::reshape::key(path.as_str())?;
+    let mut patterns = false;
+    for value in values {
+        if matches!(value, RawBson::RegularExpression(_)) {
+            patterns = true;
+            let mut test = RawDocumentBuf::new();
+            test.append(cstr!("$eq"), value.as_raw_bson_ref());
+            let mut field = RawDocumentBuf::new();
+            field.append(name, test);
+            each.push(field);
+        } else {
+            plain.push(value.as_raw_bson_ref());
+        }
+    }
+    let mut test = RawDocumentBuf::new();
+    test.append(cstr!("$in"), plain);
+    let mut field = RawDocumentBuf::new();
+    field.append(name, test);
+    if !patterns {
+        return Matcher::parse(&field);
+    }
+    each.push(field);
+    let mut any = RawDocumentBuf::new();
+    any.append(cstr!("$or"), each);
+    Matcher::parse(&any)
+}
+
+/// Runs a pipeline over a collection. Leading `$match`es choose what is read.
+fn read(
+    env: &Environment<'_>,
+    from: &str,
+    filter: Option<Matcher>,
+    mut pipeline: Pipeline,
+    take: &mut dyn FnMut(RawDocumentBuf) -> Result<bool>,
+) -> Result<()> {
+    let mut matcher = filter.unwrap_or_else(Matcher::all);
+    while let Some(Stage::Match(_)) = pipeline.stages().first() {
+        if let Some(Stage::Match(next)) = pipeline.take_first() {
+            matcher = matcher.and(next);
+        }
+    }
+    matcher.imply_equalities();
+    let mut runner = pipeline.start(from);
+    if !runner.is_satisfied() {
+        let mut push: Box<Take<'_>> = Box::new(|document| {
+            runner.push(env, document)?;
+            while let Some(document) = runner.pull(env)? {
+                if !take(document)? {
+                    return Ok(false);
+                }
+            }
+            Ok(!runner.is_satisfied())
+        });
+        env.collections.each(from, &matcher, &mut push)?;
+    }
+    runner.end();
+    while let Some(document) = runner.pull(env)? {
+        if !take(document)? {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// A parsed `$unionWith`.
+#[derive(Debug, Clone)]
+pub struct Union {
+    from: String,
+    pipeline: Pipeline,
+}
+
+impl Union {
+    pub(super) fn collate(&mut self, collation: Option<&Collation>) {
+        self.pipeline.collate(collation);
+    }
+
+    pub(super) fn parse(operand: RawBsonRef<'_>, depth: usize) -> Result<Self> {
+        let mut from = None;
+        let mut stages = None;
+        match operand {
+            RawBsonRef::String(name) => from = Some(name),
+            RawBsonRef::Document(spec) => {
+                for entry in spec {
+                    let (name, value) = entry.map_err(malformed)?;
+                    let wrong = |expected: &str| {
+                        MqlError::type_mismatch(format!(
+                            "BSON field '$unionWith.{}' is the wrong type '{}', expected type '{expected}'",
+                            name.as_str(),
+                            kind(value)
+                        ))
+                    };
+                    match (name.as_str(), value) {
+                        ("coll", RawBsonRef::String(name)) => from = Some(name),
+                        ("coll", _) => return Err(wrong("string")),
+                        ("pipeline", RawBsonRef::Array(array)) => stages = Some(array),
+                        ("pipeline", _) => return Err(wrong("array")),
+                        (other, _) => return Err(super::parse::unknown_field("$unionWith", other)),
+                    }
+                }
+            }
+            other => {
+                return Err(MqlError::failed_to_parse(format!(
+                    "the $unionWith stage specification must be an object or string, but found {}",
+                    kind(other)
+                )));
+            }
+        }
+        if from.is_none() {
+            match stages {
+                Some(stages) => check_source("$unionWith", stages)?,
+                None => check_source("$unionWith", &RawArrayBuf::new())?,
+            }
+        }
+        if from == Some("") {
+            return Err(MqlError::new(
+                73,
+                "Namespace is not a valid collection name",
+            ));
+        }
+        Ok(Self {
+            from: from.unwrap_or_default().to_owned(),
+            pipeline: match stages {
+                Some(stages) => pipeline(stages, Place::Union, depth + 1)?.into(),
+                None => Pipeline::default(),
+            },
+        })
+    }
+
+    pub(super) fn bind(&mut self, variables: &Variables) -> Result<()> {
+        self.pipeline.bind(variables)
+    }
+
+    /// Calls `take` with the documents that are added.
+    pub(super) fn read(
+        &self,
+        env: &Environment<'_>,
+        take: &mut dyn FnMut(RawDocumentBuf) -> Result<bool>,
+    ) -> Result<()> {
+        read(env, &self.from, None, self.pipeline.clone(), take)
+    }
+}
+
+/// A parsed `$graphLookup`.
+#[derive(Debug, Clone)]
+pub struct GraphLookup {
+    from: String,
+    start: Expression,
+    connect_from: Path,
+    connect_to: Path,
+    into: Vec<String>,
+    depth_field: Option<Vec<String>>,
+    max_depth: Option<i64>,
+    restrict: Matcher,
+    collation: Option<Collation>,
+}
+
+impl GraphLookup {
+    pub(super) fn collate(&mut self, collation: Option<&Collation>) {
+        let restrict = std::mem::replace(&mut self.restrict, Matcher::all());
+        self.restrict = restrict.collated(collation);
+        self.collation = collation.cloned();
+    }
+
+    pub(super) fn parse(operand: RawBsonRef<'_>) -> Result<Self> {
+        let RawBsonRef::Document(spec) = operand else {
+            return Err(MqlError::failed_to_parse(format!(
+                "the $graphLookup stage specification must be an object, but found {}",
+                kind(operand)
+            )));
+        };
+        let (mut from, mut start, mut into) = (None, None, None);
+        let (mut connect_from, mut connect_to) = (None, None);
+        let (mut depth_field, mut max_depth) = (None, None);
+        let mut restrict = Matcher::all();
+        for entry in spec {
+            let (name, value) = entry.map_err(malformed)?;
+            match (name.as_str(), value) {
+                ("startWith", value) => start = Some(Expression::parse_open(value)?),
+                ("maxDepth", value) => max_depth = Some(depth(value)?),
+                ("restrictSearchWithMatch", RawBsonRef::Document(query)) => {
+                    restrict = Matcher::parse_open(query)?;
+                }
+                ("restrictSearchWithMatch", other) => {
+                    return Err(MqlError::new(
+                        40185,
+                        format!(
+                            "restrictSearchWithMatch must be an object, found {}",
+                            kind(other)
+                        ),
+                    ));
+                }
+                ("from", RawBsonRef::String(name)) => from = Some(name),
+                ("from", other) => {
+                    return Err(MqlError::failed_to_parse(format!(
+                        "$graphLookup 'from' field must be a string, but found {}",
+                        kind(other)
+                    )));
+                }
+                (
+                    name @ ("as" | "connectFromField" | "connectToField" | "depthField"),
+                    RawBsonRef::String(text),
+                ) => {
+                    let path = field_path(text)?;
+                    match name {
+                        "as" => into = Some(path),
+                        "depthField" => depth_field = Some(path),
+                        "connectFromField" => connect_from = Some(Path::new(text)),
+                        _ => connect_to = Some(Path::new(text)),
+                    }
+                }
+                (name @ ("as" | "connectFromField" | "connectToField" | "depthField"), other) => {
+                    return Err(MqlError::new(
+                        40103,
+                        format!(
+                            "expected string as argument for {name}, found: {}",
+                            kind(other)
+                        ),
+                    ));
+                }
+                (other, _) => {
+                    return Err(MqlError::new(
+                        40104,
+                        format!("Unknown argument to $graphLookup: {other}"),
+                    ));
+                }
+            }
+        }
+        let Some(from) = from else {
+            return Err(MqlError::failed_to_parse(
+                "missing 'from' option to $graphLookup stage specification",
+            ));
+        };
+        let (Some(start), Some(connect_from), Some(connect_to), Some(into)) =
+            (start, connect_from, connect_to, into)
+        else {
+            return Err(MqlError::new(
+                40105,
+                "$graphLookup requires 'from', 'as', 'startWith', 'connectFromField', and 'connectToField' to be specified.",
+            ));
+        };
+        Ok(Self {
+            from: from.to_owned(),
+            start,
+            connect_from,
+            connect_to,
+            into,
+            depth_field,
+            max_depth,
+            restrict,
+            collation: None,
+        })
+    }
+
+    pub(super) fn bind(&mut self, variables: &Variables) -> Result<()> {
+        self.start.bind(variables)?;
+        self.restrict.bind(variables)
+    }
+
+    pub(super) fn apply(
+        &self,
+        env: &Environment<'_>,
+        document: &RawDocument,
+    ) -> Result<RawDocumentBuf> {
+        let mut next: VecDeque<RawBson> = match self.start.evaluate(&Scope::of(document))? {
+            Some(Bson::Array(values)) => values.into_iter().map(into_raw).collect(),
+            value => value.into_iter().map(into_raw).collect(),
+        };
+        let mut asked = HashSet::new();
+        let mut found: Vec<RawDocumentBuf> = Vec::new();
+        let mut seen = HashSet::new();
+        let (mut depth, mut bytes) = (0i64, 0usize);
+        while !next.is_empty() && self.max_depth.is_none_or(|most| depth <= most) {
+            let values: Vec<RawBson> = next
+                .drain(..)
+                .filter(|value| asked.insert(key_of(value.as_raw_bson_ref())))
+                .collect();
+            if values.is_empty() {
+                break;
+            }
+            let matcher = equal_to_any(&self.connect_to, &values)?
+                .collated(self.collation.as_ref())
+                .and(self.restrict.clone());
+            env.collections
+                .each(&self.from, &matcher, &mut |document| {
+                    let id = document.get("_id").ok().flatten();
+                    if !seen.insert(key_of(id.unwrap_or(RawBsonRef::Undefined))) {
+                        return Ok(true);
+                    }
+                    bytes += document.as_bytes().len();
+                    if bytes > env.stage_bytes_max {
+                        return Err(MqlError::new(
+                            40099,
+                            "$graphLookup reached maximum memory consumption",
+                        ));
+                    }
+                    let more = values_or_none(&document, &self.connect_from);
+                    next.extend(more);
+                    found.push(match &self.depth_field {
+                        Some(path) => replace(&document, path, Some(RawBsonRef::Int64(depth)))?,
+                        None => document.into_owned(),
+                    });
+                    Ok(true)
+                })?;
+            depth += 1;
+        }
+        let mut array = RawArrayBuf::new();
+        for document in found {
+            array.push(document);
+        }
+        let made = replace(document, &self.into, Some(RawBsonRef::Array(&array)))?;
+        crate::depth::check(&made)?;
+        Ok(made)
+    }
+}
+
+fn key_of(value: RawBsonRef<'_>) -> Vec<u8> {
+    let mut key = Vec::new();
+    crate::key::encode(value, &mut key);
+    key
+}
+
+/// [`values`], without null for a field that is not there.
+fn values_or_none(document: &RawDocument, path: &Path) -> Vec<RawBson> {
+    let mut missing = true;
+    path::visit_keys(document, path.parts(), &mut |value, _| {
+        missing &= value.is_none();
+    });
+    if missing {
+        Vec::new()
+    } else {
+        values(document, path)
+    }
+}
+
+fn depth(value: RawBsonRef<'_>) -> Result<i64> {
+    let n = match value {
+        RawBsonRef::Int32(n) => i64::from(n),
+        RawBsonRef::Int64(n) => n,
+        RawBsonRef::Double(n) if n.trunc() == n && n.abs() < 9.2e18 => n as i64,
+        RawBsonRef::Double(_) | RawBsonRef::Decimal128(_) => {
+            return Err(MqlError::new(
+                40102,
+                format!(
+                    "maxDepth could not be represented as a long long: {}",
+                    shown(value)
+                ),
+            ));
+        }
+        other => {
+            return Err(MqlError::new(
+                40100,
+                format!("maxDepth must be numeric, found type: {}", kind(other)),
+            ));
+        }
+    };
+    if n < 0 {
+        return Err(MqlError::new(
+            40101,
+            format!("maxDepth requires a nonnegative argument, found: {n}"),
+        ));
+    }
+    Ok(n)
+}

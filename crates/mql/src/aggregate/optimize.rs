@@ -1,0 +1,78 @@
+//! A `$match` goes before the stages that it does not depend on, so that they
+//! see fewer documents and the planner sees the query.
+
+use super::{Pipeline, Stage};
+use crate::Matcher;
+use crate::matcher::Node;
+
+impl Pipeline {
+    /// Moves `$match`es, or those parts of them that can be moved, to the front.
+    pub fn optimize(&mut self) {
+        let mut stages: Vec<Stage> = Vec::new();
+        for stage in std::mem::take(&mut self.stages) {
+            match stage {
+                Stage::Match(matcher) => place(&mut stages, matcher),
+                other => stages.push(other),
+            }
+        }
+        self.stages = stages;
+    }
+}
+
+/// Puts a `$match` behind `stages`, or as far before their end as it may be.
+fn place(stages: &mut Vec<Stage>, matcher: Matcher) {
+    let at = stages.len();
+    match stages.last() {
+        Some(Stage::Match(_)) => {
+            if let Some(Stage::Match(before)) = stages.pop() {
+                stages.push(Stage::Match(before.and(matcher)));
+            }
+        }
+        Some(last) => {
+            let (free, bound) = matcher.split(&|node| independent(node, last));
+            if let Some(free) = free {
+                let mut before = stages.split_off(at - 1);
+                place(stages, free);
+                stages.append(&mut before);
+            }
+            if let Some(bound) = bound {
+                stages.push(Stage::Match(bound));
+            }
+        }
+        None => stages.push(Stage::Match(matcher)),
+    }
+}
+
+/// Whether a test has the same answer before and after a stage.
+fn independent(node: &Node, stage: &Stage) -> bool {
+    match node {
+        Node::And(nodes) | Node::Or(nodes) | Node::Nor(nodes) => {
+            nodes.iter().all(|node| independent(node, stage))
+        }
+        Node::Field(path, _) => {
+            let names = path.parts().iter().map(|part| part.name.as_str());
+            let names: Vec<&str> = names.collect();
+            keeps(stage, &names)
+        }
+        Node::Expr(_) | Node::Schema(_) => matches!(stage, Stage::Sort(_)),
+        Node::Never => true,
+    }
+}
+
+/// Whether a stage leaves alone what is at a path, and lets through the same
+/// documents in the same order whatever else there is.
+fn keeps(stage: &Stage, path: &[&str]) -> bool {
+    let apart = |other: &[String]| {
+        let meet = path.iter().zip(other).all(|(a, b)| a == b);
+        !meet
+    };
+    match stage {
+        Stage::Sort(_) => true,
+        Stage::AddFields(fields) => fields.names().all(|name| path.first() != Some(&name)),
+        Stage::Unset(unset) => unset.names().all(|name| path.first() != Some(&name)),
+        Stage::Project(projection) => projection.keeps(path),
+        Stage::Unwind(unwind) => unwind.paths().all(apart),
+        Stage::Lookup(lookup) => apart(lookup.changed()),
+        _ => false,
+    }
+}
