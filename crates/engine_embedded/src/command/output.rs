@@ -135,7 +135,7 @@ async fn fill(
         }
         let mut command = rawdoc! { "insert": name };
         command.append(cstr!("documents"), list);
-        let reply = super::write(core, database, name, "insert", &command, None).await?;
+        let reply = super::write(core, database, name, &command, None, None).await?;
         if let Some(error) = CommandError::first_write_error(&reply) {
             return Err(error);
         }
