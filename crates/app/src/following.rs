@@ -21,6 +21,10 @@ use crate::Backstitch;
 /// how long until another try to open one.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
+/// How often it is asked whether the records are still there: a stream of a
+/// frozen server is only silent.
+const CHECK_EVERY: Duration = Duration::from_secs(5);
+
 /// Follows until the core is gone.
 pub(crate) async fn follow(core: Weak<Backstitch>, engine: SharedEngine, database: String) {
     loop {
@@ -33,7 +37,7 @@ pub(crate) async fn follow(core: Weak<Backstitch>, engine: SharedEngine, databas
             }
         }
         match feed {
-            Some(feed) => read(&core, feed).await,
+            Some(feed) => read(&core, &engine, feed).await,
             None => tokio::time::sleep(LOOK_EVERY).await,
         }
     }
@@ -61,9 +65,16 @@ async fn open(engine: &SharedEngine, database: &str) -> Option<Box<dyn ChangeFee
     }
 }
 
-async fn read(core: &Weak<Backstitch>, mut feed: Box<dyn ChangeFeed>) {
+async fn read(core: &Weak<Backstitch>, engine: &SharedEngine, mut feed: Box<dyn ChangeFeed>) {
+    let mut check = tokio::time::interval(CHECK_EVERY);
     loop {
-        let event = feed.next().await;
+        let event = tokio::select! {
+            event = feed.next() => event,
+            _ = check.tick() => match engine.health().await {
+                Ok(()) => continue,
+                Err(error) => Err(error),
+            },
+        };
         let Some(core) = core.upgrade() else { return };
         match event {
             Ok(event) => core.take_over(&event),

@@ -146,6 +146,15 @@ impl Logbook {
         self.live.subscribe()
     }
 
+    /// Waits until what was added before is written.
+    pub async fn written(&self) {
+        let (written, done) = oneshot::channel();
+        if self.waiting.send(Waiting::Reader(written)).await.is_ok() {
+            // The writer answers unless the process is ending.
+            let _ = done.await;
+        }
+    }
+
     /// Reads entries of an app, newest first; true when there are more. What
     /// was added before is among them.
     pub async fn read(
@@ -153,11 +162,7 @@ impl Logbook {
         app_id: &str,
         query: &LogQuery,
     ) -> Result<(Vec<LogEntry>, bool), Problem> {
-        let (written, done) = oneshot::channel();
-        if self.waiting.send(Waiting::Reader(written)).await.is_ok() {
-            // The writer answers unless the process is ending.
-            let _ = done.await;
-        }
+        self.written().await;
         let limit = if query.limit == 0 {
             PAGE
         } else {
@@ -396,6 +401,14 @@ mod tests {
                 .0
                 .is_empty()
         );
+    }
+
+    #[tokio::test]
+    async fn what_was_added_is_written_when_the_server_stops() {
+        let logbook = logbook().await;
+        logbook.add(entry(1, 1));
+        logbook.written().await;
+        assert_eq!(logbook.state.logs.count(doc! {}).await.unwrap(), 1);
     }
 
     #[tokio::test]

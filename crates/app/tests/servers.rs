@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use app::users::Device;
@@ -18,10 +19,21 @@ use state::MasterKey;
 /// How long a change may take to be known: reached only when it is not.
 const KNOWN: Duration = Duration::from_secs(20);
 
-/// An engine that has no change streams, if it is told so.
+/// An engine that has no change streams, or freezes, if it is told so.
 struct Records {
     inner: Embedded,
     feeds: bool,
+    frozen: AtomicBool,
+}
+
+impl Records {
+    fn new(feeds: bool) -> Arc<Self> {
+        Arc::new(Self {
+            inner: Embedded::in_memory(Arc::new(SystemClock)).unwrap(),
+            feeds,
+            frozen: AtomicBool::new(false),
+        })
+    }
 }
 
 impl Engine for Records {
@@ -33,6 +45,9 @@ impl Engine for Records {
     }
 
     fn command<'a>(&'a self, database: &'a str, command: &'a RawDocument) -> BoxFuture<'a, Answer> {
+        if self.frozen.load(Ordering::SeqCst) {
+            return Box::pin(async { Err(CommandError::new(133, "it is frozen")) });
+        }
         self.inner.command(database, command)
     }
 
@@ -94,6 +109,7 @@ fn files(source: &str) -> config::Files {
 
 /// Two servers, each with the app in memory.
 struct World {
+    records: Arc<Records>,
     a: Arc<Backstitch>,
     b: Arc<Backstitch>,
     on_a: Arc<App>,
@@ -102,8 +118,8 @@ struct World {
 
 impl World {
     async fn new(feeds: bool) -> Self {
-        let inner = Embedded::in_memory(Arc::new(SystemClock)).unwrap();
-        let records: SharedEngine = Arc::new(Records { inner, feeds });
+        let shared = Records::new(feeds);
+        let records: SharedEngine = shared.clone();
         let (a, b) = tokio::join!(server(&records), server(&records));
         let new = NewApp {
             name: "shop".to_owned(),
@@ -114,7 +130,13 @@ impl World {
         on_a.create_secret("key", "one").await.unwrap();
         push(&on_a, "exports = () => 1").await;
         let on_b = b.app_by_client_id("shop-abcde").await.unwrap();
-        Self { a, b, on_a, on_b }
+        Self {
+            records: shared,
+            a,
+            b,
+            on_a,
+            on_b,
+        }
     }
 }
 
@@ -151,7 +173,9 @@ async fn refused(app: &App, token: &str) -> bool {
 
 /// Everything that one server keeps in memory and another one changes.
 async fn changes_are_known(feeds: bool) {
-    let World { a, b, on_a, on_b } = World::new(feeds).await;
+    let World {
+        a, b, on_a, on_b, ..
+    } = World::new(feeds).await;
     assert_eq!(said(&on_b).await.unwrap(), Bson::Int32(1));
     push(&on_a, "exports = () => context.values.get('key')").await;
     let one = Bson::String("one".to_owned());
@@ -219,6 +243,23 @@ async fn a_change_is_known_without_change_streams_too() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn nobody_is_let_in_on_what_cannot_be_asked() {
+    let World { records, on_b, .. } = World::new(true).await;
+    let ann = login(&on_b).await;
+    assert!(!refused(&on_b, &ann.access_token).await);
+    // The stream of changes is only silent.
+    records.frozen.store(true, Ordering::SeqCst);
+    until("the freeze", async || {
+        refused(&on_b, &ann.access_token).await
+    })
+    .await;
+    let problem = on_b.authenticate(&ann.access_token).await.unwrap_err();
+    assert_eq!(problem.kind, kit::Kind::Unavailable, "{problem}");
+    records.frozen.store(false, Ordering::SeqCst);
+    assert!(!refused(&on_b, &ann.access_token).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn deployments_of_both_come_one_after_the_other() {
     let World { on_a, on_b, .. } = World::new(true).await;
     let edit = async |app: Arc<App>, server: u32| {
@@ -256,8 +297,7 @@ async fn deployments_of_both_come_one_after_the_other() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn another_master_key_is_refused() {
-    let inner = Embedded::in_memory(Arc::new(SystemClock)).unwrap();
-    let records: SharedEngine = Arc::new(Records { inner, feeds: true });
+    let records: SharedEngine = Records::new(true);
     server(&records).await;
     let refused = Backstitch::open(Settings {
         engine: records.clone(),

@@ -199,8 +199,9 @@ impl Listener {
 }
 
 impl Running {
-    /// Takes no new requests and waits for those in flight.
+    /// Takes no new requests and waits for those in flight, and for the log.
     pub async fn shutdown(self) {
         self.listener.shutdown().await;
+        self.core.logbook.written().await;
     }
 }

@@ -13,6 +13,9 @@ use engine::{
 /// command may take while it is away. It is tried all the same: a secondary may
 /// be there for it.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// How long a deployment may be away before nobody waits for it any more: an
+/// election of another primary takes less.
+const ELECTION: Duration = Duration::from_secs(15);
 /// How often a deployment that is away is asked.
 const ASK_EVERY: Duration = Duration::from_millis(500);
 
@@ -20,13 +23,14 @@ pub(crate) struct Watched {
     name: String,
     engine: SharedEngine,
     patience: Duration,
+    election: Duration,
     away: Arc<Mutex<Away>>,
 }
 
 #[derive(Default)]
 struct Away {
-    /// Why, while it is.
-    because: Option<CommandError>,
+    /// Why and since when, while it is.
+    because: Option<(CommandError, Instant)>,
     /// Whether somebody is finding out.
     asking: bool,
 }
@@ -37,6 +41,7 @@ impl Watched {
             name: name.to_owned(),
             engine,
             patience: PATIENCE,
+            election: ELECTION,
             away: Arc::default(),
         }
     }
@@ -59,12 +64,16 @@ impl Watched {
         &self,
         work: impl Future<Output = Result<T, CommandError>>,
     ) -> Result<T, CommandError> {
-        let because = lock(&self.away).because.clone();
-        let result = match because {
-            None => work.await,
-            Some(because) => tokio::time::timeout(self.patience, work)
-                .await
-                .unwrap_or(Err(because)),
+        let mut work = std::pin::pin!(work);
+        let result = loop {
+            match tokio::time::timeout(self.patience, &mut work).await {
+                Ok(result) => break result,
+                Err(_) => match self.gone() {
+                    Some(because) => break Err(because),
+                    // It may only be slow.
+                    None => self.suspect(),
+                },
+            }
         };
         if let Err(error) = &result
             && error.is_unreachable()
@@ -72,6 +81,13 @@ impl Watched {
             self.suspect();
         }
         result
+    }
+
+    /// Why the deployment is away, if it has been for long.
+    fn gone(&self) -> Option<CommandError> {
+        let away = lock(&self.away);
+        let (because, since) = away.because.as_ref()?;
+        (since.elapsed() >= self.election).then(|| because.clone())
     }
 
     /// Finds out whether the deployment is away, and when it is back. A command
@@ -104,7 +120,8 @@ async fn find_out(name: String, engine: SharedEngine, patience: Duration, away: 
                     if away.because.is_none() {
                         tracing::warn!("the cluster {name} does not answer: {error}");
                     }
-                    away.because = Some(error);
+                    let since = away.because.take().map(|(_, since)| since);
+                    away.because = Some((error, since.unwrap_or_else(Instant::now)));
                 }
             }
         }
@@ -227,18 +244,18 @@ mod tests {
         let distant = Arc::new(Distant::default());
         let mut watched = Watched::new("c", distant.clone());
         watched.patience = Duration::from_millis(20);
-        let is_away = || lock(&watched.away).because.is_some();
+        let is_away = |watched: &Watched| lock(&watched.away).because.is_some();
         assert_eq!(outcome(&watched).await, Some(0));
         distant.away.store(true, Ordering::SeqCst);
-        assert_eq!(outcome(&watched).await, None, "it may only be slow");
-        distant.gives_up.notify_one();
-        assert_eq!(outcome(&watched).await, Some(133));
-        until(is_away).await;
+        assert_eq!(outcome(&watched).await, None, "it may be an election");
+        until(|| is_away(&watched)).await;
+        distant.gives_up.notify_waiters();
+        watched.election = Duration::ZERO;
         assert_eq!(outcome(&watched).await, Some(89));
         assert_eq!(watched.health().await.unwrap_err().code, 89);
         distant.away.store(false, Ordering::SeqCst);
         assert_eq!(outcome(&watched).await, Some(0));
-        until(|| !is_away()).await;
+        until(|| !is_away(&watched)).await;
         // What fails for a reason of its own does not make the rest impatient.
         distant.choosy.store(true, Ordering::SeqCst);
         distant.gives_up.notify_one();
