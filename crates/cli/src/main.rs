@@ -70,12 +70,53 @@ struct Places {
     /// MongoDB URI of the server's own records, which other servers may share (default: the data directory)
     #[arg(long, env = "BACKSTITCH_STATE_URI", hide_env_values = true)]
     state_uri: Option<String>,
+    #[command(flatten)]
+    embedded: EmbeddedOptions,
+}
+
+/// How the embedded engine keeps documents.
+#[derive(Args)]
+struct EmbeddedOptions {
+    /// Milliseconds for which an acknowledged write to the data directory may be lost to a power failure
+    #[arg(long, env = "BACKSTITCH_UNSYNCED_MS_MAX", default_value_t = 0)]
+    unsynced_ms_max: u64,
+    /// Bytes of memory for the data directory's documents and indexes
+    #[arg(long, env = "BACKSTITCH_CACHE_BYTES", default_value_t = server::EmbeddedOptions::default().cache_bytes)]
+    cache_bytes: usize,
+    /// Seconds for which change events are kept in the data directory
+    #[arg(long, env = "BACKSTITCH_CHANGES_SECONDS_MAX", default_value_t = server::EmbeddedOptions::default().log_retention.seconds)]
+    changes_seconds_max: u32,
+    /// Bytes of change events that are kept in the data directory
+    #[arg(long, env = "BACKSTITCH_CHANGES_BYTES_MAX", default_value_t = server::EmbeddedOptions::default().log_retention.bytes)]
+    changes_bytes_max: u64,
+    /// Make the data directory's file smaller on starting when so much of it, in percent, is free (default: never; this takes long)
+    #[arg(long, env = "BACKSTITCH_COMPACT_PERCENT", value_parser = clap::value_parser!(u8).range(1..=100))]
+    compact_percent: Option<u8>,
+}
+
+impl EmbeddedOptions {
+    fn options(&self) -> server::EmbeddedOptions {
+        server::EmbeddedOptions {
+            durability: match self.unsynced_ms_max {
+                0 => server::Durability::Always,
+                ms => server::Durability::Interval(std::time::Duration::from_millis(ms)),
+            },
+            cache_bytes: self.cache_bytes,
+            log_retention: server::Retention {
+                seconds: self.changes_seconds_max,
+                bytes: self.changes_bytes_max,
+            },
+            compact_at_free_percent: self.compact_percent,
+        }
+    }
 }
 
 impl Places {
     fn settings(&self) -> Result<server::ClusterSettings, server::StartError> {
         let uri = self.state_uri.clone().filter(|uri| !uri.is_empty());
-        server::ClusterSettings::parse(&self.clusters, uri.map(Into::into))
+        let mut settings = server::ClusterSettings::parse(&self.clusters, uri.map(Into::into))?;
+        settings.embedded = self.embedded.options();
+        Ok(settings)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Keys and values at rest (embedded-engine.md G.2).
 
-use bson::RawDocumentBuf;
+use bson::{RawDocument, RawDocumentBuf};
 use engine::CommandError;
 
 use crate::kv::{Snapshot, Table};
@@ -143,24 +143,53 @@ pub(crate) fn past(prefix: &[u8]) -> Vec<u8> {
     vec![0xff; prefix.len() + 1]
 }
 
-/// A stored document: the number of the commit that wrote it, and its bytes.
+/// Before the document: the commit's number and the checksum.
+const PREFIX_BYTES: usize = 12;
+
+/// A stored document: the number of the commit that wrote it, a checksum of
+/// both, and its bytes. The store has checksums of its pages, and looks at them
+/// only when it is asked to examine everything.
 pub(crate) fn stored(commit: u64, document: &[u8]) -> Vec<u8> {
-    let mut value = Vec::with_capacity(8 + document.len());
+    let mut value = Vec::with_capacity(PREFIX_BYTES + document.len());
     value.extend_from_slice(&commit.to_be_bytes());
+    value.extend_from_slice(&checksum(commit, document).to_be_bytes());
     value.extend_from_slice(document);
     value
 }
 
-/// Splits a stored document.
-pub(crate) fn loaded(mut value: Vec<u8>) -> Result<(u64, RawDocumentBuf), CommandError> {
-    let Some(Ok(commit)) = value.get(..8).map(<[u8; 8]>::try_from) else {
+fn checksum(commit: u64, document: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(&commit.to_be_bytes());
+    hasher.update(document);
+    hasher.finalize()
+}
+
+/// The parts of a stored document, which is as it was written.
+pub(crate) fn parts(value: &[u8]) -> Result<(u64, &RawDocument), CommandError> {
+    let parts = value.split_first_chunk::<8>().and_then(|(commit, rest)| {
+        let (checksum, document) = rest.split_first_chunk::<4>()?;
+        let commit = u64::from_be_bytes(*commit);
+        Some((commit, u32::from_be_bytes(*checksum), document))
+    });
+    let Some((commit, expected, document)) = parts else {
         return Err(CommandError::new(1, "a stored document is too short"));
     };
-    value.drain(..8);
-    Ok((
-        u64::from_be_bytes(commit),
-        RawDocumentBuf::from_bytes(value)?,
-    ))
+    if checksum(commit, document) != expected {
+        return Err(CommandError::new(1, "a stored document is damaged"));
+    }
+    Ok((commit, RawDocument::from_bytes(document)?))
+}
+
+/// The document of a value that [`parts`] has looked at.
+pub(crate) fn document_of(mut value: Vec<u8>) -> Result<RawDocumentBuf, CommandError> {
+    value.drain(..PREFIX_BYTES.min(value.len()));
+    Ok(RawDocumentBuf::from_bytes(value)?)
+}
+
+/// Splits a stored document.
+pub(crate) fn loaded(value: Vec<u8>) -> Result<(u64, RawDocumentBuf), CommandError> {
+    let (commit, _) = parts(&value)?;
+    Ok((commit, document_of(value)?))
 }
 
 /// The record id in an index entry: the value of a unique one, the end of the

@@ -7,13 +7,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use bson::RawDocument;
 use engine::CommandError;
 use mql::Matcher;
 
 use crate::View;
 use crate::kv::{Pairs, Table};
-use crate::layout::{Record, document_key, loaded, past, record_of};
+use crate::layout::{Record, document_key, document_of, parts, past, record_of};
 use crate::plan::{Access, Plan, Scan};
 use crate::write::{Changes, Located};
 
@@ -278,18 +277,14 @@ impl<'v> Walk<'v> {
 
     /// A stored document, if it matches.
     fn matched(&self, record: Record, value: Vec<u8>) -> Result<Option<Located>, CommandError> {
-        if !self.matcher.is_all() {
-            let bytes = value.get(8..).unwrap_or_default();
-            let document = RawDocument::from_bytes(bytes)?;
-            if !self.matcher.matches(document).map_err(crate::mql)? {
-                return Ok(None);
-            }
+        let (commit, document) = parts(&value)?;
+        if !self.matcher.is_all() && !self.matcher.matches(document).map_err(crate::mql)? {
+            return Ok(None);
         }
-        let (commit, document) = loaded(value)?;
         Ok(Some(Located {
             record,
             commit: Some(commit),
-            document,
+            document: document_of(value)?,
         }))
     }
 

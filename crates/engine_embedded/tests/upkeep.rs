@@ -194,3 +194,34 @@ async fn free_space_is_given_back_when_it_is_wanted() {
     );
     assert_eq!(counted(&disk, "documents"), 20);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_was_not_finished_is_made_again() {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("data.new"), [7; 10_000]).expect("written");
+    let engine = Embedded::open(folder.path(), clock());
+    let engine: SharedEngine = Arc::new(engine.expect("opens"));
+    insert(&engine, 0..1).await;
+    let files = std::fs::read_dir(folder.path()).expect("a folder").count();
+    assert_eq!(files, 1);
+}
+
+/// Those who begin at once do not take each other's file away.
+#[test]
+fn one_of_many_makes_the_file() {
+    for _ in 0..5 {
+        let folder = tempfile::tempdir().expect("a folder");
+        let open = || Embedded::open(folder.path(), clock());
+        let opened: Vec<_> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..6).map(|_| scope.spawn(open)).collect();
+            threads
+                .into_iter()
+                .map(|thread| thread.join().expect("no panic"))
+                .collect()
+        });
+        assert_eq!(opened.iter().filter(|opened| opened.is_ok()).count(), 1);
+        for error in opened.iter().filter_map(|opened| opened.as_ref().err()) {
+            assert!(error.message.contains("in use"), "{error}");
+        }
+    }
+}

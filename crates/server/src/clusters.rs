@@ -29,6 +29,8 @@ enum Place {
 pub struct ClusterSettings {
     named: BTreeMap<String, Place>,
     state: Option<Secret>,
+    /// How the embedded engine is opened.
+    pub embedded: engine_embedded::Options,
 }
 
 /// A cluster, as it is shown.
@@ -95,7 +97,11 @@ impl ClusterSettings {
             let text = "the state URI has to begin with mongodb:// or mongodb+srv://";
             return Err(StartError(text.to_owned()));
         }
-        let settings = Self { named, state };
+        let settings = Self {
+            named,
+            state,
+            embedded: engine_embedded::Options::default(),
+        };
         let database = settings.state_database();
         if ["admin", "config", "local"].contains(&database.as_str()) {
             return Err(StartError(format!(
@@ -198,6 +204,7 @@ impl ClusterSettings {
         clock: Arc<dyn Clock>,
     ) -> Result<Opened, StartError> {
         let mut opening = Opening {
+            options: self.embedded,
             data_dir: data_dir.to_owned(),
             clock,
             embedded: None,
@@ -251,6 +258,7 @@ impl ClusterSettings {
 
 /// Deployments that were opened: each once, whatever names it has.
 struct Opening {
+    options: engine_embedded::Options,
     data_dir: PathBuf,
     clock: Arc<dyn Clock>,
     embedded: Option<SharedEngine>,
@@ -262,7 +270,7 @@ impl Opening {
         if let Some(open) = &self.embedded {
             return Ok(open.clone());
         }
-        let opened = Embedded::open(&self.data_dir, self.clock.clone())
+        let opened = Embedded::open_with(&self.data_dir, self.clock.clone(), self.options)
             .map_err(|error| StartError(format!("{}: {error}", self.data_dir.display())))?;
         let opened: SharedEngine = Arc::new(opened);
         self.embedded = Some(opened.clone());

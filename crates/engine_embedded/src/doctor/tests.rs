@@ -180,22 +180,33 @@ async fn documents_that_cannot_be() {
         assert!(problems(&store).is_empty());
     };
     damaged(&|bytes| bytes.truncate(5), "too short");
-    damaged(&|bytes| bytes[8] ^= 1, "record");
-    damaged(&|bytes| bytes[12] = 0x42, "damaged");
-    damaged(&|bytes| bytes[0] = 0xff, "newer than the last commit");
-    damaged(&|bytes| bytes[7] ^= 0x40, "commit");
-    damaged(&|bytes| bytes[13] = b'x', "no _id");
+    damaged(&|bytes| bytes[0] = 0xff, "is damaged");
+    damaged(&|bytes| bytes[20] ^= 1, "is damaged");
+    // As they would be if they had been written so.
+    let written = |change: &dyn Fn(&mut u64, &mut Vec<u8>), what: &str| {
+        damaged(
+            &|bytes| {
+                let (mut commit, document) = loaded(bytes.clone()).unwrap();
+                let mut document = document.into_bytes();
+                change(&mut commit, &mut document);
+                *bytes = layout::stored(commit, &document);
+            },
+            what,
+        );
+    };
+    written(&|_, bytes| bytes[0] ^= 1, "record");
+    written(&|_, bytes| bytes[4] = 0x42, "damaged");
+    written(
+        &|commit, _| *commit = u64::MAX,
+        "newer than the last commit",
+    );
+    written(&|commit, _| *commit ^= 0x40, "commit");
+    written(&|_, bytes| bytes[5] = b'x', "no _id");
     let mut deep = rawdoc! { "_id": 20 };
     for _ in 0..kit::limit::STORED_DEPTH_MAX {
         deep = rawdoc! { "_id": 20, "a": deep };
     }
-    damaged(
-        &|bytes| {
-            bytes.truncate(8);
-            bytes.extend_from_slice(deep.as_bytes());
-        },
-        "deeper",
-    );
+    written(&|_, bytes| *bytes = deep.as_bytes().to_vec(), "deeper");
     // Gone altogether: its entries lead nowhere.
     set(&store, Table::Documents, key, None);
     let found = problems(&store);

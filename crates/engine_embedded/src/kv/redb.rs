@@ -48,6 +48,7 @@ impl Store {
     /// Opens the file, or makes it.
     pub(crate) fn open(path: &Path, options: &Options) -> Result<Self, CommandError> {
         let folder = path.parent().unwrap_or(path).to_owned();
+        let alone = alone_in(&folder).map_err(|error| at(path, &error))?;
         if !path.exists() {
             // Under another name until it can be opened: what a power loss leaves
             // of it is made again.
@@ -57,6 +58,7 @@ impl Store {
                 .and_then(|()| sync_folder(&folder))
                 .map_err(|error| at(path, &error))?;
         }
+        drop(alone);
         Self::open_file(path, &folder, false, options)
     }
 
@@ -163,6 +165,16 @@ fn at(path: &Path, why: &dyn std::fmt::Display) -> CommandError {
 fn of(path: &Path, mut error: CommandError) -> CommandError {
     error.message = format!("{}: {}", path.display(), error.message);
     error
+}
+
+/// Keeps others from making a file in the folder meanwhile.
+fn alone_in(folder: &Path) -> std::io::Result<Option<std::fs::File>> {
+    if !cfg!(unix) {
+        return Ok(None);
+    }
+    let folder = std::fs::File::open(folder)?;
+    folder.lock()?;
+    Ok(Some(folder))
 }
 
 /// Or a new file's name may be gone after a power loss, with all that was

@@ -1,6 +1,7 @@
 //! Power loss, failing calls and full disks: nothing acknowledged is lost,
 //! nothing is there in part, indexes and change log agree with the documents.
 
+mod bit_flips;
 pub(crate) mod disk;
 mod full_disk;
 mod io_errors;
