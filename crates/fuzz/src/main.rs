@@ -96,6 +96,9 @@ async fn show(tally: &Tally, most: usize) -> Vec<Divergence> {
         let Some(shortest) = found.iter().min_by_key(size) else {
             continue;
         };
+        if kept.len() >= most {
+            println!("{shortest}\n");
+        }
         // That something is not there needs no proof.
         if shortest.how == Difference::Unsupported
             || kept.len() >= most

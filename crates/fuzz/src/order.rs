@@ -69,9 +69,11 @@ fn pipeline(stages: &[Bson], natural: bool) -> Order {
                 ordered = name == "$bucket";
                 distinct = true;
             }
-            "$limit" | "$skip" | "$facet" | "$fill" | "$bucketAuto" if !ordered => {
+            "$limit" | "$skip" | "$fill" | "$bucketAuto" if !ordered => {
                 return Order::Undefined;
             }
+            // Its pipelines sort by `_id`, and cut.
+            "$facet" if !ordered || !distinct => return Order::Undefined,
             "$setWindowFields" => {
                 if !ordered || !distinct {
                     return Order::Undefined;

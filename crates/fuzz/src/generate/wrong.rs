@@ -85,7 +85,7 @@ fn change(r: &mut Random, into: &mut Document, name: String, old: Bson, top: boo
         }
         7 if !top => {
             into.insert(
-                r.text(&["$zzz", "$add", "$eq", "$set", "", "a..b", "$", ".a", "a."]),
+                r.text(&["$zzz", "$add", "$eq", "$set", "", "a..b", "$", ".a"]),
                 old,
             );
         }
