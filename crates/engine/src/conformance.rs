@@ -13,6 +13,7 @@ mod cursors;
 mod explain;
 mod feeds;
 mod indexes;
+mod numbers;
 mod pipelines;
 mod transactions;
 
@@ -42,6 +43,7 @@ pub fn cases() -> Vec<Case> {
         collation::CASES,
         concerns::CASES,
         indexes::CASES,
+        numbers::CASES,
         cursors::CASES,
         explain::CASES,
         transactions::CASES,

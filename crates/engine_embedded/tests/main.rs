@@ -3,6 +3,7 @@
 
 mod crash;
 mod differential;
+mod expressions;
 mod faults;
 mod indexes;
 mod planner;

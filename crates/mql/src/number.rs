@@ -241,3 +241,46 @@ impl Sum {
         i64::try_from(self.whole).ok()
     }
 }
+
+/// The standard deviation of numbers, in one pass (Welford's).
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Deviation {
+    count: u64,
+    mean: f64,
+    squares: f64,
+}
+
+impl Deviation {
+    /// Takes a number in; others do not count.
+    pub(crate) fn add(&mut self, value: &Bson) {
+        let Some(n) = double(value) else {
+            return;
+        };
+        self.count += 1;
+        let apart = n - self.mean;
+        if n.is_infinite() || n.is_nan() {
+            self.mean = f64::NAN;
+            self.squares = f64::NAN;
+        } else {
+            self.mean += apart / self.count as f64;
+            self.squares += apart * (n - self.mean);
+        }
+    }
+
+    /// Null of nothing.
+    pub(crate) fn of_population(&self) -> Bson {
+        self.over(self.count)
+    }
+
+    /// Null of less than two.
+    pub(crate) fn of_sample(&self) -> Bson {
+        self.over(self.count.saturating_sub(1))
+    }
+
+    fn over(&self, count: u64) -> Bson {
+        if count == 0 {
+            return Bson::Null;
+        }
+        Bson::Double((self.squares / count as f64).sqrt())
+    }
+}

@@ -208,3 +208,27 @@ fn shown(value: Option<&Bson>) -> String {
 fn nan(value: &Bson) -> bool {
     matches!(value, Bson::Decimal128(n) if n.to_string() == "NaN")
 }
+
+/// `$rand` is between zero and one, changes, and follows from its seed.
+#[test]
+fn random_numbers_follow_from_a_seed() {
+    let parse = || Expression::parse_bson(&Bson::Document(doc! { "$rand": {} })).expect("parses");
+    let empty = RawDocumentBuf::new();
+    let scope = Scope::of(&empty);
+    assert_eq!(parse().evaluate(&scope).map_err(|e| e.code), Err(238));
+    let numbers = |seed: u64| {
+        let mut expression = parse();
+        expression.seed(seed);
+        let next = || match expression.evaluate(&scope) {
+            Ok(Some(Bson::Double(n))) => n,
+            other => panic!("{other:?}"),
+        };
+        (0..1000).map(|_| next()).collect::<Vec<f64>>()
+    };
+    let first = numbers(7);
+    assert_eq!(first, numbers(7));
+    assert_ne!(first, numbers(8));
+    assert!(first.iter().all(|n| (0.0..1.0).contains(n)));
+    let mean = first.iter().sum::<f64>() / 1000.0;
+    assert!((0.45..0.55).contains(&mean), "{mean}");
+}

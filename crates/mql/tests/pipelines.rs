@@ -207,7 +207,7 @@ fn what_a_stage_holds_has_an_end() {
             40099,
         ),
     ] {
-        let error = run_within(&memory, std::slice::from_ref(&stage), 600).map(|made| made.len());
+        let error = run_within(&memory, std::slice::from_ref(&stage), 500).map(|made| made.len());
         assert_eq!(error.expect_err("too much").code, code, "{stage}");
         run(&memory, std::slice::from_ref(&stage));
     }

@@ -277,6 +277,7 @@ fn batch_size(command: &RawDocument) -> Result<usize, CommandError> {
 /// The variables that a command's expressions see.
 pub(super) fn variables(core: &Core, command: &RawDocument) -> Result<Variables, CommandError> {
     let mut variables = Variables::default();
+    variables.seed(random());
     variables.set("NOW", Some(Bson::DateTime(core.clock.now())));
     let position = *core.latest.borrow();
     let time = Timestamp {
@@ -465,9 +466,13 @@ impl Collections for Foreign<'_> {
     }
 
     fn random(&self) -> u64 {
-        let mut bytes = [0; 8];
-        bytes.copy_from_slice(&bson::Uuid::new().bytes()[..8]);
-        // The version bits of a UUID come after.
-        u64::from_le_bytes(bytes) & 0x0000_ffff_ffff_ffff
+        random()
     }
+}
+
+fn random() -> u64 {
+    let mut bytes = [0; 8];
+    bytes.copy_from_slice(&bson::Uuid::new().bytes()[..8]);
+    // The version bits of a UUID come after.
+    u64::from_le_bytes(bytes) & 0x0000_ffff_ffff_ffff
 }

@@ -155,10 +155,13 @@ impl Decimal {
     }
 
     fn of_angle(self, of: fn(Float, Float) -> Float) -> Option<Self> {
-        let Some(n) = quad(self) else {
+        // An angle loses too much when it is rounded.
+        let Self::Finite(n) = self else {
             return Some(Self::Nan);
         };
-        n.sin_cos().map(|(sine, cosine)| result(of(sine, cosine)))
+        Float::of(n)
+            .sin_cos()
+            .map(|(sine, cosine)| result(of(sine, cosine)))
     }
 
     pub(crate) fn asin(self) -> Self {

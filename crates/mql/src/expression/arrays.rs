@@ -1,164 +1,88 @@
-//! Arrays, sets and documents.
-
-use std::collections::HashSet;
+//! Arrays.
 
 use bson::{Bson, Document};
 
-use super::{Node, Scope, identity, is_nullish, truthy};
+use super::coerce::short;
+use super::describe::{kind, shown};
+use super::{Args, Node, is_nullish, truthy};
 use crate::compare_bson;
 use crate::error::{MqlError, Result};
-use crate::number::{integer, whole};
-use crate::order::raw;
+use crate::number::{double, is_number, whole_i32};
 
-/// Most elements that `$range` makes.
-const RANGE_ELEMENTS_MAX: i64 = 1_000_000;
-
-pub(super) fn call(name: &str, values: &[Option<Bson>]) -> Result<Option<Bson>> {
-    let first = values.first().and_then(Option::as_ref);
-    Ok(match name {
-        "$isArray" => Some(Bson::Boolean(matches!(first, Some(Bson::Array(_))))),
-        "$size" => match first {
-            Some(Bson::Array(array)) => Some(Bson::Int32(array.len() as i32)),
-            other => {
-                return Err(MqlError::new(
-                    17124,
-                    format!(
-                        "The argument to $size must be an array, but was of type: {}",
-                        kind(other)
-                    ),
-                ));
-            }
-        },
-        "$first" | "$last" | "$arrayElemAt" => element_at(name, values)?,
-        "$in" => match values[1].as_ref() {
-            Some(Bson::Array(array)) => {
-                let wanted = first.cloned().unwrap_or(Bson::Null);
-                Some(Bson::Boolean(
-                    array.iter().any(|e| compare_bson(e, &wanted).is_eq()),
-                ))
-            }
-            other => {
-                return Err(MqlError::new(
-                    40081,
-                    format!(
-                        "$in requires an array as a second argument, found: {}",
-                        kind(other)
-                    ),
-                ));
-            }
-        },
-        "$concatArrays" => return concat(values),
-        "$indexOfArray" => return index_of(values),
-        "$range" => return range(values),
-        "$reverseArray" => match array_or_null(name, first)? {
-            Some(array) => Some(Bson::Array(array.iter().rev().cloned().collect())),
-            None => Some(Bson::Null),
-        },
-        "$slice" => return slice(values),
-        "$arrayToObject" => match array_or_null(name, first)? {
-            Some(array) => Some(Bson::Document(to_object(array)?)),
-            None => Some(Bson::Null),
-        },
-        "$objectToArray" => match first {
-            None | Some(Bson::Null) => Some(Bson::Null),
-            Some(Bson::Document(document)) => Some(Bson::Array(
-                document
-                    .iter()
-                    .map(|(k, v)| {
-                        let mut pair = Document::new();
-                        pair.insert("k", k.clone());
-                        pair.insert("v", v.clone());
-                        Bson::Document(pair)
-                    })
-                    .collect(),
-            )),
-            other => {
-                return Err(MqlError::new(
-                    40390,
-                    format!(
-                        "$objectToArray requires a document input, found: {}",
-                        kind(other)
-                    ),
-                ));
-            }
-        },
-        "$mergeObjects" => return merge(values),
-        "$anyElementTrue" | "$allElementsTrue" => {
-            let Some(Bson::Array(array)) = first else {
-                return Err(MqlError::new(
-                    17041,
-                    format!("{name}'s argument must be an array, but is {}", kind(first)),
-                ));
-            };
-            let mut elements = array.iter().map(|element| truthy(Some(element)));
-            Some(Bson::Boolean(if name == "$anyElementTrue" {
-                elements.any(|t| t)
-            } else {
-                elements.all(|t| t)
-            }))
-        }
-        "$bsonSize" => match first {
-            None | Some(Bson::Null) => Some(Bson::Null),
-            Some(document @ Bson::Document(_)) => match raw(document) {
-                bson::RawBson::Document(raw) => Some(Bson::Int32(raw.as_bytes().len() as i32)),
-                _ => Some(Bson::Null),
-            },
-            other => {
-                return Err(MqlError::new(
-                    31393,
-                    format!(
-                        "$bsonSize requires a document input, found: {}",
-                        kind(other)
-                    ),
-                ));
-            }
-        },
-        _ => return sets(name, values),
-    })
+pub(super) fn is_array(_: &'static str, values: &[Option<Bson>]) -> Result<Option<Bson>> {
+    Ok(Some(Bson::Boolean(matches!(
+        values[0],
+        Some(Bson::Array(_))
+    ))))
 }
 
-fn kind(value: Option<&Bson>) -> &'static str {
-    value.map_or("missing", super::convert::type_name)
-}
-
-fn array_or_null<'a>(name: &str, value: Option<&'a Bson>) -> Result<Option<&'a Vec<Bson>>> {
-    match value {
-        None | Some(Bson::Null | Bson::Undefined) => Ok(None),
-        Some(Bson::Array(array)) => Ok(Some(array)),
+pub(super) fn size(_: &'static str, values: &[Option<Bson>]) -> Result<Option<Bson>> {
+    match &values[0] {
+        Some(Bson::Array(array)) => Ok(Some(Bson::Int32(array.len() as i32))),
         other => Err(MqlError::new(
-            match name {
-                "$indexOfArray" => 40090,
-                "$reverseArray" => 34435,
-                _ => 28689,
-            },
+            17124,
             format!(
-                "{name}'s argument must be an array, but is: {}",
-                kind(other)
+                "The argument to $size must be an array, but was of type: {}",
+                kind(other.as_ref())
             ),
         )),
     }
 }
 
-fn element_at(name: &str, values: &[Option<Bson>]) -> Result<Option<Bson>> {
-    let Some(array) = array_or_null(name, values[0].as_ref())? else {
+/// `$first`, `$last`.
+pub(super) fn first_last(name: &'static str, values: &[Option<Bson>]) -> Result<Option<Bson>> {
+    match &values[0] {
+        value if is_nullish(value.as_ref()) => Ok(Some(Bson::Null)),
+        Some(Bson::Array(array)) => Ok(if name == "$first" {
+            array.first().cloned()
+        } else {
+            array.last().cloned()
+        }),
+        other => Err(MqlError::new(
+            28689,
+            format!(
+                "{name}'s argument must be an array, but is {}",
+                kind(other.as_ref())
+            ),
+        )),
+    }
+}
+
+pub(super) fn element_at(_: &'static str, values: &[Option<Bson>]) -> Result<Option<Bson>> {
+    let (Some(array), Some(at)) = (&values[0], &values[1]) else {
         return Ok(Some(Bson::Null));
     };
-    let index = match name {
-        "$first" => 0,
-        "$last" => -1,
-        _ => match values[1].as_ref() {
-            None | Some(Bson::Null) => return Ok(Some(Bson::Null)),
-            Some(index) => whole(index).ok_or_else(|| {
-                MqlError::new(
-                    28690,
-                    format!(
-                        "$arrayElemAt's second argument must be a numeric value, but is {}",
-                        kind(Some(index))
-                    ),
-                )
-            })?,
-        },
+    if is_nullish(Some(array)) || is_nullish(Some(at)) {
+        return Ok(Some(Bson::Null));
+    }
+    let Bson::Array(array) = array else {
+        return Err(MqlError::new(
+            28689,
+            format!(
+                "$arrayElemAt's first argument must be an array, but is {}",
+                kind(Some(array))
+            ),
+        ));
     };
+    if !is_number(at) {
+        return Err(MqlError::new(
+            28690,
+            format!(
+                "$arrayElemAt's second argument must be a numeric value, but is {}",
+                kind(Some(at))
+            ),
+        ));
+    }
+    let Some(index) = whole_i32(at) else {
+        return Err(MqlError::new(
+            28691,
+            format!(
+                "$arrayElemAt's second argument must be representable as a 32-bit integer: {}",
+                short(double(at).unwrap_or(f64::NAN))
+            ),
+        ));
+    };
+    let index = i64::from(index);
     let at = if index < 0 {
         array.len() as i64 + index
     } else {
@@ -170,12 +94,32 @@ fn element_at(name: &str, values: &[Option<Bson>]) -> Result<Option<Bson>> {
         .cloned())
 }
 
-fn concat(values: &[Option<Bson>]) -> Result<Option<Bson>> {
+pub(super) fn contains(_: &'static str, values: &[Option<Bson>]) -> Result<Option<Bson>> {
+    match &values[1] {
+        Some(Bson::Array(array)) => {
+            let found = values[0].as_ref().is_some_and(|wanted| {
+                array
+                    .iter()
+                    .any(|element| compare_bson(element, wanted).is_eq())
+            });
+            Ok(Some(Bson::Boolean(found)))
+        }
+        other => Err(MqlError::new(
+            40081,
+            format!(
+                "$in requires an array as a second argument, found: {}",
+                kind(other.as_ref())
+            ),
+        )),
+    }
+}
+
+pub(super) fn concat(_: &'static str, args: &Args<'_, '_>) -> Result<Option<Bson>> {
     let mut all = Vec::new();
-    for value in values {
-        match value {
+    for at in 0..args.len() {
+        match args.owned(at)? {
             None | Some(Bson::Null | Bson::Undefined) => return Ok(Some(Bson::Null)),
-            Some(Bson::Array(array)) => all.extend(array.iter().cloned()),
+            Some(Bson::Array(array)) => all.extend(array),
             other => {
                 return Err(MqlError::new(
                     28664,
@@ -190,342 +134,264 @@ fn concat(values: &[Option<Bson>]) -> Result<Option<Bson>> {
     Ok(Some(Bson::Array(all)))
 }
 
-fn index_of(values: &[Option<Bson>]) -> Result<Option<Bson>> {
-    let Some(array) = array_or_null("$indexOfArray", values[0].as_ref())? else {
-        return Ok(Some(Bson::Null));
-    };
-    let wanted = values[1].clone().unwrap_or(Bson::Null);
-    let bound = |index: usize| values.get(index).and_then(Option::as_ref).and_then(whole);
-    let start = bound(2).unwrap_or(0).max(0) as usize;
-    let end = bound(3).map_or(array.len(), |end| (end.max(0) as usize).min(array.len()));
-    let found = (start..end).find(|&index| compare_bson(&array[index], &wanted).is_eq());
-    Ok(Some(Bson::Int32(found.map_or(-1, |index| index as i32))))
+pub(super) fn reverse(_: &'static str, values: &[Option<Bson>]) -> Result<Option<Bson>> {
+    match &values[0] {
+        value if is_nullish(value.as_ref()) => Ok(Some(Bson::Null)),
+        Some(Bson::Array(array)) => Ok(Some(Bson::Array(array.iter().rev().cloned().collect()))),
+        other => Err(MqlError::new(
+            34435,
+            format!(
+                "The argument to $reverseArray must be an array, but was of type: {}",
+                kind(other.as_ref())
+            ),
+        )),
+    }
 }
 
-fn range(values: &[Option<Bson>]) -> Result<Option<Bson>> {
-    let mut numbers = Vec::new();
-    for value in values {
-        numbers.push(value.as_ref().and_then(whole).ok_or_else(|| {
+/// Where `$indexOfArray` and its kin start or end looking.
+pub(super) fn bound(name: &str, value: Option<&Bson>, which: &str) -> Result<usize> {
+    let Some(at) = value.and_then(whole_i32) else {
+        return Err(MqlError::new(
+            40096,
+            format!(
+                "{name}requires an integral {which} index, found a value of type: {}, with value: {}",
+                kind(value),
+                shown(value)
+            ),
+        ));
+    };
+    usize::try_from(at).map_err(|_| {
+        MqlError::new(
+            40097,
+            format!("{name} requires a nonnegative {which} index, found: {at}"),
+        )
+    })
+}
+
+pub(super) fn index_of(name: &'static str, values: &[Option<Bson>]) -> Result<Option<Bson>> {
+    let array = match &values[0] {
+        value if is_nullish(value.as_ref()) => return Ok(Some(Bson::Null)),
+        Some(Bson::Array(array)) => array,
+        other => {
+            return Err(MqlError::new(
+                40090,
+                format!(
+                    "$indexOfArray requires an array as a first argument, found: {}",
+                    kind(other.as_ref())
+                ),
+            ));
+        }
+    };
+    let start = match values.get(2) {
+        Some(start) => bound(name, start.as_ref(), "starting")?,
+        None => 0,
+    };
+    let end = match values.get(3) {
+        Some(end) => bound(name, end.as_ref(), "ending")?.min(array.len()),
+        None => array.len(),
+    };
+    let wanted = values[1].as_ref();
+    let found = (start..end)
+        .find(|&at| wanted.is_some_and(|wanted| compare_bson(&array[at], wanted).is_eq()));
+    Ok(Some(Bson::Int32(found.map_or(-1, |at| at as i32))))
+}
+
+/// Bytes that an array may take before it is returned.
+const RANGE_BYTES_MAX: u64 = 100 * 1024 * 1024;
+
+pub(super) fn range(_: &'static str, values: &[Option<Bson>]) -> Result<Option<Bson>> {
+    const PLACES: [(i32, i32, &str, &str); 3] = [
+        (
+            34443,
+            34444,
+            "a numeric starting value, found value of type: ",
+            "a starting value",
+        ),
+        (
+            34445,
+            34446,
+            "a numeric ending value, found value of type: ",
+            "an ending value",
+        ),
+        (
+            34447,
+            34448,
+            "a numeric step value, found value of type:",
+            "a step value",
+        ),
+    ];
+    let mut numbers = [0, 0, 1i64];
+    for ((value, place), number) in values.iter().zip(PLACES).zip(&mut numbers) {
+        let (not_number, too_large, numeric, what) = place;
+        if !value.as_ref().is_some_and(is_number) {
+            return Err(MqlError::new(
+                not_number,
+                format!("$range requires {numeric}{}", kind(value.as_ref())),
+            ));
+        }
+        *number = value.as_ref().and_then(whole_i32).map(i64::from).ok_or_else(|| {
             MqlError::new(
-                34443,
-                "$range requires numeric arguments that are 32-bit integers",
+                too_large,
+                format!(
+                    "$range requires {what} that can be represented as a 32-bit integer, found value: {}",
+                    shown(value.as_ref())
+                ),
             )
-        })?);
+        })?;
     }
-    let step = numbers.get(2).copied().unwrap_or(1);
+    let [start, end, step] = numbers;
     if step == 0 {
         return Err(MqlError::new(
             34449,
             "$range requires a non-zero step value",
         ));
     }
-    let (mut at, end) = (numbers[0], numbers[1]);
-    if (end - at) / step > RANGE_ELEMENTS_MAX {
-        return Err(MqlError::new(146, "$range would make too many elements"));
-    }
-    let mut array = Vec::new();
-    while (step > 0 && at < end) || (step < 0 && at > end) {
-        array.push(Bson::Int32(at as i32));
-        at += step;
-    }
-    Ok(Some(Bson::Array(array)))
-}
-
-fn slice(values: &[Option<Bson>]) -> Result<Option<Bson>> {
-    let array = match values[0].as_ref() {
-        Some(Bson::Array(array)) => array,
-        value if is_nullish(value) => return Ok(Some(Bson::Null)),
-        value => {
-            return Err(MqlError::new(
-                28724,
-                format!(
-                    "First argument to $slice must be an array, but is of type: {}",
-                    kind(value)
-                ),
-            ));
-        }
+    let length = if (step > 0) == (end > start) {
+        (end - start).unsigned_abs().div_ceil(step.unsigned_abs())
+    } else {
+        0
     };
-    let mut numbers = Vec::new();
-    for value in &values[1..] {
-        match value {
-            None | Some(Bson::Null) => return Ok(Some(Bson::Null)),
-            Some(value) => numbers.push(
-                whole(value)
-                    .ok_or_else(|| MqlError::new(28725, "$slice's arguments must be numeric"))?,
-            ),
-        }
-    }
-    let length = array.len() as i64;
-    let (start, count) = match numbers.as_slice() {
-        [n] if *n < 0 => ((length + n).max(0), -n),
-        [n] => (0, *n),
-        [position, n] => {
-            if *n <= 0 {
-                return Err(MqlError::new(
-                    28729,
-                    "Third argument to $slice must be positive",
-                ));
-            }
-            let start = if *position < 0 {
-                (length + position).max(0)
-            } else {
-                *position
-            };
-            (start, *n)
-        }
-        _ => (0, 0),
-    };
-    let kept = array
-        .iter()
-        .skip(start as usize)
-        .take(count as usize)
-        .cloned();
-    Ok(Some(Bson::Array(kept.collect())))
-}
-
-fn to_object(array: &[Bson]) -> Result<Document> {
-    let mut document = Document::new();
-    for element in array {
-        let (key, value) = match element {
-            Bson::Array(pair) if pair.len() == 2 => (pair[0].clone(), pair[1].clone()),
-            Bson::Document(pair) if pair.len() == 2 => match (pair.get("k"), pair.get("v")) {
-                (Some(key), Some(value)) => (key.clone(), value.clone()),
-                _ => return Err(bad_pair()),
-            },
-            _ => return Err(bad_pair()),
-        };
-        let Bson::String(key) = key else {
-            return Err(bad_pair());
-        };
-        document.insert(key, value);
-    }
-    Ok(document)
-}
-
-fn bad_pair() -> MqlError {
-    MqlError::new(
-        40386,
-        "$arrayToObject requires elements of the form [key, value] or {k: key, v: value}",
-    )
-}
-
-fn merge(values: &[Option<Bson>]) -> Result<Option<Bson>> {
-    let mut merged = Document::new();
-    let spread = match values {
-        [Some(Bson::Array(array))] => array.iter().cloned().map(Some).collect(),
-        _ => values.to_vec(),
-    };
-    for value in &spread {
-        match value {
-            None | Some(Bson::Null | Bson::Undefined) => {}
-            Some(Bson::Document(document)) => {
-                for (name, value) in document {
-                    merged.insert(name.clone(), value.clone());
-                }
-            }
-            other => {
-                return Err(MqlError::new(
-                    40400,
-                    format!(
-                        "$mergeObjects requires object inputs, but input is of type {}",
-                        kind(other.as_ref())
-                    ),
-                ));
-            }
-        }
-    }
-    Ok(Some(Bson::Document(merged)))
-}
-
-fn sets(name: &str, values: &[Option<Bson>]) -> Result<Option<Bson>> {
-    let mut sets = Vec::new();
-    for value in values {
-        match value {
-            Some(Bson::Array(array)) => sets.push(array),
-            None | Some(Bson::Null) if !matches!(name, "$setEquals" | "$setIsSubset") => {
-                return Ok(Some(Bson::Null));
-            }
-            other => {
-                return Err(MqlError::new(
-                    17043,
-                    format!(
-                        "All operands of {name} must be arrays. One argument is of type: {}",
-                        kind(other.as_ref())
-                    ),
-                ));
-            }
-        }
-    }
-    let keys = |array: &[Bson]| array.iter().map(identity).collect::<HashSet<_>>();
-    let distinct = |values: Vec<Bson>| {
-        let mut seen = HashSet::new();
-        let mut kept: Vec<Bson> = values
-            .into_iter()
-            .filter(|v| seen.insert(identity(v)))
-            .collect();
-        kept.sort_by(compare_bson);
-        Bson::Array(kept)
-    };
-    Ok(Some(match name {
-        "$setUnion" => distinct(sets.into_iter().flatten().cloned().collect()),
-        "$setIntersection" => match sets.split_first() {
-            None => Bson::Array(Vec::new()),
-            Some((first, rest)) => {
-                let others: Vec<_> = rest.iter().map(|array| keys(array)).collect();
-                let kept = first
-                    .iter()
-                    .filter(|v| others.iter().all(|o| o.contains(&identity(v))));
-                distinct(kept.cloned().collect())
-            }
-        },
-        "$setDifference" => {
-            let other = keys(sets[1]);
-            let mut seen = HashSet::new();
-            let kept = sets[0].iter().filter(|v| {
-                let key = identity(v);
-                !other.contains(&key) && seen.insert(key)
-            });
-            Bson::Array(kept.cloned().collect())
-        }
-        "$setEquals" => {
-            let first = keys(sets[0]);
-            Bson::Boolean(sets.iter().all(|array| keys(array) == first))
-        }
-        "$setIsSubset" => Bson::Boolean(keys(sets[0]).is_subset(&keys(sets[1]))),
-        _ => return Err(super::unknown(name)),
-    }))
-}
-
-/// `$map`, `$filter` and `$reduce`.
-pub(super) fn iterate<'n>(
-    name: &str,
-    input: Option<Bson>,
-    node: &dyn Fn(&str) -> Option<&'n Node>,
-    scope: &Scope<'_>,
-) -> Result<Option<Bson>> {
-    let array = match input {
-        None | Some(Bson::Null | Bson::Undefined) => return Ok(Some(Bson::Null)),
-        Some(Bson::Array(array)) => array,
-        Some(other) => {
-            let code = if name == "$map" {
-                16883
-            } else if name == "$filter" {
-                28651
-            } else {
-                40080
-            };
-            return Err(MqlError::new(
-                code,
-                format!(
-                    "input to {name} must be an array not {}",
-                    super::convert::type_name(&other)
-                ),
-            ));
-        }
-    };
-    let variable = match node("as") {
-        Some(Node::Constant(Bson::String(name))) => name.as_str(),
-        _ => "this",
-    };
-    match name {
-        "$map" => {
-            let Some(body) = node("in") else {
-                return Ok(None);
-            };
-            let mapped = array
-                .into_iter()
-                .map(|element| {
-                    let inner = scope.with([(variable, Some(element))]);
-                    Ok(body.owned(&inner)?.unwrap_or(Bson::Null))
-                })
-                .collect::<Result<_>>()?;
-            Ok(Some(Bson::Array(mapped)))
-        }
-        "$filter" => {
-            let Some(condition) = node("cond") else {
-                return Ok(None);
-            };
-            let limit = match node("limit") {
-                Some(node) => node.owned(scope)?.as_ref().and_then(whole),
-                None => None,
-            };
-            let mut kept = Vec::new();
-            for element in array {
-                if limit.is_some_and(|limit| kept.len() as i64 >= limit) {
-                    break;
-                }
-                let inner = scope.with([(variable, Some(element.clone()))]);
-                if truthy(condition.owned(&inner)?.as_ref()) {
-                    kept.push(element);
-                }
-            }
-            Ok(Some(Bson::Array(kept)))
-        }
-        _ => {
-            let (Some(initial), Some(body)) = (node("initialValue"), node("in")) else {
-                return Ok(None);
-            };
-            let mut value = initial.owned(scope)?;
-            for element in array {
-                let inner = scope.with([("this", Some(element)), ("value", value)]);
-                value = body.owned(&inner)?;
-            }
-            Ok(value)
-        }
-    }
-}
-
-/// `$sortArray` and `$zip`.
-pub(super) fn named(
-    name: &str,
-    value: &dyn Fn(&str) -> Result<Option<Bson>>,
-) -> Result<Option<Bson>> {
-    if name == "$zip" {
-        return zip(value);
-    }
-    let input = value("input")?;
-    let Some(array) = array_or_null("$sortArray", input.as_ref())? else {
-        return Ok(Some(Bson::Null));
-    };
-    let mut sorted = array.clone();
-    match value("sortBy")? {
-        Some(Bson::Document(by)) => {
-            let by = bson::RawDocumentBuf::try_from(&by).map_err(crate::matcher::malformed)?;
-            let sort = crate::Sort::parse(&by)?;
-            let mut keyed = Vec::with_capacity(sorted.len());
-            for element in sorted {
-                let mut key = Vec::new();
-                if let bson::RawBson::Document(document) = raw(&element) {
-                    sort.key(&document, &mut key)?;
-                }
-                keyed.push((key, element));
-            }
-            keyed.sort_by(|a, b| a.0.cmp(&b.0));
-            sorted = keyed.into_iter().map(|(_, element)| element).collect();
-        }
-        Some(direction) => match integer(&direction) {
-            Some(1) => sorted.sort_by(compare_bson),
-            Some(-1) => sorted.sort_by(|a, b| compare_bson(b, a)),
-            _ => {
-                return Err(MqlError::new(
-                    2_942_507,
-                    "$sortArray's sortBy must be 1, -1 or an object",
-                ));
-            }
-        },
-        None => {}
-    }
-    Ok(Some(Bson::Array(sorted)))
-}
-
-fn zip(value: &dyn Fn(&str) -> Result<Option<Bson>>) -> Result<Option<Bson>> {
-    let Some(Bson::Array(inputs)) = value("inputs")? else {
+    let bytes = length * 16 + 40;
+    if bytes > RANGE_BYTES_MAX {
         return Err(MqlError::new(
-            34461,
-            "inputs must be an array of expressions",
+            146,
+            format!(
+                "$range would use too much memory ({bytes} bytes) and cannot spill to disk. Memory limit: {RANGE_BYTES_MAX} bytes"
+            ),
+        ));
+    }
+    let array = (0..length as i64).map(|n| Bson::Int32((start + n * step) as i32));
+    Ok(Some(Bson::Array(array.collect())))
+}
+
+pub(super) fn slice(_: &'static str, values: &[Option<Bson>]) -> Result<Option<Bson>> {
+    if values
+        .iter()
+        .take(2)
+        .any(|value| is_nullish(value.as_ref()))
+    {
+        return Ok(Some(Bson::Null));
+    }
+    let Some(Bson::Array(array)) = &values[0] else {
+        return Err(MqlError::new(
+            28724,
+            format!(
+                "First argument to $slice must be an array, but is of type: {}",
+                kind(values[0].as_ref())
+            ),
         ));
     };
-    let mut arrays = Vec::new();
+    let second = slice_number(
+        values[1].as_ref(),
+        [28725, 28726],
+        "Second",
+        [
+            "must be a numeric value, but is of type: ",
+            "can't be represented as a 32-bit integer: ",
+        ],
+    )?;
+    let length = array.len() as i64;
+    let (start, count) = match values.get(2) {
+        None if second < 0 => ((length + second).max(0), -second),
+        None => (0, second),
+        Some(third) if is_nullish(third.as_ref()) => return Ok(Some(Bson::Null)),
+        Some(third) => {
+            let count = slice_number(
+                third.as_ref(),
+                [28727, 28728],
+                "Third",
+                [
+                    "must be numeric, but is of type: ",
+                    "can't be represented as a 32-bit integer: ",
+                ],
+            )?;
+            if count <= 0 {
+                return Err(MqlError::new(
+                    28729,
+                    format!("Third argument to $slice must be positive: {count}"),
+                ));
+            }
+            let start = if second < 0 {
+                (length + second).max(0)
+            } else {
+                second
+            };
+            (start, count)
+        }
+    };
+    let kept = array.iter().skip(start as usize).take(count as usize);
+    Ok(Some(Bson::Array(kept.cloned().collect())))
+}
+
+fn slice_number(
+    value: Option<&Bson>,
+    codes: [i32; 2],
+    which: &str,
+    texts: [&str; 2],
+) -> Result<i64> {
+    let Some(number) = value.filter(|value| is_number(value)) else {
+        return Err(MqlError::new(
+            codes[0],
+            format!("{which} argument to $slice {}{}", texts[0], kind(value)),
+        ));
+    };
+    whole_i32(number).map(i64::from).ok_or_else(|| {
+        MqlError::new(
+            codes[1],
+            format!(
+                "{which} argument to $slice {}{}",
+                texts[1],
+                short(double(number).unwrap_or(f64::NAN))
+            ),
+        )
+    })
+}
+
+/// What `$zip` is written with, looked at before any document.
+pub(super) fn check_zip(_: &str, specification: &Document) -> Result<()> {
+    let array = |name: &str, code: i32| match specification.get(name) {
+        Some(Bson::Array(array)) => Ok(array.len()),
+        None => Ok(0),
+        other => Err(MqlError::new(
+            code,
+            format!(
+                "{name} must be an array of expressions, found {}",
+                kind(other)
+            ),
+        )),
+    };
+    let inputs = array("inputs", 34461)?;
+    let defaults = array("defaults", 34462)?;
+    let longest = match specification.get("useLongestLength") {
+        None => false,
+        Some(Bson::Boolean(longest)) => *longest,
+        other => {
+            return Err(MqlError::new(
+                34463,
+                format!("useLongestLength must be a bool, found {}", kind(other)),
+            ));
+        }
+    };
+    let (code, text) = if inputs == 0 {
+        (34465, "$zip requires at least one input array")
+    } else if defaults > 0 && !longest {
+        (
+            34466,
+            "cannot specify defaults unless useLongestLength is true",
+        )
+    } else if defaults > 0 && defaults != inputs {
+        (34467, "defaults and inputs must have the same length")
+    } else {
+        return Ok(());
+    };
+    Err(MqlError::new(code, text))
+}
+
+pub(super) fn zip(_: &'static str, args: &Args<'_, '_>) -> Result<Option<Bson>> {
+    let Some(Bson::Array(inputs)) = args.owned(0)? else {
+        return Ok(Some(Bson::Null));
+    };
+    let mut arrays = Vec::with_capacity(inputs.len());
     for input in &inputs {
         match input {
             Bson::Array(array) => arrays.push(array),
@@ -535,13 +401,13 @@ fn zip(value: &dyn Fn(&str) -> Result<Option<Bson>>) -> Result<Option<Bson>> {
                     34468,
                     format!(
                         "$zip found a non-array expression in input: {}",
-                        kind(Some(other))
+                        shown(Some(other))
                     ),
                 ));
             }
         }
     }
-    let longest = truthy(value("useLongestLength")?.as_ref());
+    let longest = matches!(args.node(1), Some(Node::Constant(value)) if truthy(Some(value)));
     let lengths = arrays.iter().map(|array| array.len());
     let length = if longest {
         lengths.max()
@@ -549,16 +415,19 @@ fn zip(value: &dyn Fn(&str) -> Result<Option<Bson>>) -> Result<Option<Bson>> {
         lengths.min()
     }
     .unwrap_or(0);
-    let defaults = match value("defaults")? {
-        Some(Bson::Array(defaults)) => defaults,
-        _ => Vec::new(),
+    let defaults = match args.node(2) {
+        Some(Node::Array(nodes)) => nodes
+            .iter()
+            .map(|node| node.owned(args.scope))
+            .collect::<Result<Vec<_>>>()?,
+        Some(Node::Constant(Bson::Array(defaults))) => defaults.iter().cloned().map(Some).collect(),
+        _ => vec![Some(Bson::Null); arrays.len()],
     };
     let rows = (0..length).map(|row| {
-        let cells = arrays.iter().enumerate().map(|(column, array)| {
-            let fallback = || defaults.get(column).cloned().unwrap_or(Bson::Null);
-            array.get(row).cloned().unwrap_or_else(fallback)
-        });
-        Bson::Array(cells.collect())
+        let columns = arrays.iter().zip(&defaults);
+        // A default that is missing leaves its column out.
+        let cells = columns.filter_map(|(array, default)| array.get(row).or(default.as_ref()));
+        Bson::Array(cells.cloned().collect())
     });
     Ok(Some(Bson::Array(rows.collect())))
 }

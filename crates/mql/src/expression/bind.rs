@@ -5,11 +5,13 @@
 //! nothing else is computed once too.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 
 use bson::raw::RawBsonRef;
 use bson::{Bson, RawBson, RawDocument, RawDocumentBuf};
 
-use super::{Expression, Node, Scope, walk};
+use super::parse::{parse, undefined, writable};
+use super::{Expression, Node, OPEN, Scope, walk};
 use crate::error::{MqlError, Result};
 use crate::matcher::malformed;
 use crate::order::raw;
@@ -22,6 +24,8 @@ pub struct Variables {
     lazy: bool,
     /// Whether there may be others, which are put in later.
     open: bool,
+    /// What the numbers of `$rand` follow from.
+    seed: Option<Cell<u64>>,
 }
 
 #[derive(Debug, Clone)]
@@ -38,6 +42,11 @@ impl Variables {
         self.known.push((name.to_owned(), Known::Value(value)));
     }
 
+    /// Sets what the numbers of `$rand` follow from; without, it is refused.
+    pub fn seed(&mut self, seed: u64) {
+        self.seed = Some(Cell::new(seed));
+    }
+
     /// The variables of a command's `let`, on top of these: each sees those
     /// before it, and none sees a document.
     ///
@@ -46,7 +55,7 @@ impl Variables {
     pub fn with_let(mut self, specification: &RawDocument) -> Result<Self> {
         for entry in specification {
             let (name, value) = entry.map_err(malformed)?;
-            check_name(name.as_str()).map_err(|error| {
+            writable(name.as_str()).map_err(|error| {
                 let text = format!("Invalid 'let' parameter :: caused by :: {}", error.message);
                 MqlError::new(error.code, text)
             })?;
@@ -87,37 +96,11 @@ impl Variables {
     }
 }
 
-/// Whether a name may be a user's variable.
-///
-/// # Errors
-/// 9.
-pub(crate) fn check_name(name: &str) -> Result<()> {
-    let bad = |text: String| Err(MqlError::failed_to_parse(text));
-    let Some(first) = name.chars().next() else {
-        return bad("empty variable names are not allowed".to_owned());
-    };
-    if name == "CURRENT" {
-        return Ok(());
-    }
-    if !first.is_ascii_lowercase() && first.is_ascii() {
-        return bad(format!(
-            "'{name}' starts with an invalid character for a user variable name"
-        ));
-    }
-    let odd = |c: char| c.is_ascii() && !c.is_ascii_alphanumeric() && c != '_';
-    if let Some(odd) = name.chars().find(|c| odd(*c)) {
-        return bad(format!(
-            "'{name}' contains an invalid character for a variable name: '{odd}'"
-        ));
-    }
-    Ok(())
-}
-
 impl Expression {
     /// Parses an expression whose variables may come from outside.
     pub(crate) fn parse_open(value: RawBsonRef<'_>) -> Result<Self> {
         let value = Bson::try_from(value).map_err(malformed)?;
-        let mut node = super::parse(&value, &mut vec![super::OPEN.to_owned()], 0)?;
+        let mut node = parse(&value, &mut vec![OPEN.to_owned()], 0)?;
         node.fold()?;
         Ok(Self { node })
     }
@@ -127,6 +110,11 @@ impl Expression {
     /// # Errors
     /// 17276 for one that is not there.
     pub(crate) fn bind(&mut self, variables: &Variables) -> Result<()> {
+        if let Some(seed) = &variables.seed {
+            // Far enough from the next one for all in this expression.
+            seed.set(seed.get().wrapping_add(0x9e37_79b9_7f4a_7c15));
+            self.seed(seed.get());
+        }
         let mut changed = false;
         self.node.bind(variables, &mut changed)?;
         if changed {
@@ -154,7 +142,7 @@ impl Expression {
     }
 
     /// Whether the value depends on the document.
-    fn reads_document(&self) -> bool {
+    fn reads_document(&mut self) -> bool {
         self.node
             .any(&|node| matches!(node, Node::Path(name, _) if name == "ROOT" || name == "CURRENT"))
     }
@@ -170,11 +158,11 @@ impl Node {
                     let value = value.as_ref().and_then(|value| walk(value, parts));
                     *self = match value.map(Cow::into_owned) {
                         Some(value) => Self::Constant(value),
-                        None => Self::Path("REMOVE".to_owned(), Vec::new()),
+                        None => Self::Missing,
                     };
                 }
                 None if variables.open => {}
-                None => return Err(super::undefined(name)),
+                None => return Err(undefined(name)),
             }
             return Ok(());
         }
@@ -183,8 +171,12 @@ impl Node {
 
     fn equalities(&self, found: &mut Vec<(String, RawBson)>) {
         match self {
-            Self::Call("$and", nodes) => nodes.iter().for_each(|node| node.equalities(found)),
-            Self::Call("$eq", sides) => match sides.as_slice() {
+            Self::Call(operator, nodes) if operator.name == "$and" => {
+                for node in nodes {
+                    node.equalities(found);
+                }
+            }
+            Self::Call(operator, sides) if operator.name == "$eq" => match sides.as_slice() {
                 [Self::Path(name, parts), Self::Constant(value)]
                 | [Self::Constant(value), Self::Path(name, parts)]
                     if (name == "CURRENT" || name == "ROOT")
@@ -199,58 +191,12 @@ impl Node {
         }
     }
 
-    fn any(&self, wanted: &dyn Fn(&Self) -> bool) -> bool {
+    fn any(&mut self, wanted: &dyn Fn(&Self) -> bool) -> bool {
         let mut found = wanted(self);
-        self.each_ref(&mut |node| found |= node.any(wanted));
-        found
-    }
-
-    /// Visits what it is made of.
-    fn each(&mut self, visit: &mut dyn FnMut(&mut Self) -> Result<()>) -> Result<()> {
-        match self {
-            Self::Constant(_) | Self::Path(..) | Self::Outside(..) => Ok(()),
-            Self::Array(nodes) | Self::Call(_, nodes) => nodes.iter_mut().try_for_each(visit),
-            Self::Object(fields) | Self::Named(_, fields) => {
-                fields.iter_mut().try_for_each(|(_, node)| visit(node))
-            }
-            Self::Let(bound, body) => {
-                bound.iter_mut().try_for_each(|(_, node)| visit(node))?;
-                visit(body)
-            }
-            Self::Switch(branches, default) => {
-                for (case, then) in branches {
-                    visit(case)?;
-                    visit(then)?;
-                }
-                default.as_mut().map_or(Ok(()), |default| visit(default))
-            }
-        }
-    }
-
-    fn each_ref(&self, visit: &mut dyn FnMut(&Self)) {
-        match self {
-            Self::Constant(_) | Self::Path(..) | Self::Outside(..) => {}
-            Self::Array(nodes) | Self::Call(_, nodes) => nodes.iter().for_each(visit),
-            Self::Object(fields) | Self::Named(_, fields) => {
-                for (_, node) in fields {
-                    visit(node);
-                }
-            }
-            Self::Let(bound, body) => {
-                for (_, node) in bound {
-                    visit(node);
-                }
-                visit(body);
-            }
-            Self::Switch(branches, default) => {
-                for (case, then) in branches {
-                    visit(case);
-                    visit(then);
-                }
-                if let Some(default) = default {
-                    visit(default);
-                }
-            }
-        }
+        let walked = self.each(&mut |node| {
+            found |= node.any(wanted);
+            Ok(())
+        });
+        found && walked.is_ok()
     }
 }

@@ -31,6 +31,26 @@ pub(super) fn long(value: &Bson) -> Result<i64> {
     })
 }
 
+/// A string from a string, number or date; null is empty.
+pub(super) fn text(value: Option<&Bson>) -> Result<String> {
+    let Some(value) = value else {
+        return Ok(String::new());
+    };
+    match value {
+        Bson::Null | Bson::Undefined => Ok(String::new()),
+        Bson::Timestamp(at) => Ok(super::dates::stamp(*at)),
+        value => super::convert::scalar_text(value).ok_or_else(|| {
+            MqlError::new(
+                16007,
+                format!(
+                    "can't convert from BSON type {} to String",
+                    type_name(value)
+                ),
+            )
+        }),
+    }
+}
+
 /// A double as C++ streams write it: six digits, an exponent where it is far
 /// from one.
 pub(super) fn short(n: f64) -> String {

@@ -1,210 +1,413 @@
 //! Types and conversions.
 
+use std::fmt::Display;
+
 use bson::oid::ObjectId;
 use bson::{Bson, DateTime};
 
-use super::is_nullish;
+use super::coerce::short;
+use super::describe::kind;
+use super::{Args, is_nullish};
+use crate::decimal::{Decimal, Rounding};
 use crate::error::{MqlError, Result};
-use crate::number::double;
+use crate::number::{decimal, double, is_number, whole_i32};
 
-pub(super) fn call(name: &str, values: &[Option<Bson>]) -> Result<Option<Option<Bson>>> {
-    let value = values.first().and_then(Option::as_ref);
+pub(super) fn type_of(_: &'static str, values: &[Option<Bson>]) -> Result<Option<Bson>> {
+    Ok(Some(Bson::String(kind(values[0].as_ref()).to_owned())))
+}
+
+/// `$toInt` and its kin.
+pub(super) fn to(name: &'static str, values: &[Option<Bson>]) -> Result<Option<Bson>> {
     let to = match name {
-        "$type" => {
-            return Ok(Some(Some(Bson::String(
-                value.map_or("missing", type_name).to_owned(),
-            ))));
-        }
-        "$toBool" => "bool",
-        "$toDate" => "date",
-        "$toDouble" => "double",
-        "$toInt" => "int",
-        "$toLong" => "long",
-        "$toObjectId" => "objectId",
-        "$toString" => "string",
-        _ => return Ok(None),
+        "$toBool" => Target::Bool,
+        "$toDate" => Target::Date,
+        "$toDecimal" => Target::Decimal,
+        "$toDouble" => Target::Double,
+        "$toInt" => Target::Int,
+        "$toLong" => Target::Long,
+        "$toObjectId" => Target::ObjectId,
+        _ => Target::String,
     };
-    match value {
-        None | Some(Bson::Null | Bson::Undefined) => Ok(Some(Some(Bson::Null))),
-        Some(value) => Ok(Some(Some(one(value, to)?))),
+    match &values[0] {
+        None | Some(Bson::Null | Bson::Undefined) => Ok(Some(Bson::Null)),
+        Some(value) => one(value, to).map(Some),
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Target {
+    Double,
+    String,
+    ObjectId,
+    Bool,
+    Date,
+    Int,
+    Long,
+    Decimal,
+    /// A type that nothing converts to.
+    Other(&'static str),
+}
+
+/// Types by number and name.
+const TARGETS: &[(i32, Target)] = &[
+    (1, Target::Double),
+    (2, Target::String),
+    (7, Target::ObjectId),
+    (8, Target::Bool),
+    (9, Target::Date),
+    (16, Target::Int),
+    (18, Target::Long),
+    (19, Target::Decimal),
+    (-1, Target::Other("minKey")),
+    (0, Target::Other("missing")),
+    (3, Target::Other("object")),
+    (4, Target::Other("array")),
+    (5, Target::Other("binData")),
+    (6, Target::Other("undefined")),
+    (10, Target::Other("null")),
+    (11, Target::Other("regex")),
+    (12, Target::Other("dbPointer")),
+    (13, Target::Other("javascript")),
+    (14, Target::Other("symbol")),
+    (15, Target::Other("javascriptWithScope")),
+    (17, Target::Other("timestamp")),
+    (127, Target::Other("maxKey")),
+];
+
+impl Target {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Double => "double",
+            Self::String => "string",
+            Self::ObjectId => "objectId",
+            Self::Bool => "bool",
+            Self::Date => "date",
+            Self::Int => "int",
+            Self::Long => "long",
+            Self::Decimal => "decimal",
+            Self::Other(name) => name,
+        }
+    }
+
+    /// What `to` says; `None` when it says nothing.
+    fn parse(value: Option<Bson>) -> Result<Option<Self>> {
+        let found = match &value {
+            value if is_nullish(value.as_ref()) => return Ok(None),
+            Some(Bson::String(name)) => TARGETS
+                .iter()
+                .find(|(_, target)| target.name() == name)
+                .ok_or_else(|| MqlError::bad_value(format!("Unknown type name: {name}")))?,
+            Some(number) if is_number(number) => {
+                let code = whole_i32(number).ok_or_else(|| {
+                    MqlError::failed_to_parse(
+                        "In $convert, numeric 'to' argument is not an integer",
+                    )
+                })?;
+                TARGETS
+                    .iter()
+                    .find(|(known, _)| *known == code)
+                    .ok_or_else(|| {
+                        MqlError::failed_to_parse(format!(
+                            "In $convert, numeric value for 'to' does not correspond to a BSON type: {code}"
+                        ))
+                    })?
+            }
+            other => {
+                return Err(MqlError::failed_to_parse(format!(
+                    "$convert's 'to' argument must be a string or number, but is {}",
+                    kind(other.as_ref())
+                )));
+            }
+        };
+        Ok(Some(found.1))
     }
 }
 
 /// `$convert`.
-pub(super) fn convert(
-    value: &dyn Fn(&str) -> Result<Option<Bson>>,
-    has: &dyn Fn(&str) -> bool,
-) -> Result<Option<Bson>> {
-    let input = value("input")?;
-    let to = match value("to")? {
-        Some(Bson::String(name)) => name,
-        Some(other) => crate::number::whole(&other)
-            .and_then(|n| NAMES.iter().find(|(number, _)| i64::from(*number) == n))
-            .map(|(_, name)| (*name).to_owned())
-            .ok_or_else(|| {
-                MqlError::failed_to_parse("$convert's 'to' argument is not a known type")
-            })?,
-        None => return Ok(Some(Bson::Null)),
+pub(super) fn convert(_: &'static str, args: &Args<'_, '_>) -> Result<Option<Bson>> {
+    let to = Target::parse(args.owned(1)?)?;
+    let input = args.owned(0)?;
+    let Some(input) = input.filter(|value| !is_nullish(Some(value))) else {
+        return match args.node(3) {
+            Some(_) => args.owned(3),
+            None => Ok(Some(Bson::Null)),
+        };
     };
-    match input {
-        input if is_nullish(input.as_ref()) => {
-            if has("onNull") {
-                value("onNull")
-            } else {
-                Ok(Some(Bson::Null))
-            }
-        }
-        None => Ok(Some(Bson::Null)),
-        Some(input) => match one(&input, &to) {
-            Ok(converted) => Ok(Some(converted)),
-            Err(_) if has("onError") => value("onError"),
-            Err(error) => Err(error),
-        },
+    let Some(to) = to else {
+        return Ok(Some(Bson::Null));
+    };
+    match one(&input, to) {
+        Ok(converted) => Ok(Some(converted)),
+        Err(error) if error.code == FAILURE && args.node(2).is_some() => args.owned(2),
+        Err(error) => Err(error),
     }
 }
 
-const NAMES: &[(i8, &str)] = &[
-    (1, "double"),
-    (2, "string"),
-    (7, "objectId"),
-    (8, "bool"),
-    (9, "date"),
-    (16, "int"),
-    (18, "long"),
-];
+/// `ConversionFailure`.
+const FAILURE: i32 = 241;
 
-fn failure(text: impl std::fmt::Display) -> MqlError {
-    MqlError::new(241, text.to_string())
+fn failure(text: impl Display, detail: &str) -> MqlError {
+    MqlError::new(
+        FAILURE,
+        format!("{text} in $convert with no onError value{detail}"),
+    )
 }
 
-fn one(value: &Bson, to: &str) -> Result<Bson> {
-    let unsupported = || {
-        failure(format!(
-            "Unsupported conversion from {} to {to} in $convert with no onError value",
-            type_name(value)
-        ))
+fn overflow(value: &Bson) -> MqlError {
+    let shown = match value {
+        Bson::Double(n) => short(*n),
+        Bson::Decimal128(n) => n.to_string(),
+        _ => String::new(),
     };
+    failure(
+        "Conversion would overflow target type",
+        &format!(": {shown}"),
+    )
+}
+
+fn unsupported(value: &Bson, to: Target) -> MqlError {
+    failure(
+        format!(
+            "Unsupported conversion from {} to {}",
+            type_name(value),
+            to.name()
+        ),
+        "",
+    )
+}
+
+fn unreadable(text: &str, why: &str) -> MqlError {
+    failure(
+        format!("Failed to parse number '{text}'"),
+        &format!(": {why}"),
+    )
+}
+
+fn one(value: &Bson, to: Target) -> Result<Bson> {
     Ok(match to {
-        "bool" => Bson::Boolean(match value {
+        Target::Bool => Bson::Boolean(match value {
             Bson::Boolean(b) => *b,
-            other => double(other).is_none_or(|n| n != 0.0),
+            other => double(other).is_none_or(|_| !is_zero(other)),
         }),
-        "string" => Bson::String(text(value).ok_or_else(unsupported)?),
-        "int" => {
-            let n = integer(value, to)?;
-            Bson::Int32(i32::try_from(n).map_err(|_| {
-                failure("Conversion would overflow target type in $convert with no onError value")
+        Target::String => Bson::String(match value {
+            Bson::Double(n) if n.is_nan() => "NaN".to_owned(),
+            Bson::Double(n) if n.is_infinite() => {
+                if *n < 0.0 { "-Infinity" } else { "Infinity" }.to_owned()
+            }
+            Bson::Boolean(b) => b.to_string(),
+            Bson::ObjectId(id) => id.to_hex(),
+            Bson::JavaScriptCode(_) | Bson::Symbol(_) => return Err(unsupported(value, to)),
+            other => scalar_text(other).ok_or_else(|| unsupported(value, to))?,
+        }),
+        Target::Int => {
+            let n = whole(value, to)?;
+            Bson::Int32(i32::try_from(n).map_err(|_| match value {
+                Bson::String(text) => unreadable(text, "Overflow"),
+                _ => overflow(value),
             })?)
         }
-        "long" => Bson::Int64(integer(value, to)?),
-        "double" => Bson::Double(match value {
-            Bson::String(text) => text.trim().parse().map_err(|_| {
-                failure(format!(
-                    "Failed to parse number '{text}' in $convert with no onError value"
-                ))
-            })?,
+        Target::Long => Bson::Int64(whole(value, to)?),
+        Target::Double => Bson::Double(match value {
+            Bson::String(text) => parse_double(text)?,
             Bson::Boolean(b) => f64::from(u8::from(*b)),
             Bson::DateTime(date) => date.timestamp_millis() as f64,
-            other => double(other).ok_or_else(unsupported)?,
+            Bson::Decimal128(n) => {
+                let n = Decimal::from(*n);
+                let double = n.to_f64();
+                let finite = matches!(n, Decimal::Finite(_));
+                if finite && (double.is_infinite() || (double == 0.0 && !n.is_zero())) {
+                    return Err(overflow(value));
+                }
+                double
+            }
+            other => double(other).ok_or_else(|| unsupported(value, to))?,
         }),
-        "date" => Bson::DateTime(match value {
+        Target::Decimal => Bson::Decimal128(match value {
+            Bson::String(text) => parse_decimal(text)?.into(),
+            Bson::Boolean(b) => Decimal::from(i64::from(*b)).into(),
+            Bson::DateTime(date) => Decimal::from(date.timestamp_millis()).into(),
+            other if is_number(other) => decimal(other).into(),
+            _ => return Err(unsupported(value, to)),
+        }),
+        Target::Date => Bson::DateTime(match value {
             Bson::DateTime(date) => *date,
             Bson::ObjectId(id) => id.timestamp(),
-            Bson::Timestamp(stamp) => DateTime::from_millis(i64::from(stamp.time) * 1000),
-            Bson::Int64(ms) => DateTime::from_millis(*ms),
-            Bson::Double(ms) => DateTime::from_millis(*ms as i64),
-            Bson::String(text) => super::dates::parse(text)
-                .ok_or_else(|| failure(format!("Error parsing date string '{text}'")))?,
-            _ => return Err(unsupported()),
+            Bson::Timestamp(at) => DateTime::from_millis(i64::from(at.time) * 1000),
+            Bson::Int64(_) | Bson::Double(_) | Bson::Decimal128(_) => {
+                DateTime::from_millis(whole(value, to)?)
+            }
+            Bson::String(text) => super::dates::read(text)?,
+            _ => return Err(unsupported(value, to)),
         }),
-        "objectId" => Bson::ObjectId(match value {
+        Target::ObjectId => Bson::ObjectId(match value {
             Bson::ObjectId(id) => *id,
-            Bson::String(text) => ObjectId::parse_str(text).map_err(|_| {
-                failure(format!(
-                    "Failed to parse objectId '{text}' in $convert with no onError value"
-                ))
-            })?,
-            _ => return Err(unsupported()),
+            Bson::String(text) => object_id(text)?,
+            _ => return Err(unsupported(value, to)),
         }),
-        other => {
-            return Err(MqlError::new(
-                9,
-                format!("unsupported target type '{other}' in $convert"),
-            ));
-        }
+        Target::Other(_) => return Err(unsupported(value, to)),
     })
 }
 
-fn integer(value: &Bson, to: &str) -> Result<i64> {
-    let overflow =
-        || failure("Conversion would overflow target type in $convert with no onError value");
+fn is_zero(value: &Bson) -> bool {
     match value {
-        Bson::Boolean(b) => Ok(i64::from(*b)),
-        Bson::Int32(n) => Ok(i64::from(*n)),
-        Bson::Int64(n) => Ok(*n),
-        Bson::String(text) => text.parse().map_err(|_| {
-            failure(format!(
-                "Failed to parse number '{text}' in $convert with no onError value"
-            ))
-        }),
-        Bson::DateTime(date) if to == "long" => Ok(date.timestamp_millis()),
-        Bson::Double(_) | Bson::Decimal128(_) => {
-            let n = double(value).unwrap_or(f64::NAN).trunc();
-            if n.is_finite() && n.abs() < 9.2e18 {
-                Ok(n as i64)
-            } else {
-                Err(overflow())
-            }
-        }
-        other => Err(failure(format!(
-            "Unsupported conversion from {} to {to} in $convert with no onError value",
-            type_name(other)
-        ))),
+        Bson::Decimal128(n) => Decimal::from(*n).is_zero(),
+        other => double(other) == Some(0.0),
     }
 }
 
-/// A scalar's text, as `$toString` writes it.
-fn text(value: &Bson) -> Option<String> {
+fn object_id(text: &str) -> Result<ObjectId> {
+    let refused = |why: String| {
+        failure(
+            format!("Failed to parse objectId '{text}'"),
+            &format!(": {why}"),
+        )
+    };
+    if text.len() != 24 {
+        return Err(refused(format!(
+            "Invalid string length for parsing to OID, expected 24 but found {}",
+            text.len()
+        )));
+    }
+    if let Some(wrong) = text.chars().find(|c| !c.is_ascii_hexdigit()) {
+        return Err(refused(format!(
+            "Invalid character found in hex string: {wrong}"
+        )));
+    }
+    ObjectId::parse_str(text).map_err(|error| refused(error.to_string()))
+}
+
+/// A whole number for an int, a long or a date, its fraction cut off.
+fn whole(value: &Bson, to: Target) -> Result<i64> {
+    Ok(match value {
+        Bson::Boolean(b) => i64::from(*b),
+        Bson::Int32(n) => i64::from(*n),
+        Bson::Int64(n) => *n,
+        Bson::String(text) => parse_whole(text)?,
+        Bson::DateTime(date) if to == Target::Long => date.timestamp_millis(),
+        Bson::Double(_) | Bson::Decimal128(_) => {
+            let n = match value {
+                Bson::Decimal128(n) => Decimal::from(*n),
+                other => Decimal::of_f64_exact(double(other).unwrap_or(f64::NAN)),
+            };
+            match n {
+                Decimal::Nan => {
+                    return Err(failure("Attempt to convert NaN value to integer type", ""));
+                }
+                Decimal::Infinite { .. } => {
+                    return Err(failure(
+                        "Attempt to convert infinity value to integer type",
+                        "",
+                    ));
+                }
+                Decimal::Finite(_) => {}
+            }
+            // What is beyond a type by a fraction is beyond it for doubles.
+            let beyond = to == Target::Int
+                && matches!(value, Bson::Double(n) if *n > 2_147_483_647.0 || *n < -2_147_483_648.0);
+            match n.to_i64(Rounding::Down) {
+                Some(n) if !beyond => n,
+                _ => return Err(overflow(value)),
+            }
+        }
+        other => return Err(unsupported(other, to)),
+    })
+}
+
+fn is_hexadecimal(text: &str) -> bool {
+    text.starts_with("0x")
+}
+
+fn hexadecimal(text: &str) -> MqlError {
+    failure("Illegal hexadecimal input", &format!(": {text}"))
+}
+
+fn parse_whole(text: &str) -> Result<i64> {
+    if is_hexadecimal(text) {
+        return Err(hexadecimal(text));
+    }
+    let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
+    if digits.is_empty() {
+        return Err(unreadable(text, "No digits"));
+    }
+    if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(unreadable(text, "Did not consume whole string."));
+    }
+    text.parse().map_err(|_| unreadable(text, "Overflow"))
+}
+
+fn parse_double(text: &str) -> Result<f64> {
+    if is_hexadecimal(text) {
+        return Err(hexadecimal(text));
+    }
+    let why = if text.is_empty() {
+        "Empty string"
+    } else if text.starts_with(|c: char| c.is_ascii_whitespace()) {
+        "Leading whitespace"
+    } else {
+        match text.parse::<f64>() {
+            // Out of range is also what is not zero but too small.
+            Ok(n)
+                if (n.is_infinite() && text.contains(|c: char| c.is_ascii_digit()))
+                    || (n == 0.0 && is_written_nonzero(text)) =>
+            {
+                "Out of range"
+            }
+            Ok(n) => return Ok(n),
+            Err(_) => {
+                let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
+                if unsigned.starts_with(|c: char| c.is_ascii_digit()) {
+                    "Did not consume whole string."
+                } else {
+                    "Did not consume any digits"
+                }
+            }
+        }
+    };
+    Err(unreadable(text, why))
+}
+
+fn is_written_nonzero(text: &str) -> bool {
+    let mantissa = text.split(['e', 'E']).next().unwrap_or_default();
+    mantissa.bytes().any(|byte| (b'1'..=b'9').contains(&byte))
+}
+
+fn parse_decimal(text: &str) -> Result<Decimal> {
+    if is_hexadecimal(text) {
+        return Err(hexadecimal(text));
+    }
+    if text.is_empty() {
+        return Err(unreadable(text, "Empty string"));
+    }
+    let Ok(n) = text.parse::<Decimal>() else {
+        return Err(unreadable(text, "Failed to parse string to decimal"));
+    };
+    let written = text.contains(|c: char| c.is_ascii_digit());
+    if written && matches!(n, Decimal::Infinite { .. }) {
+        return Err(unreadable(
+            text,
+            "Conversion from string to decimal would overflow",
+        ));
+    }
+    if n.is_zero() && is_written_nonzero(text) {
+        return Err(unreadable(
+            text,
+            "Conversion from string to decimal would underflow",
+        ));
+    }
+    Ok(n)
+}
+
+/// The text of what has one in more than `$toString`.
+pub(super) fn scalar_text(value: &Bson) -> Option<String> {
     Some(match value {
-        Bson::String(text) => text.clone(),
-        Bson::Boolean(b) => b.to_string(),
+        Bson::String(text) | Bson::Symbol(text) | Bson::JavaScriptCode(text) => text.clone(),
         Bson::Int32(n) => n.to_string(),
         Bson::Int64(n) => n.to_string(),
-        Bson::Double(n) if n.is_nan() => "NaN".to_owned(),
-        Bson::Double(n) if n.is_infinite() => {
-            if *n < 0.0 { "-Infinity" } else { "Infinity" }.to_owned()
-        }
-        Bson::Double(n) => n.to_string(),
+        Bson::Double(n) => short(*n),
         Bson::Decimal128(n) => n.to_string(),
-        Bson::ObjectId(id) => id.to_hex(),
         Bson::DateTime(date) => super::dates::iso(*date),
         _ => return None,
     })
-}
-
-/// A string from a string, number or date; null is empty.
-pub(super) fn coerce(value: Option<&Bson>, code: i32) -> Result<String> {
-    match value {
-        None | Some(Bson::Null | Bson::Undefined) => Ok(String::new()),
-        Some(
-            value @ (Bson::Document(_) | Bson::Array(_) | Bson::ObjectId(_) | Bson::Boolean(_)),
-        ) => Err(MqlError::new(
-            code,
-            format!(
-                "can't convert from BSON type {} to String",
-                type_name(value)
-            ),
-        )),
-        Some(value) => text(value).ok_or_else(|| {
-            MqlError::new(
-                code,
-                format!(
-                    "can't convert from BSON type {} to String",
-                    type_name(value)
-                ),
-            )
-        }),
-    }
 }
 
 /// A type's alias.

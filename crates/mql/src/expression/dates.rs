@@ -1,182 +1,114 @@
-//! Dates in UTC. Time zones other than UTC are refused.
+//! Dates, in UTC and in time zones.
 
-use bson::{Bson, DateTime};
+mod calendar;
+mod format;
+mod parts;
+mod read;
+mod units;
+mod zone;
 
-use super::is_nullish;
+use bson::{Bson, DateTime, Timestamp};
+
+use super::convert::type_name;
+use super::describe::kind;
+use super::{Args, is_nullish};
 use crate::error::{MqlError, Result};
+use calendar::Parts;
+use zone::Zone;
 
-const DAY_MS: i64 = 86_400_000;
+pub(super) use format::to_string;
+pub(super) use parts::{check_parts, from_parts, to_parts};
+pub(super) use read::{from_string, read};
+pub(super) use units::{add, check_add, diff, trunc};
 
-/// A date's parts in the proleptic Gregorian calendar.
-struct Parts {
-    year: i64,
-    month: i64,
-    day: i64,
-    day_of_year: i64,
-    day_of_week: i64,
-    hour: i64,
-    minute: i64,
-    second: i64,
-    millisecond: i64,
-}
-
-fn parts(date: DateTime) -> Parts {
-    let ms = date.timestamp_millis();
-    let days = ms.div_euclid(DAY_MS);
-    let rest = ms.rem_euclid(DAY_MS);
-    // Civil date from days, counted from 1 March of year 0.
-    let shifted = days + 719_468;
-    let era = shifted.div_euclid(146_097);
-    let day_of_era = shifted.rem_euclid(146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146_096) / 365;
-    let from_march = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted_month = (5 * from_march + 2) / 153;
-    let day = from_march - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 {
-        shifted_month + 3
-    } else {
-        shifted_month - 9
-    };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    Parts {
-        year,
-        month,
-        day,
-        day_of_year: days - days_of(year, 1, 1) + 1,
-        day_of_week: (days + 4).rem_euclid(7) + 1,
-        hour: rest / 3_600_000,
-        minute: rest / 60_000 % 60,
-        second: rest / 1000 % 60,
-        millisecond: rest % 1000,
-    }
-}
-
-fn days_of(year: i64, month: i64, day: i64) -> i64 {
-    let year = if month <= 2 { year - 1 } else { year };
-    let era = year.div_euclid(400);
-    let year_of_era = year.rem_euclid(400);
-    let from_march = (153 * (month + if month > 2 { -3 } else { 9 }) + 2) / 5 + day - 1;
-    era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + from_march - 719_468
-}
-
-pub(super) fn call(name: &str, values: &[Option<Bson>]) -> Result<Option<Option<Bson>>> {
-    let part: fn(&Parts) -> i64 = match name {
-        "$year" => |p| p.year,
-        "$month" => |p| p.month,
-        "$dayOfMonth" => |p| p.day,
-        "$dayOfWeek" => |p| p.day_of_week,
-        "$dayOfYear" => |p| p.day_of_year,
-        "$hour" => |p| p.hour,
-        "$minute" => |p| p.minute,
-        "$second" => |p| p.second,
-        "$millisecond" => |p| p.millisecond,
-        _ => return Ok(None),
-    };
-    Ok(Some(match values[0].as_ref() {
-        value if is_nullish(value) => Some(Bson::Null),
-        Some(value) => Some(Bson::Int32(part(&parts(date(value)?)) as i32)),
-        None => Some(Bson::Null),
-    }))
-}
-
-fn date(value: &Bson) -> Result<DateTime> {
+/// A date's milliseconds.
+fn date(value: &Bson) -> Result<i64> {
     match value {
-        Bson::DateTime(date) => Ok(*date),
-        Bson::Timestamp(stamp) => Ok(DateTime::from_millis(i64::from(stamp.time) * 1000)),
-        Bson::ObjectId(id) => Ok(id.timestamp()),
+        Bson::DateTime(date) => Ok(date.timestamp_millis()),
+        Bson::Timestamp(at) => Ok(i64::from(at.time) * 1000),
+        Bson::ObjectId(id) => Ok(id.timestamp().timestamp_millis()),
         other => Err(MqlError::new(
             16006,
-            format!(
-                "can't convert from BSON type {} to Date",
-                super::convert::type_name(other)
-            ),
+            format!("can't convert from BSON type {} to Date", type_name(other)),
         )),
     }
 }
 
+fn made(moment: i64) -> Bson {
+    Bson::DateTime(DateTime::from_millis(moment))
+}
+
 /// `2020-01-02T03:04:05.678Z`.
 pub(super) fn iso(date: DateTime) -> String {
-    let p = parts(date);
+    let p = Parts::of(date.timestamp_millis());
     format!(
         "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z",
         p.year, p.month, p.day, p.hour, p.minute, p.second, p.millisecond
     )
 }
 
-/// Reads an ISO-8601 date, with or without a time and a zone.
-pub(super) fn parse(text: &str) -> Option<DateTime> {
-    let text = text.trim();
-    let full = match text.len() {
-        10 => format!("{text}T00:00:00Z"),
-        _ if text.ends_with('Z') || text.get(19..).is_some_and(|t| t.contains(['+', '-'])) => {
-            text.to_owned()
-        }
-        _ => format!("{text}Z"),
-    };
-    DateTime::parse_rfc3339_str(full).ok()
+/// A timestamp as a string: `Sep 13 12:26:40:3`.
+pub(super) fn stamp(at: Timestamp) -> String {
+    const MONTHS: [&str; 12] = [
+        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+    ];
+    let p = Parts::of(i64::from(at.time) * 1000);
+    let month = MONTHS.get(p.month as usize - 1).copied().unwrap_or("Jan");
+    format!(
+        "{month} {:02} {:02}:{:02}:{:02}:{}",
+        p.day, p.hour, p.minute, p.second, at.increment
+    )
 }
 
-/// `$dateToString`.
-pub(super) fn to_string(value: &dyn Fn(&str) -> Result<Option<Bson>>) -> Result<Option<Bson>> {
-    let input = value("date")?;
-    let Some(input) = input.filter(|input| !is_nullish(Some(input))) else {
-        return Ok(Some(value("onNull")?.unwrap_or(Bson::Null)));
-    };
-    match value("timezone")? {
-        None => {}
-        Some(Bson::String(zone)) if matches!(zone.as_str(), "UTC" | "GMT" | "Z" | "+00:00") => {}
-        Some(Bson::Null) => return Ok(Some(Bson::Null)),
-        Some(zone) => {
-            return Err(MqlError::new(
-                40485,
-                format!("unrecognized time zone identifier: {zone} (only UTC is supported)"),
-            ));
-        }
+/// `$year` and its kin of a date alone.
+pub(super) fn part_of(name: &'static str, values: &[Option<Bson>]) -> Result<Option<Bson>> {
+    match &values[0] {
+        None | Some(Bson::Null | Bson::Undefined) => Ok(Some(Bson::Null)),
+        Some(value) => Ok(Some(part(name, &Parts::of(date(value)?)))),
     }
-    let date = date(&input)?;
-    let format = match value("format")? {
-        None => return Ok(Some(Bson::String(iso(date)))),
-        Some(Bson::String(format)) => format,
-        Some(_) => {
-            return Err(MqlError::new(
-                18533,
-                "$dateToString requires that 'format' be a string",
-            ));
-        }
+}
+
+/// `$year` and its kin of `{date, timezone}`.
+pub(super) fn part_in(name: &'static str, args: &Args<'_, '_>) -> Result<Option<Bson>> {
+    let value = args.owned(0)?;
+    let Some(value) = value.filter(|value| !is_nullish(Some(value))) else {
+        return Ok(Some(Bson::Null));
     };
-    let p = parts(date);
-    let mut out = String::new();
-    let mut letters = format.chars();
-    while let Some(letter) = letters.next() {
-        if letter != '%' {
-            out.push(letter);
-            continue;
-        }
-        let piece = match letters.next() {
-            Some('Y') => format!("{:04}", p.year),
-            Some('m') => format!("{:02}", p.month),
-            Some('d') => format!("{:02}", p.day),
-            Some('H') => format!("{:02}", p.hour),
-            Some('M') => format!("{:02}", p.minute),
-            Some('S') => format!("{:02}", p.second),
-            Some('L') => format!("{:03}", p.millisecond),
-            Some('j') => format!("{:03}", p.day_of_year),
-            Some('w') => p.day_of_week.to_string(),
-            Some('z') => "+0000".to_owned(),
-            Some('Z') => "0".to_owned(),
-            Some('%') => "%".to_owned(),
-            other => {
-                return Err(MqlError::new(
-                    18536,
-                    format!(
-                        "Invalid format character '%{}' in format string",
-                        other.unwrap_or(' ')
-                    ),
-                ));
-            }
-        };
-        out.push_str(&piece);
+    let moment = date(&value)?;
+    let zone = args.owned(1)?;
+    let Some(zone) = Zone::of_part(name, args.node(1).is_some(), zone.as_ref())? else {
+        return Ok(Some(Bson::Null));
+    };
+    Ok(Some(part(name, &Parts::of(zone.local(moment)))))
+}
+
+fn part(name: &str, parts: &Parts) -> Bson {
+    let n = match name {
+        "$year" => parts.year,
+        "$month" => parts.month,
+        "$dayOfMonth" => parts.day,
+        "$dayOfWeek" => parts.day_of_week,
+        "$dayOfYear" => parts.day_of_year,
+        "$hour" => parts.hour,
+        "$minute" => parts.minute,
+        "$second" => parts.second,
+        "$millisecond" => parts.millisecond,
+        "$week" => parts.week(),
+        "$isoWeek" => parts.iso_week().1,
+        "$isoWeekYear" => return Bson::Int64(parts.iso_week().0),
+        _ => parts.iso_day_of_week(),
+    };
+    Bson::Int32(n as i32)
+}
+
+/// A string argument with a refusal that names it.
+fn string_of(
+    value: Option<Bson>,
+    refuse: impl FnOnce(&'static str) -> MqlError,
+) -> Result<Option<String>> {
+    match value {
+        Some(Bson::String(text)) => Ok(Some(text)),
+        value if is_nullish(value.as_ref()) => Ok(None),
+        other => Err(refuse(kind(other.as_ref()))),
     }
-    Ok(Some(Bson::String(out)))
 }

@@ -4,15 +4,13 @@ use bson::{Bson, DateTime};
 
 use super::coerce::{self, short};
 use super::convert::type_name;
-use super::is_nullish;
+use super::{Args, is_nullish};
 use crate::decimal::{Decimal, Rounding};
 use crate::error::{MqlError, Result};
 use crate::number::{self, Arithmetic, Sum, double, integer, is_number, sized};
 
-pub(super) fn call(name: &str, values: &[Option<Bson>]) -> Result<Option<Option<Bson>>> {
-    Ok(Some(match name {
-        "$add" => add(values)?,
-        "$multiply" => multiply(values)?,
+pub(super) fn call(name: &'static str, values: &[Option<Bson>]) -> Result<Option<Bson>> {
+    Ok(match name {
         "$subtract" => subtract(values)?,
         "$divide" => divide(values)?,
         "$mod" => modulo(values)?,
@@ -66,9 +64,8 @@ pub(super) fn call(name: &str, values: &[Option<Bson>]) -> Result<Option<Option<
         "$avg" => Some(sum(spread(values)).mean()),
         "$min" => extreme(spread(values), false),
         "$max" => extreme(spread(values), true),
-        "$isNumber" => Some(Bson::Boolean(values[0].as_ref().is_some_and(is_number))),
-        _ => return Ok(None),
-    }))
+        _ => Some(Bson::Boolean(values[0].as_ref().is_some_and(is_number))),
+    })
 }
 
 /// A single array argument stands for its elements.
@@ -99,12 +96,12 @@ fn extreme<'a>(values: impl Iterator<Item = &'a Bson>, greatest: bool) -> Option
     Some(found.cloned().unwrap_or(Bson::Null))
 }
 
-/// Arguments come up to the first that decides: null, or of a wrong type.
-fn add(values: &[Option<Bson>]) -> Result<Option<Bson>> {
+/// Up to the first that decides: null, or of a wrong type.
+pub(super) fn add(_: &'static str, args: &Args<'_, '_>) -> Result<Option<Bson>> {
     let mut sum = Sum::default();
     let mut date = false;
-    for value in values {
-        match value {
+    for at in 0..args.len() {
+        match args.get(at)?.as_deref() {
             None | Some(Bson::Null | Bson::Undefined) => return Ok(Some(Bson::Null)),
             Some(Bson::DateTime(_)) if date => {
                 return Err(MqlError::new(
@@ -138,10 +135,10 @@ fn add(values: &[Option<Bson>]) -> Result<Option<Bson>> {
 }
 
 /// As [`add`].
-fn multiply(values: &[Option<Bson>]) -> Result<Option<Bson>> {
+pub(super) fn multiply(_: &'static str, args: &Args<'_, '_>) -> Result<Option<Bson>> {
     let mut product = Bson::Int32(1);
-    for value in values {
-        match value {
+    for at in 0..args.len() {
+        match args.get(at)?.as_deref() {
             None | Some(Bson::Null | Bson::Undefined) => return Ok(Some(Bson::Null)),
             Some(number) if is_number(number) => {
                 product = or_double(Arithmetic::Multiply, &product, number);
@@ -193,7 +190,7 @@ fn subtract(values: &[Option<Bson>]) -> Result<Option<Bson>> {
         (a, b) => {
             return Err(MqlError::type_mismatch(format!(
                 "can't $subtract {} from {}",
-                long_name(b),
+                type_name(b),
                 long_name(a)
             )));
         }
@@ -513,4 +510,15 @@ fn not_placed(name: &str, value: &Bson) -> MqlError {
             type_name(value)
         ),
     )
+}
+
+/// `$stdDevPop`, `$stdDevSamp`.
+pub(super) fn deviation(name: &'static str, values: &[Option<Bson>]) -> Result<Option<Bson>> {
+    let mut deviation = number::Deviation::default();
+    spread(values).for_each(|value| deviation.add(value));
+    Ok(Some(if name == "$stdDevPop" {
+        deviation.of_population()
+    } else {
+        deviation.of_sample()
+    }))
 }

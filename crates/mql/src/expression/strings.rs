@@ -2,242 +2,323 @@
 
 use bson::Bson;
 
-use super::convert::{coerce, type_name};
-use super::is_nullish;
+use super::arrays::bound;
+use super::coerce::{long, text};
+use super::describe::{kind, shown};
+use super::{Args, is_nullish};
 use crate::error::{MqlError, Result};
-use crate::number::whole;
+use crate::number::{is_number, whole_i32};
 
-pub(super) fn call(name: &str, values: &[Option<Bson>]) -> Result<Option<Option<Bson>>> {
-    let text = |index: usize| values.get(index).and_then(Option::as_ref);
-    Ok(Some(match name {
-        "$concat" => {
-            let mut all = String::new();
-            for value in values {
-                match value {
-                    None | Some(Bson::Null | Bson::Undefined) => return Ok(Some(Some(Bson::Null))),
-                    Some(Bson::String(text)) => all.push_str(text),
-                    Some(other) => {
-                        return Err(MqlError::new(
-                            16702,
-                            format!("$concat only supports strings, not {}", type_name(other)),
-                        ));
-                    }
-                }
-            }
-            Some(Bson::String(all))
-        }
-        "$toLower" => Some(Bson::String(coerce(text(0), 16007)?.to_ascii_lowercase())),
-        "$toUpper" => Some(Bson::String(coerce(text(0), 16007)?.to_ascii_uppercase())),
-        "$strcasecmp" => {
-            let (a, b) = (coerce(text(0), 16007)?, coerce(text(1), 16007)?);
-            let order = a.to_ascii_uppercase().cmp(&b.to_ascii_uppercase());
-            Some(Bson::Int32(order as i32))
-        }
-        "$strLenCP" | "$strLenBytes" => match text(0) {
-            Some(Bson::String(text)) => Some(Bson::Int32(if name == "$strLenCP" {
-                text.chars().count()
-            } else {
-                text.len()
-            } as i32)),
+pub(super) fn concat(_: &'static str, args: &Args<'_, '_>) -> Result<Option<Bson>> {
+    let mut all = String::new();
+    for at in 0..args.len() {
+        match args.get(at)?.as_deref() {
+            None | Some(Bson::Null | Bson::Undefined) => return Ok(Some(Bson::Null)),
+            Some(Bson::String(text)) => all.push_str(text),
             other => {
                 return Err(MqlError::new(
-                    34471,
-                    format!(
-                        "{name} requires a string argument, found: {}",
-                        other.map_or("missing", type_name)
-                    ),
+                    16702,
+                    format!("$concat only supports strings, not {}", kind(other)),
                 ));
             }
-        },
-        "$substr" | "$substrBytes" | "$substrCP" => Some(substring(name, values)?),
-        "$split" => match (text(0), text(1)) {
-            (None | Some(Bson::Null), _) | (_, None | Some(Bson::Null)) => Some(Bson::Null),
-            (Some(Bson::String(_)), Some(Bson::String(by))) if by.is_empty() => {
-                return Err(MqlError::new(
-                    40087,
-                    "$split requires a non-empty separator",
-                ));
-            }
-            (Some(Bson::String(text)), Some(Bson::String(by))) => Some(Bson::Array(
-                text.split(by.as_str())
-                    .map(|part| Bson::String(part.to_owned()))
-                    .collect(),
-            )),
-            (a, _) => {
-                return Err(MqlError::new(
-                    40085,
-                    format!(
-                        "$split requires an expression that evaluates to a string as a first argument, found: {}",
-                        a.map_or("missing", type_name)
-                    ),
-                ));
-            }
-        },
-        "$indexOfCP" => Some(index_of(values)?),
-        _ => return Ok(None),
-    }))
+        }
+    }
+    Ok(Some(Bson::String(all)))
 }
 
-fn substring(name: &str, values: &[Option<Bson>]) -> Result<Bson> {
-    let text = coerce(values[0].as_ref(), 16034)?;
-    let number = |index: usize| {
-        values[index].as_ref().and_then(whole).ok_or_else(|| {
-            MqlError::new(
-                16034,
-                format!("{name}: starting index and length must be numbers"),
-            )
-        })
-    };
-    let (start, length) = (number(1)?, number(2)?);
-    if name == "$substrCP" {
-        if start < 0 || length < 0 {
-            return Err(MqlError::new(
-                34455,
-                "$substrCP: the starting index and length must be non-negative integers",
-            ));
-        }
-        let part = text.chars().skip(start as usize).take(length as usize);
-        return Ok(Bson::String(part.collect()));
-    }
-    if start < 0 {
+/// `$toLower`, `$toUpper`, of ASCII letters.
+pub(super) fn cased(name: &'static str, values: &[Option<Bson>]) -> Result<Option<Bson>> {
+    let text = text(values[0].as_ref())?;
+    Ok(Some(Bson::String(if name == "$toLower" {
+        text.to_ascii_lowercase()
+    } else {
+        text.to_ascii_uppercase()
+    })))
+}
+
+pub(super) fn strcasecmp(_: &'static str, values: &[Option<Bson>]) -> Result<Option<Bson>> {
+    let (a, b) = (text(values[0].as_ref())?, text(values[1].as_ref())?);
+    let order = a.to_ascii_uppercase().cmp(&b.to_ascii_uppercase());
+    Ok(Some(Bson::Int32(order as i32)))
+}
+
+/// `$strLenBytes`, `$strLenCP`.
+pub(super) fn length(name: &'static str, values: &[Option<Bson>]) -> Result<Option<Bson>> {
+    let bytes = name == "$strLenBytes";
+    let Some(Bson::String(text)) = &values[0] else {
         return Err(MqlError::new(
-            50752,
-            format!("{name}: starting index must be non-negative"),
+            if bytes { 34473 } else { 34471 },
+            format!(
+                "{name} requires a string argument, found: {}",
+                kind(values[0].as_ref())
+            ),
         ));
-    }
-    let start = start as usize;
-    if start >= text.len() {
-        return Ok(Bson::String(String::new()));
-    }
-    let end = if length < 0 {
+    };
+    let length = if bytes {
         text.len()
     } else {
-        start.saturating_add(length as usize).min(text.len())
+        text.chars().count()
     };
-    match text.get(start..end) {
-        Some(part) => Ok(Bson::String(part.to_owned())),
-        None => Err(MqlError::new(
-            28656,
-            format!(
-                "{name}: Invalid range, starting or ending index is in the middle of a UTF-8 character."
-            ),
-        )),
-    }
+    Ok(Some(Bson::Int32(length as i32)))
 }
 
-fn index_of(values: &[Option<Bson>]) -> Result<Bson> {
-    let (text, wanted) = match (&values[0], &values[1]) {
-        (None | Some(Bson::Null), _) => return Ok(Bson::Null),
-        (Some(Bson::String(text)), Some(Bson::String(wanted))) => (text, wanted),
-        _ => {
+/// `$substr`, `$substrBytes`.
+pub(super) fn substring_bytes(_: &'static str, values: &[Option<Bson>]) -> Result<Option<Bson>> {
+    let source = text(values[0].as_ref())?;
+    for (value, code, what) in [
+        (&values[1], 16034, "starting index"),
+        (&values[2], 16035, "length"),
+    ] {
+        if !value.as_ref().is_some_and(is_number) {
             return Err(MqlError::new(
-                40093,
-                "$indexOfCP requires strings as arguments",
+                code,
+                format!(
+                    "$substrBytes:  {what} must be a numeric type (is BSON type {})",
+                    kind(value.as_ref())
+                ),
             ));
         }
+    }
+    let number = |at: usize| values[at].as_ref().map_or(Ok(0), long);
+    let (start, length) = (number(1)?, number(2)?);
+    let Ok(start) = usize::try_from(start) else {
+        return Err(MqlError::new(
+            50752,
+            format!("$substrBytes:  starting index must be non-negative (got: {start})"),
+        ));
     };
-    let bound = |index: usize| values.get(index).and_then(Option::as_ref).and_then(whole);
-    let characters: Vec<char> = text.chars().collect();
-    let wanted: Vec<char> = wanted.chars().collect();
-    let start = bound(2).unwrap_or(0).max(0) as usize;
-    let end = bound(3).map_or(characters.len(), |end| {
-        (end.max(0) as usize).min(characters.len())
+    if start >= source.len() {
+        return Ok(Some(Bson::String(String::new())));
+    }
+    let end = usize::try_from(length).map_or(source.len(), |length| {
+        start.saturating_add(length).min(source.len())
     });
-    let found = (start..=end.saturating_sub(wanted.len()))
-        .find(|&at| at + wanted.len() <= end && characters[at..].starts_with(&wanted));
-    Ok(Bson::Int32(found.map_or(-1, |at| at as i32)))
+    for (at, code, what) in [
+        (start, 28656, "starting index is a UTF-8 continuation byte."),
+        (
+            end,
+            28657,
+            "ending index is in the middle of a UTF-8 character.",
+        ),
+    ] {
+        if !source.is_char_boundary(at) {
+            return Err(MqlError::new(
+                code,
+                format!("$substrBytes:  Invalid range, {what}"),
+            ));
+        }
+    }
+    Ok(Some(Bson::String(
+        source.get(start..end).unwrap_or_default().to_owned(),
+    )))
 }
 
-/// `$trim` and its kin, `$replaceOne`, `$replaceAll`, `$regexMatch`.
-pub(super) fn named(
-    name: &str,
-    value: &dyn Fn(&str) -> Result<Option<Bson>>,
-) -> Result<Option<Bson>> {
-    let input = value("input")?;
-    if name == "$regexMatch" {
-        return regex_match(input, value);
+/// `$substrCP`.
+pub(super) fn substring_points(_: &'static str, values: &[Option<Bson>]) -> Result<Option<Bson>> {
+    let source = text(values[0].as_ref())?;
+    let mut numbers = [0; 2];
+    for ((value, number), (not_number, not_whole, what)) in values[1..]
+        .iter()
+        .zip(&mut numbers)
+        .zip([(34450, 34451, "starting index"), (34452, 34453, "length")])
+    {
+        if !value.as_ref().is_some_and(is_number) {
+            return Err(MqlError::new(
+                not_number,
+                format!(
+                    "$substrCP: {what} must be a numeric type (is BSON type {})",
+                    kind(value.as_ref())
+                ),
+            ));
+        }
+        *number = value.as_ref().and_then(whole_i32).ok_or_else(|| {
+            MqlError::new(
+                not_whole,
+                format!(
+                    "$substrCP: {what} cannot be represented as a 32-bit integral value: {}",
+                    shown(value.as_ref())
+                ),
+            )
+        })?;
     }
+    let [start, length] = numbers;
+    let Ok(length) = usize::try_from(length) else {
+        return Err(MqlError::new(
+            34454,
+            "$substrCP: length must be a nonnegative integer.",
+        ));
+    };
+    let Ok(start) = usize::try_from(start) else {
+        return Err(MqlError::new(
+            34455,
+            "$substrCP: the starting index must be nonnegative integer.",
+        ));
+    };
+    let part = source.chars().skip(start).take(length);
+    Ok(Some(Bson::String(part.collect())))
+}
+
+pub(super) fn split(_: &'static str, values: &[Option<Bson>]) -> Result<Option<Bson>> {
+    if values.iter().any(|value| is_nullish(value.as_ref())) {
+        return Ok(Some(Bson::Null));
+    }
+    let string = |at: usize, code: i32, which: &str| match &values[at] {
+        Some(Bson::String(text)) => Ok(text),
+        other => Err(MqlError::new(
+            code,
+            format!(
+                "$split requires an expression that evaluates to a string as a {which} argument, found: {}",
+                kind(other.as_ref())
+            ),
+        )),
+    };
+    let text = string(0, 40085, "first")?;
+    let by = string(1, 40086, "second")?;
+    if by.is_empty() {
+        return Err(MqlError::new(
+            40087,
+            "$split requires a non-empty separator",
+        ));
+    }
+    let parts = text
+        .split(by.as_str())
+        .map(|part| Bson::String(part.to_owned()));
+    Ok(Some(Bson::Array(parts.collect())))
+}
+
+/// `$indexOfBytes`, `$indexOfCP`.
+pub(super) fn index_of(name: &'static str, values: &[Option<Bson>]) -> Result<Option<Bson>> {
+    if is_nullish(values[0].as_ref()) {
+        return Ok(Some(Bson::Null));
+    }
+    let of_bytes = name == "$indexOfBytes";
+    let string = |at: usize, code: i32, which: &str| match &values[at] {
+        Some(Bson::String(text)) => Ok(text.as_str()),
+        other => Err(MqlError::new(
+            code,
+            format!(
+                "{name} requires a string as the {which} argument, found: {}",
+                kind(other.as_ref())
+            ),
+        )),
+    };
+    let text = string(0, if of_bytes { 40091 } else { 40093 }, "first")?;
+    let wanted = string(1, if of_bytes { 40092 } else { 40094 }, "second")?;
+    // Where each character, or each byte, begins.
+    let places: Vec<usize> = if of_bytes {
+        (0..text.len()).collect()
+    } else {
+        text.char_indices().map(|(at, _)| at).collect()
+    };
+    let start = match values.get(2) {
+        Some(start) => bound(name, start.as_ref(), "starting")?,
+        None => 0,
+    };
+    let end = match values.get(3) {
+        Some(end) => bound(name, end.as_ref(), "ending")?.min(places.len()),
+        None => places.len(),
+    };
+    if start > places.len() || end < start {
+        return Ok(Some(Bson::Int32(-1)));
+    }
+    let byte_of = |at: usize| places.get(at).copied().unwrap_or(text.len());
+    let limit = byte_of(end);
+    // An empty string is at the end of bytes, but not of characters.
+    let last = if of_bytes || text.is_empty() {
+        end + 1
+    } else {
+        end
+    };
+    let found = (start..last).find(|&at| {
+        let from = byte_of(at);
+        from + wanted.len() <= limit && text.as_bytes()[from..].starts_with(wanted.as_bytes())
+    });
+    Ok(Some(Bson::Int32(found.map_or(-1, |at| at as i32))))
+}
+
+/// `$trim`, `$ltrim`, `$rtrim`.
+pub(super) fn trim(name: &'static str, args: &Args<'_, '_>) -> Result<Option<Bson>> {
+    let input = args.owned(0)?;
     if is_nullish(input.as_ref()) {
         return Ok(Some(Bson::Null));
     }
-    let Some(Bson::String(input)) = input else {
+    let Some(Bson::String(input)) = &input else {
         return Err(MqlError::new(
             50699,
-            format!("{name} requires its input to be a string"),
+            format!(
+                "{name} requires its input to be a string, got {} (of type {}) instead.",
+                shown(input.as_ref()),
+                kind(input.as_ref())
+            ),
         ));
     };
-    Ok(Some(match name {
-        "$trim" | "$ltrim" | "$rtrim" => {
-            let characters: Option<Vec<char>> = match value("chars")? {
-                Some(Bson::String(text)) => Some(text.chars().collect()),
-                Some(Bson::Null) => return Ok(Some(Bson::Null)),
-                _ => None,
-            };
-            let strip = |c: char| match &characters {
-                Some(characters) => characters.contains(&c),
-                None => c.is_whitespace() || c == '\0',
-            };
-            let trimmed = match name {
-                "$trim" => input.trim_matches(strip),
-                "$ltrim" => input.trim_start_matches(strip),
-                _ => input.trim_end_matches(strip),
-            };
-            Bson::String(trimmed.to_owned())
-        }
-        _ => match (value("find")?, value("replacement")?) {
-            (Some(Bson::String(find)), Some(Bson::String(replacement))) => {
-                Bson::String(if name == "$replaceOne" {
-                    input.replacen(&find, &replacement, 1)
-                } else {
-                    input.replace(&find, &replacement)
-                })
-            }
-            (a, b) if is_nullish(a.as_ref()) || is_nullish(b.as_ref()) => Bson::Null,
-            _ => {
+    let characters: Option<Vec<char>> = match args.node(1) {
+        None => None,
+        Some(_) => match args.owned(1)? {
+            Some(Bson::String(text)) => Some(text.chars().collect()),
+            chars if is_nullish(chars.as_ref()) => return Ok(Some(Bson::Null)),
+            chars => {
                 return Err(MqlError::new(
-                    51745,
-                    format!("{name} requires that 'find' and 'replacement' be strings"),
+                    50700,
+                    format!(
+                        "{name} requires 'chars' to be a string, got {} (of type {}) instead.",
+                        shown(chars.as_ref()),
+                        kind(chars.as_ref())
+                    ),
                 ));
             }
         },
-    }))
+    };
+    let strip = |c: char| match &characters {
+        Some(characters) => characters.contains(&c),
+        None => is_blank(c),
+    };
+    let trimmed = match name {
+        "$trim" => input.trim_matches(strip),
+        "$ltrim" => input.trim_start_matches(strip),
+        _ => input.trim_end_matches(strip),
+    };
+    Ok(Some(Bson::String(trimmed.to_owned())))
 }
 
-fn regex_match(
-    input: Option<Bson>,
-    value: &dyn Fn(&str) -> Result<Option<Bson>>,
-) -> Result<Option<Bson>> {
-    let options = match value("options")? {
-        Some(Bson::String(options)) => options,
-        _ => String::new(),
-    };
-    let regex = match value("regex")? {
-        Some(Bson::String(pattern)) => crate::regex::Regex::new(&pattern, &options)?,
-        Some(Bson::RegularExpression(regex)) => {
-            let own = regex.options.as_str();
-            let options = if own.is_empty() {
-                options.as_str()
-            } else {
-                own
-            };
-            crate::regex::Regex::new(regex.pattern.as_str(), options)?
-        }
-        other if is_nullish(other.as_ref()) => return Ok(Some(Bson::Boolean(false))),
-        _ => {
+/// What is trimmed when nothing else is asked for.
+fn is_blank(c: char) -> bool {
+    matches!(
+        c,
+        '\0' | '\t' | '\n' | '\x0b' | '\x0c' | '\r' | ' ' | '\u{a0}' | '\u{1680}' | '\u{2000}'
+            ..='\u{200a}'
+    )
+}
+
+/// `$replaceOne`, `$replaceAll`.
+pub(super) fn replace(name: &'static str, args: &Args<'_, '_>) -> Result<Option<Bson>> {
+    let values = args.all()?;
+    for (value, (code, what)) in
+        values
+            .iter()
+            .zip([(51746, "input"), (51745, "find"), (51744, "replacement")])
+    {
+        if !is_nullish(value.as_ref()) && !matches!(value, Some(Bson::String(_))) {
             return Err(MqlError::new(
-                51105,
-                "$regexMatch needs 'regex' to be of type string or regex",
+                code,
+                format!(
+                    "{name} requires that '{what}' be a string, found: {}",
+                    shown(value.as_ref())
+                ),
             ));
         }
+    }
+    let [
+        Some(Bson::String(input)),
+        Some(Bson::String(find)),
+        Some(Bson::String(by)),
+    ] = values.as_slice()
+    else {
+        return Ok(Some(Bson::Null));
     };
-    Ok(Some(Bson::Boolean(match input {
-        Some(Bson::String(text)) => regex.is_match(&text)?,
-        other if is_nullish(other.as_ref()) => false,
-        _ => {
-            return Err(MqlError::new(
-                51104,
-                "$regexMatch needs 'input' to be of type string",
-            ));
-        }
+    Ok(Some(Bson::String(if name == "$replaceOne" {
+        input.replacen(find.as_str(), by, 1)
+    } else {
+        input.replace(find.as_str(), by)
     })))
 }

@@ -67,10 +67,7 @@ const FUNCTIONS: &[Function] = &[
     ),
 ];
 
-pub(super) fn call(name: &str, values: &[Option<Bson>]) -> Result<Option<Option<Bson>>> {
-    if name == "$atan2" {
-        return atan2(values).map(Some);
-    }
+pub(super) fn call(name: &'static str, values: &[Option<Bson>]) -> Result<Option<Bson>> {
     let Some(function) = FUNCTIONS.iter().find(|function| function.name == name) else {
         return Ok(None);
     };
@@ -100,7 +97,6 @@ pub(super) fn call(name: &str, values: &[Option<Bson>]) -> Result<Option<Option<
             _ => Ok(Bson::Double((function.of_double)(n))),
         }
     })
-    .map(Some)
 }
 
 /// A decimal may be finite where no double is.
@@ -118,7 +114,7 @@ fn too_large(name: &str, n: Decimal128) -> MqlError {
     )
 }
 
-fn atan2(values: &[Option<Bson>]) -> Result<Option<Bson>> {
+pub(super) fn atan2(_: &'static str, values: &[Option<Bson>]) -> Result<Option<Bson>> {
     for (value, code) in values.iter().zip([51044, 51045]) {
         match value {
             value if is_nullish(value.as_ref()) => return Ok(Some(Bson::Null)),

@@ -311,11 +311,18 @@ fn arithmetic(
             old.element_type()
         )));
     }
-    number::compute(operation, old, by).ok_or_else(|| {
+    let result = number::compute(operation, old, by).ok_or_else(|| {
         MqlError::bad_value(format!(
-            "Failed to apply $inc operations to current value ({old}) for document: the result does not fit in 64 bits"
+            "Failed to apply ${} operations to current value ({old}) for document: the result does not fit in 64 bits",
+            if operation == Arithmetic::Multiply { "mul" } else { "inc" },
         ))
-    })
+    })?;
+    // What is equal and of the same type is no change, also where its digits
+    // or its sign of zero are others.
+    if result.element_type() == old.element_type() && same_value(&result, old) {
+        return Ok(old.clone());
+    }
+    Ok(result)
 }
 
 fn zero_like(value: &Bson) -> Bson {

@@ -1,0 +1,222 @@
+//! Computing what depends on no document, before there is any.
+
+use bson::{Bson, RawDocumentBuf};
+
+use super::operators::{Algebra, Operator};
+use super::{Node, Scope, pattern, sets, truthy};
+use crate::error::{MqlError, Result};
+
+impl Node {
+    /// Computes what depends on no document, innermost first. What fails then
+    /// fails whatever the documents are, as MongoDB has it.
+    pub(super) fn fold(&mut self) -> Result<()> {
+        if let Self::Switch(branches, default) = self {
+            for (case, _) in branches.iter_mut() {
+                case.fold()?;
+            }
+            if let Some(decided) = decide(branches, default)? {
+                *self = decided;
+                return self.fold();
+            }
+        }
+        if let Self::Call(operator, nodes) = self {
+            flatten(operator, nodes);
+        }
+        if self.is_leaf() {
+            return Ok(());
+        }
+        let mut constant = true;
+        self.each(&mut |node| {
+            node.fold()?;
+            constant &= node.is_constant();
+            Ok(())
+        })?;
+        self.fold_call(constant)?;
+        if constant {
+            let empty = RawDocumentBuf::new();
+            *self = match self.owned(&Scope::of(&empty))? {
+                Some(value) => Self::Constant(value),
+                None => Self::Missing,
+            };
+        }
+        Ok(())
+    }
+
+    fn is_leaf(&self) -> bool {
+        matches!(
+            self,
+            Self::Constant(_)
+                | Self::Missing
+                | Self::Path(..)
+                | Self::Outside(..)
+                | Self::Random(_)
+        )
+    }
+
+    /// Visits the nodes that it is made of.
+    pub(super) fn each(&mut self, visit: &mut dyn FnMut(&mut Self) -> Result<()>) -> Result<()> {
+        match self {
+            Self::Constant(_)
+            | Self::Missing
+            | Self::Path(..)
+            | Self::Outside(..)
+            | Self::Random(_) => Ok(()),
+            Self::Array(nodes) | Self::Call(_, nodes) => nodes.iter_mut().try_for_each(visit),
+            Self::Object(fields) => fields.iter_mut().try_for_each(|(_, node)| visit(node)),
+            Self::Named(_, nodes) | Self::Find(_, nodes, _) => {
+                nodes.iter_mut().flatten().try_for_each(visit)
+            }
+            Self::Let(bound, body) => {
+                bound.iter_mut().try_for_each(|(_, node)| visit(node))?;
+                visit(body)
+            }
+            Self::Switch(branches, default) => {
+                for (case, then) in branches {
+                    visit(case)?;
+                    visit(then)?;
+                }
+                default.as_mut().map_or(Ok(()), |default| visit(default))
+            }
+        }
+    }
+
+    /// Gives every `$rand` a seed of its own.
+    pub(super) fn seed(&mut self, next: &mut u64) {
+        if let Self::Random(random) = self {
+            random.seed(*next);
+            *next = next.wrapping_add(1);
+        }
+        let seeded = self.each(&mut |node| {
+            node.seed(next);
+            Ok(())
+        });
+        debug_assert!(seeded.is_ok(), "nothing here fails");
+    }
+
+    fn is_constant(&self) -> bool {
+        matches!(self, Self::Constant(_) | Self::Missing)
+    }
+
+    /// What single operators do with constants.
+    fn fold_call(&mut self, constant: bool) -> Result<()> {
+        match self {
+            Self::Call(operator, nodes) if matches!(operator.name, "$and" | "$or") => {
+                let deciding = operator.name == "$or";
+                let decided = |node: &Self| match node {
+                    Self::Constant(value) => truthy(Some(value)) == deciding,
+                    Self::Missing => !deciding,
+                    _ => false,
+                };
+                if nodes.iter().any(decided) {
+                    *self = Self::Constant(Bson::Boolean(deciding));
+                }
+            }
+            Self::Call(operator, nodes) if operator.name == "$setEquals" => {
+                for (at, node) in nodes.iter().enumerate() {
+                    if let Self::Constant(value) = node
+                        && !matches!(value, Bson::Array(_))
+                    {
+                        return Err(sets::not_equatable(5_887_502, at, Some(value)));
+                    }
+                }
+            }
+            Self::Call(operator, nodes) if !constant => match operator.algebra {
+                Algebra::None => {}
+                Algebra::Associative => join(operator, nodes)?,
+                Algebra::Commutative => {
+                    // Constants come last, so that what is null is seen before
+                    // what is wrong.
+                    nodes.sort_by_key(Self::is_constant);
+                    join(operator, nodes)?;
+                }
+            },
+            Self::Named(operator, nodes) if operator.name.starts_with("$regex") => {
+                let known = |at: usize| match nodes.get(at) {
+                    Some(Some(Self::Constant(value))) => Some(Some(value.clone())),
+                    Some(None | Some(Self::Missing)) => Some(None),
+                    _ => None,
+                };
+                if let (Some(regex), Some(options)) = (known(1), known(2)) {
+                    let regex = pattern::compile(operator.name, regex, options)?;
+                    *self = Self::Find(operator, std::mem::take(nodes), regex);
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+/// An operator within the same operator is one with more arguments.
+fn flatten(operator: &Operator, nodes: &mut Vec<Node>) {
+    if operator.algebra == Algebra::None
+        || !nodes
+            .iter()
+            .any(|node| matches!(node, Node::Call(inner, _) if inner.name == operator.name))
+    {
+        return;
+    }
+    // A lone array stands for its elements in these, and may not be lone after.
+    if matches!(operator.name, "$min" | "$max" | "$sum" | "$mergeObjects") {
+        return;
+    }
+    for node in std::mem::take(nodes) {
+        match node {
+            Node::Call(inner, mut inside) if inner.name == operator.name => {
+                flatten(inner, &mut inside);
+                nodes.append(&mut inside);
+            }
+            other => nodes.push(other),
+        }
+    }
+}
+
+/// Puts constants that are neighbours together; leaves all when that fails.
+fn join(operator: &'static Operator, nodes: &mut Vec<Node>) -> Result<()> {
+    let empty = RawDocumentBuf::new();
+    let mut joined: Vec<Node> = Vec::with_capacity(nodes.len());
+    for run in nodes.chunk_by(|a, b| a.is_constant() && b.is_constant()) {
+        if run.len() < 2 {
+            joined.extend_from_slice(run);
+            continue;
+        }
+        let call = Node::Call(operator, run.to_vec());
+        joined.push(match call.owned(&Scope::of(&empty))? {
+            Some(value) => Node::Constant(value),
+            None => Node::Missing,
+        });
+    }
+    *nodes = joined;
+    Ok(())
+}
+
+/// Drops the branches that are never taken; the node that is always taken,
+/// where there is one.
+fn decide(
+    branches: &mut Vec<(Node, Node)>,
+    default: &mut Option<Box<Node>>,
+) -> Result<Option<Node>> {
+    let always = |case: &Node| match case {
+        Node::Constant(value) => Some(truthy(Some(value))),
+        Node::Missing => Some(false),
+        _ => None,
+    };
+    branches.retain(|(case, _)| always(case) != Some(false));
+    if let Some(at) = branches
+        .iter()
+        .position(|(case, _)| always(case) == Some(true))
+    {
+        let taken = branches.drain(at..).next();
+        *default = taken.map(|(_, then)| Box::new(then));
+    }
+    if !branches.is_empty() {
+        return Ok(None);
+    }
+    match default.take() {
+        Some(default) => Ok(Some(*default)),
+        None => Err(MqlError::new(
+            40069,
+            "Cannot execute a switch statement where all the cases evaluate to false without a default",
+        )),
+    }
+}

@@ -1,0 +1,159 @@
+//! The first, last, least and greatest of an array, and arrays in order.
+
+use bson::{Bson, Document, RawDocumentBuf};
+
+use super::describe::shown;
+use super::{Args, Node, is_nullish};
+use crate::error::{MqlError, Result};
+use crate::matcher::malformed;
+use crate::number::{integer, is_number, whole};
+use crate::order::raw;
+use crate::{Sort, compare_bson};
+
+/// How many elements an operator with `n` is asked for.
+pub(crate) fn count(n: Option<&Bson>) -> Result<usize> {
+    let Some(value) = n.filter(|value| is_number(value)) else {
+        return Err(MqlError::new(
+            5_787_902,
+            format!(
+                "Value for 'n' must be of integral type, but found {}",
+                shown(n)
+            ),
+        ));
+    };
+    let count = super::coerce::long(value)?;
+    if whole(value).is_none() {
+        return Err(MqlError::new(
+            5_787_903,
+            format!(
+                "Value for 'n' must be of integral type, but found {}",
+                shown(n)
+            ),
+        ));
+    }
+    if count <= 0 {
+        return Err(MqlError::new(
+            5_787_908,
+            format!("'n' must be greater than 0, found {count}"),
+        ));
+    }
+    Ok(usize::try_from(count).unwrap_or(usize::MAX))
+}
+
+/// `$firstN`, `$lastN`, `$maxN`, `$minN`.
+pub(super) fn n(name: &'static str, args: &Args<'_, '_>) -> Result<Option<Bson>> {
+    let n = args.owned(0)?;
+    let input = args.owned(1)?;
+    let count = count(n.as_ref())?;
+    let Some(Bson::Array(mut array)) = input else {
+        return Err(MqlError::new(5_788_200, "Input must be an array"));
+    };
+    match name {
+        "$firstN" => {}
+        "$lastN" => {
+            let over = array.len().saturating_sub(count);
+            array.drain(..over);
+        }
+        _ => {
+            array.retain(|value| !is_nullish(Some(value)));
+            if name == "$maxN" {
+                array.sort_by(|a, b| compare_bson(b, a));
+                array.truncate(count);
+                // Of equal ones the first stay, and come last.
+                array.reverse();
+                array.sort_by(|a, b| compare_bson(b, a));
+            } else {
+                array.sort_by(compare_bson);
+            }
+        }
+    }
+    array.truncate(count);
+    Ok(Some(Bson::Array(array)))
+}
+
+/// What `sortBy` may be, looked at before any document.
+pub(super) fn check_sort(_: &str, specification: &Document) -> Result<()> {
+    let pattern = |text: &str| MqlError::new(2_942_505, format!("BadValue: {text}"));
+    match specification.get("sortBy") {
+        Some(Bson::Document(by)) => {
+            if by.is_empty() {
+                return Err(pattern(
+                    "The sort pattern is empty when it should be a set of fields.",
+                ));
+            }
+            for (name, direction) in by {
+                if name.is_empty() {
+                    return Err(pattern("The sort field cannot be empty"));
+                }
+                if name.split('.').any(str::is_empty) {
+                    return Err(pattern(&format!(
+                        "The sort field is a dotted field '{name}' but has an empty part"
+                    )));
+                }
+                if !matches!(whole(direction), Some(1 | -1)) {
+                    return Err(pattern("The sort element value must be either 1 or -1"));
+                }
+            }
+            Ok(())
+        }
+        Some(direction) if is_number(direction) => match whole(direction) {
+            Some(1 | -1) => Ok(()),
+            _ => Err(MqlError::new(
+                2_942_506,
+                "The $sort element value must be either 1 or -1",
+            )),
+        },
+        _ => Err(MqlError::new(
+            2_942_507,
+            "The $sort is invalid: use 1/-1 to sort the whole element, or {field:1/-1} to sort embedded fields",
+        )),
+    }
+}
+
+/// `$sortArray`.
+pub(super) fn sort(_: &'static str, args: &Args<'_, '_>) -> Result<Option<Bson>> {
+    let mut array = match args.owned(0)? {
+        Some(Bson::Array(array)) => array,
+        input if is_nullish(input.as_ref()) => return Ok(Some(Bson::Null)),
+        other => {
+            return Err(MqlError::new(
+                2_942_504,
+                format!(
+                    "The input argument to $sortArray must be an array, but was of type: {}",
+                    super::describe::kind(other.as_ref())
+                ),
+            ));
+        }
+    };
+    match args.node(1) {
+        Some(Node::Constant(Bson::Document(by))) => {
+            let sort = by_fields(by)?;
+            let mut keyed = Vec::with_capacity(array.len());
+            for element in array {
+                let mut key = Vec::new();
+                match raw(&element) {
+                    bson::RawBson::Document(document) => sort.key(&document, &mut key)?,
+                    _ => sort.key(&RawDocumentBuf::new(), &mut key)?,
+                }
+                keyed.push((key, element));
+            }
+            keyed.sort_by(|a, b| a.0.cmp(&b.0));
+            array = keyed.into_iter().map(|(_, element)| element).collect();
+        }
+        Some(Node::Constant(direction)) if whole(direction) == Some(-1) => {
+            array.sort_by(|a, b| compare_bson(b, a));
+        }
+        _ => array.sort_by(compare_bson),
+    }
+    Ok(Some(Bson::Array(array)))
+}
+
+/// A sort whose directions are plain numbers, which is all that [`Sort`] reads.
+fn by_fields(by: &Document) -> Result<Sort> {
+    let mut plain = Document::new();
+    for (name, direction) in by {
+        let direction = integer(direction).or_else(|| whole(direction)).unwrap_or(1);
+        plain.insert(name.clone(), direction);
+    }
+    Sort::parse(&RawDocumentBuf::try_from(&plain).map_err(malformed)?)
+}
