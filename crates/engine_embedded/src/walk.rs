@@ -352,3 +352,28 @@ impl<'v> Walk<'v> {
         Ok(n)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn code(effort: &Effort) -> Option<i32> {
+        effort.check().err().map(|error| error.code)
+    }
+
+    #[test]
+    fn an_effort_ends_with_its_time_or_its_caller() {
+        assert_eq!(code(&Effort::default()), None);
+        let long = Effort::limited(Some(Duration::from_secs(3600)), None);
+        assert_eq!(code(&long), None);
+        assert_eq!(code(&Effort::limited(Some(Duration::ZERO), None)), Some(50));
+        let gone = Arc::new(AtomicBool::new(false));
+        let awaited = Effort::limited(None, Some(gone.clone()));
+        assert_eq!(code(&awaited), None);
+        gone.store(true, Ordering::Relaxed);
+        assert_eq!(code(&awaited), Some(11601));
+        // A walk looks now and then.
+        let steps = (0..STEPS_PER_LOOK).map(|_| awaited.key());
+        assert!(steps.collect::<Result<Vec<()>, _>>().is_err());
+    }
+}

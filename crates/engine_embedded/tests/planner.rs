@@ -304,3 +304,25 @@ async fn indexes_never_change_an_answer() {
     }
     assert!(by_index > 1000, "{by_index}");
 }
+
+/// A sort holds so much and no more; the best few of anything can be had.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sort_has_a_limit() {
+    let engine = Embedded::in_memory(Arc::new(SystemClock)).expect("opens");
+    let engine: SharedEngine = Arc::new(engine);
+    let w = world(&engine, "d".to_owned());
+    let large = "x".repeat(15 * 1024 * 1024);
+    for id in 0..7 {
+        w.insert(vec![doc! { "_id": id, "n": -id, "large": &large }])
+            .await;
+    }
+    let sorted = doc! { "find": "c", "sort": { "n": 1 }, "batchSize": 1 };
+    w.fails(sorted.clone(), 292).await;
+    let best = w
+        .find(doc! { "sort": { "n": 1 }, "limit": 1, "projection": { "n": 1 } })
+        .await;
+    assert_eq!(best, [doc! { "_id": 6, "n": -6 }]);
+    w.ok(doc! { "createIndexes": "c", "indexes": [{ "key": { "n": 1 }, "name": "n" }] })
+        .await;
+    assert_eq!(found(&w.ok(sorted).await).len(), 1);
+}

@@ -10,6 +10,10 @@ pub(super) const CASES: &[Case] = &[
     ("cursors_go_on_after_writes", |w| {
         Box::pin(cursors_go_on_after_writes(w))
     }),
+    ("cursors_have_owners", |w| Box::pin(cursors_have_owners(w))),
+    ("cursors_in_transactions", |w| {
+        Box::pin(cursors_in_transactions(w))
+    }),
     ("hints", |w| Box::pin(hints(w))),
     ("order_by_index", |w| Box::pin(order_by_index(w))),
     ("arrays_by_index", |w| Box::pin(arrays_by_index(w))),
@@ -187,6 +191,66 @@ async fn cursors_go_on_after_writes(w: World) {
             .await;
         fill(&w, 20).await;
     }
+}
+
+fn session() -> Document {
+    doc! { "id": bson::Uuid::new() }
+}
+
+async fn cursors_have_owners(w: World) {
+    fill(&w, 20).await;
+    let (mine, other) = (session(), session());
+    let (id, _) = find(&w, doc! { "batchSize": 2, "lsid": mine.clone() }).await;
+    let get = |id: i64| doc! { "getMore": id, "collection": "c", "batchSize": 2 };
+    w.fails(get(id), 50737).await;
+    let mut foreign = get(id);
+    foreign.insert("lsid", other.clone());
+    w.fails(foreign, 50738).await;
+    let (id, found) = more(&w, id, doc! { "batchSize": 2, "lsid": mine }).await;
+    assert_eq!((id != 0, found), (true, vec![2, 3]));
+    let (id, _) = find(&w, doc! { "batchSize": 2 }).await;
+    let mut foreign = get(id);
+    foreign.insert("lsid", other);
+    w.fails(foreign, 50736).await;
+    assert_eq!(more(&w, id, doc! { "batchSize": 2 }).await.1, [2, 3]);
+}
+
+/// A cursor of a transaction sees what the transaction has written, and nobody
+/// else may read it.
+async fn cursors_in_transactions(w: World) {
+    fill(&w, 10).await;
+    let within = doc! { "lsid": session(), "txnNumber": 1i64, "autocommit": false };
+    let with = |command: Document| {
+        let mut command = command;
+        command.extend(within.clone());
+        command
+    };
+    let mut insert = with(doc! { "insert": "c", "documents": [{ "_id": 100 }] });
+    insert.insert("startTransaction", true);
+    w.ok(insert).await;
+    let (id, first) = cursor(&w.ok(with(doc! { "find": "c", "batchSize": 4 })).await);
+    assert_eq!(first, [0, 1, 2, 3]);
+    // What others write now is not for it.
+    w.insert(vec![doc! { "_id": 50 }]).await;
+    let get = doc! { "getMore": id, "collection": "c" };
+    let mut outside = get.clone();
+    outside.insert(
+        "lsid",
+        within.get_document("lsid").expect("a session").clone(),
+    );
+    w.fails(outside, 50740).await;
+    let (end, rest) = cursor(&w.ok(with(get)).await);
+    assert_eq!((end, rest), (0, vec![4, 5, 6, 7, 8, 9, 100]));
+    let sorted = with(doc! { "find": "c", "sort": { "_id": -1 }, "limit": 2 });
+    assert_eq!(cursor(&w.ok(sorted).await).1, [100, 9]);
+    let mut commit = with(doc! { "commitTransaction": 1 });
+    commit.insert("writeConcern", doc! { "w": "majority" });
+    let admin = World {
+        engine: w.engine.clone(),
+        database: "admin".to_owned(),
+    };
+    admin.ok(commit).await;
+    assert_eq!(find(&w, doc! {}).await.1.len(), 12);
 }
 
 async fn hints(w: World) {
