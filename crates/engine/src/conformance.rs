@@ -15,6 +15,7 @@ mod feeds;
 mod indexes;
 mod numbers;
 mod pipelines;
+mod sessions;
 mod transactions;
 
 use bson::{Bson, Document, RawDocumentBuf};
@@ -47,6 +48,7 @@ pub fn cases() -> Vec<Case> {
         cursors::CASES,
         explain::CASES,
         transactions::CASES,
+        sessions::CASES,
         feeds::CASES,
     ]
     .concat()

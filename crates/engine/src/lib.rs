@@ -7,6 +7,7 @@
 mod collection;
 pub mod conformance;
 mod error;
+pub mod part;
 mod session;
 mod watch;
 
@@ -17,6 +18,7 @@ use bson::{RawDocument, RawDocumentBuf};
 
 pub use collection::{Collection, Found, Updated};
 pub use error::CommandError;
+pub use part::{Part, Role};
 pub use session::{IsTransient, Session, with_transaction};
 pub use watch::{BeforeChange, ChangeFeed, FullDocument, WatchRequest};
 

@@ -181,9 +181,16 @@ impl Catalog {
 
     /// A new collection with its index on `_id`.
     pub(crate) fn create(&mut self, database: &str, name: &str) -> Collection {
+        let collection = self.reserve(database, name);
+        self.insert(collection.clone());
+        collection
+    }
+
+    /// The same, which is not in the catalogue yet.
+    pub(crate) fn reserve(&mut self, database: &str, name: &str) -> Collection {
         let id = self.next_id();
         let index = Index::of_id(self.next_id(), None);
-        let collection = Collection {
+        Collection {
             id,
             database: database.to_owned(),
             name: name.to_owned(),
@@ -192,9 +199,7 @@ impl Catalog {
             pre_images: false,
             collation: None,
             indexes: vec![index],
-        };
-        self.insert(collection.clone());
-        collection
+        }
     }
 
     pub(crate) fn remove(&mut self, collection: &Collection) {

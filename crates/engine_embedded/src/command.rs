@@ -10,6 +10,10 @@ pub(crate) mod indexes;
 mod modify;
 mod output;
 mod read;
+mod sessions;
+mod tally;
+mod transactional;
+mod write;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,18 +21,14 @@ use std::time::Duration;
 
 use bson::raw::RawBsonRef;
 use bson::{RawDocument, RawDocumentBuf};
-use engine::{Answer, CommandError};
+use engine::{Answer, CommandError, Part};
 use mql::Collation;
 
 use crate::catalog::Collection;
-use crate::committer::Refused;
-use crate::transaction::{Part, Transaction};
+use crate::transaction::Transaction;
 use crate::write::Changes;
 use crate::{Core, View};
 use concern::Concern;
-
-/// Times that a plain write is evaluated again before it gives up.
-const WRITE_TRIES_MAX: u32 = 10_000;
 
 /// Fields that any command may carry.
 const GENERIC: &[&str] = &[
@@ -47,6 +47,7 @@ const GENERIC: &[&str] = &[
     "apiStrict",
     "apiDeprecationErrors",
     "stmtId",
+    "stmtIds",
 ];
 
 pub(crate) async fn run(core: &Arc<Core>, database: &str, command: &RawDocument) -> Answer {
@@ -54,145 +55,125 @@ pub(crate) async fn run(core: &Arc<Core>, database: &str, command: &RawDocument)
         return Err(CommandError::new(59, "no such command: ''"));
     };
     let (name, value) = first?;
+    let name = name.as_str();
     let concern = Concern::of(command)?;
-    let part = Part::of(command)?;
+    if matches!(name, "find" | "count" | "distinct" | "getMore")
+        && command.get("writeConcern")?.is_some()
+    {
+        return Err(CommandError::new(
+            72,
+            "Command does not support writeConcern",
+        ));
+    }
     let target = match value {
         RawBsonRef::String(target) => target,
         _ => "",
     };
-    let reply = match name.as_str() {
-        "find" | "count" | "distinct" | "getMore" if command.get("writeConcern")?.is_some() => Err(
-            CommandError::new(72, "Command does not support writeConcern"),
-        ),
-        "explain" => explain::run(core, database, command).await,
-        "aggregate" if flag(command, "explain")? => {
-            explain::aggregate(core, database, command).await
-        }
-        "aggregate" => aggregate::run(core, database, command, part).await,
-        "find" | "count" | "distinct" => {
-            read::run(core, database, name.as_str(), command, part).await
-        }
-        "getMore" => cursors::get_more(core, database, command, part).await,
-        "killCursors" => cursors::kill(core, command),
-        "insert" | "update" | "delete" | "findAndModify" | "findandmodify" => {
-            write(core, database, target, command, part, concern.journaled).await
-        }
-        "commitTransaction" => {
-            let part = part.ok_or_else(|| CommandError::new(72, "not in a transaction"))?;
-            let changes = core.transactions.end(&part)?;
-            match core.committer.commit(changes, concern.journaled).await {
-                Ok(()) => Ok(crate::transaction::done()),
-                Err(Refused::Conflict) => Err(CommandError::write_conflict()),
-                Err(Refused::Failed(error)) => Err(error),
-            }
-        }
-        "abortTransaction" => {
-            let part = part.ok_or_else(|| CommandError::new(72, "not in a transaction"))?;
-            core.transactions.end(&part)?;
-            Ok(crate::transaction::done())
-        }
-        other => admin::run(core, database, other, target, command).await,
-    };
-    concern.tell(reply?)
+    let reply = sent(core, database, (name, target), command, concern.journaled).await?;
+    concern.tell(reply)
 }
 
-/// Evaluates a write and commits it, or adds it to its transaction.
-async fn write(
+/// Runs a command of a session, or another one.
+async fn sent(
     core: &Arc<Core>,
     database: &str,
-    target: &str,
+    (name, target): (&str, &str),
     command: &RawDocument,
-    part: Option<Part>,
     journaled: Option<bool>,
 ) -> Answer {
-    check_namespace(target)?;
-    let name = command.iter().next().transpose()?;
-    let name = name.map_or("", |(name, _)| name.as_str());
-    let parse = |view: &View| {
-        let default = default_collation(view, database, target);
-        modify::Operation::parse(name, command, core.clock.now(), default.as_ref())
+    let part = Part::of(command)?;
+    if let Some(part) = &part {
+        sessions::check(part, database, (name, target), command)?;
+    }
+    if matches!(name, "commitTransaction" | "abortTransaction") {
+        return sessions::end(core, part, name, journaled).await;
+    }
+    let Some(part) = part.filter(Part::is_transaction) else {
+        let part = Part::of(command)?;
+        let alone = (part, None, journaled);
+        return one(core, database, (name, target), command, alone).await;
     };
-    let mut operation = parse(&core.view.load())?;
-    if core.view.load().catalog.get(database, target).is_none() {
-        if !operation.may_insert() {
-            return operation.nothing();
-        }
-        create(core, database, target).await?;
+    let transaction = core.transactions.join(&part, &core.view.load_full())?;
+    let inside = (None, Some(transaction), journaled);
+    let result = one(core, database, (name, target), command, inside).await;
+    let failed = match &result {
+        Err(_) => true,
+        Ok(reply) => CommandError::first_write_error(reply).is_some(),
+    };
+    if failed {
+        // An error ends the transaction, as it does in MongoDB.
+        core.transactions.fail(&part);
     }
-    if let Some(part) = part {
-        let transaction = core.transactions.join(&part, &core.view.load_full())?;
-        let result = within(core, &transaction, database, target, &operation);
-        let failed = match &result {
-            Err(_) => true,
-            Ok(reply) => CommandError::first_write_error(reply).is_some(),
-        };
-        if failed {
-            // An error ends the transaction, as it does in MongoDB.
-            let _ = core.transactions.end(&part);
-        }
-        return result;
-    }
-    for _ in 0..WRITE_TRIES_MAX {
-        let view = core.view.load_full();
-        let Some(collection) = view.catalog.get(database, target).cloned() else {
-            // Dropped in between.
-            create(core, database, target).await?;
-            continue;
-        };
-        if operation.default_collation() != collection.collation.as_ref() {
-            // Another collection of that name, made in between.
-            operation = parse(&view)?;
-        }
-        let (reply, changes) = if operation.is_quick() {
-            let mut changes = Changes::new(view);
-            let reply = operation.evaluate(core, &collection, &mut changes, None)?;
-            (reply, changes)
-        } else {
-            let (core, operation) = (core.clone(), operation.clone());
-            blocking(move || {
-                let mut changes = Changes::new(view);
-                let reply = operation.evaluate(&core, &collection, &mut changes, None)?;
-                Ok((reply, changes))
-            })
-            .await?
-        };
-        match core.committer.commit(changes, journaled).await {
-            Ok(()) => return Ok(reply),
-            Err(Refused::Conflict) => {}
-            Err(Refused::Failed(error)) => return Err(error),
-        }
-    }
-    Err(CommandError::write_conflict())
+    result
 }
 
-fn within(
+async fn one(
     core: &Arc<Core>,
-    transaction: &Transaction,
     database: &str,
-    target: &str,
-    operation: &modify::Operation,
+    (name, target): (&str, &str),
+    command: &RawDocument,
+    (part, transaction, journaled): (Option<Part>, Option<Arc<Transaction>>, Option<bool>),
 ) -> Answer {
-    let mut changes = transaction
-        .changes
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner);
-    let changes = changes
-        .as_mut()
-        .ok_or_else(|| CommandError::new(251, "the transaction has ended"))?;
-    let collection = collection(core, changes, database, target)
-        .ok_or_else(|| CommandError::new(26, "ns does not exist"))?;
-    operation.evaluate(core, &collection, changes, Some(transaction))
+    match (name, transaction) {
+        ("explain", None) => explain::run(core, database, command).await,
+        ("aggregate", None) if flag(command, "explain")? => {
+            explain::aggregate(core, database, command).await
+        }
+        ("aggregate", transaction) => aggregate::run(core, database, command, transaction).await,
+        ("find" | "count" | "distinct", transaction) => {
+            read::run(core, database, name, command, transaction).await
+        }
+        ("getMore", transaction) => cursors::get_more(core, database, command, transaction).await,
+        ("killCursors", _) => cursors::kill(core, command),
+        (write, transaction) if sessions::is_retryable(write) => {
+            let how = (part, transaction, journaled);
+            write::run(core, database, (write, target), command, how).await
+        }
+        ("create", Some(transaction)) => {
+            transactional::create(core, &transaction, (database, target), command).await
+        }
+        ("createIndexes", Some(transaction)) => {
+            transactional::create_indexes(core, &transaction, (database, target), command).await
+        }
+        (other, _) => match sessions::run(core, other, command) {
+            Some(answer) => answer,
+            None => admin::run(core, database, other, target, command).await,
+        },
+    }
 }
 
-/// A collection as a transaction sees it; one made since then counts too.
+/// A collection as a transaction sees it: its own, or that of its snapshot as
+/// long as it is there.
+///
+/// # Errors
+/// `SnapshotUnavailable` for one that was made since.
 fn collection(
     core: &Core,
     changes: &Changes,
     database: &str,
     target: &str,
-) -> Option<Arc<Collection>> {
-    let own = changes.view.catalog.get(database, target).cloned();
-    own.or_else(|| core.view.load().catalog.get(database, target).cloned())
+) -> Result<Option<Arc<Collection>>, CommandError> {
+    if let Some(own) = changes.created(database, target) {
+        return Ok(Some(own.clone()));
+    }
+    let then = changes.view.catalog.get(database, target);
+    let view = core.view.load();
+    let Some(now) = view.catalog.get(database, target) else {
+        return Ok(None);
+    };
+    match then {
+        Some(then) if then.id == now.id => Ok(Some(then.clone())),
+        _ => Err(CommandError::new(
+            246,
+            "Unable to read from a snapshot due to pending collection catalog changes; please retry the operation.",
+        )
+        .label("TransientTransactionError")),
+    }
+}
+
+/// Whether a command exists.
+fn is_known(name: &str) -> bool {
+    admin::NAMES.contains(&name) || sessions::NAMES.contains(&name)
 }
 
 async fn create(core: &Arc<Core>, database: &str, target: &str) -> Result<(), CommandError> {

@@ -15,11 +15,11 @@ use tokio::sync::{oneshot, watch};
 use crate::View;
 use crate::books::Books;
 use crate::catalog::Catalog;
-use crate::event::{Event, Recent};
+use crate::event::Recent;
 use crate::kv::{Batch, Kv};
 use crate::layout::Position;
 use crate::options::Options;
-use crate::write::{Changes, Item};
+use crate::write::{Changes, Prepared};
 
 /// Why a job did not commit.
 #[derive(Debug, Clone)]
@@ -44,8 +44,7 @@ enum Job {
 
 /// Changes of documents.
 struct Write {
-    items: Vec<Item>,
-    events: Vec<Event>,
+    prepared: Prepared,
     /// Whether it must be on the disk when it is answered; `None` leaves that to
     /// the options.
     journaled: Option<bool>,
@@ -111,14 +110,11 @@ impl Committer {
         if changes.is_empty() {
             return Ok(());
         }
-        let (items, events) = changes.into_items().map_err(Refused::Failed)?;
-        let bytes = items.iter().map(Item::bytes).sum::<usize>()
-            + events.iter().map(Event::bytes).sum::<usize>();
+        let prepared = changes.prepare().map_err(Refused::Failed)?;
         let write = Write {
-            items,
-            events,
+            bytes: prepared.bytes(),
+            prepared,
             journaled,
-            bytes,
         };
         self.send(|answer| Job::Write(write, answer)).await
     }

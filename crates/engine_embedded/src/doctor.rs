@@ -162,6 +162,7 @@ impl Doctor<'_> {
             let position = Position::from_key(&value).filter(|_| value.len() == 12);
             match key.as_slice() {
                 layout::FORMAT => {}
+                key if key.starts_with(crate::retry::PREFIX) => {}
                 layout::LAST_POSITION if position.is_some() => {
                     self.last = position.unwrap_or_default();
                 }

@@ -20,10 +20,12 @@ mod layout;
 mod options;
 mod plan;
 mod query;
+mod retry;
 mod snapshot;
 mod text;
 mod transaction;
 mod ttl;
+mod turns;
 mod walk;
 mod write;
 
@@ -58,6 +60,7 @@ pub(crate) struct Core {
     pub(crate) view: Arc<ArcSwap<View>>,
     pub(crate) committer: Committer,
     pub(crate) transactions: Transactions,
+    pub(crate) turns: turns::Turns,
     pub(crate) cursors: cursor::Cursors,
     pub(crate) records: std::sync::atomic::AtomicU64,
     pub(crate) clock: Arc<dyn Clock>,
@@ -177,6 +180,7 @@ impl Embedded {
             view,
             committer: Committer::start(shared, books),
             transactions: Transactions::default(),
+            turns: turns::Turns::default(),
             cursors: cursor::Cursors::default(),
             records: records.into(),
             clock,

@@ -15,6 +15,11 @@ use crate::event::{self, Event};
 use crate::index::{arrays, keys, prefixed};
 use crate::kv::Table;
 use crate::layout::{Record, record_of};
+use crate::retry::Note;
+use crate::transaction::Transaction;
+
+/// Bytes of documents that one transaction may write.
+const TRANSACTION_BYTES_MAX: usize = 64 << 20;
 
 /// The writes of an operation or transaction.
 pub(crate) struct Changes {
@@ -23,6 +28,15 @@ pub(crate) struct Changes {
     pub(crate) events: Vec<Event>,
     /// The transaction's session and number, which its events tell.
     pub(crate) session: Option<(RawDocumentBuf, i64)>,
+    /// What is kept for callers who send a write twice.
+    pub(crate) notes: Vec<Note>,
+    /// The transaction that is in the way of a write outside of transactions.
+    pub(crate) blocked: Option<Arc<Transaction>>,
+    /// Unique keys that nobody has claimed yet.
+    pub(crate) fresh_keys: Vec<Vec<u8>>,
+    /// Collections that the transaction makes.
+    created: BTreeMap<(String, String), Arc<Collection>>,
+    bytes: usize,
     unique_added: HashMap<Vec<u8>, Record>,
     /// Keys that were given up, and who had them.
     unique_removed: HashMap<Vec<u8>, Record>,
@@ -52,6 +66,23 @@ pub(crate) struct Item {
     pub(crate) arrays: Vec<(u32, Vec<u32>)>,
 }
 
+/// Changes as the committer takes them.
+pub(crate) struct Prepared {
+    pub(crate) items: Vec<Item>,
+    pub(crate) events: Vec<Event>,
+    pub(crate) created: Vec<Arc<Collection>>,
+    pub(crate) notes: Vec<Note>,
+}
+
+impl Prepared {
+    /// About how much there is to write.
+    pub(crate) fn bytes(&self) -> usize {
+        let items = self.items.iter().map(Item::bytes).sum::<usize>();
+        let notes = self.notes.iter().map(|(_, note)| note.as_bytes().len());
+        items + self.events.iter().map(Event::bytes).sum::<usize>() + notes.sum::<usize>()
+    }
+}
+
 impl Item {
     /// About how much there is to write.
     pub(crate) fn bytes(&self) -> usize {
@@ -67,13 +98,80 @@ impl Changes {
             records: BTreeMap::new(),
             events: Vec::new(),
             session: None,
+            notes: Vec::new(),
+            blocked: None,
+            fresh_keys: Vec::new(),
+            created: BTreeMap::new(),
+            bytes: 0,
             unique_added: HashMap::new(),
             unique_removed: HashMap::new(),
         }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.records.is_empty()
+        self.records.is_empty() && self.created.is_empty()
+    }
+
+    /// A collection that the transaction makes.
+    pub(crate) fn created(&self, database: &str, name: &str) -> Option<&Arc<Collection>> {
+        if self.created.is_empty() {
+            return None;
+        }
+        self.created.get(&(database.to_owned(), name.to_owned()))
+    }
+
+    /// Whether it made a collection.
+    pub(crate) fn made(&self, collection: &Collection) -> bool {
+        let own = self.created(&collection.database, &collection.name);
+        own.is_some_and(|own| own.id == collection.id)
+    }
+
+    /// Makes a collection.
+    pub(crate) fn create(&mut self, collection: Collection) -> Result<(), CommandError> {
+        self.events.push(event::create(&collection)?.into());
+        let key = (collection.database.clone(), collection.name.clone());
+        self.created.insert(key, Arc::new(collection));
+        Ok(())
+    }
+
+    /// Adds indexes to a collection that it made and that is still empty.
+    ///
+    /// # Errors
+    /// 263 for one with documents.
+    pub(crate) fn index_created(
+        &mut self,
+        changed: Collection,
+        new: &[Index],
+    ) -> Result<(), CommandError> {
+        let filled = (changed.id, 0)..=(changed.id, Record::MAX);
+        if self.records.range(filled).next().is_some() {
+            return Err(CommandError::new(
+                263,
+                format!(
+                    "Cannot create new indexes on non-empty collection {} in a multi-document transaction.",
+                    changed.namespace()
+                ),
+            ));
+        }
+        self.events
+            .push(event::create_indexes(&changed, new)?.into());
+        let key = (changed.database.clone(), changed.name.clone());
+        self.created.insert(key, Arc::new(changed));
+        Ok(())
+    }
+
+    /// Counts what a transaction has to keep.
+    fn count(&mut self, document: &RawDocument) -> Result<(), CommandError> {
+        self.bytes += document.as_bytes().len();
+        if self.session.is_some() && self.bytes > TRANSACTION_BYTES_MAX {
+            return Err(CommandError::new(
+                257,
+                format!(
+                    "Total size of all transaction operations must be less than {TRANSACTION_BYTES_MAX} bytes."
+                ),
+            ));
+        }
+        Ok(())
     }
 
     /// Inserts a document, which has an `_id`.
@@ -84,6 +182,7 @@ impl Changes {
         document: RawDocumentBuf,
     ) -> Result<(), CommandError> {
         check_id(&document)?;
+        self.count(&document)?;
         self.index(collection, record, None, Some(&document))?;
         self.events.push(event::insert(collection, &document));
         self.records.insert(
@@ -113,6 +212,7 @@ impl Changes {
             Some(&found.document),
             Some(&document),
         )?;
+        self.count(&document)?;
         let event = event::update(collection, &found.document, &document, description)?;
         self.events.push(event);
         self.set(collection, found, Some(document));
@@ -126,6 +226,7 @@ impl Changes {
         found: &Located,
     ) -> Result<(), CommandError> {
         self.index(collection, found.record, Some(&found.document), None)?;
+        self.count(&found.document)?;
         self.events.push(event::delete(collection, &found.document));
         self.set(collection, found, None);
         Ok(())
@@ -155,16 +256,16 @@ impl Changes {
             Some(document) => keys(index, document),
             None => Ok(Vec::new()),
         };
+        // All are looked at before anything is noted, so that a refused document
+        // leaves nothing.
+        let (mut gone, mut fresh) = (Vec::new(), Vec::new());
         for index in &collection.indexes {
             let after = side(index, new)?;
             if !index.unique {
                 continue;
             }
             let before = side(index, old)?;
-            for key in &after {
-                if before.contains(key) {
-                    continue;
-                }
+            for key in after.iter().filter(|key| !before.contains(key)) {
                 let full = prefixed(index, key);
                 let taken = match self.unique_added.get(&full) {
                     Some(owner) => *owner != record,
@@ -178,25 +279,24 @@ impl Changes {
                 if taken {
                     return Err(duplicate(collection, index, new, key));
                 }
+                fresh.push(full);
             }
-            for key in &before {
-                if !after.contains(key) {
-                    let full = prefixed(index, key);
-                    self.unique_added.remove(&full);
-                    self.unique_removed.insert(full, record);
-                }
-            }
-            for key in &after {
-                if !before.contains(key) {
-                    self.unique_added.insert(prefixed(index, key), record);
-                }
-            }
+            let kept = |key: &&Vec<u8>| !after.contains(key);
+            gone.extend(before.iter().filter(kept).map(|key| prefixed(index, key)));
+        }
+        for key in gone {
+            self.unique_added.remove(&key);
+            self.unique_removed.insert(key, record);
+        }
+        for key in fresh {
+            self.unique_added.insert(key.clone(), record);
+            self.fresh_keys.push(key);
         }
         Ok(())
     }
 
     /// The changes as the committer takes them, with their index entries.
-    pub(crate) fn into_items(self) -> Result<(Vec<Item>, Vec<Event>), CommandError> {
+    pub(crate) fn prepare(self) -> Result<Prepared, CommandError> {
         let mut items = Vec::with_capacity(self.records.len());
         for ((collection, record), change) in self.records {
             if change.base.is_none() && change.now.is_none() {
@@ -252,7 +352,12 @@ impl Changes {
                     .append(cstr!("lsid"), session.as_ref() as &RawDocument);
             }
         }
-        Ok((items, events))
+        Ok(Prepared {
+            items,
+            events,
+            created: self.created.into_values().collect(),
+            notes: self.notes,
+        })
     }
 }
 

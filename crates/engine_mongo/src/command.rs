@@ -51,39 +51,6 @@ pub(crate) enum Retry {
     No,
 }
 
-/// The part of a transaction that a command is.
-pub(crate) struct Part {
-    pub(crate) id: Vec<u8>,
-    pub(crate) number: i64,
-    pub(crate) starts: bool,
-}
-
-impl Part {
-    /// `None` for a command outside a transaction. A session or a number
-    /// without `autocommit: false` is no part of one; the driver has sessions
-    /// and numbers of its own for those.
-    pub(crate) fn of(command: &RawDocument) -> Result<Option<Self>, CommandError> {
-        if !matches!(command.get("autocommit")?, Some(RawBsonRef::Boolean(false))) {
-            return Ok(None);
-        }
-        let id = command
-            .get_document("lsid")
-            .map_err(|_| CommandError::new(72, "a transaction needs an 'lsid'"))?;
-        let number = command
-            .get("txnNumber")?
-            .and_then(whole)
-            .ok_or_else(|| CommandError::new(72, "a transaction needs a 'txnNumber'"))?;
-        Ok(Some(Self {
-            id: id.as_bytes().to_vec(),
-            number,
-            starts: matches!(
-                command.get("startTransaction")?,
-                Some(RawBsonRef::Boolean(true))
-            ),
-        }))
-    }
-}
-
 impl Command {
     /// Outside a transaction: with concerns and read preference.
     pub(crate) fn plain(
@@ -283,7 +250,7 @@ pub(crate) fn whole(value: RawBsonRef<'_>) -> Option<i64> {
 mod tests {
     use bson::{RawDocumentBuf, rawdoc};
 
-    use super::{Command, Part, Retry};
+    use super::{Command, Retry};
     use crate::settings::Concerns;
 
     fn plan(command: &RawDocumentBuf) -> Command {
@@ -361,6 +328,5 @@ mod tests {
         let body = plan(&command).body;
         let names: Vec<_> = body.iter().map(|field| field.unwrap().0.as_str()).collect();
         assert_eq!(names, ["insert", "documents", "writeConcern"]);
-        assert!(Part::of(&command).unwrap().is_none());
     }
 }

@@ -32,8 +32,11 @@ mod transactions;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
+use bson::raw::RawBsonRef;
 use bson::{RawDocument, RawDocumentBuf, cstr, doc};
-use engine::{Answer, BoxFuture, Capabilities, ChangeFeed, CommandError, Engine, WatchRequest};
+use engine::{
+    Answer, BoxFuture, Capabilities, ChangeFeed, CommandError, Engine, Part, WatchRequest,
+};
 use mongodb::Client;
 use mongodb::error::{Error, NO_WRITES_PERFORMED, RETRYABLE_WRITE_ERROR};
 use tokio::sync::OnceCell;
@@ -41,12 +44,20 @@ use tokio::sync::OnceCell;
 pub use describe::{Description, Topology};
 pub use settings::Settings;
 
-use command::{Command, Part, Retry};
+use command::{Command, Retry};
 use error::{is_network, is_retryable, timed_out, translate};
 use settings::Parsed;
 
 /// How long `/ready` waits for an answer.
 const HEALTH: Duration = Duration::from_secs(2);
+/// Writes that may be sent twice.
+const RETRYABLE: &[&str] = &[
+    "insert",
+    "update",
+    "delete",
+    "findAndModify",
+    "findandmodify",
+];
 /// What a server may take to refuse a command whose own time is up.
 const GRACE: Duration = Duration::from_secs(5);
 
@@ -182,7 +193,10 @@ impl Mongo {
     async fn run_one(&self, database: &str, command: &RawDocument) -> Answer {
         let shared = &*self.shared;
         let topology = self.known().await?;
-        if let Some(part) = Part::of(command)? {
+        let name = command.iter().next().transpose()?;
+        let name = name.map_or("", |(name, _)| name.as_str());
+        let part = Part::of(command)?;
+        if let Some(part) = part.filter(Part::is_transaction) {
             let within = Command::within(command)?;
             let limit = shared.limit(&within.0);
             return shared
@@ -190,19 +204,35 @@ impl Mongo {
                 .run(&shared.client, database, part, within, limit)
                 .await;
         }
-        let name = command
-            .iter()
-            .next()
-            .transpose()?
-            .map(|(name, _)| name.as_str());
+        if Part::of(command)?.is_some() && !RETRYABLE.contains(&name) {
+            return Err(CommandError::new(
+                50768,
+                format!(
+                    "txnNumber may only be provided for multi-document transactions and retryable write commands. autocommit:false was not provided, and {name} is not a retryable write command."
+                ),
+            ));
+        }
         match name {
-            Some("getMore") => {
+            "getMore" => {
                 let more = shared.cursors.more(database, command);
                 return within(shared.parsed.reply, more).await;
             }
-            Some("killCursors") => return shared.cursors.kill(command),
-            Some("commitTransaction" | "abortTransaction") => {
-                return Err(CommandError::new(72, "not in a transaction"));
+            "killCursors" => return shared.cursors.kill(command),
+            "commitTransaction" | "abortTransaction" => {
+                return Err(CommandError::new(
+                    125,
+                    format!("{name} must be run within a transaction"),
+                ));
+            }
+            // The servers know the driver's sessions, not the caller's.
+            "endSessions" | "killSessions" => {
+                for session in command.get_array(name).into_iter().flatten() {
+                    if let RawBsonRef::Document(session) = session? {
+                        let id = engine::part::session_id(session)?;
+                        shared.transactions.kill(&id).await;
+                    }
+                }
+                return Ok(bson::rawdoc! { "ok": 1.0 });
             }
             _ => {}
         }

@@ -10,27 +10,44 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bson::{RawDocumentBuf, rawdoc};
-use engine::{Answer, CommandError};
+use engine::{Answer, CommandError, Part, Role};
 use mongodb::options::{ReadConcern, ReadPreference, SelectionCriteria, WriteConcern};
 use mongodb::{Client, ClientSession};
 
-use crate::command::{Command, Part};
+use crate::command::Command;
 use crate::error::{timed_out, translate};
 use crate::kept::Kept;
 
 /// Most open transactions.
 const OPEN_MAX: usize = 10_000;
+/// Ends that are remembered.
+const ENDED_MAX: usize = 1_000;
 /// How long a transaction may stay open, as on a server.
 const LIFETIME: Duration = Duration::from_secs(60);
 
+/// Codes of first commands that begin no transaction: they may not be in one.
+const NOT_BEGUN: &[i32] = &[13, 59, 72, 263];
+
+/// Codes of commands that a server may not have heard of.
+const NO_ANSWER: &[i32] = &[6, 89, 133];
+
 pub(crate) struct Transactions {
     open: Kept<Vec<u8>, Arc<Transaction>>,
+    /// How sessions' last transactions ended, for those who ask again.
+    ended: Kept<Vec<u8>, Ended>,
+}
+
+#[derive(Clone, Copy)]
+struct Ended {
+    number: i64,
+    committed: bool,
 }
 
 impl Default for Transactions {
     fn default() -> Self {
         Self {
             open: Kept::new(OPEN_MAX, LIFETIME),
+            ended: Kept::new(ENDED_MAX, LIFETIME),
         }
     }
 }
@@ -57,12 +74,27 @@ impl Transactions {
         (command, level): (Command, Option<String>),
         limit: Duration,
     ) -> Answer {
-        match command.name.as_str() {
-            "commitTransaction" => return self.commit(&part, limit).await,
-            "abortTransaction" => return self.abort(&part, limit).await,
-            _ => {}
+        let ends = matches!(
+            command.name.as_str(),
+            "commitTransaction" | "abortTransaction"
+        );
+        if ends {
+            return self.end(&part, &command.name, database, limit).await;
         }
-        let transaction = if part.starts {
+        let starts = part.role == Role::Starts;
+        // Collections are not made in a snapshot.
+        let makes = matches!(command.name.as_str(), "create" | "createIndexes");
+        let level = level.or_else(|| (starts && makes).then(|| "local".to_owned()));
+        if level.is_some() && !starts {
+            return Err(CommandError::new(
+                72,
+                "Only the first command in a transaction may specify a readConcern",
+            ));
+        }
+        let transaction = if starts {
+            if let Some(ended) = self.ended.get(&part.id, Instant::now()) {
+                check_number(part.number, ended.number)?;
+            }
             let start = self.start(client, &part, level);
             let started = tokio::time::timeout(limit, start).await;
             started.unwrap_or_else(|_| Err(transient(timed_out())))?
@@ -71,8 +103,8 @@ impl Transactions {
         };
         let mut held = transaction.held.lock().await;
         if held.running {
-            self.forget(&part);
-            return Err(no_such(part.number));
+            self.close(&part, false);
+            return Err(over(part.number, false));
         }
         held.running = true;
         let database = client.database(database);
@@ -80,12 +112,24 @@ impl Transactions {
             .run_raw_command(command.body)
             .session(&mut held.session);
         let Ok(outcome) = tokio::time::timeout(limit, run).await else {
-            self.forget(&part);
+            self.close(&part, false);
             return Err(transient(timed_out()));
         };
         held.running = false;
-        let reply = outcome.map_err(|error| translate(&error))?;
-        Ok(RawDocumentBuf::try_from(&reply)?)
+        let reply = outcome.map_err(|error| translate(&error));
+        let reply = reply.and_then(|reply| Ok(RawDocumentBuf::try_from(&reply)?));
+        match &reply {
+            // What may not be asked for begins nothing, and ends nothing.
+            Err(error) if NOT_BEGUN.contains(&error.code) && starts => self.forget(&part),
+            Err(error) if NOT_BEGUN.contains(&error.code) => {}
+            // Where the server did not answer, its caller has to abort.
+            Err(error) if !NO_ANSWER.contains(&error.code) => self.close(&part, false),
+            Ok(reply) if CommandError::first_write_error(reply).is_some() => {
+                self.close(&part, false);
+            }
+            _ => {}
+        }
+        reply
     }
 
     async fn start(
@@ -144,65 +188,106 @@ impl Transactions {
             let message = format!("more than {OPEN_MAX} transactions are open");
             return Err(CommandError::new(261, message));
         };
-        let (new, old) = (part.number, older.number);
-        match new.cmp(&old) {
-            Ordering::Greater => Ok(self.open.take(&part.id, |found| found.number == old)),
-            Ordering::Equal => Err(CommandError::new(
-                117,
-                format!("transaction {new} of this session has already begun"),
-            )),
-            Ordering::Less => Err(CommandError::new(
-                225,
-                format!(
-                    "Cannot start transaction {new} on this session because a newer transaction {old} has already started."
-                ),
-            )),
-        }
+        let old = older.number;
+        check_number(part.number, old)?;
+        Ok(self.open.take(&part.id, |found| found.number == old))
     }
 
-    async fn commit(&self, part: &Part, limit: Duration) -> Answer {
+    /// commitTransaction and abortTransaction.
+    async fn end(&self, part: &Part, name: &str, database: &str, limit: Duration) -> Answer {
+        if part.role == Role::Starts {
+            return Err(CommandError::new(
+                263,
+                "Cannot start a transaction with a commit",
+            ));
+        }
+        if database != "admin" {
+            return Err(CommandError::new(
+                13,
+                format!("{name} may only be run against the admin database."),
+            ));
+        }
+        let commit = name == "commitTransaction";
+        let ended = self.ended.get(&part.id, Instant::now());
+        if commit && ended.is_some_and(|ended| ended.number == part.number && ended.committed) {
+            return Ok(rawdoc! { "ok": 1.0 });
+        }
         let transaction = self.find(part)?;
         let mut held = transaction.held.lock().await;
         if held.running {
-            self.forget(part);
-            return Err(no_such(part.number));
+            self.close(part, false);
+            return Err(over(part.number, false));
         }
-        match tokio::time::timeout(limit, held.session.commit_transaction()).await {
+        let outcome = if commit {
+            tokio::time::timeout(limit, held.session.commit_transaction()).await
+        } else {
+            tokio::time::timeout(limit, held.session.abort_transaction()).await
+        };
+        match outcome {
             // It stays open, so that the caller can ask again for the outcome.
-            Err(_) => Err(timed_out().label(mongodb::error::UNKNOWN_TRANSACTION_COMMIT_RESULT)),
+            Err(_) if commit => {
+                return Err(timed_out().label(mongodb::error::UNKNOWN_TRANSACTION_COMMIT_RESULT));
+            }
             Ok(Err(error))
                 if error.contains_label(mongodb::error::UNKNOWN_TRANSACTION_COMMIT_RESULT) =>
             {
-                Err(translate(&error))
+                return Err(translate(&error));
             }
-            Ok(Err(error)) => {
-                self.forget(part);
-                Err(translate(&error))
-            }
-            Ok(Ok(())) => {
-                self.forget(part);
-                Ok(rawdoc! { "ok": 1.0 })
-            }
+            _ => {}
         }
-    }
-
-    async fn abort(&self, part: &Part, limit: Duration) -> Answer {
-        let transaction = self.find(part)?;
-        self.forget(part);
-        let mut held = transaction.held.lock().await;
-        let abort = held.session.abort_transaction();
-        match tokio::time::timeout(limit, abort).await {
+        self.close(part, commit && matches!(outcome, Ok(Ok(()))));
+        match outcome {
             Err(_) => Err(timed_out()),
             Ok(Err(error)) => Err(translate(&error)),
             Ok(Ok(())) => Ok(rawdoc! { "ok": 1.0 }),
         }
     }
 
+    /// Aborts what a session has open.
+    pub(crate) async fn kill(&self, id: &[u8]) {
+        let Some(transaction) = self.open.take(&id.to_vec(), |_| true) else {
+            return;
+        };
+        let ended = Ended {
+            number: transaction.number,
+            committed: false,
+        };
+        self.ended.put(id.to_vec(), ended, Instant::now());
+        // The server ends it as well, when its time is up.
+        let _ = transaction
+            .held
+            .lock()
+            .await
+            .session
+            .abort_transaction()
+            .await;
+    }
+
     fn find(&self, part: &Part) -> Result<Arc<Transaction>, CommandError> {
-        self.open
-            .get(&part.id, Instant::now())
-            .filter(|found| found.number == part.number)
-            .ok_or_else(|| no_such(part.number))
+        let now = Instant::now();
+        let open = self.open.get(&part.id, now);
+        let ended = self.ended.get(&part.id, now);
+        let last = open.as_ref().map(|open| open.number);
+        let last = last.or(ended.map(|ended| ended.number));
+        let last = last.ok_or_else(|| no_such(part.number))?;
+        match part.number.cmp(&last) {
+            Ordering::Less => Err(too_old(part.number, last)),
+            Ordering::Greater => Err(no_such(part.number)),
+            Ordering::Equal => {
+                let committed = ended.is_some_and(|ended| ended.committed);
+                open.ok_or_else(|| over(part.number, committed))
+            }
+        }
+    }
+
+    /// Lets go of a transaction and remembers how it ended.
+    fn close(&self, part: &Part, committed: bool) {
+        self.forget(part);
+        let ended = Ended {
+            number: part.number,
+            committed,
+        };
+        self.ended.put(part.id.clone(), ended, Instant::now());
     }
 
     fn forget(&self, part: &Part) {
@@ -216,6 +301,41 @@ fn no_such(number: i64) -> CommandError {
         251,
         format!("Given transaction number {number} does not match any in-progress transactions."),
     ))
+}
+
+/// What a command gets of a transaction that has ended.
+fn over(number: i64, committed: bool) -> CommandError {
+    if committed {
+        return CommandError::new(
+            256,
+            format!("Transaction with {{ txnNumber: {number} }} has been committed."),
+        );
+    }
+    transient(CommandError::new(
+        251,
+        format!("Transaction with {{ txnNumber: {number} }} has been aborted."),
+    ))
+}
+
+/// Refuses to begin a transaction with a number that is not new.
+fn check_number(new: i64, old: i64) -> Result<(), CommandError> {
+    match new.cmp(&old) {
+        Ordering::Greater => Ok(()),
+        Ordering::Equal => Err(CommandError::new(
+            117,
+            "Only servers in a sharded cluster can start a new transaction at the active transaction number",
+        )),
+        Ordering::Less => Err(too_old(new, old)),
+    }
+}
+
+fn too_old(number: i64, newer: i64) -> CommandError {
+    CommandError::new(
+        225,
+        format!(
+            "Cannot start transaction {number} on this session because a newer transaction {newer} has already started."
+        ),
+    )
 }
 
 fn transient(error: CommandError) -> CommandError {

@@ -273,7 +273,9 @@ async fn reads_and_single_writes_are_tried_twice_and_done_once() {
     // A transaction's commit is tried again by the driver.
     fail(vec!["commitTransaction"], doc! { "closeConnection": true }).await;
     let part = |mut command: Document, starts: bool| {
-        command.extend(doc! { "lsid": { "id": "a" }, "txnNumber": 1_i64, "autocommit": false });
+        command.extend(
+            doc! { "lsid": { "id": bson::Uuid::from_bytes([1; 16]) }, "txnNumber": 1_i64, "autocommit": false },
+        );
         if starts {
             command.insert("startTransaction", true);
         }
@@ -361,7 +363,9 @@ async fn a_large_insert_goes_in_pieces() {
     assert_eq!(n().await, 18);
     // In a transaction, all of it or nothing.
     let part = |mut command: Document, starts: bool| {
-        command.extend(doc! { "lsid": { "id": "a" }, "txnNumber": 1_i64, "autocommit": false });
+        command.extend(
+            doc! { "lsid": { "id": bson::Uuid::from_bytes([1; 16]) }, "txnNumber": 1_i64, "autocommit": false },
+        );
         if starts {
             command.insert("startTransaction", true);
         }

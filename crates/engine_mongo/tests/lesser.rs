@@ -49,7 +49,7 @@ async fn a_standalone_has_neither_transactions_nor_feeds_and_does_the_rest() {
     assert_eq!(count.get_i32("n").ok(), Some(1));
 
     let part = doc! {
-        "find": "c", "lsid": { "id": "a" }, "txnNumber": 1_i64, "autocommit": false,
+        "find": "c", "lsid": { "id": bson::Uuid::new() }, "txnNumber": 1_i64, "autocommit": false,
         "startTransaction": true,
     };
     let refused = run(&mongo, "d", part).await.expect_err("no transactions");

@@ -10,7 +10,9 @@ use crate::server::{Server, TESTABLE, ok, run};
 
 /// Fields of a transaction's command.
 fn part(id: &str, number: i64, starts: bool, mut command: Document) -> Document {
-    command.insert("lsid", doc! { "id": id });
+    let mut bytes = [0; 16];
+    bytes[..id.len()].copy_from_slice(id.as_bytes());
+    command.insert("lsid", doc! { "id": bson::Uuid::from_bytes(bytes) });
     command.insert("txnNumber", number);
     command.insert("autocommit", false);
     if starts {

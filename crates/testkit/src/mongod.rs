@@ -231,10 +231,10 @@ async fn ready(address: &str, standalone: bool) -> Wire {
     }
 }
 
-/// One connection.
+/// Connections, one for each command that runs.
 struct Wire {
     address: String,
-    stream: Mutex<TcpStream>,
+    idle: Mutex<Vec<TcpStream>>,
 }
 
 impl Wire {
@@ -243,7 +243,7 @@ impl Wire {
         stream.set_nodelay(true)?;
         Ok(Self {
             address: address.to_owned(),
-            stream: Mutex::new(stream),
+            idle: Mutex::new(vec![stream]),
         })
     }
 
@@ -256,13 +256,18 @@ impl Wire {
         }
         message.push(0);
         message.extend_from_slice(body.as_bytes());
-        let mut stream = self.stream.lock().await;
+        let idle = self.idle.lock().await.pop();
+        let mut stream = match idle {
+            Some(stream) => stream,
+            None => TcpStream::connect(&self.address).await?,
+        };
         stream.write_all(&message).await?;
         let mut header = [0; 21];
         stream.read_exact(&mut header).await?;
         let length = i32::from_le_bytes([header[0], header[1], header[2], header[3]]) as usize;
         let mut reply = vec![0; length - header.len()];
         stream.read_exact(&mut reply).await?;
+        self.idle.lock().await.push(stream);
         RawDocumentBuf::from_bytes(reply).map_err(std::io::Error::other)
     }
 }
@@ -335,10 +340,11 @@ impl Engine for Wire {
                 .get_document("cursor")
                 .map_err(|e| CommandError::new(1, e.to_string()))?;
             let feed = Feed {
-                wire,
+                wire: Arc::new(wire),
                 database,
                 target,
                 cursor: cursor.get_i64("id").unwrap_or(0),
+                asked: None,
                 ready: cursor
                     .get_array("firstBatch")
                     .cloned()
@@ -357,10 +363,11 @@ fn mark(cursor: &Document) -> Option<RawDocumentBuf> {
 }
 
 struct Feed {
-    wire: Wire,
+    wire: Arc<Wire>,
     database: String,
     target: String,
     cursor: i64,
+    asked: Option<tokio::task::JoinHandle<Answer>>,
     ready: std::collections::VecDeque<bson::Bson>,
     token: Option<RawDocumentBuf>,
 }
@@ -381,7 +388,15 @@ impl ChangeFeed for Feed {
                 let command =
                     doc! { "getMore": self.cursor, "collection": &self.target, "maxTimeMS": 1000 };
                 let command = RawDocumentBuf::try_from(&command)?;
-                let reply = self.wire.command(&self.database, &command).await;
+                let (wire, database) = (self.wire.clone(), self.database.clone());
+                // Goes on when this is dropped: a server that is left in the
+                // middle of an answer gives up the cursor.
+                let asked = self.asked.get_or_insert_with(|| {
+                    tokio::spawn(async move { wire.command(&database, &command).await })
+                });
+                let reply = asked.await;
+                self.asked = None;
+                let reply = reply.map_err(|error| CommandError::new(1, error.to_string()))?;
                 if reply.is_err() {
                     self.cursor = 0;
                 }

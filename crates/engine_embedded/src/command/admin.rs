@@ -4,6 +4,7 @@ use std::sync::{Arc, mpsc};
 
 use bson::{Bson, Document, RawDocument, RawDocumentBuf, doc};
 use engine::{Answer, CommandError};
+use mql::Collation;
 
 use super::indexes::IndexChange;
 use super::{check_fields, check_namespace, document, flag, reply};
@@ -12,6 +13,23 @@ use crate::books::abandon;
 use crate::catalog::{Catalog, Collection, Index, store};
 use crate::event;
 use crate::kv::{Batch, Table};
+
+/// The commands that are here.
+pub(super) const NAMES: &[&str] = &[
+    "ping",
+    "buildInfo",
+    "buildinfo",
+    "hello",
+    "create",
+    "collMod",
+    "drop",
+    "dropDatabase",
+    "createIndexes",
+    "dropIndexes",
+    "listIndexes",
+    "listCollections",
+    "listDatabases",
+];
 
 pub(super) async fn run(
     core: &Arc<Core>,
@@ -55,40 +73,58 @@ pub(super) fn cursor(namespace: &str, documents: Vec<Document>) -> Answer {
     })
 }
 
+/// What `create` asks of a new collection.
+#[derive(Clone)]
+pub(super) struct Asked {
+    pre_images: bool,
+    collation: Option<Collation>,
+}
+
+impl Asked {
+    pub(super) fn of(command: &RawDocument) -> Result<Self, CommandError> {
+        check_fields(
+            command,
+            &[
+                "changeStreamPreAndPostImages",
+                "validator",
+                "validationLevel",
+                "collation",
+            ],
+        )?;
+        if document(command, "validator")?.is_some_and(|validator| !validator.is_empty()) {
+            return Err(CommandError::new(
+                115,
+                "validators are not supported by the embedded engine",
+            ));
+        }
+        Ok(Self {
+            pre_images: pre_images(command)?.unwrap_or(false),
+            collation: super::collation(command, None)?,
+        })
+    }
+
+    pub(super) fn apply(&self, collection: &mut Collection) {
+        collection.pre_images = self.pre_images;
+        if self.collation.is_some() {
+            for index in &mut collection.indexes {
+                *index = Index::of_id(index.id, self.collation.clone());
+            }
+            collection.collation.clone_from(&self.collation);
+        }
+    }
+}
+
 async fn create(core: &Core, database: &str, target: &str, command: &RawDocument) -> Answer {
     check_namespace(target)?;
-    check_fields(
-        command,
-        &[
-            "changeStreamPreAndPostImages",
-            "validator",
-            "validationLevel",
-            "collation",
-        ],
-    )?;
-    if document(command, "validator")?.is_some_and(|validator| !validator.is_empty()) {
-        return Err(CommandError::new(
-            115,
-            "validators are not supported by the embedded engine",
-        ));
-    }
-    let pre_images = pre_images(command)?.unwrap_or(false);
-    let collation = super::collation(command, None)?;
+    let asked = Asked::of(command)?;
     let (database, target) = (database.to_owned(), target.to_owned());
     core.committer
         .define(move |batch, catalog| {
             if catalog.get(&database, &target).is_some() {
-                return Err(CommandError::new(
-                    48,
-                    format!("Collection {database}.{target} already exists."),
-                ));
+                return Err(exists(&database, &target));
             }
-            let mut collection = catalog.create(&database, &target);
-            collection.pre_images = pre_images;
-            if collation.is_some() {
-                collection.indexes = vec![Index::of_id(catalog.next_id(), collation.clone())];
-                collection.collation = collation;
-            }
+            let mut collection = catalog.reserve(&database, &target);
+            asked.apply(&mut collection);
             store(batch, &collection)?;
             let event = event::create(&collection)?;
             catalog.insert(collection);
@@ -96,6 +132,13 @@ async fn create(core: &Core, database: &str, target: &str, command: &RawDocument
         })
         .await?;
     reply(&doc! { "ok": 1.0 })
+}
+
+pub(super) fn exists(database: &str, target: &str) -> CommandError {
+    CommandError::new(
+        48,
+        format!("Collection {database}.{target} already exists."),
+    )
 }
 
 fn pre_images(command: &RawDocument) -> Result<Option<bool>, CommandError> {

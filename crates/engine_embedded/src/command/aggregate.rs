@@ -3,7 +3,7 @@
 //! other collections through [`Foreign`].
 
 use std::borrow::Cow;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use bson::raw::RawBsonRef;
 use bson::{Bson, RawArray, RawDocument, RawDocumentBuf, Timestamp, doc};
@@ -21,7 +21,7 @@ use super::{
 };
 use crate::catalog::Collection;
 use crate::query;
-use crate::transaction::Part;
+use crate::transaction::Transaction;
 use crate::write::Changes;
 use crate::{Core, View, mql as mql_error};
 
@@ -44,13 +44,9 @@ pub(super) async fn run(
     core: &Arc<Core>,
     database: &str,
     command: &RawDocument,
-    part: Option<Part>,
+    transaction: Option<Arc<Transaction>>,
 ) -> Answer {
     let view = core.view.load_full();
-    let transaction = match &part {
-        Some(part) => Some(core.transactions.join(part, &view)?),
-        None => None,
-    };
     let mut aggregate = Aggregate::parse(core, &view, database, command)?;
     let target = aggregate.pipeline.take_output();
     if target.is_some() && transaction.is_some() {
@@ -65,14 +61,10 @@ pub(super) async fn run(
         let Some(transaction) = transaction else {
             return aggregate.on(&shared, &view, None);
         };
-        let changes = transaction
-            .changes
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let changes = changes
-            .as_ref()
-            .ok_or_else(|| CommandError::new(251, "the transaction has ended"))?;
-        aggregate.on(&shared, &changes.view, Some(changes))
+        transaction.with(|changes| {
+            let view = changes.view.clone();
+            aggregate.on(&shared, &view, Some(changes))
+        })
     })
     .await?;
     let documents = match target {
@@ -361,10 +353,11 @@ struct Foreign<'a> {
 }
 
 impl Foreign<'_> {
-    fn find(&self, name: &str) -> Option<Arc<Collection>> {
+    fn find(&self, name: &str) -> Result<Option<Arc<Collection>>, MqlError> {
         match self.changes {
-            Some(changes) => collection(self.core, changes, self.database, name),
-            None => self.view.catalog.get(self.database, name).cloned(),
+            Some(changes) => collection(self.core, changes, self.database, name)
+                .map_err(|error| MqlError::new(error.code, error.message)),
+            None => Ok(self.view.catalog.get(self.database, name).cloned()),
         }
     }
 }
@@ -376,7 +369,7 @@ impl Collections for Foreign<'_> {
         matcher: &Matcher,
         take: &mut Take<'_>,
     ) -> Result<(), MqlError> {
-        let Some(found) = self.find(collection) else {
+        let Some(found) = self.find(collection)? else {
             return Ok(());
         };
         query::each(self.view, self.changes, &found, matcher, &mut |located| {
@@ -386,7 +379,8 @@ impl Collections for Foreign<'_> {
     }
 
     fn has_index(&self, collection: &str, path: &Path) -> bool {
-        self.find(collection).is_some_and(|collection| {
+        let found = self.find(collection).ok().flatten();
+        found.is_some_and(|collection| {
             collection.indexes.iter().any(|index| {
                 index.partial.is_none()
                     && !index.sparse
@@ -401,7 +395,7 @@ impl Collections for Foreign<'_> {
         stage: &str,
         specification: &RawDocument,
     ) -> Result<Vec<RawDocumentBuf>, MqlError> {
-        let found = self.find(collection);
+        let found = self.find(collection)?;
         let namespace = format!("{}.{collection}", self.database);
         let encode = |document: &bson::Document| {
             RawDocumentBuf::try_from(document)

@@ -9,7 +9,7 @@ use engine::{Answer, CommandError};
 use super::{check_fields, reply, waited_for, whole};
 use crate::cursor::{Cursor, Owner};
 use crate::text::kind;
-use crate::transaction::Part;
+use crate::transaction::Transaction;
 use crate::walk::Effort;
 use crate::{Core, View};
 
@@ -68,7 +68,7 @@ pub(super) async fn get_more(
     core: &Arc<Core>,
     database: &str,
     command: &RawDocument,
-    part: Option<Part>,
+    transaction: Option<Arc<Transaction>>,
 ) -> Answer {
     let id = match command.get("getMore")? {
         Some(RawBsonRef::Int64(id)) => id,
@@ -102,25 +102,15 @@ pub(super) async fn get_more(
     };
     let namespace = format!("{database}.{target}");
     let view = core.view.load_full();
-    let transaction = match &part {
-        Some(part) => Some(core.transactions.join(part, &view)?),
-        None => None,
-    };
     let mut cursor = core.cursors.take(id, &namespace, &Owner::of(command)?)?;
     let core = core.clone();
     waited_for(move |gone| {
         let effort = Effort::limited(cursor.time, Some(gone));
         let filled = match &transaction {
-            Some(transaction) => {
-                let changes = transaction
-                    .changes
-                    .lock()
-                    .unwrap_or_else(std::sync::PoisonError::into_inner);
-                let changes = changes
-                    .as_ref()
-                    .ok_or_else(|| CommandError::new(251, "the transaction has ended"))?;
-                cursor.fill(&changes.view, Some(changes), size, &effort)
-            }
+            Some(transaction) => transaction.with(|changes| {
+                let view = changes.view.clone();
+                cursor.fill(&view, Some(changes), size, &effort)
+            }),
             None => filled(&mut cursor, &view, size, &effort),
         };
         match filled {

@@ -15,7 +15,7 @@ use crate::text::{kind, shown, value_shown};
 use crate::{Core, build, event};
 
 /// Indexes of one collection.
-const INDEXES_MAX: usize = 64;
+pub(super) const INDEXES_MAX: usize = 64;
 
 pub(super) async fn run(
     core: &Arc<Core>,
@@ -122,7 +122,7 @@ async fn create_indexes(
     reply(&answer)
 }
 
-fn specifications(command: &RawDocument) -> Result<Vec<Document>, CommandError> {
+pub(super) fn specifications(command: &RawDocument) -> Result<Vec<Document>, CommandError> {
     let mistyped = |field: &str, value: RawBsonRef<'_>, wanted: &str| {
         let found = Bson::try_from(value).map_or("unknown", |value| kind(&value));
         CommandError::new(
@@ -245,7 +245,7 @@ async fn register(
 }
 
 /// Whether the same index exists; another one of its name or key is an error.
-fn is_there(indexes: &[Index], index: &Index) -> Result<bool, CommandError> {
+pub(super) fn is_there(indexes: &[Index], index: &Index) -> Result<bool, CommandError> {
     if index.is_on_id() {
         return Ok(true);
     }

@@ -1,22 +1,27 @@
 //! insert, update, delete and findAndModify, evaluated on a snapshot.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bson::oid::ObjectId;
 use bson::raw::{RawBson, RawBsonRef};
-use bson::{Bson, DateTime, Document, RawArray, RawDocument, RawDocumentBuf, cstr, doc};
+use bson::{Bson, DateTime, RawArray, RawDocument, RawDocumentBuf, cstr, doc};
 use engine::{Answer, CommandError};
 use mql::matcher::{Compare, Node, Test};
 use mql::update::UpdateContext;
 use mql::{Collation, Matcher, Projection, Sort, Update, upsert_document};
 
+use super::tally::{Done, Tally, write_error};
+use super::write::{PIECE, Statements};
 use super::{check_fields, collation, document, flag, reply, whole};
 use crate::catalog::Collection;
+use crate::kv::Table;
+use crate::layout::{Record, document_key, loaded};
 use crate::query;
 use crate::transaction::Transaction;
 use crate::write::{Changes, Located};
-use crate::{Core, mql as mql_error};
+use crate::{Core, View, mql as mql_error, retry};
 
 /// Inserts that are evaluated on the reactor.
 const QUICK_INSERTS_MAX: usize = 16;
@@ -290,63 +295,150 @@ impl Operation {
         }
     }
 
-    /// Evaluates the write onto `changes`.
+    /// How many statements, or documents to insert, there are.
+    pub(super) fn len(&self) -> usize {
+        match &*self.kind {
+            Kind::Insert { documents, .. } => documents.len(),
+            Kind::Update { statements, .. } => statements.len(),
+            Kind::Delete { statements, .. } => statements.len(),
+            Kind::FindAndModify { .. } => 1,
+        }
+    }
+
+    /// Where the statements end that are committed together with the one at
+    /// `start`: one that may change many documents is for itself.
+    pub(super) fn piece(&self, start: usize, most: usize) -> usize {
+        let multi = |index: &usize| match &*self.kind {
+            Kind::Update { statements, .. } => {
+                matches!(statements.get(*index), Some(Ok(change)) if change.multi)
+            }
+            Kind::Delete { statements, .. } => {
+                matches!(statements.get(*index), Some(Ok((_, true))))
+            }
+            _ => false,
+        };
+        if multi(&start) {
+            return start + 1;
+        }
+        let end = self.len().min(start.saturating_add(most));
+        (start..end).find(multi).unwrap_or(end)
+    }
+
+    /// Evaluates statements onto `changes`; with records, one statement on
+    /// those of them that it still matches.
+    ///
+    /// # Errors
+    /// What ends the whole command. Errors of single writes are in the tally.
     pub(super) fn evaluate(
         &self,
         core: &Core,
         collection: &Arc<Collection>,
         changes: &mut Changes,
-        transaction: Option<&Transaction>,
-    ) -> Answer {
+        transaction: Option<&Arc<Transaction>>,
+        (piece, records, retry): (Range<usize>, Option<&[Record]>, Option<&Statements>),
+    ) -> Result<Tally, CommandError> {
         let mut writer = Writer {
             core,
             collection,
             changes,
             transaction,
             now: self.now,
+            records,
+            rest: Vec::new(),
+        };
+        let mut tally = Tally::default();
+        for index in piece {
+            if let Some(retry) = retry {
+                let number = retry.number(index);
+                let view = writer.changes.view.clone();
+                if let Some(kept) = retry::done(view.snapshot.as_ref(), &retry.part, number)? {
+                    tally.replay(index, number, kept.get_document("did")?)?;
+                    continue;
+                }
+            }
+            let before = writer.changes.events.len();
+            match self.statement(&mut writer, index, retry.is_some()) {
+                Ok(done) => {
+                    if let Some(retry) = retry
+                        && writer.changes.events.len() > before
+                    {
+                        let (number, did) = (retry.number(index), done.write()?);
+                        let note = retry::note(&retry.part, number, retry.now, &did);
+                        writer.changes.notes.push(note);
+                    }
+                    tally.done(index, done);
+                }
+                // A whole command fails with findAndModify, or by a conflict.
+                Err(error) if error.is_transient() || self.is_find_and_modify() => {
+                    return Err(error);
+                }
+                Err(error) => {
+                    tally.errors.push(write_error(index, &error).into());
+                    tally.stopped = self.is_ordered();
+                    if tally.stopped {
+                        break;
+                    }
+                }
+            }
+        }
+        tally.rest = writer.rest;
+        Ok(tally)
+    }
+
+    pub(super) fn is_find_and_modify(&self) -> bool {
+        matches!(*self.kind, Kind::FindAndModify { .. })
+    }
+
+    pub(super) fn is_update(&self) -> bool {
+        matches!(*self.kind, Kind::Update { .. })
+    }
+
+    fn is_ordered(&self) -> bool {
+        match &*self.kind {
+            Kind::Insert { ordered, .. }
+            | Kind::Update { ordered, .. }
+            | Kind::Delete { ordered, .. } => *ordered,
+            Kind::FindAndModify { .. } => true,
+        }
+    }
+
+    fn statement(
+        &self,
+        writer: &mut Writer<'_>,
+        index: usize,
+        numbered: bool,
+    ) -> Result<Done, CommandError> {
+        let missing = || CommandError::new(1, "no such statement");
+        let once = |text: &str| {
+            Err(CommandError::new(
+                72,
+                format!("Cannot use (or request) retryable writes with {text}"),
+            ))
         };
         match &*self.kind {
-            Kind::Insert { documents, ordered } => {
-                let mut n = 0;
-                let errors = statements(documents, *ordered, |_, document| {
-                    writer.insert(document.clone())?;
-                    n += 1;
-                    Ok(())
-                })?;
-                finish(doc! { "n": n }, errors)
+            Kind::Insert { documents, .. } => {
+                let document = documents.get(index).ok_or_else(missing)?;
+                writer.insert(document.clone()?)?;
+                Ok(Done {
+                    matched: 1,
+                    ..Done::default()
+                })
             }
-            Kind::Update {
-                statements: list,
-                ordered,
-            } => {
-                let (mut n, mut modified) = (0i32, 0i32);
-                let mut upserted: Vec<Bson> = Vec::new();
-                let errors = statements(list, *ordered, |index, change| {
-                    let done = writer.update(change)?;
-                    n += done.matched;
-                    modified += done.modified;
-                    if let Some(id) = done.upserted {
-                        n += 1;
-                        upserted.push(doc! { "index": index as i32, "_id": id }.into());
-                    }
-                    Ok(())
-                })?;
-                let mut answer = doc! { "n": n, "nModified": modified };
-                if !upserted.is_empty() {
-                    answer.insert("upserted", upserted);
+            Kind::Update { statements, .. } => {
+                let change = statements.get(index).ok_or_else(missing)?;
+                let change = change.as_ref().map_err(Clone::clone)?;
+                if numbered && change.multi {
+                    return once("multi=true");
                 }
-                finish(answer, errors)
+                writer.update(change)
             }
-            Kind::Delete {
-                statements: list,
-                ordered,
-            } => {
-                let mut n = 0i32;
-                let errors = statements(list, *ordered, |_, (matcher, many)| {
-                    n += writer.delete(matcher, *many)?;
-                    Ok(())
-                })?;
-                finish(doc! { "n": n }, errors)
+            Kind::Delete { statements, .. } => {
+                let statement = statements.get(index).ok_or_else(missing)?;
+                let (matcher, many) = statement.as_ref().map_err(Clone::clone)?;
+                if numbered && *many {
+                    return once("limit=0");
+                }
+                writer.delete(matcher, *many)
             }
             Kind::FindAndModify {
                 change,
@@ -402,20 +494,16 @@ impl Change {
     }
 }
 
-/// What one statement did.
-#[derive(Default)]
-struct Done {
-    matched: i32,
-    modified: i32,
-    upserted: Option<Bson>,
-}
-
 struct Writer<'a> {
     core: &'a Core,
     collection: &'a Arc<Collection>,
     changes: &'a mut Changes,
-    transaction: Option<&'a Transaction>,
+    transaction: Option<&'a Arc<Transaction>>,
     now: DateTime,
+    /// Only these.
+    records: Option<&'a [Record]>,
+    /// What was found beyond one piece.
+    rest: Vec<Record>,
 }
 
 impl Writer<'_> {
@@ -429,18 +517,27 @@ impl Writer<'_> {
         }
         mql::depth::check(&document).map_err(mql_error)?;
         let record = self.core.records.fetch_add(1, Ordering::Relaxed);
-        self.changes.insert(self.collection, record, document)
+        self.changes.insert(self.collection, record, document)?;
+        self.claim_keys()
+    }
+
+    fn claim_keys(&mut self) -> Result<(), CommandError> {
+        let transactions = &self.core.transactions;
+        transactions.claim_keys(self.core, self.changes, self.transaction)
     }
 
     fn matches(
-        &self,
+        &mut self,
         matcher: &Matcher,
         sort: &Sort,
         many: bool,
     ) -> Result<Vec<Located>, CommandError> {
         let view = self.changes.view.clone();
+        if let Some(records) = self.records {
+            return among(&view, self.collection, matcher, records);
+        }
         let limit = usize::from(!many);
-        query::find(
+        let mut found = query::find(
             &view,
             Some(self.changes),
             self.collection,
@@ -448,20 +545,28 @@ impl Writer<'_> {
             sort,
             0,
             limit,
-        )
+        )?;
+        if self.transaction.is_none() && found.len() > PIECE {
+            self.rest = found.drain(PIECE..).map(|located| located.record).collect();
+        }
+        Ok(found)
     }
 
-    fn claim(&self, found: &Located) -> Result<(), CommandError> {
-        match self.transaction {
-            Some(transaction) => transaction.claim(self.core, self.collection.id, found),
-            None => Ok(()),
-        }
+    fn claim(&mut self, found: &Located) -> Result<(), CommandError> {
+        let transactions = &self.core.transactions;
+        transactions.claim_record(
+            self.core,
+            self.changes,
+            self.transaction,
+            self.collection.id,
+            found,
+        )
     }
 
     fn update(&mut self, change: &Change) -> Result<Done, CommandError> {
         let found = self.matches(&change.matcher, &Sort::default(), change.multi)?;
         let mut done = Done::default();
-        if found.is_empty() && change.upsert {
+        if found.is_empty() && change.upsert && self.records.is_none() {
             let (id, _) = self.upsert(change)?;
             done.upserted = Some(id);
             return Ok(done);
@@ -502,6 +607,7 @@ impl Writer<'_> {
             applied.document.clone(),
             description,
         )?;
+        self.claim_keys()?;
         Ok(Some(applied.document))
     }
 
@@ -525,14 +631,17 @@ impl Writer<'_> {
         Ok((id, document))
     }
 
-    fn delete(&mut self, matcher: &Matcher, many: bool) -> Result<i32, CommandError> {
+    fn delete(&mut self, matcher: &Matcher, many: bool) -> Result<Done, CommandError> {
         let found = self.matches(matcher, &Sort::default(), many)?;
-        let n = found.len() as i32;
+        let matched = found.len() as i32;
         for located in found {
             self.claim(&located)?;
             self.changes.delete(self.collection, &located)?;
         }
-        Ok(n)
+        Ok(Done {
+            matched,
+            ..Done::default()
+        })
     }
 
     fn find_and_modify(
@@ -542,7 +651,7 @@ impl Writer<'_> {
         sort: &Sort,
         projection: Option<&Projection>,
         new: bool,
-    ) -> Answer {
+    ) -> Result<Done, CommandError> {
         let found = self.matches(matcher, sort, false)?.into_iter().next();
         let (value, last) = match (found, change) {
             (Some(located), None) => {
@@ -578,55 +687,36 @@ impl Writer<'_> {
             Some(value) => answer.append(cstr!("value"), value),
             None => answer.append(cstr!("value"), RawBson::Null),
         }
-        answer.append(cstr!("ok"), 1.0);
-        Ok(answer)
+        Ok(Done {
+            found: Some(answer),
+            ..Done::default()
+        })
     }
 }
 
-/// Runs statements and collects their errors; ordered ones stop at the first.
-/// What ends the whole command (a conflict) is passed on.
-fn statements<T>(
-    list: &[Result<T, CommandError>],
-    ordered: bool,
-    mut run: impl FnMut(usize, &T) -> Result<(), CommandError>,
-) -> Result<Vec<Bson>, CommandError> {
-    let mut errors = Vec::new();
-    for (index, statement) in list.iter().enumerate() {
-        let result = match statement {
-            Ok(statement) => run(index, statement),
-            Err(error) => Err(error.clone()),
+/// Those of some records that match, as they are now.
+fn among(
+    view: &View,
+    collection: &Collection,
+    matcher: &Matcher,
+    records: &[Record],
+) -> Result<Vec<Located>, CommandError> {
+    let mut found = Vec::with_capacity(records.len());
+    for &record in records {
+        let key = document_key(collection.id, record);
+        let Some(value) = view.snapshot.get(Table::Documents, &key)? else {
+            continue;
         };
-        match result {
-            Ok(()) => {}
-            Err(error) if error.is_transient() => return Err(error),
-            Err(error) => {
-                errors.push(write_error(index, &error).into());
-                if ordered {
-                    break;
-                }
-            }
+        let (commit, document) = loaded(value)?;
+        if matcher.matches(&document).map_err(mql_error)? {
+            found.push(Located {
+                record,
+                commit: Some(commit),
+                document,
+            });
         }
     }
-    Ok(errors)
-}
-
-fn write_error(index: usize, error: &CommandError) -> Document {
-    let mut document = doc! { "index": index as i32, "code": error.code };
-    if let Some(details) = &error.details
-        && let Ok(details) = Document::try_from(details.as_ref() as &RawDocument)
-    {
-        document.extend(details);
-    }
-    document.insert("errmsg", error.message.clone());
-    document
-}
-
-fn finish(mut answer: Document, errors: Vec<Bson>) -> Answer {
-    if !errors.is_empty() {
-        answer.insert("writeErrors", errors);
-    }
-    answer.insert("ok", 1.0);
-    reply(&answer)
+    Ok(found)
 }
 
 fn list<T>(

@@ -21,6 +21,8 @@ use crate::committer::Refused;
 use crate::write::{Changes, Located};
 use crate::{Core, mql as mql_error, query};
 
+/// Times that a batch is tried before it gives up.
+const TRIES_MAX: u32 = 10_000;
 /// Documents of one batch.
 const BATCH_DOCUMENTS_MAX: usize = 500;
 /// Bytes of one batch, about.
@@ -135,7 +137,14 @@ async fn fill(
         }
         let mut command = rawdoc! { "insert": name };
         command.append(cstr!("documents"), list);
-        let reply = super::write(core, database, name, &command, None, None).await?;
+        let reply = super::write::run(
+            core,
+            database,
+            ("insert", name),
+            &command,
+            (None, None, None),
+        )
+        .await?;
         if let Some(error) = CommandError::first_write_error(&reply) {
             return Err(error);
         }
@@ -176,7 +185,7 @@ async fn merge(
     for batch in batches(documents) {
         let batch = Arc::new(batch);
         for tries in 0.. {
-            if tries == super::WRITE_TRIES_MAX {
+            if tries == TRIES_MAX {
                 return Err(CommandError::write_conflict());
             }
             let view = core.view.load_full();

@@ -1,8 +1,8 @@
 //! find, count and distinct.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use bson::raw::RawBsonRef;
@@ -17,7 +17,7 @@ use crate::catalog::Collection;
 use crate::cursor::{Cursor, Owner, Rows};
 use crate::plan::{Access, Ask, Hint, Plan, natural, only_id, plan};
 use crate::query::{self, matcher};
-use crate::transaction::{Part, Transaction};
+use crate::transaction::Transaction;
 use crate::walk::{Effort, Place, Walk};
 use crate::write::Changes;
 use crate::{Core, View, mql as mql_error};
@@ -32,13 +32,9 @@ pub(super) async fn run(
     database: &str,
     name: &str,
     command: &RawDocument,
-    part: Option<Part>,
+    transaction: Option<Arc<Transaction>>,
 ) -> Answer {
     let view = core.view.load_full();
-    let transaction = match &part {
-        Some(part) => Some(core.transactions.join(part, &view)?),
-        None => None,
-    };
     let read = Read::parse(&view, database, name, command)?;
     if read.is_quick() {
         return read.on(core, &view, transaction.as_deref(), None);
@@ -195,15 +191,11 @@ impl Read {
             let found = view.catalog.get(&self.database, &self.target);
             return self.evaluate(core, view, None, found, &effort);
         };
-        let changes = transaction
-            .changes
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let changes = changes
-            .as_ref()
-            .ok_or_else(|| CommandError::new(251, "the transaction has ended"))?;
-        let found = collection(core, changes, &self.database, &self.target);
-        self.evaluate(core, &changes.view, Some(changes), found.as_ref(), &effort)
+        transaction.with(|changes| {
+            let found = collection(core, changes, &self.database, &self.target)?;
+            let view = changes.view.clone();
+            self.evaluate(core, &view, Some(changes), found.as_ref(), &effort)
+        })
     }
 
     /// How it is to be read.

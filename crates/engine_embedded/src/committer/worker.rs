@@ -16,13 +16,14 @@ use engine::CommandError;
 use super::{Answer, Definition, Job, Refused, Shared, Write};
 use crate::View;
 use crate::books::Books;
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, Collection};
 use crate::event::Event;
 use crate::kv::redb::OUT_OF_DISK_SPACE;
 use crate::kv::{Batch, Kv, Snapshot, Table};
 use crate::layout::{self, Position, Record, record_of};
 use crate::options::Durability;
-use crate::write::Item;
+use crate::retry;
+use crate::write::{Item, Prepared};
 
 /// Jobs that share one sync at most.
 const JOBS_PER_COMMIT_MAX: usize = 512;
@@ -33,6 +34,8 @@ const BYTES_PER_COMMIT_MAX: usize = 4 << 20;
 const UNSYNCED_MAX: Duration = Duration::from_millis(100);
 /// Time between two looks at the log's age when nothing is written.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
+/// Time between two looks for numbered writes that are old.
+const FORGET_EVERY: Duration = Duration::from_secs(300);
 /// Room on the disk that is not used for writes.
 const ROOM_KEPT_BYTES: u64 = 32 << 20;
 
@@ -54,6 +57,8 @@ pub(super) struct Worker {
     books: Books,
     /// Since when something visible is not on the disk.
     unsynced: Option<Instant>,
+    /// When what is kept for second tries was last looked through.
+    forgot_at: Instant,
     poisoned: Arc<OnceLock<CommandError>>,
 }
 
@@ -63,6 +68,7 @@ impl Worker {
             shared,
             books,
             unsynced: None,
+            forgot_at: Instant::now(),
             poisoned,
         }
     }
@@ -179,20 +185,39 @@ impl Worker {
         let (now, mut told) = (self.shared.clock.now(), Vec::new());
         let mut books = self.books;
         let mut results = Vec::with_capacity(jobs.len());
+        // Transactions may have made collections, and documents have arrays.
         let mut catalog = Cow::Borrowed(view.catalog.as_ref());
+        let forget = self.forgot_at.elapsed() >= FORGET_EVERY;
         let written = self.shared.kv.write_as(durable, &mut |batch| {
-            for (write, _) in jobs {
-                let refused = refused(batch, &catalog, &write.items)?;
+            for (Write { prepared, .. }, _) in jobs {
+                let after = with_created(&catalog, &prepared.created);
+                let refused = match &after {
+                    None => Some(Refused::Conflict),
+                    Some(after) => refused(batch, after.as_ref().unwrap_or(&catalog), prepared)?,
+                };
                 if refused.is_none() {
                     let position = books.position.next(now_s);
-                    apply(batch, &write.items, position)?;
-                    note_arrays(batch, &mut catalog, &write.items)?;
-                    books.log(batch, &write.events, position, now, &mut told)?;
+                    if let Some(Some(after)) = after {
+                        catalog = Cow::Owned(after);
+                    }
+                    for collection in &prepared.created {
+                        crate::catalog::store(batch, collection)?;
+                    }
+                    apply(batch, &prepared.items, position)?;
+                    note_arrays(batch, &mut catalog, &prepared.items)?;
+                    retry::write(batch, &prepared.notes)?;
+                    books.log(batch, &prepared.events, position, now, &mut told)?;
                 }
                 results.push(refused.map_or(Ok(()), Err));
             }
+            if forget {
+                retry::trim(batch, now)?;
+            }
             books.keep(batch, now_s, retention)
         });
+        if forget {
+            self.forgot_at = Instant::now();
+        }
         let catalog = match catalog {
             Cow::Borrowed(_) => None,
             Cow::Owned(changed) => Some(Arc::new(changed)),
@@ -338,12 +363,31 @@ impl Batch for Watched<'_> {
     }
 }
 
+/// The catalogue with what a transaction made, if that is anything; `None` when
+/// somebody else made one of the same name.
+fn with_created(before: &Catalog, created: &[Arc<Collection>]) -> Option<Option<Catalog>> {
+    if created.is_empty() {
+        return Some(None);
+    }
+    let mut after = before.clone();
+    for collection in created {
+        if after.get(&collection.database, &collection.name).is_some() {
+            return None;
+        }
+        after.insert(collection.as_ref().clone());
+    }
+    Some(Some(after))
+}
+
 /// Why a job's items cannot be applied, if they cannot.
 fn refused(
     batch: &dyn Batch,
     catalog: &Catalog,
-    items: &[Item],
+    Prepared { items, notes, .. }: &Prepared,
 ) -> Result<Option<Refused>, CommandError> {
+    if retry::exists(batch, notes)? {
+        return Ok(Some(Refused::Conflict));
+    }
     let mut removed: HashMap<&[u8], Record> = HashMap::new();
     for item in items {
         let keys = item.removed.iter().map(|(key, _)| key.as_slice());

@@ -86,7 +86,7 @@ async fn a_sound_database_has_no_problems() {
     assert_eq!(
         examined.checked,
         [
-            ("facts", 3),
+            ("facts", 4),
             ("collections", 2),
             ("indexes", 6),
             ("documents", 50),
