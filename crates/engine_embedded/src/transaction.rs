@@ -394,7 +394,7 @@ pub(crate) async fn commit(core: &Arc<Core>, part: &Part, journaled: Option<bool
             "Cannot start a transaction with a commit",
         ));
     }
-    let ending = {
+    let (ending, task) = {
         let transactions = &core.transactions;
         let view = core.view.load();
         let mut sessions = transactions.sessions();
@@ -404,21 +404,26 @@ pub(crate) async fn commit(core: &Arc<Core>, part: &Part, journaled: Option<bool
         let state = session.state.clone();
         match (session.number == part.number, state) {
             (true, State::Committed) => return Ok(done()),
-            (true, State::Ending(transaction)) => transaction,
+            (true, State::Ending(transaction)) => (transaction, None),
             _ => {
                 let transaction = transactions.running(session, part)?;
                 let changes = transaction.take().ok_or_else(|| aborted(part.number))?;
                 session.state = State::Ending(transaction.clone());
                 // It ends whether or not the caller waits for it.
                 let ending = (transaction.clone(), changes);
-                tokio::spawn(end(core.clone(), part.clone(), ending, journaled));
-                transaction
+                let end = tokio::spawn(end(core.clone(), part.clone(), ending, journaled));
+                (transaction, Some(end))
             }
         }
     };
-    let mut ended = ending.ended.subscribe();
-    // An error means that it ended and is gone.
-    let _ = ended.wait_for(|ended| *ended).await;
+    // Errors mean that it ended and is gone. A task that is over holds nothing.
+    match task {
+        Some(task) => drop(task.await),
+        None => {
+            let mut ended = ending.ended.subscribe();
+            let _ = ended.wait_for(|ended| *ended).await;
+        }
+    }
     let mut sessions = core.transactions.sessions();
     let result = sessions.get_mut(&part.id).map(|session| &session.state);
     match (ending.failure(), result) {

@@ -5,8 +5,11 @@ mod crash;
 mod differential;
 mod expressions;
 mod faults;
+mod histories;
 mod indexes;
+mod numbered;
 mod planner;
+mod replay;
 mod ttl;
 mod upkeep;
 

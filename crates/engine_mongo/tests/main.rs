@@ -7,6 +7,7 @@
 mod commands;
 mod failures;
 mod feeds;
+mod histories;
 mod lesser;
 mod server;
 mod transactions;
