@@ -3,8 +3,8 @@
 
 use std::time::{Duration, Instant};
 
-use bson::raw::RawBsonRef;
-use bson::{RawArrayBuf, RawDocument, RawDocumentBuf, rawdoc};
+use bson::raw::{CStr, RawBsonRef};
+use bson::{RawArrayBuf, RawDocument, RawDocumentBuf, cstr, rawdoc};
 use engine::{ChangeFeed, CommandError, FullDocument, SharedEngine, WatchRequest};
 use kit::{Kind, Problem};
 use mql::{Matcher, Projection};
@@ -19,6 +19,8 @@ use super::{Access, Namespace};
 /// is tried.
 const AWAY_MAX: Duration = Duration::from_secs(60);
 const TRY_EVERY: Duration = Duration::from_millis(200);
+/// Where those clients keep a document's version.
+const VERSION: &str = "__stitch_sync_version";
 
 /// A stream of the changes that a caller may see.
 pub struct Watch {
@@ -28,6 +30,7 @@ pub struct Watch {
     access: Access,
     namespace: Namespace,
     filter: Option<Matcher>,
+    compact: bool,
 }
 
 impl std::fmt::Debug for Watch {
@@ -45,11 +48,7 @@ impl Watch {
         namespace: Namespace,
         arguments: &Arguments<'_>,
     ) -> Result<Self, Problem> {
-        if arguments.flag("useCompactEvents")? {
-            return Err(Problem::invalid_parameter(
-                "unsupported: compact change events (useCompactEvents)",
-            ));
-        }
+        let compact = arguments.flag("useCompactEvents")?;
         let (ids, filter) = (arguments.array("ids")?, arguments.document("filter")?);
         if ids.is_some() && filter.is_some() {
             return Err(Problem::invalid_parameter(
@@ -78,6 +77,7 @@ impl Watch {
             access: access.clone(),
             namespace,
             filter: filter.map(Matcher::parse).transpose().map_err(language)?,
+            compact,
         })
     }
 
@@ -101,8 +101,10 @@ impl Watch {
                     continue;
                 }
             };
-            if let Some(event) = self.visible(event).await? {
-                return Ok(event);
+            match self.visible(event).await? {
+                Some(event) if self.compact => return compacted(&event),
+                Some(event) => return Ok(event),
+                None => {}
             }
         }
     }
@@ -164,6 +166,49 @@ impl Watch {
             (event, _) => Ok(event),
         }
     }
+}
+
+/// The short form of an event that older clients ask for (client-api.md §5.4):
+/// `ot`, `dk`, `fd` of an insert or replacement, `ud` of an update, and of the
+/// document its version (`sdv`), where it has one, and its hash (`sdh`).
+fn compacted(event: &RawDocument) -> Result<RawDocumentBuf, Problem> {
+    let operation = event.get_str("operationType").map_err(Problem::internal)?;
+    let mut compact = rawdoc! { "ot": operation };
+    let mut copy = |from: &str, to: &CStr| -> Result<(), Problem> {
+        if let Some(value) = event.get(from).map_err(malformed)? {
+            compact.append(to, value);
+        }
+        Ok(())
+    };
+    copy("documentKey", cstr!("dk"))?;
+    if operation == "update" {
+        copy("updateDescription", cstr!("ud"))?;
+    } else {
+        copy("fullDocument", cstr!("fd"))?;
+    }
+    if let Some(RawBsonRef::Document(full)) = event.get("fullDocument").map_err(malformed)? {
+        let mut plain = RawDocumentBuf::new();
+        for entry in full {
+            let (name, value) = entry.map_err(malformed)?;
+            if name.as_str() == VERSION {
+                compact.append(cstr!("sdv"), value);
+            } else {
+                plain.append(name, value);
+            }
+        }
+        compact.append(cstr!("sdh"), hash(plain.as_bytes()));
+    }
+    Ok(compact)
+}
+
+/// FNV-1a of 64 bits, by which those clients know a document.
+fn hash(bytes: &[u8]) -> i64 {
+    const BASIS: u64 = 0xcbf2_9ce4_8422_2325;
+    const PRIME: u64 = 0x0100_0000_01b3;
+    let hash = bytes.iter().fold(BASIS, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(PRIME)
+    });
+    hash.cast_signed()
 }
 
 /// There is no document to ask about: the event names only the key, and only to
@@ -273,4 +318,49 @@ fn described(
         "removedFields": [],
         "truncatedArrays": truncated,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use bson::rawdoc;
+
+    use super::{compacted, hash};
+
+    #[test]
+    fn compact_events_are_short() {
+        assert_eq!(hash(b""), -3_750_763_034_362_895_579);
+        assert_eq!(hash(b"a"), 0xaf63_dc4c_8601_ec8c_u64.cast_signed());
+        let version = rawdoc! { "spv": 1, "id": "x", "v": 2 };
+        let document = rawdoc! { "_id": 1, "a": 2 };
+        let digest = hash(document.as_bytes());
+        let mut full = document.clone();
+        full.append(bson::cstr!("__stitch_sync_version"), version.clone());
+        let event = |kind: &str| {
+            rawdoc! {
+                "_id": { "_data": "00" }, "operationType": kind, "ns": { "db": "d", "coll": "c" },
+                "documentKey": { "_id": 1 }, "fullDocument": full.clone(),
+                "updateDescription": { "updatedFields": { "a": 2 }, "removedFields": [] },
+            }
+        };
+        let described = rawdoc! { "updatedFields": { "a": 2 }, "removedFields": [] };
+        assert_eq!(
+            compacted(&event("update")).unwrap(),
+            rawdoc! {
+                "ot": "update", "dk": { "_id": 1 }, "ud": described, "sdv": version.clone(),
+                "sdh": digest,
+            }
+        );
+        assert_eq!(
+            compacted(&event("insert")).unwrap(),
+            rawdoc! {
+                "ot": "insert", "dk": { "_id": 1 }, "fd": full.clone(), "sdv": version,
+                "sdh": digest,
+            }
+        );
+        let delete = rawdoc! { "operationType": "delete", "documentKey": { "_id": 1 } };
+        assert_eq!(
+            compacted(&delete).unwrap(),
+            rawdoc! { "ot": "delete", "dk": { "_id": 1 } }
+        );
+    }
 }
