@@ -417,12 +417,11 @@ pub(crate) async fn commit(core: &Arc<Core>, part: &Part, journaled: Option<bool
         }
     };
     // Errors mean that it ended and is gone. A task that is over holds nothing.
-    match task {
-        Some(task) => drop(task.await),
-        None => {
-            let mut ended = ending.ended.subscribe();
-            let _ = ended.wait_for(|ended| *ended).await;
-        }
+    if let Some(task) = task {
+        let _ = task.await;
+    } else {
+        let mut ended = ending.ended.subscribe();
+        let _ = ended.wait_for(|ended| *ended).await;
     }
     let mut sessions = core.transactions.sessions();
     let result = sessions.get_mut(&part.id).map(|session| &session.state);
