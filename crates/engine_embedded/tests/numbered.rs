@@ -223,3 +223,29 @@ async fn what_was_done_is_known_after_opening_again() {
     caller.on("admin", commit).await.expect("was committed");
     assert_eq!(caller.find().await, [doc! { "_id": 1, "n": 2 }]);
 }
+
+/// 64 MiB are the most that a transaction keeps in memory.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transaction_that_writes_too_much_is_refused() {
+    let caller = in_memory();
+    let text = "x".repeat(15 << 20);
+    let part = |id: i32| {
+        let mut insert = doc! { "insert": "c", "documents": [{ "_id": id, "t": &text }] };
+        insert.insert("autocommit", false);
+        if id == 0 {
+            insert.insert("startTransaction", true);
+        }
+        insert
+    };
+    for id in 0..4 {
+        let reply = caller.send(1, part(id)).await;
+        assert!(!reply.contains_key("writeErrors"), "document {id}");
+    }
+    let reply = caller.send(1, part(4)).await;
+    let errors = reply.get_array("writeErrors").expect("too much");
+    let error = errors[0].as_document().expect("an error");
+    assert_eq!(error.get_i32("code").ok(), Some(257));
+    let over = caller.try_send(1, part(5)).await.expect_err("aborted");
+    assert_eq!(over.code, 251);
+    assert!(caller.find().await.is_empty());
+}
