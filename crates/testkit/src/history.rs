@@ -321,6 +321,7 @@ async fn attempt(lists: &Collection, first: i64, random: &mut Random) -> Transac
     let inside = lists.within(&session);
     let mut steps = Vec::new();
     for n in 0..=random.below(4) {
+        random.pause().await;
         let key = random.below(u64::from(KEYS.unsigned_abs())) as i32;
         let done = if random.below(2) == 0 {
             read(&inside, key)
@@ -388,7 +389,7 @@ pub async fn sums(engine: &SharedEngine, database: &str) -> Vec<i64> {
                     let result = if client % 2 == 0 {
                         transfer(&inside, &mut random).await
                     } else {
-                        total(&inside).await.map(Some)
+                        total(&inside, Some(&mut random)).await.map(Some)
                     };
                     match result {
                         Ok(sum) => {
@@ -411,7 +412,7 @@ pub async fn sums(engine: &SharedEngine, database: &str) -> Vec<i64> {
     for client in clients {
         seen.extend(client.await.expect("a client"));
     }
-    seen.push(total(&accounts).await.expect("a sum"));
+    seen.push(total(&accounts, None).await.expect("a sum"));
     seen
 }
 
@@ -425,16 +426,23 @@ async fn transfer(accounts: &Collection, random: &mut Random) -> Result<Option<i
     let (from, to) = (random.below(keys) as i32, random.below(keys) as i32);
     let amount = random.below(10) as i64;
     for (key, by) in [(from, -amount), (to, amount)] {
+        random.pause().await;
         let change = doc! { "$inc": { "n": by } };
         accounts.update_one(doc! { "_id": key }, change).await?;
     }
     Ok(None)
 }
 
-async fn total(accounts: &Collection) -> Result<i64, CommandError> {
+async fn total(
+    accounts: &Collection,
+    mut random: Option<&mut Random>,
+) -> Result<i64, CommandError> {
     // One by one, so that others have time in between.
     let mut sum = 0;
     for key in 0..KEYS {
+        if let Some(random) = &mut random {
+            random.pause().await;
+        }
         let found = accounts.find(doc! { "_id": key }, Found::default()).await?;
         let found = found.first().expect("the account is there");
         sum += match Bson::try_from(found.get("n").ok().flatten().expect("money")) {
@@ -452,6 +460,14 @@ struct Random(u64);
 impl Random {
     fn new(seed: i64) -> Self {
         Self(seed.unsigned_abs().wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
+    }
+
+    /// Lets others go on, so that transactions overlap.
+    async fn pause(&mut self) {
+        let most = if self.below(4) == 0 { 1_000 } else { 30 };
+        for _ in 0..self.below(most) {
+            tokio::task::yield_now().await;
+        }
     }
 
     fn below(&mut self, end: u64) -> u64 {
