@@ -5,13 +5,16 @@
 //! engine is wrong.
 
 mod aggregation;
+mod changes;
 mod collation;
+mod collections;
 mod concerns;
 mod corners;
 mod crud;
 mod cursors;
 mod explain;
 mod feeds;
+mod filters;
 mod indexes;
 mod numbers;
 mod pipelines;
@@ -38,6 +41,9 @@ pub struct World {
 pub fn cases() -> Vec<Case> {
     [
         crud::CASES,
+        changes::CASES,
+        collections::CASES,
+        filters::CASES,
         corners::CASES,
         aggregation::CASES,
         pipelines::CASES,

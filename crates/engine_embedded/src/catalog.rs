@@ -14,6 +14,7 @@ pub(crate) use index::{Index, expire_after};
 
 use crate::kv::{Batch, Snapshot, Table};
 use crate::layout;
+use crate::validation::Validation;
 
 /// Every collection by database and name.
 #[derive(Debug, Clone, Default)]
@@ -35,6 +36,7 @@ pub(crate) struct Collection {
     pub(crate) pre_images: bool,
     /// How strings compare where a command does not say.
     pub(crate) collation: Option<Collation>,
+    pub(crate) validation: Validation,
     pub(crate) indexes: Vec<Index>,
 }
 
@@ -63,16 +65,32 @@ impl Collection {
             .iter()
             .map(|i| i.to_document().into())
             .collect();
-        doc! {
+        let mut document = doc! {
             "db": &self.database, "name": &self.name, "id": i64::from(self.id),
             "uuid": self.uuid, "version": i64::from(self.version),
             "pre_images": self.pre_images, "collation": specification(self.collation.as_ref()),
             "indexes": indexes,
+        };
+        self.validation.describe(&mut document);
+        document
+    }
+
+    /// The options as listings show them.
+    pub(crate) fn options(&self) -> Document {
+        let mut options = Document::new();
+        if self.pre_images {
+            options.insert("changeStreamPreAndPostImages", doc! { "enabled": true });
         }
+        self.validation.describe(&mut options);
+        if let Some(collation) = &self.collation {
+            options.insert("collation", collation.specification().clone());
+        }
+        options
     }
 
     pub(crate) fn from_document(document: &Document) -> Option<Self> {
         let number = |name: &str| u32::try_from(document.get_i64(name).ok()?).ok();
+        let collation = collation(document)?;
         Some(Self {
             id: number("id")?,
             database: document.get_str("db").ok()?.to_owned(),
@@ -83,7 +101,8 @@ impl Collection {
             },
             version: number("version")?,
             pre_images: document.get_bool("pre_images").unwrap_or(false),
-            collation: collation(document)?,
+            validation: Validation::from_options(document, collation.as_ref()).ok()?,
+            collation,
             indexes: document
                 .get_array("indexes")
                 .ok()?
@@ -198,6 +217,7 @@ impl Catalog {
             version: 0,
             pre_images: false,
             collation: None,
+            validation: Validation::default(),
             indexes: vec![index],
         }
     }

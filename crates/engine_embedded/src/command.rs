@@ -10,7 +10,9 @@ pub(crate) mod indexes;
 mod modify;
 mod output;
 mod read;
+mod server;
 mod sessions;
+mod shape;
 mod tally;
 mod transactional;
 mod write;
@@ -29,6 +31,32 @@ use crate::transaction::Transaction;
 use crate::write::Changes;
 use crate::{Core, View};
 use concern::Concern;
+
+/// Longest name of a database.
+const DATABASE_BYTES_MAX: usize = 63;
+/// Longest name of a collection with its database.
+const NAMESPACE_BYTES_MAX: usize = 255;
+
+/// Commands whose first value names a collection.
+const ON_COLLECTIONS: &[&str] = &[
+    "find",
+    "count",
+    "distinct",
+    "insert",
+    "update",
+    "delete",
+    "findAndModify",
+    "findandmodify",
+    "create",
+    "collMod",
+    "drop",
+    "createIndexes",
+    "dropIndexes",
+    "listIndexes",
+    "collStats",
+    "collstats",
+    "validate",
+];
 
 /// Fields that any command may carry.
 const GENERIC: &[&str] = &[
@@ -65,8 +93,15 @@ pub(crate) async fn run(core: &Arc<Core>, database: &str, command: &RawDocument)
             "Command does not support writeConcern",
         ));
     }
+    check_database(database)?;
     let target = match value {
         RawBsonRef::String(target) => target,
+        other if ON_COLLECTIONS.contains(&name) => {
+            return Err(CommandError::new(
+                2,
+                format!("collection name has invalid type {}", mql::type_name(other)),
+            ));
+        }
         _ => "",
     };
     let reply = sent(core, database, (name, target), command, concern.journaled).await?;
@@ -191,10 +226,45 @@ async fn create(core: &Arc<Core>, database: &str, target: &str) -> Result<(), Co
 }
 
 fn check_namespace(target: &str) -> Result<(), CommandError> {
-    if target.is_empty() || target.starts_with('.') || target.contains(['$', '\0']) {
+    let invalid = |text: String| Err(CommandError::new(73, text));
+    if target.is_empty() {
+        return invalid("Invalid namespace specified".to_owned());
+    }
+    if target.contains('\0') {
+        return invalid("namespaces cannot have embedded null characters".to_owned());
+    }
+    if target.starts_with('.') {
+        return invalid(format!("Collection names cannot start with '.': {target}"));
+    }
+    if target.contains('$') {
+        return invalid(format!("Invalid collection name: {target}"));
+    }
+    Ok(())
+}
+
+/// Refuses the names that no collection may be made or written under.
+fn check_writable(database: &str, target: &str) -> Result<(), CommandError> {
+    check_namespace(target)?;
+    let invalid = |text: String| Err(CommandError::new(73, text));
+    let bytes = database.len() + 1 + target.len();
+    if bytes > NAMESPACE_BYTES_MAX {
+        return invalid(format!(
+            "Fully qualified namespace is too long. Namespace: {database}.{target} Max: {NAMESPACE_BYTES_MAX}"
+        ));
+    }
+    if target.starts_with("system.") && !matches!(target, "system.js" | "system.profile") {
+        return invalid(format!("Invalid system namespace: {database}.{target}"));
+    }
+    Ok(())
+}
+
+/// Refuses names that no database may have.
+fn check_database(database: &str) -> Result<(), CommandError> {
+    let illegal = |c: char| matches!(c, '/' | '\\' | '.' | ' ' | '"' | '$' | '\0');
+    if database.is_empty() || database.len() > DATABASE_BYTES_MAX || database.contains(illegal) {
         return Err(CommandError::new(
             73,
-            format!("Invalid namespace specified '{target}'"),
+            format!("Invalid database name: '{database}'"),
         ));
     }
     Ok(())
@@ -290,8 +360,8 @@ pub(crate) fn whole(command: &RawDocument, name: &str) -> Result<Option<i64>, Co
             return Err(CommandError::new(
                 14,
                 format!(
-                    "BSON field '{name}' is the wrong type '{:?}', expected a number",
-                    other.element_type()
+                    "BSON field '{name}' is the wrong type '{}', expected types '[long, int, decimal, double]'",
+                    mql::type_name(other)
                 ),
             ));
         }
@@ -309,8 +379,8 @@ fn flag(command: &RawDocument, name: &str) -> Result<bool, CommandError> {
             return Err(CommandError::new(
                 14,
                 format!(
-                    "BSON field '{name}' is the wrong type '{:?}', expected a bool",
-                    other.element_type()
+                    "BSON field '{name}' is the wrong type '{}', expected types '[bool, long, int, decimal, double]'",
+                    mql::type_name(other)
                 ),
             ));
         }
@@ -327,8 +397,8 @@ pub(crate) fn document<'a>(
         Some(other) => Err(CommandError::new(
             14,
             format!(
-                "BSON field '{name}' is the wrong type '{:?}', expected type 'object'",
-                other.element_type()
+                "BSON field '{name}' is the wrong type '{}', expected type 'object'",
+                mql::type_name(other)
             ),
         )),
     }

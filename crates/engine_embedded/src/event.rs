@@ -117,13 +117,7 @@ pub(crate) fn delete(collection: &Collection, document: &RawDocument) -> Event {
 /// A collection was made.
 pub(crate) fn create(collection: &Collection) -> Result<RawDocumentBuf, CommandError> {
     let mut event = of(collection, "create");
-    let mut description = Document::new();
-    if collection.pre_images {
-        description.insert("changeStreamPreAndPostImages", doc! { "enabled": true });
-    }
-    if let Some(collation) = &collection.collation {
-        description.insert("collation", collation.specification().clone());
-    }
+    let mut description = collection.options();
     if let Some(index) = collection.indexes.first() {
         description.insert("idIndex", index.describe());
     }
@@ -170,11 +164,9 @@ pub(crate) fn modify(
         cstr!("operationDescription"),
         RawDocumentBuf::try_from(changed)?,
     );
-    let mut options = rawdoc! { "uuid": bson::Binary::from(before.uuid) };
-    if before.pre_images {
-        let enabled = rawdoc! { "enabled": true };
-        options.append(cstr!("changeStreamPreAndPostImages"), enabled);
-    }
+    let mut options = doc! { "uuid": before.uuid };
+    options.extend(before.options());
+    let options = RawDocumentBuf::try_from(&options)?;
     event.append(
         cstr!("stateBeforeChange"),
         rawdoc! { "collectionOptions": options },
@@ -185,6 +177,24 @@ pub(crate) fn modify(
 /// A collection was dropped.
 pub(crate) fn drop(collection: &Collection) -> RawDocumentBuf {
     of(collection, "drop")
+}
+
+/// A collection got another name, in the place of a `dropped` one.
+pub(crate) fn rename(
+    from: &Collection,
+    to: &Collection,
+    dropped: Option<&Collection>,
+) -> RawDocumentBuf {
+    let to = rawdoc! { "db": to.database.as_str(), "coll": to.name.as_str() };
+    let mut event = of(from, "rename");
+    event.append(cstr!("to"), to.as_ref());
+    let mut description = rawdoc! { "to": to };
+    if let Some(dropped) = dropped {
+        let uuid = bson::Binary::from(dropped.uuid);
+        description.append(cstr!("dropTarget"), uuid);
+    }
+    event.append(cstr!("operationDescription"), description);
+    event
 }
 
 /// A database was dropped.

@@ -86,8 +86,10 @@ fn entries<'a>(
         return Ok(Vec::new());
     }
     let paths: Vec<&Path> = index.fields.iter().map(|(path, _)| path).collect();
-    let entries = tuples(document, &paths)
-        .map_err(|_| CommandError::new(171, "cannot index parallel arrays"))?;
+    let entries = tuples(document, &paths).map_err(|refused| {
+        let parallel = mql::MqlError::new(171, "cannot index parallel arrays");
+        crate::mql(refused.error(parallel))
+    })?;
     let missing = |fields: &Vec<Field<'_>>| fields.iter().all(|f| matches!(f, Field::Missing));
     if index.sparse && entries.iter().all(missing) {
         return Ok(Vec::new());

@@ -144,7 +144,7 @@ pub(crate) fn past(prefix: &[u8]) -> Vec<u8> {
 }
 
 /// Before the document: the commit's number and the checksum.
-const PREFIX_BYTES: usize = 12;
+pub(crate) const PREFIX_BYTES: usize = 12;
 
 /// A stored document: the number of the commit that wrote it, a checksum of
 /// both, and its bytes. The store has checksums of its pages, and looks at them

@@ -26,6 +26,7 @@ mod text;
 mod transaction;
 mod ttl;
 mod turns;
+mod validation;
 mod walk;
 mod write;
 

@@ -23,13 +23,15 @@ pub mod sort;
 pub mod tuple;
 pub mod update;
 pub mod upsert;
+pub mod validator;
 
 pub use aggregate::Pipeline;
 pub use collation::Collation;
 pub use error::MqlError;
-pub use matcher::Matcher;
+pub use matcher::{Matcher, type_name};
 pub use order::{compare, compare_bson};
 pub use projection::Projection;
 pub use sort::Sort;
 pub use update::{Update, UpdateDescription};
 pub use upsert::upsert_document;
+pub use validator::Validator;

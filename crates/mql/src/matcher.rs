@@ -14,8 +14,9 @@ use crate::order::compare_with;
 use crate::path::Path;
 use crate::schema::Schema;
 
-pub(crate) use parse::{is_operators, malformed, truthy, type_name, type_number};
-pub use test::{Compare, Test, TypeTest};
+pub use parse::type_name;
+pub(crate) use parse::{is_operators, malformed, truthy, type_number};
+pub use test::{Compare, Mask, Test, TypeTest};
 
 /// A parsed query.
 #[derive(Debug, Clone)]

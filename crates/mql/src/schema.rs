@@ -4,8 +4,12 @@
 //! Collects every violation. The service's `validate` expressions are not
 //! evaluated here: they need a user.
 
+mod strict;
+
+use std::cmp::Ordering;
+
 use bson::raw::RawBsonRef;
-use bson::{Bson, Document, RawArray, RawDocument};
+use bson::{Bson, Document, RawArray, RawBson, RawDocument};
 
 use crate::compare;
 use crate::error::{MqlError, Result, guard};
@@ -23,13 +27,15 @@ pub struct Schema {
     additional: Option<Additional>,
     items: Option<Items>,
     additional_items: Option<Additional>,
-    choices: Option<Vec<bson::RawBson>>,
+    /// What the listed values are, up to the order of fields.
+    choices: Option<Vec<Vec<u8>>>,
     counts: Counts,
-    minimum: Option<(f64, bool)>,
-    maximum: Option<(f64, bool)>,
-    multiple_of: Option<f64>,
+    minimum: Option<(RawBson, bool)>,
+    maximum: Option<(RawBson, bool)>,
+    multiple_of: Option<Bson>,
     pattern: Option<Regex>,
     unique_items: bool,
+    dependencies: Vec<(String, Dependency)>,
     all_of: Vec<Schema>,
     any_of: Vec<Schema>,
     one_of: Vec<Schema>,
@@ -41,6 +47,13 @@ struct Counts {
     properties: (Option<i64>, Option<i64>),
     items: (Option<i64>, Option<i64>),
     length: (Option<i64>, Option<i64>),
+}
+
+/// What the presence of a field asks for.
+#[derive(Debug, Clone)]
+enum Dependency {
+    Fields(Vec<String>),
+    Schema(Box<Schema>),
 }
 
 #[derive(Debug, Clone)]
@@ -94,6 +107,15 @@ impl Schema {
         parse(document, 0)
     }
 
+    /// Parses a schema as `$jsonSchema` takes it, which is more particular.
+    ///
+    /// # Errors
+    /// MongoDB's: 9 for keywords, 14 for wrong types, 2 for names and patterns.
+    pub fn parse_strict(document: &RawDocument) -> Result<Self> {
+        strict::check(document, 0)?;
+        Self::parse(&Document::try_from(document).map_err(malformed)?)
+    }
+
     /// Whether `document` has no violation.
     ///
     /// # Errors
@@ -104,6 +126,14 @@ impl Schema {
             Some(undecided) => Err(MqlError::new(51156, undecided.message.clone())),
             None => Ok(found.is_empty()),
         }
+    }
+
+    /// Whether a value has no violation; a pattern that takes too many steps
+    /// says no.
+    pub(crate) fn accepts(&self, value: RawBsonRef<'_>) -> bool {
+        let mut found = Vec::new();
+        self.check(value, "", Options::default(), &mut found);
+        found.is_empty()
     }
 
     /// Every violation in `document`.
@@ -145,15 +175,12 @@ impl Schema {
             return;
         }
         if let Some(choices) = &self.choices
-            && !choices.iter().any(|choice| {
-                let choice = choice.as_raw_bson_ref();
-                rank(choice) == rank(value) && compare(choice, value).is_eq()
-            })
+            && !choices.contains(&identity(value))
         {
             report("enum", "must be one of the listed values".to_owned());
         }
-        if let Some(number) = number(value) {
-            self.check_number(number, &mut report);
+        if rank(value) == 10 {
+            self.check_number(value, &mut report);
         }
         if let RawBsonRef::String(text) = value {
             let length = text.chars().count() as i64;
@@ -186,33 +213,50 @@ impl Schema {
         self.check_combined(value, path, options, found);
     }
 
-    fn check_number(&self, n: f64, report: &mut dyn FnMut(&'static str, String)) {
-        match self.minimum {
-            Some((least, true)) if n <= least => {
-                report("number_gt", format!("must be greater than {least}"));
+    fn check_number(&self, value: RawBsonRef<'_>, report: &mut dyn FnMut(&'static str, String)) {
+        // NaN is neither more nor less than anything.
+        let nan = |value: RawBsonRef<'_>| number(value).is_some_and(f64::is_nan);
+        let order = |limit: &RawBson| {
+            let limit = limit.as_raw_bson_ref();
+            (nan(value) == nan(limit)).then(|| compare(value, limit))
+        };
+        let shown = |limit: &RawBson| Bson::try_from(limit.clone()).unwrap_or(Bson::Null);
+        if let Some((least, strict)) = &self.minimum {
+            let wanted: &[Ordering] = if *strict {
+                &[Ordering::Greater]
+            } else {
+                &[Ordering::Greater, Ordering::Equal]
+            };
+            if !order(least).is_some_and(|order| wanted.contains(&order)) {
+                let least = shown(least);
+                if *strict {
+                    report("number_gt", format!("must be greater than {least}"));
+                } else {
+                    let text = format!("must be greater than or equal to {least}");
+                    report("number_gte", text);
+                }
             }
-            Some((least, false)) if n < least => {
-                report(
-                    "number_gte",
-                    format!("must be greater than or equal to {least}"),
-                );
-            }
-            _ => {}
         }
-        match self.maximum {
-            Some((most, true)) if n >= most => {
-                report("number_lt", format!("must be less than {most}"));
+        if let Some((most, strict)) = &self.maximum {
+            let wanted: &[Ordering] = if *strict {
+                &[Ordering::Less]
+            } else {
+                &[Ordering::Less, Ordering::Equal]
+            };
+            if !order(most).is_some_and(|order| wanted.contains(&order)) {
+                let most = shown(most);
+                if *strict {
+                    report("number_lt", format!("must be less than {most}"));
+                } else {
+                    report(
+                        "number_lte",
+                        format!("must be less than or equal to {most}"),
+                    );
+                }
             }
-            Some((most, false)) if n > most => {
-                report(
-                    "number_lte",
-                    format!("must be less than or equal to {most}"),
-                );
-            }
-            _ => {}
         }
-        if let Some(step) = self.multiple_of
-            && n % step != 0.0
+        if let Some(step) = &self.multiple_of
+            && !is_multiple(value, step)
         {
             report("multiple_of", format!("must be a multiple of {step}"));
         }
@@ -237,6 +281,14 @@ impl Schema {
                 report("required", format!("{name} is required"));
             }
         }
+        self.check_dependencies(document, path, options, found);
+        let mut report = |code: &'static str, message: String| {
+            found.push(Violation {
+                code,
+                path: path.to_owned(),
+                message,
+            });
+        };
         let count = document.iter().count() as i64;
         let (least, most) = self.counts.properties;
         if least.is_some_and(|n| count < n) {
@@ -292,6 +344,33 @@ impl Schema {
         }
     }
 
+    fn check_dependencies(
+        &self,
+        document: &RawDocument,
+        path: &str,
+        options: Options,
+        found: &mut Vec<Violation>,
+    ) {
+        let is_there = |name: &str| matches!(document.get(name), Ok(Some(_)));
+        for (name, dependency) in &self.dependencies {
+            match dependency {
+                _ if !is_there(name) => {}
+                Dependency::Fields(names) => {
+                    for other in names.iter().filter(|other| !is_there(other)) {
+                        found.push(Violation {
+                            code: "missing_dependency",
+                            path: path.to_owned(),
+                            message: format!("Has a dependency on {other}"),
+                        });
+                    }
+                }
+                Dependency::Schema(schema) => {
+                    schema.check(RawBsonRef::Document(document), path, options, found);
+                }
+            }
+        }
+    }
+
     fn check_array(
         &self,
         array: &RawArray,
@@ -321,12 +400,9 @@ impl Schema {
             );
         }
         if self.unique_items {
-            let mut sorted = values.clone();
-            sorted.sort_by(|a, b| compare(*a, *b));
-            if sorted
-                .windows(2)
-                .any(|pair| compare(pair[0], pair[1]).is_eq())
-            {
+            let mut known: Vec<Vec<u8>> = values.iter().map(|value| identity(*value)).collect();
+            known.sort_unstable();
+            if known.windows(2).any(|pair| pair[0] == pair[1]) {
                 report("unique", "items must be unique".to_owned());
             }
         }
@@ -409,6 +485,57 @@ impl Type {
     }
 }
 
+/// A value up to the order of the fields in its documents: equal values have
+/// equal identities.
+fn identity_of(value: &Bson) -> Vec<u8> {
+    fn sorted(value: &Bson) -> Bson {
+        match value {
+            Bson::Document(document) => {
+                let mut fields: Vec<_> = document.iter().collect();
+                fields.sort_by_key(|(name, _)| *name);
+                let fields = fields.into_iter();
+                Bson::Document(
+                    fields
+                        .map(|(name, value)| (name.clone(), sorted(value)))
+                        .collect(),
+                )
+            }
+            Bson::Array(values) => Bson::Array(values.iter().map(sorted).collect()),
+            other => other.clone(),
+        }
+    }
+    crate::key::of(&sorted(value))
+}
+
+fn identity(value: RawBsonRef<'_>) -> Vec<u8> {
+    if matches!(value, RawBsonRef::Document(_) | RawBsonRef::Array(_)) {
+        return identity_of(&Bson::try_from(value).unwrap_or(Bson::Null));
+    }
+    let mut key = Vec::new();
+    crate::key::encode(value, &mut key);
+    key
+}
+
+fn is_multiple(value: RawBsonRef<'_>, step: &Bson) -> bool {
+    let whole = |value: &Bson| match value {
+        Bson::Int32(n) => Some(i64::from(*n)),
+        Bson::Int64(n) => Some(*n),
+        _ => None,
+    };
+    let owned = Bson::try_from(value).unwrap_or(Bson::Null);
+    match (whole(&owned), whole(step)) {
+        (Some(n), Some(step)) => n.checked_rem(step).is_none_or(|rest| rest == 0),
+        _ if matches!(owned, Bson::Decimal128(_)) || matches!(step, Bson::Decimal128(_)) => {
+            let step = crate::number::decimal(step);
+            crate::number::decimal(&owned).modulo(step).is_zero()
+        }
+        _ => match (number(value), crate::number::double(step)) {
+            (Some(n), Some(step)) => n % step == 0.0,
+            _ => false,
+        },
+    }
+}
+
 fn number(value: RawBsonRef<'_>) -> Option<f64> {
     match value {
         RawBsonRef::Int32(n) => Some(n.into()),
@@ -444,7 +571,11 @@ fn parse(document: &Document, depth: usize) -> Result<Schema> {
             .ok_or_else(|| wrong(keyword, "a non-negative integer"))
     };
     let limit = |keyword: &str, value: &Bson| {
-        crate::number::double(value).ok_or_else(|| wrong(keyword, "a number"))
+        if crate::number::is_number(value) {
+            Ok(raw(value))
+        } else {
+            Err(wrong(keyword, "a number"))
+        }
     };
     let additional = |keyword: &str, value: &Bson| match value {
         Bson::Boolean(true) => Ok(None),
@@ -484,10 +615,12 @@ fn parse(document: &Document, depth: usize) -> Result<Schema> {
                 });
             }
             "enum" => match value {
-                Bson::Array(values) => schema.choices = Some(values.iter().map(raw).collect()),
+                Bson::Array(values) => {
+                    schema.choices = Some(values.iter().map(identity_of).collect());
+                }
                 _ => return Err(wrong(keyword, "an array")),
             },
-            "const" => schema.choices = Some(vec![raw(value)]),
+            "const" => schema.choices = Some(vec![identity_of(value)]),
             "minProperties" => schema.counts.properties.0 = whole(keyword, value)?,
             "maxProperties" => schema.counts.properties.1 = whole(keyword, value)?,
             "minItems" => schema.counts.items.0 = whole(keyword, value)?,
@@ -508,7 +641,22 @@ fn parse(document: &Document, depth: usize) -> Result<Schema> {
             "exclusiveMaximum" if crate::number::is_number(value) => {
                 schema.maximum = Some((limit(keyword, value)?, true));
             }
-            "multipleOf" => schema.multiple_of = Some(limit(keyword, value)?),
+            "multipleOf" => {
+                limit(keyword, value)?;
+                schema.multiple_of = Some(value.clone());
+            }
+            "dependencies" => {
+                let Bson::Document(dependencies) = value else {
+                    return Err(wrong(keyword, "an object"));
+                };
+                for (name, value) in dependencies {
+                    let dependency = match value {
+                        Bson::Array(_) => Dependency::Fields(strings(keyword, value)?),
+                        other => Dependency::Schema(Box::new(child(keyword, other)?)),
+                    };
+                    schema.dependencies.push((name.clone(), dependency));
+                }
+            }
             "pattern" => match value {
                 Bson::String(pattern) => schema.pattern = Some(Regex::new(pattern, "")?),
                 _ => return Err(wrong(keyword, "a string")),
@@ -558,13 +706,4 @@ fn types(keyword: &str, value: &Bson) -> Result<Vec<Type>> {
             })
         })
         .collect()
-}
-
-/// Reads a schema out of raw BSON.
-impl TryFrom<&RawDocument> for Schema {
-    type Error = MqlError;
-
-    fn try_from(document: &RawDocument) -> Result<Self> {
-        Self::parse(&Document::try_from(document).map_err(malformed)?)
-    }
 }

@@ -85,8 +85,11 @@ impl Sort {
     /// 2 when paths go through different arrays.
     pub fn key(&self, document: &RawDocument, out: &mut Vec<u8>) -> Result<()> {
         let paths: Vec<&Path> = self.parts.iter().map(|(path, _)| path).collect();
-        let tuples = tuples(document, &paths)
-            .map_err(|_| MqlError::bad_value("cannot sort with keys that are parallel arrays"))?;
+        let tuples = tuples(document, &paths).map_err(|refused| {
+            refused.error(MqlError::bad_value(
+                "cannot sort with keys that are parallel arrays",
+            ))
+        })?;
         let keys = tuples.iter().map(|tuple| {
             let mut key = Vec::with_capacity(16);
             for (field, (_, descending)) in tuple.iter().zip(&self.parts) {

@@ -6,6 +6,7 @@ use bson::raw::RawBsonRef;
 use bson::{Bson, RawArray, RawDocument};
 
 use crate::collation::Collation;
+use crate::error::MqlError;
 use crate::key;
 use crate::path::{self, Part, Path};
 
@@ -20,9 +21,31 @@ pub enum Field<'a> {
     Value(RawBsonRef<'a>),
 }
 
-/// Two paths go through different arrays.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Parallel;
+/// Why a document has no tuples.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refused {
+    /// Two paths go through different arrays.
+    Parallel,
+    /// A number in a path names both an element of an array and a field of a
+    /// document in it.
+    Ambiguous(String),
+}
+
+impl Refused {
+    /// The error, with MongoDB's code for an ambiguous path, else `parallel`.
+    pub fn error(self, parallel: MqlError) -> MqlError {
+        match self {
+            Self::Parallel => parallel,
+            Self::Ambiguous(name) => MqlError::new(
+                16746,
+                format!(
+                    "Ambiguous field name found in array (do not use numeric field names in embedded \
+                     elements in an array), field: '{name}'"
+                ),
+            ),
+        }
+    }
+}
 
 impl Field<'_> {
     /// Appends its key, inverted when it is descending.
@@ -51,11 +74,18 @@ impl Field<'_> {
 /// The tuples of a document.
 ///
 /// # Errors
-/// When two paths go through different arrays.
+/// When two paths go through different arrays, or one is ambiguous.
 pub fn tuples<'a>(
     document: &'a RawDocument,
     paths: &[&'a Path],
-) -> Result<Vec<Vec<Field<'a>>>, Parallel> {
+) -> Result<Vec<Vec<Field<'a>>>, Refused> {
+    for path in paths {
+        if path.parts().iter().any(|part| part.index.is_some())
+            && let Some(name) = ambiguous(RawBsonRef::Document(document), path.parts())
+        {
+            return Err(Refused::Ambiguous(name.to_owned()));
+        }
+    }
     let through: Vec<Option<Through<'_>>> = match paths {
         [_] => vec![None],
         _ => paths
@@ -68,7 +98,7 @@ pub fn tuples<'a>(
     if let Some(first) = first
         && arrays.any(|other| other.prefix != first.prefix)
     {
-        return Err(Parallel);
+        return Err(Refused::Parallel);
     }
     let together: Vec<bool> = through
         .iter()
@@ -99,6 +129,29 @@ pub fn tuples<'a>(
             .flat_map(|element| of_element(Some(element)))
             .collect()
     })
+}
+
+/// The part of a path that names an element of an array as well as a field of
+/// a document in it.
+fn ambiguous<'a>(value: RawBsonRef<'_>, parts: &'a [Part]) -> Option<&'a str> {
+    let (part, rest) = parts.split_first()?;
+    let name = part.name.as_str();
+    match value {
+        RawBsonRef::Document(document) => ambiguous(document.get(name).ok()??, rest),
+        RawBsonRef::Array(array) => {
+            let mut inner = array
+                .into_iter()
+                .flatten()
+                .filter_map(RawBsonRef::as_document);
+            let named = part.index.and_then(|index| array.get(index).ok().flatten());
+            match named {
+                Some(_) if inner.any(|e| matches!(e.get(name), Ok(Some(_)))) => Some(name),
+                Some(element) => ambiguous(element, rest),
+                None => inner.find_map(|e| ambiguous(RawBsonRef::Document(e), parts)),
+            }
+        }
+        _ => None,
+    }
 }
 
 fn product<'a>(fields: impl Iterator<Item = Vec<Field<'a>>>) -> Vec<Vec<Field<'a>>> {

@@ -63,7 +63,7 @@ pub(crate) enum Action {
     PullAll(Vec<Bson>),
     AddToSet(Vec<Bson>),
     Pop { first: bool },
-    Bit(BitOperation, Bson),
+    Bit(Vec<(BitOperation, Bson)>),
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -159,6 +159,19 @@ impl Update {
                 Kind::Operators(operators, filters)
             }
             RawBsonRef::Document(document) => {
+                for entry in document {
+                    let (name, _) = entry.map_err(malformed)?;
+                    if name.as_str().starts_with('$') {
+                        return Err(MqlError::new(
+                            52,
+                            format!(
+                                "The dollar ($) prefixed field '{name}' in '{name}' is not allowed in the \
+                                 context of an update's replacement document. Consider using an \
+                                 aggregation pipeline with $replaceWith."
+                            ),
+                        ));
+                    }
+                }
                 Kind::Replacement(Document::try_from(document).map_err(malformed)?)
             }
             _ => {
@@ -217,14 +230,18 @@ impl Update {
     pub fn apply(&self, before: &RawDocument, cx: UpdateContext<'_>) -> Result<Applied> {
         let mut document = Document::try_from(before).map_err(malformed)?;
         let mut description = UpdateDescription::default();
+        // Which counts as a change, though it comes back.
+        let mut dropped_id = false;
         match &self.kind {
             Kind::Replacement(new) => {
                 let mut replaced = Document::new();
                 if let Some(id) = document.get("_id") {
-                    if new.get("_id").is_some_and(|new| !same_value(new, id)) {
-                        return Err(immutable_id());
+                    let own = new.get("_id");
+                    if let Some(new) = own.filter(|new| !same_value(new, id)) {
+                        return Err(altered_id(new));
                     }
-                    replaced.insert("_id", id.clone());
+                    // An equal one of another type takes its place.
+                    replaced.insert("_id", own.unwrap_or(id).clone());
                 }
                 for (name, value) in new {
                     if name != "_id" || !replaced.contains_key("_id") {
@@ -247,7 +264,7 @@ impl Update {
                 let mut after = pipeline.run_one(&document)?;
                 match (document.get("_id"), after.get("_id")) {
                     (Some(old), Some(new)) if !same_value(new, old) => {
-                        return Err(immutable_id());
+                        return Err(altered_id(new));
                     }
                     // A pipeline that drops it does not mean to.
                     (Some(old), None) => {
@@ -255,6 +272,7 @@ impl Update {
                         with_id.insert("_id", old.clone());
                         with_id.extend(after);
                         after = with_id;
+                        dropped_id = true;
                     }
                     _ => {}
                 }
@@ -272,6 +290,7 @@ impl Update {
         }
         // An array's null that is unset counts, though it stays null.
         let modified = after.as_bytes() != before.as_bytes()
+            || dropped_id
             || (self.is_operators() && description != UpdateDescription::default());
         Ok(Applied {
             document: after,
@@ -284,6 +303,17 @@ impl Update {
 fn is_operators(document: &RawDocument) -> Result<bool> {
     let first = document.iter().next().transpose().map_err(malformed)?;
     Ok(first.is_some_and(|(name, _)| name.as_str().starts_with('$')))
+}
+
+/// The error of a whole document with another `_id`.
+fn altered_id(new: &Bson) -> MqlError {
+    MqlError::new(
+        66,
+        format!(
+            "After applying the update, the (immutable) field '_id' was found to have been altered to \
+             _id: {new}"
+        ),
+    )
 }
 
 fn immutable_id() -> MqlError {

@@ -19,6 +19,9 @@ pub(super) const CASES: &[Case] = &[
     ("indexes_go_through_one_array", |w| {
         Box::pin(indexes_go_through_one_array(w))
     }),
+    ("an_element_and_a_field_of_one_name", |w| {
+        Box::pin(an_element_and_a_field_of_one_name(w))
+    }),
     ("duplicates_say_where", |w| {
         Box::pin(duplicates_say_where(w))
     }),
@@ -186,6 +189,26 @@ async fn indexes_go_through_one_array(w: World) {
         171,
     )
     .await;
+}
+
+async fn an_element_and_a_field_of_one_name(w: World) {
+    w.ok(doc! { "createIndexes": "c", "indexes": [{ "key": { "l.0": 1 }, "name": "l" }] })
+        .await;
+    w.insert(vec![
+        doc! { "l": { "0": 1 } },
+        doc! { "l": [5] },
+        doc! { "l": [] },
+    ])
+    .await;
+    for l in [vec![doc! { "0": 1 }], vec![doc! {}, doc! { "0": 1 }]] {
+        w.fails(doc! { "insert": "c", "documents": [{ "l": &l }] }, 16746)
+            .await;
+        w.ok(doc! { "insert": "d", "documents": [{ "l": l }] })
+            .await;
+    }
+    w.fails(doc! { "find": "d", "sort": { "l.0": 1 } }, 16746)
+        .await;
+    w.ok(doc! { "find": "d", "sort": { "l.2": 1 } }).await;
 }
 
 async fn duplicates_say_where(w: World) {

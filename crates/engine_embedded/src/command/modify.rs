@@ -12,6 +12,7 @@ use mql::matcher::{Compare, Node, Test};
 use mql::update::UpdateContext;
 use mql::{Collation, Matcher, Projection, Sort, Update, upsert_document};
 
+use super::shape::{DELETE, UPDATE, list};
 use super::tally::{Done, Tally, write_error};
 use super::write::{PIECE, Statements};
 use super::{check_fields, collation, document, flag, reply, whole};
@@ -25,8 +26,6 @@ use crate::{Core, View, mql as mql_error, retry};
 
 /// Inserts that are evaluated on the reactor.
 const QUICK_INSERTS_MAX: usize = 16;
-/// Statements of one command.
-const STATEMENTS_MAX: usize = 100_000;
 
 /// A parsed write, which may be evaluated more than once.
 #[derive(Clone)]
@@ -35,6 +34,8 @@ pub(super) struct Operation {
     now: DateTime,
     /// The collection's collation when this was parsed.
     default: Option<Collation>,
+    /// Whether the collection's validator is not asked.
+    bypass: bool,
 }
 
 #[expect(clippy::large_enum_variant, reason = "one of a write, behind an Arc")]
@@ -90,7 +91,7 @@ impl Operation {
                     command,
                     &["documents", "ordered", "bypassDocumentValidation"],
                 )?;
-                let documents = list(command, "documents", |document| Ok(with_id(document)))?;
+                let documents = list(command, "documents", &[], |document| Ok(with_id(document)))?;
                 Kind::Insert { documents, ordered }
             }
             "update" => {
@@ -98,7 +99,7 @@ impl Operation {
                     command,
                     &["updates", "ordered", "bypassDocumentValidation", "let"],
                 )?;
-                let statements = list(command, "updates", |statement| {
+                let statements = list(command, "updates", UPDATE, |statement| {
                     let collation = collation(statement, default)?;
                     Change::parse(
                         collation.as_ref(),
@@ -116,21 +117,8 @@ impl Operation {
             }
             "delete" => {
                 check_fields(command, &["deletes", "ordered", "let"])?;
-                let statements = list(command, "deletes", |statement| {
-                    let limit = whole(statement, "limit")?.ok_or_else(|| {
-                        CommandError::new(
-                            40414,
-                            "BSON field 'delete.deletes.limit' is missing but a required field",
-                        )
-                    })?;
-                    if !matches!(limit, 0 | 1) {
-                        return Err(CommandError::new(
-                            9,
-                            format!(
-                                "The limit field in delete objects must be 0 or 1. Got {limit}"
-                            ),
-                        ));
-                    }
+                let statements = list(command, "deletes", DELETE, |statement| {
+                    let limit = whole(statement, "limit")?.unwrap_or(0);
                     let collation = collation(statement, default)?;
                     let matcher = query::matcher(document(statement, "q")?)?;
                     Ok((matcher.collated(collation.as_ref()), limit == 0))
@@ -146,6 +134,7 @@ impl Operation {
             kind: Arc::new(kind),
             now,
             default: default.cloned(),
+            bypass: flag(command, "bypassDocumentValidation")?,
         })
     }
 
@@ -343,6 +332,7 @@ impl Operation {
             changes,
             transaction,
             now: self.now,
+            bypass: self.bypass,
             records,
             rest: Vec::new(),
         };
@@ -500,6 +490,7 @@ struct Writer<'a> {
     changes: &'a mut Changes,
     transaction: Option<&'a Arc<Transaction>>,
     now: DateTime,
+    bypass: bool,
     /// Only these.
     records: Option<&'a [Record]>,
     /// What was found beyond one piece.
@@ -516,6 +507,9 @@ impl Writer<'_> {
             )));
         }
         mql::depth::check(&document).map_err(mql_error)?;
+        if !self.bypass {
+            self.collection.validation.check(None, &document)?;
+        }
         let record = self.core.records.fetch_add(1, Ordering::Relaxed);
         self.changes.insert(self.collection, record, document)?;
         self.claim_keys()
@@ -598,6 +592,10 @@ impl Writer<'_> {
             .map_err(mql_error)?;
         if !applied.modified {
             return Ok(None);
+        }
+        if !self.bypass {
+            let validation = &self.collection.validation;
+            validation.check(Some(&located.document), &applied.document)?;
         }
         self.claim(located)?;
         let description = (!change.update.is_replacement()).then_some(&applied.description);
@@ -717,36 +715,6 @@ fn among(
         }
     }
     Ok(found)
-}
-
-fn list<T>(
-    command: &RawDocument,
-    name: &str,
-    parse: impl Fn(&RawDocument) -> Result<T, CommandError>,
-) -> Result<Vec<Result<T, CommandError>>, CommandError> {
-    let array = command.get_array(name).map_err(|_| {
-        CommandError::new(
-            40414,
-            format!("BSON field '{name}' is missing but a required field"),
-        )
-    })?;
-    let mut list = Vec::new();
-    for entry in array {
-        match entry? {
-            RawBsonRef::Document(document) => list.push(parse(document)),
-            _ => return Err(CommandError::new(14, format!("'{name}' must hold objects"))),
-        }
-    }
-    if list.is_empty() || list.len() > STATEMENTS_MAX {
-        return Err(CommandError::new(
-            16,
-            format!(
-                "Write batch sizes must be between 1 and {STATEMENTS_MAX}. Got {} operations.",
-                list.len()
-            ),
-        ));
-    }
-    Ok(list)
 }
 
 /// The document with an `_id`, which comes first.

@@ -7,7 +7,7 @@ use bson::{Document, RawDocument, doc};
 use engine::{Answer, CommandError};
 
 use super::write::reserve;
-use super::{admin, check_namespace, collection, indexes, reply};
+use super::{admin, check_writable, collection, indexes, reply};
 use crate::Core;
 use crate::catalog::Index;
 use crate::transaction::Transaction;
@@ -18,7 +18,7 @@ pub(super) async fn create(
     (database, target): (&str, &str),
     command: &RawDocument,
 ) -> Answer {
-    check_namespace(target)?;
+    check_writable(database, target)?;
     let asked = admin::Asked::of(command)?;
     let there = transaction.with(|changes| collection(core, changes, database, target))?;
     if there.is_some() {
@@ -36,7 +36,7 @@ pub(super) async fn create_indexes(
     (database, target): (&str, &str),
     command: &RawDocument,
 ) -> Answer {
-    check_namespace(target)?;
+    check_writable(database, target)?;
     let specifications: Vec<Document> = indexes::specifications(command)?;
     let there = transaction.with(|changes| collection(core, changes, database, target))?;
     let created = there.is_none();

@@ -10,7 +10,7 @@ use engine::{Answer, CommandError, Part};
 
 use super::modify::Operation;
 use super::tally::Tally;
-use super::{blocking, check_namespace, collection, default_collation, whole};
+use super::{blocking, check_writable, collection, default_collation, whole};
 use crate::catalog::Collection;
 use crate::committer::Refused;
 use crate::layout::Record;
@@ -80,7 +80,7 @@ pub(super) async fn run(
     command: &RawDocument,
     (part, transaction, journaled): (Option<Part>, Option<Arc<Transaction>>, Option<bool>),
 ) -> Answer {
-    check_namespace(target)?;
+    check_writable(database, target)?;
     let now = core.clock.now();
     let parse = |view: &View| {
         let default = default_collation(view, database, target);

@@ -90,10 +90,17 @@ fn stage(name: &str, operand: RawBsonRef<'_>, stages: &mut Vec<Stage>, depth: us
         _ => Err(MqlError::new(code, text)),
     };
     let stage = match name {
-        "$match" => Stage::Match(Matcher::parse_open(object(
-            15959,
-            "the match filter must be an expression in an object",
-        )?)?),
+        "$match" => {
+            let filter = object(15959, "the match filter must be an expression in an object")?;
+            let matcher = Matcher::parse_open(filter).map_err(|error| {
+                if error.code == 115 && error.message.starts_with("$where") {
+                    MqlError::bad_value("$where is not allowed in this context")
+                } else {
+                    error
+                }
+            })?;
+            Stage::Match(matcher)
+        }
         "$project" => Stage::Project(
             Projection::stage(object(15969, "$project specification must be an object")?)
                 .map_err(|error| invalid("$project", error))?,

@@ -1,9 +1,9 @@
 //! Query documents to the tree, with MongoDB's errors.
 
 use bson::raw::RawBsonRef;
-use bson::{RawArray, RawDocument};
+use bson::{Bson, RawDocument};
 
-use super::test::TypeTest;
+use super::test::{Mask, TypeTest};
 use super::{Compare, Node, Test};
 use crate::error::{MqlError, Result, guard};
 use crate::expression::Expression;
@@ -58,12 +58,28 @@ fn top_level(
         }
         "expr" => Node::Expr(Box::new(Expression::parse_open(value)?)),
         "jsonSchema" => match value {
-            RawBsonRef::Document(schema) => Node::Schema(Box::new(Schema::try_from(schema)?)),
+            RawBsonRef::Document(schema) => Node::Schema(Box::new(Schema::parse_strict(schema)?)),
             _ => return Err(MqlError::type_mismatch("$jsonSchema must be an object")),
         },
         "comment" => return Ok(None),
-        "alwaysTrue" => return Ok(None),
-        "alwaysFalse" => Node::Never,
+        "alwaysTrue" => {
+            always(name, value)?;
+            return Ok(None);
+        }
+        "alwaysFalse" => {
+            always(name, value)?;
+            Node::Never
+        }
+        "sampleRate" => return sample_rate(value),
+        // There is no index that could answer it.
+        "text" => return Err(MqlError::new(27, "text index required for $text query")),
+        "where" => return Err(unsupported(name)),
+        "not" => {
+            return Err(MqlError::bad_value(
+                "unknown top level operator: $not. If you are trying to negate an entire expression, \
+                 use $nor.",
+            ));
+        }
         _ => {
             return Err(MqlError::bad_value(format!(
                 "unknown top level operator: {name}. If you have a field name that starts with a '$' \
@@ -121,7 +137,9 @@ pub(crate) fn is_operators(document: &RawDocument) -> bool {
     let first = document.iter().next();
     matches!(first, Some(Ok((name, _))) if {
         let name = name.as_str();
-        name.starts_with('$') && !matches!(name, "$ref" | "$id" | "$db")
+        let reference = matches!(name, "$ref" | "$id" | "$db")
+            && matches!(document.get("$ref"), Ok(Some(_)));
+        name.starts_with('$') && !reference
     })
 }
 
@@ -164,12 +182,11 @@ fn operators(document: &RawDocument, depth: usize) -> Result<Vec<Test>> {
                 continue;
             }
             "$not" => not(negated(value, depth)?),
-            "$bitsAllSet" => bits(value, true, true)?,
-            "$bitsAnySet" => bits(value, false, true)?,
-            "$bitsAllClear" => bits(value, true, false)?,
-            "$bitsAnyClear" => bits(value, false, false)?,
-            "$comment" => continue,
-            other => return Err(MqlError::bad_value(format!("unknown operator: {other}"))),
+            name @ "$bitsAllSet" => bits(name, value, true, true)?,
+            name @ "$bitsAnySet" => bits(name, value, false, true)?,
+            name @ "$bitsAllClear" => bits(name, value, true, false)?,
+            name @ "$bitsAnyClear" => bits(name, value, false, false)?,
+            other => return Err(unknown(other)),
         };
         tests.push(test);
     }
@@ -198,6 +215,11 @@ fn in_list(name: &str, value: RawBsonRef<'_>) -> Result<Test> {
             }
             RawBsonRef::Document(document) if is_operators(document) => {
                 return Err(MqlError::bad_value(format!("cannot nest $ under {name}")));
+            }
+            RawBsonRef::Undefined => {
+                return Err(MqlError::bad_value(
+                    "InMatchExpression equality cannot be undefined",
+                ));
             }
             other => values.push(other.into()),
         }
@@ -245,7 +267,12 @@ fn element_match(value: RawBsonRef<'_>, depth: usize) -> Result<Test> {
     let RawBsonRef::Document(document) = value else {
         return Err(MqlError::bad_value("$elemMatch needs an Object"));
     };
-    let logical = |name: &str| matches!(name, "$and" | "$or" | "$nor" | "$where" | "$expr");
+    let logical = |name: &str| {
+        matches!(
+            name,
+            "$and" | "$or" | "$nor" | "$where" | "$expr" | "$jsonSchema" | "$text" | "$comment"
+        )
+    };
     let first = document.iter().next().and_then(std::result::Result::ok);
     let by_value = is_operators(document) && !first.is_some_and(|(name, _)| logical(name.as_str()));
     Ok(if by_value {
@@ -260,6 +287,7 @@ fn size(value: RawBsonRef<'_>) -> Result<Test> {
         RawBsonRef::Int32(n) => i64::from(n),
         RawBsonRef::Int64(n) => n,
         RawBsonRef::Double(n) if n.trunc() == n => n as i64,
+        RawBsonRef::Decimal128(_) if integral(value).is_some() => integral(value).unwrap_or(0),
         _ => {
             return Err(MqlError::bad_value(
                 "Failed to parse $size. Expected a number in: $size",
@@ -284,8 +312,8 @@ fn modulo(value: RawBsonRef<'_>) -> Result<Test> {
         numbers.push(match entry.map_err(malformed)? {
             RawBsonRef::Int32(n) => i64::from(n),
             RawBsonRef::Int64(n) => n,
-            RawBsonRef::Double(n) if n.is_finite() => n as i64,
-            RawBsonRef::Decimal128(n) if crate::decimal::to_double(n).is_finite() => {
+            RawBsonRef::Double(n) if n.abs() < TWO_63 => n as i64,
+            RawBsonRef::Decimal128(n) if crate::decimal::to_double(n).abs() < TWO_63 => {
                 crate::decimal::to_double(n) as i64
             }
             _ if numbers.is_empty() => return Err(malformed_mod("divisor not a number")),
@@ -344,35 +372,112 @@ fn pattern(value: RawBsonRef<'_>, document: &RawDocument) -> Result<Test> {
     Ok(Test::Regex(Regex::new(pattern, options.unwrap_or(own))?))
 }
 
-fn bits(value: RawBsonRef<'_>, all: bool, set: bool) -> Result<Test> {
-    let invalid = || MqlError::bad_value("bit positions must be a number, an array or binary data");
-    let mask = match value {
-        RawBsonRef::Int32(n) if n >= 0 => n as u64,
-        RawBsonRef::Int64(n) if n >= 0 => n as u64,
-        RawBsonRef::Double(n) if n >= 0.0 && n.trunc() == n && n < 9.2e18 => n as u64,
-        RawBsonRef::Array(positions) => bit_positions(positions).ok_or_else(invalid)?,
-        RawBsonRef::Binary(binary) if binary.bytes.len() <= 8 => {
-            let mut low = [0; 8];
-            low[..binary.bytes.len()].copy_from_slice(binary.bytes);
-            u64::from_le_bytes(low)
-        }
-        _ => return Err(invalid()),
-    };
-    Ok(Test::Bits { mask, all, set })
+fn unsupported(name: &str) -> MqlError {
+    MqlError::new(
+        115,
+        format!("{name} is not supported by the embedded engine"),
+    )
 }
 
-fn bit_positions(positions: &RawArray) -> Option<u64> {
-    let mut mask = 0;
-    for entry in positions {
-        let position = match entry.ok()? {
-            RawBsonRef::Int32(n) => u32::try_from(n).ok()?,
-            RawBsonRef::Int64(n) => u32::try_from(n).ok()?,
-            _ => return None,
-        };
-        // The sign bit stands for every higher position.
-        mask |= 1u64 << position.min(63);
+/// The error for an operator that is not here.
+fn unknown(name: &str) -> MqlError {
+    match name {
+        // There is no index that could answer them.
+        "$near" | "$nearSphere" | "$geoNear" => MqlError::new(
+            291,
+            "error processing query: planner returned error :: caused by :: unable to find index for \
+             $geoNear query",
+        ),
+        "$geoWithin" | "$geoIntersects" | "$within" => unsupported(name),
+        _ => MqlError::bad_value(format!("unknown operator: {name}")),
     }
-    Some(mask)
+}
+
+fn always(name: &str, value: RawBsonRef<'_>) -> Result<()> {
+    match integral(value) {
+        Some(1) => Ok(()),
+        _ => Err(MqlError::failed_to_parse(format!(
+            "{name} must be an integer value of 1"
+        ))),
+    }
+}
+
+/// A share of the documents, of which only none and all are no chance.
+fn sample_rate(value: RawBsonRef<'_>) -> Result<Option<Node>> {
+    let rate = match value {
+        RawBsonRef::Int32(n) => f64::from(n),
+        RawBsonRef::Int64(n) => n as f64,
+        RawBsonRef::Double(n) => n,
+        RawBsonRef::Decimal128(n) => crate::decimal::to_double(n),
+        _ => {
+            return Err(MqlError::bad_value(
+                "argument to $sampleRate must be a numeric type",
+            ));
+        }
+    };
+    if rate == 0.0 {
+        Ok(Some(Node::Never))
+    } else if rate == 1.0 {
+        Ok(None)
+    } else if (0.0..1.0).contains(&rate) {
+        Err(unsupported("$sampleRate between 0 and 1"))
+    } else {
+        Err(MqlError::bad_value(
+            "numeric argument to $sampleRate must be in [0, 1]",
+        ))
+    }
+}
+
+const TWO_63: f64 = 9_223_372_036_854_775_808.0;
+
+/// A number of any type without a fraction.
+fn integral(value: RawBsonRef<'_>) -> Option<i64> {
+    match value {
+        RawBsonRef::Int32(n) => Some(n.into()),
+        RawBsonRef::Int64(n) => Some(n),
+        RawBsonRef::Double(n) => (n.trunc() == n && n.abs() < TWO_63).then_some(n as i64),
+        RawBsonRef::Decimal128(n) => crate::decimal::Decimal::from(n).exact_i64(),
+        _ => None,
+    }
+}
+
+fn bits(name: &str, value: RawBsonRef<'_>, all: bool, set: bool) -> Result<Test> {
+    let refused = |text: String| MqlError::failed_to_parse(format!("{text} {name}"));
+    let mask = match value {
+        RawBsonRef::Int32(_)
+        | RawBsonRef::Int64(_)
+        | RawBsonRef::Double(_)
+        | RawBsonRef::Decimal128(_) => {
+            let n = integral(value).ok_or_else(|| refused("Expected an integer:".to_owned()))?;
+            if n < 0 {
+                return Err(refused("Expected a non-negative number in:".to_owned()));
+            }
+            Mask::of_bytes(&n.to_le_bytes())
+        }
+        RawBsonRef::Array(positions) => {
+            let mut mask = Mask::default();
+            for entry in positions {
+                let entry = entry.map_err(malformed)?;
+                let position = integral(entry).ok_or_else(|| {
+                    MqlError::bad_value(format!("bit positions must be an integer in {name}"))
+                })?;
+                let position = u32::try_from(position).map_err(|_| {
+                    MqlError::bad_value(format!(
+                        "bit positions must be >= 0 and fit in 32 bits in {name}"
+                    ))
+                })?;
+                mask.add(position);
+            }
+            mask
+        }
+        RawBsonRef::Binary(binary) => Mask::of_bytes(binary.bytes),
+        _ => {
+            return Err(MqlError::bad_value(format!(
+                "field name {name} must be a number, an array or binary data"
+            )));
+        }
+    };
+    Ok(Test::Bits { mask, all, set })
 }
 
 fn types(value: RawBsonRef<'_>) -> Result<Vec<TypeTest>> {
@@ -396,9 +501,15 @@ fn type_test(value: RawBsonRef<'_>) -> Result<TypeTest> {
         RawBsonRef::String("number") => return Ok(TypeTest::Number),
         RawBsonRef::String(name) => type_number(name)
             .ok_or_else(|| MqlError::bad_value(format!("Unknown type name alias: {name}")))?,
-        RawBsonRef::Int32(n) => n,
-        RawBsonRef::Int64(n) => n as i32,
-        RawBsonRef::Double(n) if n.trunc() == n => n as i32,
+        RawBsonRef::Int32(_)
+        | RawBsonRef::Int64(_)
+        | RawBsonRef::Double(_)
+        | RawBsonRef::Decimal128(_) => integral(value)
+            .and_then(|n| i32::try_from(n).ok())
+            .ok_or_else(|| {
+                let shown = Bson::try_from(value).unwrap_or(Bson::Null);
+                MqlError::bad_value(format!("Invalid numerical type code: {shown}"))
+            })?,
         _ => {
             return Err(MqlError::type_mismatch(
                 "type must be represented as a number or a string",
@@ -414,7 +525,7 @@ fn type_test(value: RawBsonRef<'_>) -> Result<TypeTest> {
 }
 
 /// The alias of a value's type.
-pub(crate) fn type_name(value: RawBsonRef<'_>) -> &'static str {
+pub fn type_name(value: RawBsonRef<'_>) -> &'static str {
     match value {
         RawBsonRef::Double(_) => "double",
         RawBsonRef::String(_) => "string",

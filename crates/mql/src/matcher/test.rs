@@ -39,7 +39,7 @@ pub enum Test {
     /// `$bitsAllSet` and its kin: mask, all or any, set or clear.
     Bits {
         /// The bits to look at.
-        mask: u64,
+        mask: Mask,
         /// All of them, or any.
         all: bool,
         /// Set, or clear.
@@ -199,14 +199,9 @@ impl Test {
                 .and_then(whole)
                 .is_some_and(|n| n.checked_rem(*divisor) == Some(*remainder)),
             Self::Regex(regex) => matches(regex, value)?,
-            Self::Bits { mask, all, set } => value.and_then(bits).is_some_and(|bits| {
-                let bits = if *set { bits } else { !bits };
-                if *all {
-                    bits & mask == *mask
-                } else {
-                    bits & mask != 0
-                }
-            }),
+            Self::Bits { mask, all, set } => value
+                .and_then(Bits::of)
+                .is_some_and(|bits| mask.holds(&bits, *all, *set)),
             Self::Not(test) => !test.scalar(value, collation)?,
             Self::All(tests) => every(tests, |test| test.scalar(value, collation))?,
             Self::ElementMatches(_) | Self::ElementPasses(_) | Self::Size(_) => false,
@@ -298,7 +293,7 @@ fn comparison(
         return false;
     }
     let order = compare_with(value, operand, collation);
-    if is_nan(value) != is_nan(operand) {
+    if rank(value) == rank(operand) && is_nan(value) != is_nan(operand) {
         return false;
     }
     match compare_by {
@@ -332,23 +327,89 @@ fn whole(value: RawBsonRef<'_>) -> Option<i64> {
     }
 }
 
-fn bits(value: RawBsonRef<'_>) -> Option<u64> {
-    match value {
-        RawBsonRef::Int32(n) => Some(i64::from(n) as u64),
-        RawBsonRef::Int64(n) => Some(n as u64),
-        RawBsonRef::Double(n) if n.trunc() == n && n.abs() < 9.2e18 => Some(n as i64 as u64),
-        RawBsonRef::Decimal128(n) => {
-            // Rounded, other than a double; what is no number has the sign bit.
-            let n = crate::decimal::to_double(n).round_ties_even();
-            Some(if n.is_nan() { i64::MIN } else { n as i64 } as u64)
+/// Bits to look at: those of the first bytes, and the places of others.
+#[derive(Debug, Clone, Default)]
+pub struct Mask {
+    bytes: Vec<u8>,
+    beyond: Vec<u32>,
+}
+
+impl Mask {
+    /// Places up to this are kept in bytes.
+    const BITS_IN_BYTES: u32 = 64;
+
+    pub(super) fn of_bytes(bytes: &[u8]) -> Self {
+        Self {
+            bytes: bytes.to_vec(),
+            beyond: Vec::new(),
         }
-        RawBsonRef::Binary(binary) => {
-            let mut low = [0; 8];
-            let length = binary.bytes.len().min(8);
-            low[..length].copy_from_slice(&binary.bytes[..length]);
-            Some(u64::from_le_bytes(low))
+    }
+
+    pub(super) fn add(&mut self, position: u32) {
+        if position >= Self::BITS_IN_BYTES {
+            self.beyond.push(position);
+            return;
         }
-        _ => None,
+        let at = (position / 8) as usize;
+        self.bytes.resize(self.bytes.len().max(at + 1), 0);
+        self.bytes[at] |= 1 << (position % 8);
+    }
+
+    fn holds(&self, bits: &Bits<'_>, all: bool, set: bool) -> bool {
+        let in_bytes = self.bytes.iter().enumerate().map(|(at, mask)| {
+            let byte = bits.byte(at);
+            let byte = if set { byte } else { !byte };
+            if all {
+                byte & mask == *mask
+            } else {
+                byte & mask != 0
+            }
+        });
+        let beyond = self.beyond.iter().map(|position| {
+            let byte = bits.byte((position / 8) as usize);
+            (byte >> (position % 8)) & 1 == u8::from(set)
+        });
+        let mut each = in_bytes.chain(beyond);
+        if all {
+            each.all(|holds| holds)
+        } else {
+            each.any(|holds| holds)
+        }
+    }
+}
+
+/// A value's bits, from the lowest.
+enum Bits<'a> {
+    /// With the sign on and on.
+    Number(i64),
+    /// With zeros after it.
+    Binary(&'a [u8]),
+}
+
+impl<'a> Bits<'a> {
+    fn of(value: RawBsonRef<'a>) -> Option<Self> {
+        Some(Self::Number(match value {
+            RawBsonRef::Int32(n) => n.into(),
+            RawBsonRef::Int64(n) => n,
+            RawBsonRef::Double(n) if n.trunc() == n && n.abs() < 9.2e18 => n as i64,
+            RawBsonRef::Decimal128(n) => {
+                // Rounded, other than a double; what is no number has the sign bit.
+                let n = crate::decimal::to_double(n).round_ties_even();
+                if n.is_nan() { i64::MIN } else { n as i64 }
+            }
+            RawBsonRef::Binary(binary) => return Some(Self::Binary(binary.bytes)),
+            _ => return None,
+        }))
+    }
+
+    fn byte(&self, at: usize) -> u8 {
+        match self {
+            Self::Number(n) => {
+                let sign = if *n < 0 { 0xff } else { 0 };
+                n.to_le_bytes().get(at).copied().unwrap_or(sign)
+            }
+            Self::Binary(bytes) => bytes.get(at).copied().unwrap_or(0),
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use bson::{Bson, Document, RawDocument, RawDocumentBuf, Timestamp};
 
-use super::paths::{get, not_viable, set, unset};
+use super::paths::{array_index, get, not_viable, set, unset};
 use super::{
     Action, BitOperation, Operator, PullBy, Push, PushSort, Step, UpdateContext, UpdateDescription,
     immutable_id, same_value,
@@ -12,7 +12,6 @@ use crate::error::{MqlError, Result};
 use crate::matcher::{Matcher, malformed};
 use crate::number::{self, Arithmetic};
 use crate::order::{compare_bson_with, raw};
-use crate::path::array_index;
 
 pub(super) fn operators(
     operators: &[Operator],
@@ -22,8 +21,19 @@ pub(super) fn operators(
     cx: UpdateContext<'_>,
     description: &mut UpdateDescription,
 ) -> Result<()> {
+    // Elements are chosen as they were before.
+    let mut places = Vec::with_capacity(operators.len());
     for operator in operators {
-        let paths = concrete(operator, filters, before, document, cx)?;
+        places.push(concrete(operator, filters, before, document, cx)?);
+    }
+    let dynamic = |operator: &Operator| {
+        let mut steps = operator.path.iter();
+        steps.any(|step| !matches!(step, Step::Name(_)))
+    };
+    if operators.iter().any(dynamic) {
+        apart(&places)?;
+    }
+    for (operator, paths) in operators.iter().zip(places) {
         if matches!(operator.action, Action::SetOnInsert(_)) && !cx.inserting {
             continue;
         }
@@ -39,6 +49,20 @@ pub(super) fn operators(
         }
     }
     Ok(())
+}
+
+/// Refuses operators that came to one place.
+fn apart(places: &[Vec<Vec<String>>]) -> Result<()> {
+    let mut taken: Vec<&[String]> = places.iter().flatten().map(Vec::as_slice).collect();
+    // What begins with a path comes right after it.
+    taken.sort_unstable();
+    match taken.windows(2).find(|pair| pair[1].starts_with(pair[0])) {
+        None => Ok(()),
+        Some(pair) => Err(MqlError::new(
+            40,
+            format!("Update created a conflict at '{}'", pair[0].join(".")),
+        )),
+    }
 }
 
 /// When several elements of an array changed, the change is the array.
@@ -98,11 +122,20 @@ fn concrete(
             Step::All | Step::Filtered(_) => {
                 let mut expanded = Vec::new();
                 for path in paths {
-                    let Some(Bson::Array(array)) = get(document, &path) else {
-                        return Err(MqlError::bad_value(format!(
-                            "The path '{}' must exist in the document in order to apply array updates.",
-                            path.join(".")
-                        )));
+                    let array = match get(document, &path) {
+                        Some(Bson::Array(array)) => array,
+                        Some(other) => {
+                            return Err(MqlError::bad_value(format!(
+                                "Cannot apply array updates to non-array element {}: {other}",
+                                path.last().map_or("", String::as_str)
+                            )));
+                        }
+                        None => {
+                            return Err(MqlError::bad_value(format!(
+                                "The path '{}' must exist in the document in order to apply array updates.",
+                                path.join(".")
+                            )));
+                        }
                     };
                     for (index, element) in array.iter().enumerate() {
                         if selected(step, filters, element)? {
@@ -177,7 +210,13 @@ fn one(
         })?,
         Action::AddToSet(values) => add_to_set(old, values, path, cx.collation)?,
         Action::Pop { first } => pop(old, *first, path)?,
-        Action::Bit(operation, operand) => Some(bit(*operation, old, operand, path)?),
+        Action::Bit(operations) => {
+            let mut value = old.cloned();
+            for (operation, operand) in operations {
+                value = Some(bit(*operation, value.as_ref(), operand, path)?);
+            }
+            value
+        }
     };
     let Some(new) = new else {
         return Ok(());
@@ -185,7 +224,7 @@ fn one(
     if old.is_some_and(|old| identical(old, &new)) {
         return Ok(());
     }
-    store(document, path, new, cx.inserting, description)
+    store(document, path, new, description)
 }
 
 /// Refuses a path that goes on below a value that has nothing below it, even
@@ -206,19 +245,10 @@ fn store(
     document: &mut Document,
     path: &[String],
     new: Bson,
-    inserting: bool,
     description: &mut UpdateDescription,
 ) -> Result<()> {
-    let changes_id = path[0] == "_id" && !inserting && document.contains_key("_id");
-    if changes_id {
-        let mut changed = document.clone();
-        set(&mut changed, path, new)?;
-        let same = changed.get("_id").zip(document.get("_id"));
-        return if same.is_some_and(|(a, b)| same_value(a, b)) {
-            Ok(())
-        } else {
-            Err(immutable_id())
-        };
+    if path[0] == "_id" && document.contains_key("_id") {
+        return Err(immutable_id());
     }
     let made = set(document, path, new)?;
     describe(document, &path[..made], description);
@@ -277,13 +307,21 @@ fn rename(
             )));
         }
     }
-    if from[0] == "_id" || to == "_id" {
+    let target = to;
+    let to: Vec<String> = to.split('.').map(str::to_owned).collect();
+    for depth in 1..to.len() {
+        if matches!(get(document, &to[..depth]), Some(Bson::Array(_))) {
+            return Err(MqlError::bad_value(format!(
+                "The destination field cannot be an array element, '{target}' in doc has an array field"
+            )));
+        }
+    }
+    if from[0] == "_id" || to[0] == "_id" {
         return Err(immutable_id());
     }
     unset(document, from);
     description.removed_fields.push(from.join("."));
-    let to: Vec<String> = to.split('.').map(str::to_owned).collect();
-    store(document, &to, value, false, description)
+    store(document, &to, value, description)
 }
 
 fn arithmetic(
@@ -523,7 +561,7 @@ fn push(
     if existed && push.each.is_empty() && (length == 0 || as_it_was) {
         return Ok(());
     }
-    store(document, path, new, false, description)
+    store(document, path, new, description)
 }
 
 /// Equal in type and bytes: what `modifiedCount` counts by.

@@ -3,12 +3,12 @@
 use std::cmp::Ordering;
 
 use bson::raw::RawBsonRef;
-use bson::{Bson, Document, RawArray, RawDocument, RawDocumentBuf};
+use bson::{Bson, RawArray, RawDocument, RawDocumentBuf};
 
 use super::{Action, BitOperation, Operator, PullBy, Push, PushSort, Step};
 use crate::Sort;
 use crate::error::{MqlError, Result};
-use crate::matcher::{Matcher, is_operators, malformed};
+use crate::matcher::{Matcher, is_operators, malformed, type_name};
 use crate::path::array_index;
 
 pub(super) fn operators(document: &RawDocument) -> Result<Vec<Operator>> {
@@ -123,7 +123,7 @@ fn meeting<'a>(a: &'a str, b: &'a str) -> Option<&'a str> {
 }
 
 fn operator(name: &str, text: &str, operand: RawBsonRef<'_>) -> Result<Operator> {
-    let path = steps(text)?;
+    let path = steps(name, text)?;
     let value = || Bson::try_from(operand).map_err(malformed);
     let action = match name {
         "$set" => Action::Set(value()?),
@@ -156,7 +156,7 @@ fn operator(name: &str, text: &str, operand: RawBsonRef<'_>) -> Result<Operator>
     })
 }
 
-fn steps(text: &str) -> Result<Vec<Step>> {
+fn steps(operator: &str, text: &str) -> Result<Vec<Step>> {
     if text.is_empty() {
         return Err(MqlError::new(56, "An empty update path is not valid."));
     }
@@ -174,7 +174,7 @@ fn steps(text: &str) -> Result<Vec<Step>> {
             "$[]" => Step::All,
             part => match part.strip_prefix("$[").and_then(|rest| rest.strip_suffix(']')) {
                 Some(identifier) => Step::Filtered(identifier.to_owned()),
-                None if part.starts_with('$') && !matches!(part, "$id" | "$ref" | "$db") => {
+                None if part.starts_with('$') && steps.is_empty() && operator != "$unset" => {
                     return Err(MqlError::new(
                         52,
                         format!(
@@ -187,9 +187,23 @@ fn steps(text: &str) -> Result<Vec<Step>> {
             },
         });
     }
-    if !matches!(steps[0], Step::Name(_)) {
+    let positional = |step: &Step| *step == Step::Positional;
+    match steps.first() {
+        Some(Step::Positional) => {
+            return Err(MqlError::bad_value(format!(
+                "Cannot have positional (i.e. '$') element in the first position in path '{text}'"
+            )));
+        }
+        Some(Step::All | Step::Filtered(_)) => {
+            return Err(MqlError::bad_value(format!(
+                "Cannot have array filter identifier (i.e. '$[<id>]') element in the first position in path '{text}'"
+            )));
+        }
+        _ => {}
+    }
+    if steps.iter().filter(|step| positional(step)).count() > 1 {
         return Err(MqlError::bad_value(format!(
-            "Cannot have array filter or positional operator at the start of the path '{text}'"
+            "Too many positional (i.e. '$') elements found in path '{text}'"
         )));
     }
     Ok(steps)
@@ -217,8 +231,13 @@ fn rename(from: &str, to: RawBsonRef<'_>) -> Result<Action> {
             "The 'to' field for $rename must be a string: {from}"
         )));
     };
+    if to.contains('\0') {
+        return Err(MqlError::bad_value(
+            "The 'to' field for $rename cannot contain an embedded null byte",
+        ));
+    }
     for path in [from, to] {
-        if steps(path)?
+        if steps("$rename", path)?
             .iter()
             .any(|step| !matches!(step, Step::Name(_)))
         {
@@ -244,6 +263,13 @@ fn current_date(operand: RawBsonRef<'_>) -> Result<Action> {
     let timestamp = match operand {
         RawBsonRef::Boolean(_) => false,
         RawBsonRef::Document(document) => match document.get("$type").map_err(malformed)? {
+            Some(RawBsonRef::String("date" | "timestamp")) if document.iter().count() > 1 => {
+                let other = document.iter().flatten().find(|(name, _)| *name != "$type");
+                let other = other.map_or("", |(name, _)| name.as_str());
+                return Err(MqlError::bad_value(format!(
+                    "Unrecognized $currentDate option: {other}"
+                )));
+            }
             Some(RawBsonRef::String("date")) => false,
             Some(RawBsonRef::String("timestamp")) => true,
             _ => {
@@ -292,7 +318,7 @@ fn push(operand: RawBsonRef<'_>) -> Result<Push> {
             }
             ("$position", value) => push.position = Some(whole("$position", value)?),
             ("$slice", value) => push.slice = Some(whole("$slice", value)?),
-            ("$sort", RawBsonRef::Document(by)) => push.sort = Some(PushSort::By(Sort::parse(by)?)),
+            ("$sort", RawBsonRef::Document(by)) => push.sort = Some(PushSort::By(sort(by)?)),
             ("$sort", value) => {
                 let direction = whole("$sort", value)?;
                 if direction.abs() != 1 {
@@ -314,6 +340,22 @@ fn push(operand: RawBsonRef<'_>) -> Result<Push> {
     Ok(push)
 }
 
+/// A sort with the errors of `$push`.
+fn sort(by: &RawDocument) -> Result<Sort> {
+    if by.is_empty() {
+        return Err(MqlError::bad_value(
+            "The sort pattern is empty when it should be a set of fields.",
+        ));
+    }
+    Sort::parse(by).map_err(|error| match error.code {
+        40352 => MqlError::bad_value(
+            "The sort field cannot be empty, and a dotted one cannot have an empty part",
+        ),
+        15974 | 15975 => MqlError::bad_value("The sort element value must be either 1 or -1"),
+        _ => error,
+    })
+}
+
 fn whole(name: &str, value: RawBsonRef<'_>) -> Result<i64> {
     match value {
         RawBsonRef::Int32(n) => Ok(n.into()),
@@ -326,6 +368,17 @@ fn whole(name: &str, value: RawBsonRef<'_>) -> Result<i64> {
 }
 
 fn pull(operand: RawBsonRef<'_>) -> Result<PullBy> {
+    if let RawBsonRef::Document(document) = operand
+        && document
+            .iter()
+            .flatten()
+            .next()
+            .is_some_and(|(name, _)| name == "$not")
+    {
+        return Err(MqlError::bad_value(
+            "unknown top level operator: $not. If you are trying to negate an entire expression, use $nor.",
+        ));
+    }
     Ok(match operand {
         RawBsonRef::Document(document) if is_operators(document) && !logical(document) => {
             PullBy::Element(wrapped(operand)?)
@@ -362,9 +415,19 @@ fn wrapped(operand: RawBsonRef<'_>) -> Result<Matcher> {
 }
 
 fn add_to_set(operand: RawBsonRef<'_>) -> Result<Vec<Bson>> {
+    let first = match operand {
+        RawBsonRef::Document(document) => document.iter().next().transpose().map_err(malformed)?,
+        _ => None,
+    };
     if let RawBsonRef::Document(document) = operand
-        && let Some(each) = document.get("$each").map_err(malformed)?
+        && let Some((name, each)) = first
+        && name == "$each"
     {
+        if document.iter().count() > 1 {
+            return Err(MqlError::bad_value(
+                "Found unexpected fields after $each in $addToSet",
+            ));
+        }
         let RawBsonRef::Array(_) = each else {
             return Err(MqlError::type_mismatch(
                 "The argument to $each in $addToSet must be an array",
@@ -379,28 +442,46 @@ fn add_to_set(operand: RawBsonRef<'_>) -> Result<Vec<Bson>> {
 }
 
 fn bit(operand: RawBsonRef<'_>) -> Result<Action> {
-    let invalid = || {
-        MqlError::bad_value(
-            "The $bit modifier is not compatible with a value that is not {and|or|xor: <integer>}",
-        )
-    };
     let RawBsonRef::Document(document) = operand else {
-        return Err(invalid());
+        return Err(MqlError::bad_value(format!(
+            "The $bit modifier is not compatible with a {}. You must pass in an embedded document: \
+             {{$bit: {{field: {{and/or/xor: #}}}}",
+            type_name(operand)
+        )));
     };
-    let document = Document::try_from(document).map_err(malformed)?;
-    let (name, value) = document.iter().next().ok_or_else(invalid)?;
-    let operation = match name.as_str() {
-        "and" => BitOperation::And,
-        "or" => BitOperation::Or,
-        "xor" => BitOperation::Xor,
-        _ => return Err(invalid()),
-    };
-    match value {
-        Bson::Int32(_) | Bson::Int64(_) if document.len() == 1 => {
-            Ok(Action::Bit(operation, value.clone()))
+    let mut operations = Vec::new();
+    for entry in document {
+        let (name, value) = entry.map_err(malformed)?;
+        let operation = match name.as_str() {
+            "and" => BitOperation::And,
+            "or" => BitOperation::Or,
+            "xor" => BitOperation::Xor,
+            other => {
+                return Err(MqlError::bad_value(format!(
+                    "The $bit modifier only supports 'and', 'or', and 'xor', not '{other}' which is an \
+                     unknown operator"
+                )));
+            }
+        };
+        match value {
+            RawBsonRef::Int32(_) | RawBsonRef::Int64(_) => {
+                operations.push((operation, Bson::try_from(value).map_err(malformed)?));
+            }
+            other => {
+                return Err(MqlError::bad_value(format!(
+                    "The $bit modifier field must be an Integer(32/64 bit); a '{}' is not supported here",
+                    type_name(other)
+                )));
+            }
         }
-        _ => Err(invalid()),
     }
+    if operations.is_empty() {
+        return Err(MqlError::bad_value(
+            "You must pass in at least one bitwise operation. The format is: {$bit: {field: \
+             {and/or/xor: #}}",
+        ));
+    }
+    Ok(Action::Bit(operations))
 }
 
 pub(super) fn array_filters(
@@ -412,13 +493,32 @@ pub(super) fn array_filters(
         let RawBsonRef::Document(filter) = entry.map_err(malformed)? else {
             return Err(MqlError::type_mismatch("array filters must be objects"));
         };
+        let matcher = Matcher::parse(filter).map_err(|error| in_filter(&error))?;
+        if matcher.has_expression() {
+            return Err(in_filter(&MqlError::new(
+                224,
+                "$expr is not allowed in this context",
+            )));
+        }
         let identifier = identifier(filter)?;
         if found.iter().any(|(other, _)| *other == identifier) {
             return Err(MqlError::failed_to_parse(format!(
                 "Found multiple array filters with the same top-level field name {identifier}"
             )));
         }
-        found.push((identifier, without_expression(Matcher::parse(filter)?)?));
+        found.push((identifier, matcher));
+    }
+    for operator in operators {
+        for step in &operator.path {
+            if let Step::Filtered(name) = step
+                && !found.iter().any(|(identifier, _)| identifier == name)
+            {
+                return Err(MqlError::bad_value(format!(
+                    "No array filter found for identifier '{name}' in path '{}'",
+                    operator.text
+                )));
+            }
+        }
     }
     let used = |wanted: &str| {
         operators.iter().any(|operator| {
@@ -435,29 +535,47 @@ pub(super) fn array_filters(
             )));
         }
     }
-    for step in operators.iter().flat_map(|operator| &operator.path) {
-        if let Step::Filtered(name) = step
-            && !found.iter().any(|(identifier, _)| identifier == name)
-        {
-            return Err(MqlError::bad_value(format!(
-                "No array filter found for identifier '{name}' in path"
-            )));
-        }
-    }
     Ok(found)
+}
+
+fn in_filter(error: &MqlError) -> MqlError {
+    MqlError::new(
+        error.code,
+        format!(
+            "Error parsing array filter :: caused by :: {}",
+            error.message
+        ),
+    )
 }
 
 /// The name that all of a filter's paths begin with.
 fn identifier(filter: &RawDocument) -> Result<String> {
     let mut names = Vec::new();
     collect(filter, &mut names)?;
+    names.sort_unstable();
     names.dedup();
-    match names.as_slice() {
-        [one] => Ok(one.clone()),
-        _ => Err(MqlError::failed_to_parse(
-            "Error parsing array filter :: caused by :: Expected a single top-level field name",
-        )),
+    let one = match names.as_slice() {
+        [one] => one,
+        [] => {
+            return Err(MqlError::failed_to_parse(
+                "Cannot use an expression without a top-level field name in arrayFilters",
+            ));
+        }
+        [one, other, ..] => {
+            return Err(in_filter(&MqlError::failed_to_parse(format!(
+                "Expected a single top-level field name, found '{one}' and '{other}'"
+            ))));
+        }
+    };
+    let plain = one.starts_with(|c: char| c.is_ascii_lowercase())
+        && one.chars().all(|c| c.is_ascii_alphanumeric());
+    if !plain {
+        return Err(in_filter(&MqlError::bad_value(format!(
+            "The top-level field name must be an alphanumeric string beginning with a lowercase \
+             letter, found '{one}'"
+        ))));
     }
+    Ok(one.clone())
 }
 
 fn collect(filter: &RawDocument, names: &mut Vec<String>) -> Result<()> {

@@ -3,10 +3,15 @@
 use bson::{Bson, Document};
 
 use crate::error::{MqlError, Result};
-use crate::path::array_index;
 
 /// Null padding that one `$set` of a far array index may cause.
 const PADDING_MAX: usize = 1_500_000;
+
+/// The array index that a name means in an update: here zeros may lead.
+pub(super) fn array_index(name: &str) -> Option<usize> {
+    let digits = !name.is_empty() && name.bytes().all(|b| b.is_ascii_digit());
+    digits.then(|| name.parse().ok()).flatten()
+}
 
 /// The value at a path; array elements by index.
 pub(super) fn get<'a>(document: &'a Document, parts: &[String]) -> Option<&'a Bson> {
@@ -52,7 +57,7 @@ fn within(target: &mut Bson, name: &str, parts: &[String], value: Bson) -> Resul
             if index >= array.len() {
                 if index - array.len() > PADDING_MAX {
                     return Err(MqlError::new(
-                        16838,
+                        34,
                         "can't backfill more than 1500000 elements",
                     ));
                 }

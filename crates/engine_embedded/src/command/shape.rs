@@ -1,0 +1,136 @@
+//! The shapes of writes' statements.
+
+use bson::raw::RawBsonRef;
+use bson::{Bson, RawDocument};
+use engine::CommandError;
+
+/// Statements of one command.
+const STATEMENTS_MAX: usize = 100_000;
+
+/// A field of a statement: its name and the names of its types.
+pub(super) type Field = (&'static str, &'static [&'static str]);
+
+/// The fields of an update's statement.
+pub(super) const UPDATE: &[Field] = &[
+    ("q", &["object"]),
+    ("u", &["object", "array"]),
+    ("c", &["object"]),
+    ("multi", &["bool"]),
+    ("upsert", &["bool"]),
+    ("collation", &["object"]),
+    ("arrayFilters", &["array"]),
+    ("hint", &["string", "object"]),
+];
+/// The fields of a delete's statement.
+pub(super) const DELETE: &[Field] = &[
+    ("q", &["object"]),
+    ("limit", &["int", "long", "double", "decimal"]),
+    ("collation", &["object"]),
+    ("hint", &["string", "object"]),
+];
+
+/// Refuses a statement of the wrong shape, and the command with it.
+fn check_statement(
+    statement: &RawDocument,
+    name: &str,
+    fields: &[Field],
+) -> Result<(), CommandError> {
+    let command = name.trim_end_matches('s');
+    for entry in statement {
+        let (field, value) = entry?;
+        let full = format!("BSON field '{command}.{name}.{field}'");
+        let Some((_, types)) = fields.iter().find(|(known, _)| *known == field.as_str()) else {
+            return Err(CommandError::new(
+                40415,
+                format!("{full} is an unknown field."),
+            ));
+        };
+        let found = mql::type_name(value);
+        if types.contains(&found) || (found == "null" && *types == ["bool"]) {
+            continue;
+        }
+        return Err(match field.as_str() {
+            "u" => CommandError::new(9, "Update argument must be either an object or an array"),
+            "hint" => CommandError::new(9, "Hint must be a string or an object"),
+            _ => CommandError::new(
+                14,
+                format!(
+                    "{full} is the wrong type '{found}', expected type '{}'",
+                    types[0]
+                ),
+            ),
+        });
+    }
+    if let Some(limit) = statement.get("limit")? {
+        let limit = Bson::try_from(limit)?;
+        let one = matches!(limit, Bson::Int32(0 | 1) | Bson::Int64(0 | 1))
+            || matches!(limit, Bson::Double(n) if n == 0.0 || n == 1.0);
+        if !one {
+            return Err(CommandError::new(
+                9,
+                format!("The limit field in delete objects must be 0 or 1. Got {limit}"),
+            ));
+        }
+    }
+    for (field, _) in fields
+        .iter()
+        .filter(|(name, _)| matches!(*name, "q" | "u" | "limit"))
+    {
+        if statement.get(field)?.is_none() {
+            return Err(CommandError::new(
+                40414,
+                format!("BSON field '{command}.{name}.{field}' is missing but a required field"),
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// The statements of a command, each parsed or refused by itself.
+pub(super) fn list<T>(
+    command: &RawDocument,
+    name: &str,
+    fields: &[Field],
+    parse: impl Fn(&RawDocument) -> Result<T, CommandError>,
+) -> Result<Vec<Result<T, CommandError>>, CommandError> {
+    let array = match command.get(name)? {
+        Some(RawBsonRef::Array(array)) => array,
+        None => {
+            return Err(CommandError::new(
+                40414,
+                format!("BSON field '{name}' is missing but a required field"),
+            ));
+        }
+        Some(other) => {
+            return Err(CommandError::new(
+                14,
+                format!(
+                    "BSON field '{name}' is the wrong type '{}', expected type 'array'",
+                    mql::type_name(other)
+                ),
+            ));
+        }
+    };
+    let mut list = Vec::new();
+    for entry in array {
+        match entry? {
+            RawBsonRef::Document(document) => {
+                if !fields.is_empty() {
+                    check_statement(document, name, fields)?;
+                }
+                list.push(parse(document));
+            }
+            _ => return Err(CommandError::new(14, format!("'{name}' must hold objects"))),
+        }
+    }
+    if list.is_empty() || list.len() > STATEMENTS_MAX {
+        return Err(CommandError::new(
+            16,
+            format!(
+                "Write batch sizes must be between 1 and {STATEMENTS_MAX}. Got {} operations.",
+                list.len()
+            ),
+        ));
+    }
+    Ok(list)
+}
