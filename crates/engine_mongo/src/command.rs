@@ -83,8 +83,12 @@ impl Command {
         };
         let has = |field: &str| plan.body.get(field).ok().flatten().is_some();
         let (has_read, has_write) = (has("readConcern"), has("writeConcern"));
+        // What explains, or is of no collection, takes none but the weakest.
+        let weakest = matches!(command.get("explain")?, Some(RawBsonRef::Boolean(true)))
+            || command.get("aggregate")?.and_then(whole).is_some();
         if let Some(concern) = &concerns.read
             && !has_read
+            && !weakest
             && matches!(
                 plan.name.as_str(),
                 "find" | "aggregate" | "count" | "distinct"

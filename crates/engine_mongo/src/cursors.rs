@@ -25,6 +25,9 @@ const OPEN_MAX: usize = 10_000;
 /// A cursor that nobody read from is closed after this time, as a server's is.
 const IDLE: Duration = Duration::from_secs(600);
 
+/// Bytes after which a batch is full: a server's batches have up to 16 MiB.
+const BATCH_BYTES: usize = 15 * 1024 * 1024;
+
 pub(crate) struct Cursors {
     open: Kept<i64, Entry>,
 }
@@ -78,12 +81,22 @@ impl Cursors {
 
     /// `getMore`.
     pub(crate) async fn more(&self, database: &str, command: &RawDocument) -> Answer {
-        let id = command.get("getMore")?.and_then(whole).unwrap_or(0);
-        let namespace = format!(
-            "{database}.{}",
-            command.get_str("collection").unwrap_or_default()
-        );
+        let Some(RawBsonRef::Int64(id)) = command.get("getMore")? else {
+            let message = "BSON field 'getMore.getMore' has the wrong type, expected type 'long'";
+            return Err(CommandError::new(14, message));
+        };
+        let collection = command.get("collection")?.ok_or_else(|| {
+            let message = "BSON field 'getMore.collection' is missing but a required field";
+            CommandError::new(40414, message)
+        })?;
+        let namespace = format!("{database}.{}", collection.as_str().unwrap_or_default());
         let wanted = match command.get("batchSize")?.and_then(whole) {
+            Some(size) if size < 0 => {
+                return Err(CommandError::new(
+                    51024,
+                    format!("BSON field 'batchSize' value must be >= 0, actual value '{size}'"),
+                ));
+            }
             Some(size) if size > 0 => size as usize,
             _ => usize::MAX,
         };
@@ -152,10 +165,13 @@ impl Cursors {
 }
 
 impl Reading {
-    /// At most `wanted` documents. Cancel safe: the driver's cursor keeps a
-    /// request that is under way, and nothing is taken before the end.
+    /// At most `wanted` documents, and about as many bytes as a server's batch
+    /// has: the driver asks for as many as in the first batch, whatever is wanted
+    /// now. Cancel safe: the driver's cursor keeps a request that is under way,
+    /// and nothing is taken before the end.
     async fn batch(&mut self, wanted: usize) -> Result<Vec<RawDocumentBuf>, CommandError> {
-        if self.rest.is_empty() && !self.ended {
+        let mut bytes: usize = self.rest.iter().map(|d| d.as_bytes().len()).sum();
+        while self.rest.len() < wanted && bytes < BATCH_BYTES && !self.ended {
             match self.cursor.next().await {
                 None => self.ended = true,
                 Some(batch) => {
@@ -163,6 +179,7 @@ impl Reading {
                     self.ended = identity(batch.as_raw_document()).0 == 0;
                     for document in batch.doc_slices().map_err(|error| translate(&error))? {
                         if let RawBsonRef::Document(document) = document? {
+                            bytes += document.as_bytes().len();
                             self.rest.push_back(document.to_owned());
                         }
                     }
