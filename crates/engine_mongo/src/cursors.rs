@@ -138,9 +138,10 @@ impl Cursors {
     /// `killCursors`; the driver tells the server when a cursor is dropped.
     pub(crate) fn kill(&self, command: &RawDocument) -> Answer {
         let (mut killed, mut unknown) = (RawArrayBuf::new(), RawArrayBuf::new());
-        let ids = command
-            .get_array("cursors")
-            .map_err(|_| CommandError::new(9, "killCursors needs an array 'cursors'"))?;
+        let ids = command.get_array("cursors").map_err(|_| {
+            let message = "BSON field 'killCursors.cursors' is missing but a required field";
+            CommandError::new(40414, message)
+        })?;
         for id in ids {
             let id = whole(id?).unwrap_or(0);
             let list = if self.forget(id) {
