@@ -143,7 +143,11 @@ impl Cursors {
             CommandError::new(40414, message)
         })?;
         for id in ids {
-            let id = whole(id?).unwrap_or(0);
+            let RawBsonRef::Int64(id) = id? else {
+                let message =
+                    "BSON field 'killCursors.cursors' has the wrong type, expected type 'long'";
+                return Err(CommandError::new(14, message));
+            };
             let list = if self.forget(id) {
                 &mut killed
             } else {
