@@ -86,13 +86,13 @@ fn entries<'a>(
         return Ok(Vec::new());
     }
     let paths: Vec<&Path> = index.fields.iter().map(|(path, _)| path).collect();
-    let entries = tuples(document, &paths).map_err(|refused| {
+    let mut entries = tuples(document, &paths).map_err(|refused| {
         let parallel = mql::MqlError::new(171, "cannot index parallel arrays");
         crate::mql(refused.error(parallel))
     })?;
-    let missing = |fields: &Vec<Field<'_>>| fields.iter().all(|f| matches!(f, Field::Missing));
-    if index.sparse && entries.iter().all(missing) {
-        return Ok(Vec::new());
+    if index.sparse {
+        // Each by itself: an element without the fields is not in it either.
+        entries.retain(|fields| fields.iter().any(|f| !matches!(f, Field::Missing)));
     }
     Ok(entries)
 }

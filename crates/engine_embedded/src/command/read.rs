@@ -8,7 +8,7 @@ use std::time::Duration;
 use bson::raw::RawBsonRef;
 use bson::{Bson, Document, RawArrayBuf, RawDocument, doc, rawdoc};
 use engine::{Answer, CommandError};
-use mql::path::Path;
+use mql::path::{self, Path};
 use mql::{Matcher, Projection, Sort};
 
 use super::cursors::answer;
@@ -339,18 +339,45 @@ fn distinct(
                 values.push(value);
             }
         };
-        mql::path::visit(&located.document, key.parts(), &mut |value| {
-            match value {
-                Some(RawBsonRef::Array(array)) => array.into_iter().flatten().for_each(&mut take),
-                Some(value) => take(value),
-                None => {}
-            }
-            false
-        });
+        along(&located.document, key.parts(), &mut take);
         if bytes > DISTINCT_BYTES_MAX {
             return Err(CommandError::new(17217, "distinct too big, 16mb cap"));
         }
     }
     values.sort_by(|a, b| mql::order::compare_bson_with(a, b, collation));
     Ok(values)
+}
+
+/// The values at a path: through the elements of arrays, or through one of them
+/// where the path has its number, and those of an array at its end.
+fn along<'a>(document: &'a RawDocument, path: &[path::Part], take: &mut dyn FnMut(RawBsonRef<'a>)) {
+    let Some((first, rest)) = path.split_first() else {
+        return;
+    };
+    if let Ok(Some(value)) = document.get(&first.name) {
+        within(value, rest, take);
+    }
+}
+
+fn within<'a>(value: RawBsonRef<'a>, rest: &[path::Part], take: &mut dyn FnMut(RawBsonRef<'a>)) {
+    match (value, rest) {
+        (RawBsonRef::Array(array), []) => array.into_iter().flatten().for_each(take),
+        (value, []) => take(value),
+        (RawBsonRef::Document(inner), rest) => along(inner, rest, take),
+        (RawBsonRef::Array(array), [next, after @ ..]) => match next.index {
+            Some(at) => {
+                if let Ok(Some(element)) = array.get(at) {
+                    within(element, after, take);
+                }
+            }
+            None => {
+                for element in array.into_iter().flatten() {
+                    if let RawBsonRef::Document(inner) = element {
+                        along(inner, rest, take);
+                    }
+                }
+            }
+        },
+        _ => {}
+    }
 }
