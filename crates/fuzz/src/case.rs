@@ -9,7 +9,6 @@ use bson::{Bson, Document, doc};
 
 use crate::generate::{Area, Program};
 use crate::run::Recorded;
-use crate::tally::Divergence;
 
 /// A kept case.
 #[derive(Debug, Clone)]
@@ -77,13 +76,13 @@ pub fn parse(text: &str) -> Result<Vec<Case>, String> {
 }
 
 /// Writes cases as [`parse`] reads them.
-pub fn print(found: &[Divergence]) -> String {
-    let list: Vec<serde_json::Value> = found
+pub fn print(cases: &[Case]) -> String {
+    let list: Vec<serde_json::Value> = cases
         .iter()
-        .map(|found| {
-            let commands = found.case.iter().cloned().map(Bson::Document);
+        .map(|case| {
+            let commands = case.commands.iter().cloned().map(Bson::Document);
             let commands: Vec<_> = commands.map(Bson::into_canonical_extjson).collect();
-            serde_json::json!({ "why": format!("{:?}: {}", found.how, found.text), "commands": commands })
+            serde_json::json!({ "why": case.why, "commands": commands })
         })
         .collect();
     let lines: Vec<String> = list.iter().map(ToString::to_string).collect();

@@ -3,7 +3,8 @@
 //! ```text
 //! cargo run -p fuzz -- [operations=N] [from=N] [area=NAME] [shrink=N] [keep=FILE]
 //! cargo run -p fuzz -- record [operations=N] [from=N]
-//! cargo run -p fuzz -- try=FILE        a file of cases, on both engines
+//! cargo run -p fuzz -- try=FILE [keep=FILE]   cases on both engines; those
+//!                                             without a difference are kept
 //! ```
 //!
 //! `shrink` classes of differences are made small and shown, and written as
@@ -43,9 +44,11 @@ async fn main() -> ExitCode {
         return record(&theirs, from, operations).await;
     }
     let start = std::time::Instant::now();
+    let mut cases = Vec::new();
     let tally = if let Some(file) = named("try") {
         let text = std::fs::read_to_string(file).expect("a file of cases");
-        let cases = case::parse(&text).expect("cases");
+        cases = case::parse(&text).expect("cases");
+        let cases = cases.clone();
         let operations: usize = cases.iter().map(|case| case.commands.len()).sum();
         let n = cases.len() as u64;
         drive::compare(operations, move |at| cases[(at % n) as usize].program(at)).await
@@ -60,7 +63,14 @@ async fn main() -> ExitCode {
     let Some(tally) = tally else { return nobody() };
     let small = show(&tally, number("shrink", 30) as usize).await;
     if let Some(file) = named("keep") {
-        std::fs::write(file, case::print(&small)).expect("the cases are written");
+        let text = if cases.is_empty() {
+            case::print(&small.iter().map(Divergence::case).collect::<Vec<_>>())
+        } else {
+            let differs: BTreeSet<u64> = tally.different.iter().map(|found| found.seed).collect();
+            let equal = (0..).zip(cases).filter(|(n, _)| !differs.contains(n));
+            case::print(&equal.map(|(_, case)| case).collect::<Vec<_>>())
+        };
+        std::fs::write(file, text).expect("the cases are written");
     }
     println!("{tally}\n  in {:.0?}", start.elapsed());
     if tally.different.is_empty() {

@@ -6,6 +6,7 @@ use std::fmt;
 use bson::Document;
 
 use crate::answer::Difference;
+use crate::case::Case;
 use crate::generate::Area;
 
 /// What a run came to.
@@ -107,6 +108,16 @@ impl fmt::Display for Tally {
             write!(f, "\n  {area:?}: {different} in {ran}")?;
         }
         Ok(())
+    }
+}
+
+impl Divergence {
+    /// The case to keep.
+    pub fn case(&self) -> Case {
+        Case {
+            why: format!("{:?}: {}", self.how, self.text),
+            commands: self.case.clone(),
+        }
     }
 }
 

@@ -9,19 +9,23 @@ use super::{folder, from_environment};
 
 /// Differences that are still open, per thousand operations, and equal codes in
 /// percent. The goal is 0 and 98; these only get better.
-const OPEN_PER_THOUSAND: usize = 200;
-const EQUAL_CODES: f64 = 60.0;
+const OPEN_PER_THOUSAND: usize = 16;
+const EQUAL_CODES: f64 = 93.0;
 
-fn judge(tally: &Tally) {
+fn judge(tally: &Tally, open_per_thousand: usize) {
     println!("{tally}");
     let found = tally.different.iter().take(20);
     let shown: Vec<String> = found.map(ToString::to_string).collect();
     assert!(
-        tally.different.len() * 1000 <= tally.ran * OPEN_PER_THOUSAND,
+        tally.different.len() * 1000 <= tally.ran * open_per_thousand,
         "{} differences, among them:\n{}",
         tally.different.len(),
         shown.join("\n\n")
     );
+    // A few cases are no measure.
+    if tally.refused < 1000 {
+        return;
+    }
     assert!(
         tally.equal_codes() >= EQUAL_CODES,
         "codes: {:?}",
@@ -43,7 +47,7 @@ async fn random_commands_have_equal_answers() {
         return;
     };
     assert!(tally.ran >= operations);
-    judge(&tally);
+    judge(&tally, OPEN_PER_THOUSAND);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -55,14 +59,14 @@ async fn kept_cases_have_equal_answers() {
     let cases = case::load(&folder("cases"));
     let programs = (0..).zip(&cases).map(|(n, case)| case.program(n)).collect();
     let recorded = drive::record_all(&theirs, programs).await;
-    judge(&drive::replay_all(recorded).await);
+    judge(&drive::replay_all(recorded).await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn tapes_have_equal_answers() {
-    for name in ["cases", "programs"] {
+    for (name, open) in [("cases", 0), ("programs", OPEN_PER_THOUSAND)] {
         let path = folder("tapes").join(format!("{name}.tape.gz"));
         let recorded = tape::read(&path).expect("a tape");
-        judge(&drive::replay_all(recorded).await);
+        judge(&drive::replay_all(recorded).await, open);
     }
 }
