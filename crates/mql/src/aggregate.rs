@@ -168,6 +168,19 @@ impl Pipeline {
         &self.stages
     }
 
+    /// How many documents of the input are enough, when it comes in the order
+    /// of a first `$sort`; 0 is all.
+    pub fn enough(&self) -> usize {
+        let rest = match self.stages.split_first() {
+            Some((Stage::Sort(_), rest)) => rest,
+            _ => &self.stages,
+        };
+        match run::limit(rest) {
+            usize::MAX => 0,
+            enough => enough,
+        }
+    }
+
     /// Takes the first stage off.
     pub fn take_first(&mut self) -> Option<Stage> {
         if self.stages.is_empty() {

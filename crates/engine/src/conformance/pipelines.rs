@@ -22,6 +22,7 @@ pub(super) const CASES: &[Case] = &[
     ("statistics", |w| Box::pin(statistics(w))),
     ("pipelines_are_collated", |w| Box::pin(collated(w))),
     ("lookup_uses_an_index", |w| Box::pin(indexed(w))),
+    ("pipelines_are_sorted_by_an_index", |w| Box::pin(sorted(w))),
 ];
 
 const C: &[&str] = &[
@@ -524,4 +525,52 @@ async fn indexed(w: World) {
     ] {
         assert_eq!(documents(&w.ok(command(text)).await), all(wanted), "{text}");
     }
+}
+
+async fn sorted(w: World) {
+    fill(&w).await;
+    w.ok(doc! { "createIndexes": "c", "indexes": [{ "key": { "v": 1 }, "name": "v" }] })
+        .await;
+    let ids = |reply: Document| -> Vec<i32> {
+        let found = documents(&reply);
+        found.iter().flat_map(|d| d.get_i32("_id")).collect()
+    };
+    let session = Session::start();
+    Collection::new(&w.engine, &w.database, "c")
+        .within(&session)
+        .insert_one(&rawdoc! { "_id": 6, "v": 2.5 })
+        .await
+        .expect("insert");
+    for (text, wanted, inside) in [
+        (
+            r#"[{"$match":{"v":{"$gt":0}}},{"$sort":{"v":1}}]"#,
+            &[2, 3, 1][..],
+            &[2, 3, 6, 1][..],
+        ),
+        (
+            r#"[{"$sort":{"v":-1}},{"$match":{"v":{"$gte":2}}},{"$skip":1},{"$limit":1}]"#,
+            &[3],
+            &[6],
+        ),
+        (
+            r#"[{"$sort":{"v":-1}},{"$limit":2},{"$group":{"_id":null,"all":{"$push":"$_id"}}},{"$unwind":"$all"},{"$project":{"_id":"$all"}}]"#,
+            &[1, 3],
+            &[1, 6],
+        ),
+    ] {
+        for hint in [None, Some("v"), Some("_id_")] {
+            let mut command = command(text);
+            if let Some(hint) = hint {
+                command.insert("hint", hint);
+            }
+            assert_eq!(
+                ids(w.ok(command.clone()).await),
+                wanted,
+                "{text} by {hint:?}"
+            );
+            session.decorate(&mut command);
+            assert_eq!(ids(w.ok(command).await), inside, "{text} by {hint:?}");
+        }
+    }
+    session.abort(&w.engine).await.expect("abort");
 }

@@ -4,6 +4,7 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bson::raw::RawBsonRef;
 use bson::{Bson, RawArray, RawDocument, RawDocumentBuf, Timestamp, doc};
@@ -12,16 +13,19 @@ use kit::limit::{DOCUMENT_BYTES_MAX, PIPELINE_STAGE_BYTES_MAX};
 use mql::aggregate::{Collections, Environment, Stage, Take};
 use mql::expression::Variables;
 use mql::path::Path;
-use mql::{Matcher, MqlError, Pipeline};
+use mql::{Matcher, MqlError, Pipeline, Sort};
 
 use super::cursors::first_batch;
 use super::read::FIRST_BATCH;
 use super::{
-    blocking, check_fields, check_namespace, collection, default_collation, document, output, whole,
+    blocking, check_fields, check_namespace, collection, default_collation, document, output,
+    time_limit, whole,
 };
 use crate::catalog::Collection;
+use crate::plan::{Ask, Hint, plan};
 use crate::query;
 use crate::transaction::Transaction;
+use crate::walk::{Effort, Place, Walk};
 use crate::write::Changes;
 use crate::{Core, View, mql as mql_error};
 
@@ -93,6 +97,8 @@ struct Aggregate {
     database: String,
     target: String,
     pipeline: Pipeline,
+    hint: Option<Hint>,
+    time: Option<Duration>,
     batch: usize,
     allow_disk_use: bool,
 }
@@ -151,19 +157,21 @@ impl Aggregate {
         pipeline.bind(&variables).map_err(mql_error)?;
         let default = target.and_then(|target| default_collation(view, database, target));
         let collation = super::collation(command, default.as_ref())?;
-        check_hint(view, database, target.unwrap_or_default(), command)?;
         let mut pipeline = pipeline.collated(collation.as_ref());
         pipeline.optimize();
         Ok(Self {
             database: database.to_owned(),
             target: target.unwrap_or(NOWHERE).to_owned(),
             pipeline,
+            hint: Hint::parse(command)?,
+            time: time_limit(command)?,
             batch,
             allow_disk_use,
         })
     }
 
-    /// Runs the pipeline; a leading `$match` chooses the plan.
+    /// Runs the pipeline; a leading `$match` and a `$sort` after it choose the
+    /// plan.
     fn on(
         &self,
         core: &Core,
@@ -192,11 +200,32 @@ impl Aggregate {
             },
             _ => Matcher::all(),
         };
+        let sort = match rest.stages().first() {
+            Some(Stage::Sort(sort)) => sort.clone(),
+            _ => Sort::default(),
+        };
+        let plan = match foreign.find(&self.target).map_err(mql_error)? {
+            Some(collection) => {
+                let ask = Ask {
+                    matcher: &filter,
+                    sort: &sort,
+                    hint: self.hint.as_ref(),
+                    enough: rest.enough(),
+                    by_index: sort.is_empty() || query::is_untouched(changes, &collection),
+                };
+                Some(plan(view, &collection, ask)?)
+            }
+            None => None,
+        };
+        if !sort.is_empty() && plan.as_ref().is_some_and(|plan| plan.sorted) {
+            // The index gives the order.
+            rest.take_first();
+        }
         let mut runner = rest.start(&self.target);
         let mut made = Vec::new();
         let mut keep = |document: RawDocumentBuf| {
             if document.as_bytes().len() > DOCUMENT_BYTES_MAX + MARGIN {
-                return Err(MqlError::new(
+                return Err(CommandError::new(
                     10334,
                     format!(
                         "BSONObj size: {} is invalid. Size must be between 0 and {}(16MB)",
@@ -209,23 +238,28 @@ impl Aggregate {
             Ok(())
         };
         let mut run = || {
-            if !runner.is_satisfied() {
-                let mut take: Box<Take<'_>> = Box::new(|document| {
-                    runner.push(&env, document)?;
-                    while let Some(document) = runner.pull(&env)? {
+            if let (Some(plan), false) = (&plan, runner.is_satisfied()) {
+                let effort = Effort::limited(self.time, None);
+                let mut walk = Walk::new(view, changes, plan, &filter, &effort);
+                let mut place = Place::default();
+                while !runner.is_satisfied()
+                    && let Some(located) = walk.next(&mut place)?
+                {
+                    runner
+                        .push(&env, Cow::Owned(located.document))
+                        .map_err(mql_error)?;
+                    while let Some(document) = runner.pull(&env).map_err(mql_error)? {
                         keep(document)?;
                     }
-                    Ok(!runner.is_satisfied())
-                });
-                foreign.each(&self.target, &filter, &mut take)?;
+                }
             }
             runner.end();
-            while let Some(document) = runner.pull(&env)? {
+            while let Some(document) = runner.pull(&env).map_err(mql_error)? {
                 keep(document)?;
             }
             Ok(())
         };
-        run().map_err(|error| executing(mql_error(error)))?;
+        run().map_err(executing)?;
         Ok(made)
     }
 }
@@ -308,40 +342,6 @@ fn check_source(
         )),
         _ => Ok(()),
     }
-}
-
-/// A hint has to name an index that is there; which one is used is the
-/// planner's choice all the same.
-fn check_hint(
-    view: &View,
-    database: &str,
-    target: &str,
-    command: &RawDocument,
-) -> Result<(), CommandError> {
-    let wanted: Box<dyn Fn(&crate::catalog::Index) -> bool> = match command.get("hint")? {
-        None => return Ok(()),
-        Some(RawBsonRef::Document(key)) if key.is_empty() || key.get("$natural")?.is_some() => {
-            return Ok(());
-        }
-        Some(RawBsonRef::Document(key)) => {
-            let key = bson::Document::try_from(key)?;
-            Box::new(move |index| index.key == key)
-        }
-        Some(RawBsonRef::String(name)) => Box::new(move |index| index.name == name),
-        Some(_) => {
-            return Err(CommandError::new(9, "Hint must be a string or an object"));
-        }
-    };
-    let Some(collection) = view.catalog.get(database, target) else {
-        return Ok(());
-    };
-    if collection.indexes.iter().any(wanted) {
-        return Ok(());
-    }
-    Err(CommandError::new(
-        2,
-        "error processing query: planner returned error :: caused by :: hint provided does not correspond to an existing index",
-    ))
 }
 
 /// The collections that a pipeline reads, all of one moment.

@@ -418,7 +418,7 @@ fn documents(expression: &Expression) -> Result<Vec<RawDocumentBuf>> {
 }
 
 /// How many documents the stages after a sort want of it at most.
-fn limit(after: &[Stage]) -> usize {
+pub(super) fn limit(after: &[Stage]) -> usize {
     let mut skipped = 0usize;
     for stage in after {
         match stage {
