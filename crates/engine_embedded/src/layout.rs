@@ -69,24 +69,31 @@ pub(crate) fn last_position(snapshot: &dyn Snapshot) -> Result<Position, Command
 
 /// The `meta` key of the number that says how everything is kept.
 pub(crate) const FORMAT: &[u8] = b"format";
-/// The number of what this code reads and writes.
-pub(crate) const FORMAT_NUMBER: u32 = 1;
+/// The number of what this code reads and writes. 2: documents carry
+/// checksums, indexes know their multikey paths, images have a table.
+pub(crate) const FORMAT_NUMBER: u32 = 2;
 
-/// Refuses a store that other code writes; one without a number is of the
-/// first form.
+/// Refuses a store that other code writes; one without a number, and with
+/// something in it, is of the first form.
 pub(crate) fn check_format(snapshot: &dyn Snapshot) -> Result<(), CommandError> {
-    let Some(found) = snapshot.get(Table::Meta, FORMAT)? else {
-        return Ok(());
+    let number = if let Some(found) = snapshot.get(Table::Meta, FORMAT)? {
+        <[u8; 4]>::try_from(found.as_slice()).map_or(0, u32::from_be_bytes)
+    } else {
+        let mut kept = snapshot.range(Table::Catalog, &[], &[0xff; 8], false);
+        if kept.next().transpose()?.is_none() {
+            return Ok(());
+        }
+        1
     };
-    if found == FORMAT_NUMBER.to_be_bytes() {
-        return Ok(());
-    }
-    let number = <[u8; 4]>::try_from(found.as_slice()).map_or(0, u32::from_be_bytes);
+    let who = match number.cmp(&FORMAT_NUMBER) {
+        std::cmp::Ordering::Equal => return Ok(()),
+        std::cmp::Ordering::Less => "an older program wrote it, before the first release",
+        std::cmp::Ordering::Greater => "a newer program wrote it",
+    };
     Err(CommandError::new(
         1,
         format!(
-            "the data is kept in format {number}, this program knows format {FORMAT_NUMBER}; \
-             a newer program wrote it"
+            "the data is kept in format {number}, this program knows format {FORMAT_NUMBER}; {who}"
         ),
     ))
 }

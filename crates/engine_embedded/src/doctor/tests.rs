@@ -326,16 +326,28 @@ async fn catalogue_and_facts() {
     set(&store, Table::Meta, b"surprise", Some(b"x"));
     assert_eq!(problems(&store), ["meta: 'surprise' is unknown or damaged"]);
     set(&store, Table::Meta, b"surprise", None);
-    set(
-        &store,
-        Table::Meta,
-        layout::FORMAT,
-        Some(&9u32.to_be_bytes()),
-    );
-    assert!(problems(&store)[0].contains("format 9"));
-    match Embedded::with(store, Arc::new(SystemClock), Options::default()) {
-        Ok(_) => panic!("a newer format was opened"),
-        Err(error) => assert!(error.message.contains("a newer program wrote it")),
+    for (format, said) in [
+        (
+            Some(9u32),
+            "format 9, this program knows format 2; a newer program",
+        ),
+        (
+            Some(1),
+            "format 1, this program knows format 2; an older program",
+        ),
+        (
+            None,
+            "format 1, this program knows format 2; an older program",
+        ),
+    ] {
+        let bytes = format.map(u32::to_be_bytes);
+        let bytes = bytes.as_ref().map(<[u8; 4]>::as_slice);
+        set(&store, Table::Meta, layout::FORMAT, bytes);
+        assert!(problems(&store)[0].contains(said));
+        match Embedded::with(store.clone(), Arc::new(SystemClock), Options::default()) {
+            Ok(_) => panic!("another format was opened"),
+            Err(error) => assert!(error.message.contains(said)),
+        }
     }
 }
 
