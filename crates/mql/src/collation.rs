@@ -186,6 +186,9 @@ impl Collation {
         let mut settings = Settings::default();
         for entry in specification {
             let (name, value) = entry.map_err(malformed)?;
+            if name.as_str() == "strength" && value == RawBsonRef::Null {
+                continue;
+            }
             settings.read(name.as_str(), value)?;
         }
         settings.finish()
@@ -270,8 +273,14 @@ impl Settings {
                 "BSON field 'collation.locale' is missing but a required field",
             ));
         };
+        // The rest is not looked at.
         if locale == "simple" {
             return Ok(None);
+        }
+        if self.strength == 0 {
+            return Err(MqlError::bad_value(
+                "Enumeration value '0' for field 'collation.strength' is not a valid value.",
+            ));
         }
         let refused = |why: String| {
             Err(MqlError::bad_value(format!(
@@ -444,10 +453,7 @@ fn strength(value: RawBsonRef<'_>) -> Result<i32> {
     };
     let number = number as i32;
     match number {
-        1..=5 => Ok(number),
-        0 => Err(MqlError::bad_value(
-            "Enumeration value '0' for field 'collation.strength' is not a valid value.",
-        )),
+        0..=5 => Ok(number),
         _ => Err(MqlError::new(
             51024,
             if number > 5 {

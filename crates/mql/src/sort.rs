@@ -1,7 +1,7 @@
 //! Sort specifications.
 
-use bson::RawDocument;
 use bson::raw::RawBsonRef;
+use bson::{Bson, RawDocument};
 
 use crate::collation::Collation;
 use crate::error::{MqlError, Result};
@@ -19,31 +19,28 @@ pub struct Sort {
 impl Sort {
     /// Parses `{path: 1 | -1, …}`.
     pub fn parse(specification: &RawDocument) -> Result<Self> {
+        let sort = Self::of_elements(specification)?;
+        let named = |part: &str| !part.starts_with('$') || ["$ref", "$id", "$db"].contains(&part);
+        if sort
+            .parts
+            .iter()
+            .all(|(path, _)| path.parts().iter().all(|part| named(&part.name)))
+        {
+            return Ok(sort);
+        }
+        Err(MqlError::new(
+            16410,
+            "FieldPath field names may not start with '$'. Consider using $getField or $setField.",
+        ))
+    }
+
+    /// The same for elements of an array, whose names may be any.
+    pub(crate) fn of_elements(specification: &RawDocument) -> Result<Self> {
         let mut parts = Vec::new();
         for entry in specification {
             let (name, direction) = entry.map_err(malformed)?;
-            let descending = match direction {
-                RawBsonRef::Int32(1) | RawBsonRef::Int64(1) | RawBsonRef::Double(1.0) => false,
-                RawBsonRef::Int32(-1) | RawBsonRef::Int64(-1) | RawBsonRef::Double(-1.0) => true,
-                RawBsonRef::Int32(_) | RawBsonRef::Int64(_) | RawBsonRef::Double(_) => {
-                    return Err(MqlError::new(
-                        15975,
-                        "$sort key ordering must be 1 (for ascending) or -1 (for descending)",
-                    ));
-                }
-                _ => {
-                    return Err(MqlError::new(
-                        15974,
-                        format!("Illegal key in $sort specification: {name}"),
-                    ));
-                }
-            };
-            if name.is_empty() || name.as_str().split('.').any(str::is_empty) {
-                return Err(MqlError::new(
-                    40352,
-                    "FieldPath cannot be constructed with an empty part",
-                ));
-            }
+            let descending = descending(name.as_str(), direction)?;
+            check_path(name.as_str())?;
             crate::depth::check_path(name.as_str())?;
             parts.push((Path::new(name.as_str()), descending));
         }
@@ -100,4 +97,55 @@ impl Sort {
         out.extend_from_slice(&keys.min().unwrap_or_default());
         Ok(())
     }
+}
+
+/// Whether a direction is descending. Numbers lose their fraction.
+fn descending(name: &str, direction: RawBsonRef<'_>) -> Result<bool> {
+    let number = Bson::try_from(direction).map_err(malformed)?;
+    match crate::number::double(&number).map(|number| number as i32) {
+        Some(1) => Ok(false),
+        Some(-1) => Ok(true),
+        Some(_) => Err(MqlError::new(
+            15975,
+            "$sort key ordering must be 1 (for ascending) or -1 (for descending)",
+        )),
+        None => Err(match direction {
+            RawBsonRef::Document(meta) => match meta.get("$meta") {
+                Ok(Some(RawBsonRef::String("textScore"))) => MqlError::new(
+                    40218,
+                    "query requires text score metadata, but it is not available",
+                ),
+                Ok(Some(RawBsonRef::String(other))) => {
+                    MqlError::new(31138, format!("Illegal $meta sort: $meta: \"{other}\""))
+                }
+                _ => MqlError::new(
+                    17312,
+                    "$meta is the only expression supported by $sort right now",
+                ),
+            },
+            _ => MqlError::new(15974, format!("Illegal key in $sort specification: {name}")),
+        }),
+    }
+}
+
+/// MongoDB's rules for a path of fields.
+fn check_path(path: &str) -> Result<()> {
+    if path.is_empty() {
+        return Err(MqlError::new(
+            40352,
+            "FieldPath cannot be constructed with empty string",
+        ));
+    }
+    if path.ends_with('.') {
+        return Err(MqlError::new(40353, "FieldPath must not end with a '.'."));
+    }
+    for part in path.split('.') {
+        if part.is_empty() {
+            return Err(MqlError::new(
+                15998,
+                "FieldPath field names may not be empty strings.",
+            ));
+        }
+    }
+    Ok(())
 }

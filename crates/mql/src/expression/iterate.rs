@@ -58,6 +58,9 @@ pub(super) fn filter(_: &'static str, args: &Args<'_, '_>) -> Result<Option<Bson
     let (Some(array), Some(condition)) = (array, args.node(2)) else {
         return Ok(Some(Bson::Null));
     };
+    if array.is_empty() {
+        return Ok(Some(Bson::Array(array)));
+    }
     let limit = limit(args)?;
     let name = variable(args);
     let mut kept = Vec::new();

@@ -155,5 +155,5 @@ fn by_fields(by: &Document) -> Result<Sort> {
         let direction = integer(direction).or_else(|| whole(direction)).unwrap_or(1);
         plain.insert(name.clone(), direction);
     }
-    Sort::parse(&RawDocumentBuf::try_from(&plain).map_err(malformed)?)
+    Sort::of_elements(&RawDocumentBuf::try_from(&plain).map_err(malformed)?)
 }

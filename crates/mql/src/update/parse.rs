@@ -347,11 +347,17 @@ fn sort(by: &RawDocument) -> Result<Sort> {
             "The sort pattern is empty when it should be a set of fields.",
         ));
     }
+    let direction = || MqlError::bad_value("The sort element value must be either 1 or -1");
+    for (_, value) in by.iter().flatten() {
+        let number = Bson::try_from(value).map_err(malformed)?;
+        if !crate::number::double(&number).is_some_and(|number| number.abs() == 1.0) {
+            return Err(direction());
+        }
+    }
     Sort::parse(by).map_err(|error| match error.code {
-        40352 => MqlError::bad_value(
+        40352 | 40353 | 15998 | 16410 => MqlError::bad_value(
             "The sort field cannot be empty, and a dotted one cannot have an empty part",
         ),
-        15974 | 15975 => MqlError::bad_value("The sort element value must be either 1 or -1"),
         _ => error,
     })
 }
