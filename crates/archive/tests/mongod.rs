@@ -57,8 +57,9 @@ async fn options_and_views_of_mongod() {
         doc! { "create": "checked", "validator": { "$jsonSchema": { "required": ["a"] } }, "validationLevel": "moderate" },
         doc! { "create": "words", "collation": { "locale": "de", "strength": 2 } },
         doc! { "create": "seen", "viewOn": "log", "pipeline": [{ "$match": { "a": 1 } }] },
+        doc! { "createIndexes": "checked", "indexes": [{ "name": "t", "key": { "t": "text" } }] },
         doc! { "createIndexes": "words", "indexes": [
-        { "name": "t", "key": { "t": "text" } }, { "name": "h", "key": { "h": "hashed" } },
+        { "name": "h", "key": { "h": "hashed" }, "collation": { "locale": "simple" } },
         { "name": "ttl", "key": { "at": 1 }, "expireAfterSeconds": 3600 } ] },
         doc! { "insert": "checked", "documents": [{ "_id": 1, "a": 1 }] },
         doc! { "create": "weather", "timeseries": { "timeField": "t" } },

@@ -35,6 +35,8 @@ pub(crate) struct Command {
     pub(crate) cursor: bool,
     /// Documents in the batches after the first, when the command says so.
     pub(crate) batch: Option<u32>,
+    /// The caller's session, which a cursor belongs to.
+    pub(crate) session: Option<Vec<u8>>,
     /// `maxTimeMS`.
     pub(crate) max_time: Option<Duration>,
 }
@@ -156,12 +158,21 @@ impl Command {
                 .and_then(whole)
                 .and_then(|size| size.try_into().ok())
                 .filter(|size| *size > 0),
+            session: session(command)?,
             max_time: command
                 .get("maxTimeMS")?
                 .and_then(whole)
                 .and_then(|ms| ms.try_into().ok())
                 .map(Duration::from_millis),
         })
+    }
+}
+
+/// The session that a command is of.
+pub(crate) fn session(command: &RawDocument) -> Result<Option<Vec<u8>>, CommandError> {
+    match command.get("lsid")? {
+        Some(RawBsonRef::Document(lsid)) => engine::part::session_id(lsid).map(Some),
+        _ => Ok(None),
     }
 }
 

@@ -16,7 +16,7 @@ use engine::{Answer, CommandError};
 use futures_util::StreamExt;
 use mongodb::raw_batch_cursor::RawBatchCursor;
 
-use crate::command::whole;
+use crate::command::{session, whole};
 use crate::error::translate;
 use crate::kept::Kept;
 
@@ -25,17 +25,23 @@ const OPEN_MAX: usize = 10_000;
 /// A cursor that nobody read from is closed after this time, as a server's is.
 const IDLE: Duration = Duration::from_secs(600);
 
+/// How long a transaction lives.
+const TRANSACTION_TIME: Duration = Duration::from_secs(60);
+
 /// Bytes after which a batch is full: a server's batches have up to 16 MiB.
 const BATCH_BYTES: usize = 15 * 1024 * 1024;
 
 pub(crate) struct Cursors {
     open: Kept<i64, Entry>,
+    /// Those of transactions, which the servers keep.
+    within: Kept<i64, ()>,
 }
 
 impl Default for Cursors {
     fn default() -> Self {
         Self {
             open: Kept::new(OPEN_MAX, IDLE),
+            within: Kept::new(OPEN_MAX, TRANSACTION_TIME),
         }
     }
 }
@@ -43,6 +49,8 @@ impl Default for Cursors {
 #[derive(Clone)]
 struct Entry {
     namespace: Arc<str>,
+    /// The caller's session, if it opened the cursor in one.
+    owner: Option<Arc<[u8]>>,
     cursor: Arc<tokio::sync::Mutex<Reading>>,
 }
 
@@ -58,6 +66,7 @@ impl Cursors {
     pub(crate) async fn open(
         &self,
         mut cursor: RawBatchCursor,
+        owner: Option<&[u8]>,
     ) -> Result<RawDocumentBuf, mongodb::error::Error> {
         let Some(batch) = cursor.next().await else {
             // A new cursor holds the first reply.
@@ -68,6 +77,7 @@ impl Cursors {
         if id != 0 {
             let entry = Entry {
                 namespace: namespace.into(),
+                owner: owner.map(Into::into),
                 cursor: Arc::new(tokio::sync::Mutex::new(Reading {
                     cursor,
                     rest: VecDeque::new(),
@@ -102,6 +112,13 @@ impl Cursors {
         };
         let now = Instant::now();
         let Some(entry) = self.open.get(&id, now) else {
+            if self.within.get(&id, now).is_some() {
+                return Err(refused(
+                    50740,
+                    id,
+                    "created in a transaction, without a txnNumber",
+                ));
+            }
             return Err(CommandError::new(43, format!("cursor id {id} not found")));
         };
         if *entry.namespace != *namespace {
@@ -112,6 +129,19 @@ impl Cursors {
                     entry.namespace
                 ),
             ));
+        }
+        let caller = session(command)?;
+        match (entry.owner.as_deref(), caller.as_deref()) {
+            (None, Some(_)) => {
+                return Err(refused(50736, id, "not created in a session, in a session"));
+            }
+            (Some(_), None) => {
+                return Err(refused(50737, id, "created in a session, without an lsid"));
+            }
+            (owner, caller) if owner != caller => {
+                return Err(refused(50738, id, "created in another session"));
+            }
+            _ => {}
         }
         self.open.renew(&id, now);
         let Ok(mut reading) = entry.cursor.try_lock() else {
@@ -133,6 +163,16 @@ impl Cursors {
             "cursor": { "nextBatch": batch, "id": id, "ns": namespace },
             "ok": 1.0,
         })
+    }
+
+    /// Remembers the cursor of a transaction's reply, or that it is at its end.
+    pub(crate) fn of_transaction(&self, command: &RawDocument, reply: &RawDocument) {
+        let now = Instant::now();
+        match (identity(reply).0, command.get("getMore")) {
+            (0, Ok(Some(RawBsonRef::Int64(id)))) => drop(self.within.take(&id, |()| true)),
+            (0, _) => {}
+            (id, _) => self.within.put(id, (), now),
+        }
     }
 
     /// `killCursors`; the driver tells the server when a cursor is dropped.
@@ -198,6 +238,14 @@ impl Reading {
     fn done(&self) -> bool {
         self.ended && self.rest.is_empty()
     }
+}
+
+/// A cursor that is somebody else's.
+fn refused(code: i32, id: i64, why: &str) -> CommandError {
+    CommandError::new(
+        code,
+        format!("Cannot run getMore on cursor {id}, which was {why}"),
+    )
 }
 
 /// A reply's cursor id and namespace.

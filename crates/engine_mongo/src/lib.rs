@@ -199,10 +199,12 @@ impl Mongo {
         if let Some(part) = part.filter(Part::is_transaction) {
             let within = Command::within(command)?;
             let limit = shared.limit(&within.0);
-            return shared
+            let reply = shared
                 .transactions
                 .run(&shared.client, database, part, within, limit)
-                .await;
+                .await?;
+            shared.cursors.of_transaction(command, &reply);
+            return Ok(reply);
         }
         if Part::of(command)?.is_some() && !RETRYABLE.contains(&name) {
             return Err(CommandError::new(
@@ -337,7 +339,8 @@ impl Shared {
             if let Some(size) = command.batch {
                 run = run.batch_size(size);
             }
-            return self.cursors.open(run.batch().await?).await;
+            let owner = command.session.as_deref();
+            return self.cursors.open(run.batch().await?, owner).await;
         }
         let mut run = database.run_raw_command(body);
         if let Some(reads) = &command.reads {

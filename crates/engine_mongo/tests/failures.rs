@@ -215,7 +215,8 @@ async fn another_member_takes_over() {
         let found = ok(&mongo, "d", find).await;
         // The rest of a cursor comes from the member that has it.
         let cursor = found.get_document("cursor").expect("a cursor");
-        let more = doc! { "getMore": cursor.get_i64("id").expect("an id"), "collection": "c" };
+        let id = cursor.get_i64("id").expect("an id");
+        let more = doc! { "getMore": id, "collection": "c", "batchSize": 2 };
         let more = ok(&mongo, "d", more).await;
         let batch = more
             .get_document("cursor")
