@@ -1,9 +1,9 @@
 //! A server's data as files in the layout of mongodump.
 
-use bson::{Document, RawDocument};
+use bson::RawDocument;
 use engine::SharedEngine;
 
-use crate::source::{Cursor, Entry, Source, documents};
+use crate::source::{Entry, Source, documents};
 use crate::{ArchiveError, Moment, Selection, Sink, names};
 
 /// What a dump has.
@@ -13,7 +13,7 @@ pub struct Dumped {
     pub collections: Vec<DumpedCollection>,
     /// Whether they are of one moment.
     pub moment: Moment,
-    /// What was left out, each a sentence.
+    /// What was left out or is of another moment, each a sentence.
     pub left_out: Vec<String>,
 }
 
@@ -78,13 +78,13 @@ async fn one(
     if !entry.metadata.view {
         let mut size = 0;
         if sink.needs_sizes() {
-            let mut cursor = cursor(source, entry);
+            let mut cursor = source.whole(entry);
             while let Some(batch) = cursor.next(source).await? {
                 size += documents(&batch).map(length).sum::<u64>();
             }
         }
         sink.begin(&format!("{base}.bson"), size).await?;
-        let mut cursor = cursor(source, entry);
+        let mut cursor = source.whole(entry);
         let mut bytes = Vec::new();
         while let Some(batch) = cursor.next(source).await? {
             bytes.clear();
@@ -102,10 +102,6 @@ async fn one(
     sink.write(&metadata).await?;
     sink.end().await?;
     Ok(dumped)
-}
-
-fn cursor(source: &Source, entry: &Entry) -> Cursor {
-    source.find(&entry.database, &entry.metadata.name, Document::new())
 }
 
 fn length(document: &RawDocument) -> u64 {

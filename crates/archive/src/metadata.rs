@@ -96,6 +96,11 @@ impl Metadata {
         for gone in ["ns", "background", "safe"] {
             index.remove(gone);
         }
+        // One without a collation has none, also where the collection's own is
+        // what it would get.
+        if self.options.contains_key("collation") && !index.contains_key("collation") {
+            index.insert("collation", doc! { "locale": "simple" });
+        }
         doc! { "createIndexes": &self.name, "indexes": [index] }
     }
 }

@@ -35,6 +35,11 @@ impl Entry {
     pub(crate) fn namespace(&self) -> String {
         format!("{}.{}", self.database, self.metadata.name)
     }
+
+    /// Whether it is one that MongoDB does not read at a moment.
+    fn is_capped(&self) -> bool {
+        self.metadata.options.get_bool("capped").unwrap_or(false)
+    }
 }
 
 impl Source {
@@ -117,6 +122,13 @@ impl Source {
                     self.entry(&database, name, kind == "view", collection)
                         .await?,
                 );
+            }
+            if self.concern.is_some() {
+                let capped = found.iter().filter(|entry| entry.is_capped());
+                left_out.extend(capped.map(|entry| {
+                    let name = entry.namespace();
+                    format!("{name}: a capped collection is not of the others' moment")
+                }));
             }
             found.sort_by(|a, b| a.metadata.name.cmp(&b.metadata.name));
             entries.extend(found);
@@ -201,14 +213,29 @@ impl Source {
 
     /// A cursor over a collection's documents, by `find`'s fields.
     pub(crate) fn find(&self, database: &str, collection: &str, fields: Document) -> Cursor {
-        let mut command = doc! { "find": collection };
-        command.extend(fields);
-        command.insert("batchSize", BATCH_DOCUMENTS_MAX as i32);
-        if let Some(concern) = &self.concern {
-            command.insert("readConcern", Bson::Document(concern.clone()));
-        }
-        Cursor::new(database, collection, command)
+        read(database, collection, fields, self.concern.as_ref())
     }
+
+    /// Every document of a collection that was listed.
+    pub(crate) fn whole(&self, entry: &Entry) -> Cursor {
+        let concern = self.concern.as_ref().filter(|_| !entry.is_capped());
+        read(
+            &entry.database,
+            &entry.metadata.name,
+            Document::new(),
+            concern,
+        )
+    }
+}
+
+fn read(database: &str, collection: &str, fields: Document, concern: Option<&Document>) -> Cursor {
+    let mut command = doc! { "find": collection };
+    command.extend(fields);
+    command.insert("batchSize", BATCH_DOCUMENTS_MAX as i32);
+    if let Some(concern) = concern {
+        command.insert("readConcern", Bson::Document(concern.clone()));
+    }
+    Cursor::new(database, collection, command)
 }
 
 /// The batches of an answer.

@@ -54,11 +54,10 @@ pub(crate) fn content(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
             let mut bytes = std::fs::read(&path).unwrap();
             if path.extension().is_some_and(|e| e == "json") {
                 let mut document = kit::ejson::parse_document(&bytes).unwrap();
-                assert!(
-                    document
-                        .remove("uuid")
-                        .is_some_and(|u| u.as_str().unwrap().len() == 32)
-                );
+                let uuid = document.remove("uuid");
+                let view = document.get_str("type").is_ok_and(|kind| kind == "view");
+                assert_eq!(uuid.is_none(), view, "{document}");
+                assert!(uuid.is_none_or(|uuid| uuid.as_str().unwrap().len() == 32));
                 if let Ok(indexes) = document.get_array_mut("indexes") {
                     indexes.sort_by_key(|index| {
                         index

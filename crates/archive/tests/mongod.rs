@@ -69,14 +69,20 @@ async fn options_and_views_of_mongod() {
     let dumped = dump_to(&engine, &at("first")).await;
     assert_eq!(
         dumped.left_out,
-        ["options.weather: a timeseries collection is left out"]
+        [
+            "options.weather: a timeseries collection is left out",
+            "options.log: a capped collection is not of the others' moment",
+        ]
     );
     run(&engine, "options", doc! { "dropDatabase": 1 }).await;
     restore_from(&engine, &at("first")).await;
     dump_to(&engine, &at("second")).await;
     let (first, second) = (content(&at("first")), content(&at("second")));
     assert_eq!(first.len(), 7);
-    assert!(first == second);
+    for (path, bytes) in &first {
+        let (before, after) = (String::from_utf8_lossy(bytes), &second[path]);
+        assert_eq!(before, String::from_utf8_lossy(after), "{}", path.display());
+    }
     // What the embedded engine does not have is told, and nothing pretended.
     let error = archive::restore(&memory(), &at("first"), &archive::Restore::default())
         .await

@@ -337,7 +337,8 @@ mod tests {
     #[test]
     fn transport_fields_are_taken_out() {
         let command = rawdoc! {
-            "insert": "c", "documents": [{}], "$db": "d", "lsid": { "id": 1 }, "txnNumber": 5_i64,
+            "insert": "c", "documents": [{}], "$db": "d", "lsid": { "id": bson::Binary::from(bson::Uuid::new()) },
+            "txnNumber": 5_i64,
             "$readPreference": { "mode": "primary" }, "writeConcern": { "w": 1 },
         };
         let body = plan(&command).body;
