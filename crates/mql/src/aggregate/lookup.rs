@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 
 use bson::raw::RawBsonRef;
-use bson::{Bson, RawArray, RawArrayBuf, RawBson, RawDocument, RawDocumentBuf, cstr};
+use bson::{Bson, RawArray, RawArrayBuf, RawBson, RawDocument, RawDocumentBuf, cstr, rawdoc};
 
 use super::environment::{Environment, Take};
 use super::parse::{field_path, kind, pipeline, shown};
@@ -363,9 +363,9 @@ impl Hashed {
 /// one; null when there is none.
 fn values(document: &RawDocument, path: &Path) -> Vec<RawBson> {
     let mut found = Vec::new();
-    path::visit_keys(document, path.parts(), &mut |value, named| match value {
+    path::visit_keys(document, path.parts(), &mut |value, _| match value {
         None => {}
-        Some(RawBsonRef::Array(array)) if !named => {
+        Some(RawBsonRef::Array(array)) => {
             found.extend(array.into_iter().flatten().map(RawBson::from));
         }
         Some(value) => found.push(value.into()),
@@ -404,6 +404,14 @@ fn equal_to_any(path: &Path, values: &[RawBson]) -> Result<Matcher> {
     let mut any = RawDocumentBuf::new();
     any.append(cstr!("$or"), each);
     Matcher::parse(&any)
+}
+
+/// `{path: {$exists: true}}`
+fn exists(path: &Path) -> Result<Matcher> {
+    let mut field = RawDocumentBuf::new();
+    let test = rawdoc! { "$exists": true };
+    field.append(super::reshape::key(path.as_str())?, test);
+    Matcher::parse(&field)
 }
 
 /// Runs a pipeline over a collection. Leading `$match`es choose what is read.
@@ -658,7 +666,12 @@ impl GraphLookup {
             if values.is_empty() {
                 break;
             }
-            let matcher = equal_to_any(&self.connect_to, &values)?
+            let mut matcher = equal_to_any(&self.connect_to, &values)?;
+            if values.contains(&RawBson::Null) {
+                // Nothing is connected by what it has not.
+                matcher = matcher.and(exists(&self.connect_to)?);
+            }
+            let matcher = matcher
                 .collated(self.collation.as_ref())
                 .and(self.restrict.clone());
             env.collections

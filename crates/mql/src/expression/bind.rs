@@ -181,7 +181,11 @@ impl Node {
                 | [Self::Constant(value), Self::Path(name, parts)]
                     if (name == "CURRENT" || name == "ROOT")
                         && !parts.is_empty()
-                        && !matches!(value, Bson::RegularExpression(_) | Bson::Undefined) =>
+                        // What is an array by its path is none for a query.
+                        && !matches!(
+                            value,
+                            Bson::RegularExpression(_) | Bson::Undefined | Bson::Array(_)
+                        ) =>
                 {
                     found.push((parts.join("."), raw(value)));
                 }
