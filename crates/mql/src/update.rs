@@ -288,9 +288,11 @@ impl Update {
                 "Resulting document after update is larger than 16777216",
             ));
         }
-        // An array's null that is unset counts, though it stays null.
+        // An array's null that is unset counts, though it stays null; so does a
+        // replacement that leaves out the `_id`, though it stays.
         let modified = after.as_bytes() != before.as_bytes()
             || dropped_id
+            || matches!(&self.kind, Kind::Replacement(new) if new.keys().next().is_none_or(|name| name != "_id"))
             || (self.is_operators() && description != UpdateDescription::default());
         Ok(Applied {
             document: after,

@@ -10,7 +10,8 @@ use crate::matcher::{Compare, Matcher, Node, Test};
 /// its `_id` from there.
 ///
 /// # Errors
-/// 54 when two equalities set one path.
+/// 54 when two equalities set one path; 111 for a replacement and a path into
+/// `_id`.
 pub fn upsert_document(query: &RawDocument, replacement: bool) -> Result<Document> {
     let matcher = Matcher::parse(query)?;
     if matcher.has_expression() {
@@ -22,7 +23,15 @@ pub fn upsert_document(query: &RawDocument, replacement: bool) -> Result<Documen
     let mut found = Vec::new();
     derive(matcher.root(), &mut found);
     if replacement {
-        found.retain(|(path, _)| *path == "_id" || path.starts_with("_id."));
+        if let Some((path, _)) = found.iter().find(|(path, _)| path.starts_with("_id.")) {
+            return Err(MqlError::new(
+                111,
+                format!(
+                    "field at '_id' must be exactly specified, field at sub-path '{path}'found"
+                ),
+            ));
+        }
+        found.retain(|(path, _)| *path == "_id");
     }
     // MongoDB sorts a query before it reads fields from it.
     found.sort_by_key(|(path, _)| *path);

@@ -12,7 +12,7 @@ use mql::matcher::{Compare, Node, Test};
 use mql::update::UpdateContext;
 use mql::{Collation, Matcher, Projection, Sort, Update, upsert_document};
 
-use super::shape::{DELETE, UPDATE, list};
+use super::shape::{DELETE, UPDATE, array_filters, list};
 use super::tally::{Done, Tally, write_error};
 use super::write::{PIECE, Statements};
 use super::{check_fields, collation, document, flag, reply, whole};
@@ -75,6 +75,27 @@ pub(super) fn is_lookup(matcher: &Matcher) -> bool {
     matcher.conjuncts().iter().any(|node| {
         matches!(node, Node::Field(path, Test::Compare(Compare::Eq, _)) if path.as_str() == "_id")
     })
+}
+
+/// Whether a query is a value of `_id` and nothing else.
+fn is_simple(query: &RawDocument) -> bool {
+    let mut fields = query.iter().flatten();
+    let (Some((name, value)), None) = (fields.next(), fields.next()) else {
+        return false;
+    };
+    name == "_id"
+        && match value {
+            RawBsonRef::Document(value) => !value
+                .iter()
+                .flatten()
+                .next()
+                .is_some_and(|(name, _)| name.as_str().starts_with('$')),
+            RawBsonRef::Array(_)
+            | RawBsonRef::Null
+            | RawBsonRef::Undefined
+            | RawBsonRef::RegularExpression(_) => false,
+            _ => true,
+        }
 }
 
 impl Operation {
@@ -184,6 +205,12 @@ impl Operation {
             (false, None) => return refused("Either an update or remove=true must be specified"),
             _ => {}
         }
+        if let Some(RawBsonRef::Null) = command.get("hint")? {
+            return refused("Hint must be a string or an object");
+        }
+        if let Some(RawBsonRef::Null) = command.get("arrayFilters")? {
+            return Err(array_filters());
+        }
         let query = document(command, "query")?;
         let change = match update {
             Some(update) => Some(Change::parse(
@@ -196,15 +223,17 @@ impl Operation {
             )?),
             None => None,
         };
+        let fields = document(command, "fields")?.filter(|fields| !fields.is_empty());
+        // MongoDB does not look at the sort of what is one document anyway.
+        let is_one = collation.is_none() && fields.is_none() && query.is_some_and(is_simple);
         Ok(Kind::FindAndModify {
             change,
             matcher: query::matcher(query)?.collated(collation),
             sort: match document(command, "sort")? {
-                Some(sort) => Sort::parse(sort).map_err(mql_error)?.collated(collation),
-                None => Sort::default(),
+                Some(sort) if !is_one => Sort::parse(sort).map_err(mql_error)?.collated(collation),
+                _ => Sort::default(),
             },
-            projection: document(command, "fields")?
-                .filter(|fields| !fields.is_empty())
+            projection: fields
                 .map(|fields| Projection::parse(fields).map_err(mql_error))
                 .transpose()?,
             new,

@@ -12,7 +12,7 @@ use bson::{DateTime, RawArrayBuf, RawDocument, RawDocumentBuf, cstr, doc, rawdoc
 use engine::CommandError;
 use mql::aggregate::{Merge, Stage, Target, WhenMatched, WhenNotMatched};
 use mql::update::UpdateContext;
-use mql::{Matcher, Sort, Update};
+use mql::{Matcher, Sort, Update, upsert_document};
 
 use super::admin::erase;
 use super::{blocking, check_namespace, create, modify};
@@ -280,8 +280,36 @@ impl Merging<'_> {
         }
     }
 
+    /// The document that comes in: as it is, or by the operator of an upsert,
+    /// which puts fields in order.
+    fn made(&self, document: &RawDocument) -> Result<RawDocumentBuf, CommandError> {
+        let operators = match &self.merge.matched {
+            _ if document.is_empty() => return Ok(document.to_owned()),
+            WhenMatched::Merge => rawdoc! { "$set": document.to_owned() },
+            WhenMatched::Keep => rawdoc! { "$setOnInsert": document.to_owned() },
+            WhenMatched::Replace | WhenMatched::Fail | WhenMatched::Pipeline(_) => {
+                return Ok(document.to_owned());
+            }
+        };
+        let update = Update::parse(RawBsonRef::Document(&operators), None).map_err(mql_error)?;
+        let base = upsert_document(&self.query(document)?, false).map_err(mql_error)?;
+        let base = RawDocumentBuf::try_from(&base)?;
+        let cx = UpdateContext {
+            now: self.now,
+            query: None,
+            inserting: true,
+            collation: None,
+        };
+        Ok(update.apply(&base, cx).map_err(mql_error)?.document)
+    }
+
     /// What has the same values in the fields that tell documents apart.
     fn matcher(&self, document: &RawDocument) -> Result<Matcher, CommandError> {
+        let matcher = Matcher::parse(&self.query(document)?).map_err(mql_error)?;
+        Ok(matcher.collated(self.collection.collation.as_ref()))
+    }
+
+    fn query(&self, document: &RawDocument) -> Result<RawDocumentBuf, CommandError> {
         let mut query = RawDocumentBuf::new();
         for on in &self.merge.on {
             let path = mql::path::Path::new(on);
@@ -304,8 +332,7 @@ impl Merging<'_> {
             let name: &bson::raw::CStr = on.as_str().try_into()?;
             query.append(name, test);
         }
-        let matcher = Matcher::parse(&query).map_err(mql_error)?;
-        Ok(matcher.collated(self.collection.collation.as_ref()))
+        Ok(query)
     }
 
     fn unmatched(&mut self, document: &RawDocument) -> Result<(), CommandError> {
@@ -317,7 +344,7 @@ impl Merging<'_> {
             )),
             WhenNotMatched::Insert => {
                 let record = self.core.records.fetch_add(1, Ordering::Relaxed);
-                let document = modify::with_id(document);
+                let document = modify::with_id(&self.made(document)?);
                 self.changes.insert(self.collection, record, document)
             }
         }

@@ -119,6 +119,7 @@ impl Read {
                         "collation",
                     ],
                 )?;
+                check_nulls(command)?;
                 match document(command, "sort")? {
                     Some(given) if natural(given).is_some() => {
                         if given.iter().count() > 1 {
@@ -153,6 +154,9 @@ impl Read {
                     command,
                     &["query", "skip", "limit", "hint", "fields", "collation"],
                 )?;
+                if let Some(RawBsonRef::Null) = command.get("limit")? {
+                    return Err(CommandError::bad_value("limit value is not a valid number"));
+                }
                 let limit = whole(command, "limit")?.unwrap_or(0).unsigned_abs() as usize;
                 ("query", limit, Kind::Count)
             }
@@ -286,6 +290,28 @@ impl Read {
             }
         }
     }
+}
+
+/// Refuses null where a find has no word for "none".
+fn check_nulls(command: &RawDocument) -> Result<(), CommandError> {
+    const FIELDS: [&str; 7] = [
+        "filter",
+        "sort",
+        "projection",
+        "collation",
+        "singleBatch",
+        "allowDiskUse",
+        "noCursorTimeout",
+    ];
+    for name in FIELDS {
+        if let Some(RawBsonRef::Null) = command.get(name)? {
+            return Err(CommandError::new(
+                14,
+                format!("BSON field 'find.{name}' may not be null"),
+            ));
+        }
+    }
+    Ok(())
 }
 
 fn distinct_key(command: &RawDocument) -> Result<Path, CommandError> {

@@ -46,10 +46,15 @@ fn check_statement(
             ));
         };
         let found = mql::type_name(value);
-        if types.contains(&found) || (found == "null" && *types == ["bool"]) {
+        // For these null is to be without; for a query, that is to lack it.
+        let is_optional =
+            *types == ["bool"] || ["c", "collation", "limit"].contains(&field.as_str());
+        if types.contains(&found) || (found == "null" && is_optional) {
             continue;
         }
         return Err(match field.as_str() {
+            "q" if found == "null" => missing(&full),
+            "arrayFilters" if found == "null" => array_filters(),
             "u" => CommandError::new(9, "Update argument must be either an object or an array"),
             "hint" => CommandError::new(9, "Hint must be a string or an object"),
             _ => CommandError::new(
@@ -61,7 +66,9 @@ fn check_statement(
             ),
         });
     }
-    if let Some(limit) = statement.get("limit")? {
+    if let Some(limit) = statement.get("limit")?
+        && limit != RawBsonRef::Null
+    {
         let limit = Bson::try_from(limit)?;
         let one = matches!(limit, Bson::Int32(0 | 1) | Bson::Int64(0 | 1))
             || matches!(limit, Bson::Double(n) if n == 0.0 || n == 1.0);
@@ -77,13 +84,22 @@ fn check_statement(
         .filter(|(name, _)| matches!(*name, "q" | "u" | "limit"))
     {
         if statement.get(field)?.is_none() {
-            return Err(CommandError::new(
-                40414,
-                format!("BSON field '{command}.{name}.{field}' is missing but a required field"),
-            ));
+            return Err(missing(&format!("BSON field '{command}.{name}.{field}'")));
         }
     }
     Ok(())
+}
+
+fn missing(field: &str) -> CommandError {
+    CommandError::new(40414, format!("{field} is missing but a required field"))
+}
+
+/// What null for a list of array filters is refused with.
+pub(super) fn array_filters() -> CommandError {
+    CommandError::new(
+        10065,
+        "invalid parameter: expected an object (arrayFilters)",
+    )
 }
 
 /// The statements of a command, each parsed or refused by itself.
