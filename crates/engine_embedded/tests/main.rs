@@ -2,7 +2,6 @@
 //! what was acknowledged survives.
 
 mod crash;
-mod differential;
 mod expressions;
 mod faults;
 mod histories;

@@ -154,6 +154,10 @@ impl Lookup {
         self.equal.is_some() && self.lets.is_empty() && self.pipeline.is_empty()
     }
 
+    pub(super) fn optimize(&mut self) {
+        self.pipeline.optimize();
+    }
+
     pub(super) fn collate(&mut self, collation: Option<&Collation>) {
         self.collation = collation.cloned();
         self.pipeline.collate(collation);
@@ -459,6 +463,10 @@ pub struct Union {
 }
 
 impl Union {
+    pub(super) fn optimize(&mut self) {
+        self.pipeline.optimize();
+    }
+
     pub(super) fn collate(&mut self, collation: Option<&Collation>) {
         self.pipeline.collate(collation);
     }

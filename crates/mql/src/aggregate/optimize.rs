@@ -1,17 +1,31 @@
 //! A `$match` goes before the stages that it does not depend on, so that they
-//! see fewer documents and the planner sees the query.
+//! see fewer documents and the planner sees the query. Of two sorts in a row
+//! only the second is done.
 
 use super::{Pipeline, Stage};
 use crate::Matcher;
 use crate::matcher::Node;
 
 impl Pipeline {
-    /// Moves `$match`es, or those parts of them that can be moved, to the front.
+    /// Moves `$match`es, or those parts of them that can be moved, to the front,
+    /// and leaves out sorts that another one follows.
     pub fn optimize(&mut self) {
         let mut stages: Vec<Stage> = Vec::new();
-        for stage in std::mem::take(&mut self.stages) {
+        for mut stage in std::mem::take(&mut self.stages) {
+            match &mut stage {
+                Stage::Facet(facets) => facets.iter_mut().for_each(|(_, inner)| inner.optimize()),
+                Stage::Lookup(lookup) => lookup.optimize(),
+                Stage::Union(union) => union.optimize(),
+                _ => {}
+            }
             match stage {
                 Stage::Match(matcher) => place(&mut stages, matcher),
+                // Nobody sees the order that a sort makes for another one, nor
+                // what it would refuse.
+                Stage::Sort(sort) => {
+                    stages.pop_if(|last| matches!(last, Stage::Sort(_)));
+                    stages.push(Stage::Sort(sort));
+                }
                 other => stages.push(other),
             }
         }
