@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bson::{RawDocument, RawDocumentBuf};
 use engine::CommandError;
-use mql::{Matcher, Sort};
+use mql::{Collation, Matcher, Sort};
 
 use crate::View;
 use crate::catalog::Collection;
@@ -141,10 +141,13 @@ pub(crate) fn found(
 }
 
 /// Parses a filter; a missing one matches everything.
-pub(crate) fn matcher(filter: Option<&RawDocument>) -> Result<Matcher, CommandError> {
+pub(crate) fn matcher(
+    filter: Option<&RawDocument>,
+    collation: Option<&Collation>,
+) -> Result<Matcher, CommandError> {
     filter.map_or_else(
         || Ok(Matcher::all()),
-        |filter| Matcher::parse(filter).map_err(crate::mql),
+        |filter| Matcher::parse_with(filter, collation).map_err(crate::mql),
     )
 }
 

@@ -112,7 +112,7 @@ impl Frozen {
             command,
             &["filter", "sort", "projection", "skip", "limit", "batchSize"],
         )?;
-        let matcher = query::matcher(document(command, "filter")?)?;
+        let matcher = query::matcher(document(command, "filter")?, None)?;
         let projection = document(command, "projection")?
             .filter(|projection| !projection.is_empty())
             .map(|projection| Projection::parse(projection).map_err(mql_error))

@@ -29,11 +29,14 @@ use std::borrow::Cow;
 use bson::raw::RawBsonRef;
 use bson::{Bson, Document, RawDocument};
 
+use crate::collation::Collation;
 use crate::error::{MqlError, Result};
 use crate::key;
 use crate::matcher::malformed;
+use crate::order::raw;
 use crate::regex::Regex;
 
+use fold::Folding;
 use operators::{NamedOperator, Operator, Run};
 
 pub use bind::Variables;
@@ -46,6 +49,10 @@ const OPEN: &str = "";
 #[derive(Debug, Clone)]
 pub struct Expression {
     node: Node,
+    /// How strings compare; `None` is by their bytes.
+    collation: Option<Collation>,
+    /// Whether constants wait for the collation.
+    waits: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -110,6 +117,11 @@ impl<'a> Args<'a, '_> {
         (0..self.len()).map(|at| self.owned(at)).collect()
     }
 
+    /// How strings compare.
+    fn collation(&self) -> Option<&Collation> {
+        self.scope.collation
+    }
+
     /// The regular expression, where it was compiled beforehand.
     fn compiled(&self) -> Option<Option<&'a Regex>> {
         self.compiled
@@ -123,6 +135,7 @@ pub struct Scope<'a> {
     root: &'a RawDocument,
     bound: Vec<(Cow<'a, str>, Option<Bson>)>,
     outer: Option<&'a Self>,
+    collation: Option<&'a Collation>,
 }
 
 impl<'a> Scope<'a> {
@@ -132,6 +145,7 @@ impl<'a> Scope<'a> {
             root,
             bound: Vec::new(),
             outer: None,
+            collation: None,
         }
     }
 
@@ -147,6 +161,17 @@ impl<'a> Scope<'a> {
             root: self.root,
             bound: bound.collect(),
             outer: Some(self),
+            collation: self.collation,
+        }
+    }
+
+    /// This scope with strings compared by a collation.
+    fn collated<'s>(&'s self, collation: Option<&'s Collation>) -> Scope<'s> {
+        Scope {
+            root: self.root,
+            bound: Vec::new(),
+            outer: Some(self),
+            collation,
         }
     }
 
@@ -177,15 +202,20 @@ impl Expression {
     /// Parses an owned value as an expression.
     pub fn parse_bson(value: &Bson) -> Result<Self> {
         let mut node = parse::parse(value, &mut Vec::new(), 0)?;
-        node.fold()?;
-        Ok(Self { node })
+        node.fold(&Folding::settled(None))?;
+        Ok(Self {
+            node,
+            collation: None,
+            waits: false,
+        })
     }
 
     /// The value; `None` when it is missing.
     pub fn evaluate(&self, scope: &Scope<'_>) -> Result<Option<Bson>> {
-        self.node
-            .evaluate(scope)
-            .map(|value| value.map(Cow::into_owned))
+        match &self.collation {
+            None => self.node.owned(scope),
+            collation => self.node.owned(&scope.collated(collation.as_ref())),
+        }
     }
 
     /// Gives `$rand` what its numbers follow from; without, it is refused. The
@@ -280,6 +310,13 @@ impl Node {
                         .collect::<Result<Vec<_>>>()?;
                     run(operator.name, &values)?.map(Cow::Owned)
                 }
+                Run::Collated(run) => {
+                    let values = nodes
+                        .iter()
+                        .map(|node| node.owned(scope))
+                        .collect::<Result<Vec<_>>>()?;
+                    run(operator.name, &values, scope.collation)?.map(Cow::Owned)
+                }
             },
             Self::Named(operator, nodes) => {
                 let args = Args {
@@ -354,6 +391,8 @@ fn is_nullish(value: Option<&Bson>) -> bool {
 }
 
 /// The key by which values are the same.
-fn identity(value: &Bson) -> Vec<u8> {
-    key::of(value)
+fn identity(value: &Bson, collation: Option<&Collation>) -> Vec<u8> {
+    let mut identity = Vec::new();
+    key::encode_with(raw(value).as_raw_bson_ref(), collation, &mut identity);
+    identity
 }

@@ -60,7 +60,9 @@ impl Matcher {
     /// Those of [`Matcher::parse`].
     pub fn parse_with(query: &RawDocument, collation: Option<&Collation>) -> Result<Self> {
         let mut matcher = Self::parse_open(query)?;
-        matcher.bind(&Variables::default())?;
+        let mut variables = Variables::default();
+        variables.collate(collation);
+        matcher.bind(&variables)?;
         Ok(matcher.collated(collation))
     }
 

@@ -4,6 +4,7 @@
 use bson::raw::{CStr, RawBsonRef};
 use bson::{RawArray, RawArrayBuf, RawBson, RawDocument, RawDocumentBuf};
 
+use crate::collation::Collation;
 use crate::error::{MqlError, Result, guard};
 use crate::expression::{Expression, Scope, Variables};
 use crate::matcher::{self, Matcher, malformed, truthy};
@@ -35,8 +36,19 @@ impl Projection {
     /// MongoDB's: 31253/31254 for mixed inclusion and exclusion, 31249/31250
     /// for colliding paths, 40352/40353 for empty path parts.
     pub fn parse(specification: &RawDocument) -> Result<Self> {
+        Self::parse_with(specification, None)
+    }
+
+    /// Parses a projection whose strings compare by a collation.
+    ///
+    /// # Errors
+    /// Those of [`Projection::parse`].
+    pub fn parse_with(specification: &RawDocument, collation: Option<&Collation>) -> Result<Self> {
         let mut projection = Self::parse_open(specification)?;
-        projection.bind(&Variables::default())?;
+        let mut variables = Variables::default();
+        variables.collate(collation);
+        projection.bind(&variables)?;
+        collate(&mut projection.fields, collation);
         Ok(projection)
     }
 
@@ -141,6 +153,20 @@ fn each_expression(
         }
     }
     Ok(())
+}
+
+/// Has the conditions of `$elemMatch` compare by a collation.
+fn collate(fields: &mut [(String, Field)], collation: Option<&Collation>) {
+    for (_, field) in fields {
+        match field {
+            Field::ElementMatch(matcher) => {
+                let own = std::mem::replace(matcher, Matcher::all());
+                *matcher = own.collated(collation);
+            }
+            Field::Tree(inner) => collate(inner, collation),
+            _ => {}
+        }
+    }
 }
 
 fn has_positional(fields: &[(String, Field)]) -> bool {

@@ -139,6 +139,18 @@ impl Update {
     /// MongoDB's: 9 for unknown modifiers and bad array filters, 40 for
     /// conflicting paths, 52 for `$`-prefixed names, 2 and 14 for operands.
     pub fn parse(update: RawBsonRef<'_>, array_filters: Option<&RawArray>) -> Result<Self> {
+        Self::parse_with(update, array_filters, None)
+    }
+
+    /// Parses an update whose conditions compare strings by a collation.
+    ///
+    /// # Errors
+    /// Those of [`Update::parse`].
+    pub fn parse_with(
+        update: RawBsonRef<'_>,
+        array_filters: Option<&RawArray>,
+        collation: Option<&Collation>,
+    ) -> Result<Self> {
         if let RawBsonRef::Document(document) = update {
             crate::depth::check(document)?;
         }
@@ -150,7 +162,9 @@ impl Update {
             }
             RawBsonRef::Array(stages) => {
                 let mut pipeline = Pipeline::parse_update(stages)?;
-                pipeline.bind(&Variables::default())?;
+                let mut variables = Variables::default();
+                variables.collate(collation);
+                pipeline.bind(&variables)?;
                 Kind::Pipeline(pipeline)
             }
             RawBsonRef::Document(document) if is_operators(document)? => {
@@ -180,7 +194,7 @@ impl Update {
                 ));
             }
         };
-        Ok(Self { kind })
+        Ok(Self { kind }.collated(collation))
     }
 
     /// The update that a pipeline is, which may only reshape.
@@ -191,8 +205,7 @@ impl Update {
     }
 
     /// The same update with the conditions in it compared by a collation.
-    #[must_use]
-    pub fn collated(mut self, collation: Option<&Collation>) -> Self {
+    fn collated(mut self, collation: Option<&Collation>) -> Self {
         if let (Kind::Operators(operators, filters), Some(_)) = (&mut self.kind, collation) {
             for (_, filter) in filters {
                 *filter = std::mem::replace(filter, Matcher::all()).collated(collation);

@@ -6,6 +6,9 @@ use super::{Case, World, documents};
 
 pub(super) const CASES: &[Case] = &[
     ("collations_match", |w| Box::pin(collations_match(w))),
+    ("collations_are_in_expressions", |w| {
+        Box::pin(collations_are_in_expressions(w))
+    }),
     ("collations_sort", |w| Box::pin(collations_sort(w))),
     ("collations_write", |w| Box::pin(collations_write(w))),
     ("a_collection_has_a_collation", |w| {
@@ -94,6 +97,103 @@ async fn collations_match(w: World) {
         found,
         [doc! { "_id": 8 }, doc! { "_id": 1 }, doc! { "_id": 2 }]
     );
+}
+
+/// Expressions compare by the collation too, constants among themselves and in
+/// every command.
+async fn collations_are_in_expressions(w: World) {
+    let two = || doc! { "locale": "en", "strength": 2 };
+    w.insert(vec![doc! { "_id": 1, "a": "b", "t": ["x", "Y"] }])
+        .await;
+    for (expression, wanted) in [
+        (doc! { "$eq": ["$a", "B"] }, Bson::from(true)),
+        (doc! { "$eq": ["b", "B"] }, true.into()),
+        (doc! { "$cmp": ["$a", "B"] }, 0.into()),
+        (doc! { "$lt": ["b", "Á"] }, false.into()),
+        (doc! { "$in": ["X", "$t"] }, true.into()),
+        (doc! { "$indexOfArray": ["$t", "y"] }, 1.into()),
+        (doc! { "$max": ["$a", "B"] }, "b".into()),
+        // Constants come last.
+        (doc! { "$min": ["B", "$a", "b"] }, "b".into()),
+        (doc! { "$setUnion": [["Z"], ["z"]] }, vec!["Z"].into()),
+        (doc! { "$setDifference": ["$t", ["y"]] }, vec!["x"].into()),
+        (doc! { "$setEquals": ["$t", ["y", "X"]] }, true.into()),
+        (doc! { "$setIsSubset": [["X"], "$t"] }, true.into()),
+        (
+            doc! { "$size": { "$setIntersection": [["X"], "$t"] } },
+            1.into(),
+        ),
+        (
+            doc! { "$sortArray": { "input": ["c", "B", "a"], "sortBy": 1 } },
+            vec!["a", "B", "c"].into(),
+        ),
+        (
+            doc! { "$minN": { "n": 2, "input": ["c", "B", "a"] } },
+            vec!["a", "B"].into(),
+        ),
+        (
+            doc! { "$filter": { "input": "$t", "as": "e", "cond": { "$eq": ["$$e", "X"] } } },
+            vec!["x"].into(),
+        ),
+        (
+            doc! { "$switch": {
+                "branches": [{ "case": { "$eq": ["b", "B"] }, "then": 1 }], "default": 2,
+            } },
+            1.into(),
+        ),
+        // These have nothing to do with it.
+        (doc! { "$strcasecmp": ["á", "a"] }, 1.into()),
+        (doc! { "$indexOfCP": ["$a", "B"] }, (-1).into()),
+    ] {
+        let found = w
+            .ok(doc! {
+                "aggregate": "c",
+                "pipeline": [{ "$project": { "_id": 0, "v": expression.clone() } }],
+                "cursor": {},
+                "collation": two(),
+            })
+            .await;
+        assert_eq!(
+            documents(&found),
+            [doc! { "v": wanted.clone() }],
+            "{expression}"
+        );
+        let found = w
+            .find(doc! { "projection": { "_id": 0, "v": expression.clone() }, "collation": two() })
+            .await;
+        assert_eq!(found, [doc! { "v": wanted }], "find {expression}");
+    }
+    let same = || doc! { "$expr": { "$eq": ["$a", "B"] } };
+    assert_eq!(ids(&w, same(), two()).await, [1]);
+    assert!(
+        ids(&w, same(), doc! { "locale": "simple" })
+            .await
+            .is_empty()
+    );
+    w.ok(doc! { "update": "c", "updates": [{
+        "q": same(),
+        "u": [{ "$set": { "n": { "$eq": ["b", "$a"] }, "m": { "$eq": ["X", "x"] } } }],
+        "collation": two(),
+    }] })
+    .await;
+    let joined = w
+        .ok(doc! {
+            "aggregate": "c",
+            "pipeline": [
+                { "$lookup": {
+                    "from": "c", "let": { "a": { "$max": ["A", "$a"] } }, "as": "j",
+                    "pipeline": [{ "$match": { "$expr": { "$eq": ["$$a", "B"] } } }],
+                } },
+                { "$project": { "_id": 0, "n": 1, "m": 1, "j": { "$size": "$j" } } },
+            ],
+            "cursor": {},
+            "collation": two(),
+        })
+        .await;
+    assert_eq!(documents(&joined), [doc! { "n": true, "m": true, "j": 1 }]);
+    w.ok(doc! { "delete": "c", "deletes": [{ "q": same(), "limit": 1, "collation": two() }] })
+        .await;
+    assert!(w.find(doc! {}).await.is_empty());
 }
 
 async fn collations_sort(w: World) {

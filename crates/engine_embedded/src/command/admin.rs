@@ -493,7 +493,7 @@ pub(crate) fn list_collections(catalog: &Catalog, database: &str, command: &RawD
         command,
         &["filter", "nameOnly", "cursor", "authorizedCollections"],
     )?;
-    let matcher = crate::query::matcher(document(command, "filter")?)?;
+    let matcher = crate::query::matcher(document(command, "filter")?, None)?;
     let name_only = flag(command, "nameOnly")?;
     let mut listed = Vec::new();
     for collection in catalog.all().filter(|c| c.database == database) {

@@ -13,7 +13,7 @@ use kit::limit::{DOCUMENT_BYTES_MAX, PIPELINE_STAGE_BYTES_MAX};
 use mql::aggregate::{Collections, Environment, Stage, Take};
 use mql::expression::Variables;
 use mql::path::Path;
-use mql::{Matcher, MqlError, Pipeline, Sort};
+use mql::{Collation, Matcher, MqlError, Pipeline, Sort};
 
 use super::cursors::first_batch;
 use super::read::FIRST_BATCH;
@@ -151,12 +151,12 @@ impl Aggregate {
                 ));
             }
         };
-        let variables = variables(core, command)?;
+        let default = target.and_then(|target| default_collation(view, database, target));
+        let collation = super::collation(command, default.as_ref())?;
+        let variables = variables(core, command, collation.as_ref())?;
         let mut pipeline = Pipeline::parse_open(stages).map_err(mql_error)?;
         check_source(target.is_some(), stages, &pipeline)?;
         pipeline.bind(&variables).map_err(mql_error)?;
-        let default = target.and_then(|target| default_collation(view, database, target));
-        let collation = super::collation(command, default.as_ref())?;
         let mut pipeline = pipeline.collated(collation.as_ref());
         pipeline.optimize();
         Ok(Self {
@@ -301,8 +301,13 @@ fn batch_size(command: &RawDocument) -> Result<usize, CommandError> {
 }
 
 /// The variables that a command's expressions see.
-pub(super) fn variables(core: &Core, command: &RawDocument) -> Result<Variables, CommandError> {
+pub(super) fn variables(
+    core: &Core,
+    command: &RawDocument,
+    collation: Option<&Collation>,
+) -> Result<Variables, CommandError> {
     let mut variables = Variables::default();
+    variables.collate(collation);
     variables.seed(random());
     variables.set("NOW", Some(Bson::DateTime(core.clock.now())));
     let position = *core.latest.borrow();

@@ -141,8 +141,8 @@ impl Operation {
                 let statements = list(command, "deletes", DELETE, |statement| {
                     let limit = whole(statement, "limit")?.unwrap_or(0);
                     let collation = collation(statement, default)?;
-                    let matcher = query::matcher(document(statement, "q")?)?;
-                    Ok((matcher.collated(collation.as_ref()), limit == 0))
+                    let matcher = query::matcher(document(statement, "q")?, collation.as_ref())?;
+                    Ok((matcher, limit == 0))
                 })?;
                 Kind::Delete {
                     statements,
@@ -228,13 +228,13 @@ impl Operation {
         let is_one = collation.is_none() && fields.is_none() && query.is_some_and(is_simple);
         Ok(Kind::FindAndModify {
             change,
-            matcher: query::matcher(query)?.collated(collation),
+            matcher: query::matcher(query, collation)?,
             sort: match document(command, "sort")? {
                 Some(sort) if !is_one => Sort::parse(sort).map_err(mql_error)?.collated(collation),
                 _ => Sort::default(),
             },
             projection: fields
-                .map(|fields| Projection::parse(fields).map_err(mql_error))
+                .map(|fields| Projection::parse_with(fields, collation).map_err(mql_error))
                 .transpose()?,
             new,
         })
@@ -485,9 +485,7 @@ impl Change {
                 "BSON field 'update.updates.u' is missing but a required field",
             )
         })?;
-        let update = Update::parse(update, filters)
-            .map_err(mql_error)?
-            .collated(collation);
+        let update = Update::parse_with(update, filters, collation).map_err(mql_error)?;
         if multi && update.is_replacement() {
             return Err(CommandError::new(
                 9,

@@ -135,7 +135,10 @@ impl Read {
                 let find = Find {
                     projection: document(command, "projection")?
                         .filter(|projection| !projection.is_empty())
-                        .map(|projection| Projection::parse(projection).map_err(mql_error))
+                        .map(|projection| {
+                            Projection::parse_with(projection, collation.as_ref())
+                                .map_err(mql_error)
+                        })
                         .transpose()?,
                     specification: match document(command, "projection")? {
                         Some(projection) => Document::try_from(projection)?,
@@ -168,7 +171,7 @@ impl Read {
         Ok(Self {
             database: database.to_owned(),
             target,
-            matcher: matcher(document(command, query)?)?.collated(collation.as_ref()),
+            matcher: matcher(document(command, query)?, collation.as_ref())?,
             sort: sort.collated(collation.as_ref()),
             hint,
             skip: positive("skip")?.unwrap_or(0),

@@ -228,7 +228,7 @@ async fn sizes(
 
 pub(super) async fn list_databases(core: &Arc<Core>, command: &RawDocument) -> Answer {
     check_fields(command, &["filter", "nameOnly", "authorizedDatabases"])?;
-    let matcher = crate::query::matcher(document(command, "filter")?)?;
+    let matcher = crate::query::matcher(document(command, "filter")?, None)?;
     let name_only = flag(command, "nameOnly")?;
     let mut databases: Vec<(String, i64)> = Vec::new();
     if name_only && document(command, "filter")?.is_none() {

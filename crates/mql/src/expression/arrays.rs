@@ -5,9 +5,10 @@ use bson::{Bson, Document};
 use super::coerce::short;
 use super::describe::{kind, shown};
 use super::{Args, Node, is_nullish, truthy};
-use crate::compare_bson;
+use crate::collation::Collation;
 use crate::error::{MqlError, Result};
 use crate::number::{double, is_number, whole_i32};
+use crate::order::compare_bson_with;
 
 pub(super) fn is_array(_: &'static str, values: &[Option<Bson>]) -> Result<Option<Bson>> {
     Ok(Some(Bson::Boolean(matches!(
@@ -94,13 +95,17 @@ pub(super) fn element_at(_: &'static str, values: &[Option<Bson>]) -> Result<Opt
         .cloned())
 }
 
-pub(super) fn contains(_: &'static str, values: &[Option<Bson>]) -> Result<Option<Bson>> {
+pub(super) fn contains(
+    _: &'static str,
+    values: &[Option<Bson>],
+    collation: Option<&Collation>,
+) -> Result<Option<Bson>> {
     match &values[1] {
         Some(Bson::Array(array)) => {
             let found = values[0].as_ref().is_some_and(|wanted| {
                 array
                     .iter()
-                    .any(|element| compare_bson(element, wanted).is_eq())
+                    .any(|element| compare_bson_with(element, wanted, collation).is_eq())
             });
             Ok(Some(Bson::Boolean(found)))
         }
@@ -168,7 +173,11 @@ pub(super) fn bound(name: &str, value: Option<&Bson>, which: &str) -> Result<usi
     })
 }
 
-pub(super) fn index_of(name: &'static str, values: &[Option<Bson>]) -> Result<Option<Bson>> {
+pub(super) fn index_of(
+    name: &'static str,
+    values: &[Option<Bson>],
+    collation: Option<&Collation>,
+) -> Result<Option<Bson>> {
     let array = match &values[0] {
         value if is_nullish(value.as_ref()) => return Ok(Some(Bson::Null)),
         Some(Bson::Array(array)) => array,
@@ -191,8 +200,9 @@ pub(super) fn index_of(name: &'static str, values: &[Option<Bson>]) -> Result<Op
         None => array.len(),
     };
     let wanted = values[1].as_ref();
-    let found = (start..end)
-        .find(|&at| wanted.is_some_and(|wanted| compare_bson(&array[at], wanted).is_eq()));
+    let found = (start..end).find(|&at| {
+        wanted.is_some_and(|wanted| compare_bson_with(&array[at], wanted, collation).is_eq())
+    });
     Ok(Some(Bson::Int32(found.map_or(-1, |at| at as i32))))
 }
 

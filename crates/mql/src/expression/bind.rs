@@ -10,8 +10,10 @@ use std::cell::Cell;
 use bson::raw::RawBsonRef;
 use bson::{Bson, RawBson, RawDocument, RawDocumentBuf};
 
+use super::fold::Folding;
 use super::parse::{parse, undefined, writable};
 use super::{Expression, Node, OPEN, Scope, walk};
+use crate::collation::Collation;
 use crate::error::{MqlError, Result};
 use crate::matcher::malformed;
 use crate::order::raw;
@@ -26,6 +28,8 @@ pub struct Variables {
     open: bool,
     /// What the numbers of `$rand` follow from.
     seed: Option<Cell<u64>>,
+    /// How strings compare in what they are put into.
+    collation: Option<Collation>,
 }
 
 #[derive(Debug, Clone)]
@@ -45,6 +49,11 @@ impl Variables {
     /// Sets what the numbers of `$rand` follow from; without, it is refused.
     pub fn seed(&mut self, seed: u64) {
         self.seed = Some(Cell::new(seed));
+    }
+
+    /// Sets how strings compare in what the variables are put into.
+    pub fn collate(&mut self, collation: Option<&Collation>) {
+        self.collation = collation.cloned();
     }
 
     /// The variables of a command's `let`, on top of these: each sees those
@@ -101,8 +110,13 @@ impl Expression {
     pub(crate) fn parse_open(value: RawBsonRef<'_>) -> Result<Self> {
         let value = Bson::try_from(value).map_err(malformed)?;
         let mut node = parse(&value, &mut vec![OPEN.to_owned()], 0)?;
-        node.fold()?;
-        Ok(Self { node })
+        let folding = Folding::open();
+        node.fold(&folding)?;
+        Ok(Self {
+            node,
+            collation: None,
+            waits: folding.waits(),
+        })
     }
 
     /// Puts the variables from outside in their places.
@@ -117,11 +131,21 @@ impl Expression {
         }
         let mut changed = false;
         self.node.bind(variables, &mut changed)?;
-        if changed {
-            match self.node.fold() {
+        if variables.collation.is_some() {
+            self.collation.clone_from(&variables.collation);
+        }
+        let waited = self.waits && !variables.open;
+        if changed || waited {
+            let folding = if variables.open {
+                Folding::open()
+            } else {
+                Folding::settled(self.collation.as_ref())
+            };
+            match self.node.fold(&folding) {
                 Err(error) if !variables.lazy => return Err(error),
                 _ => {}
             }
+            self.waits = folding.waits();
         }
         Ok(())
     }

@@ -1,22 +1,107 @@
 //! Computing what depends on no document, before there is any.
 
+use std::cell::Cell;
+
 use bson::{Bson, RawDocumentBuf};
 
 use super::operators::{Algebra, Operator};
 use super::{Node, Scope, pattern, sets, truthy};
+use crate::collation::Collation;
 use crate::error::{MqlError, Result};
+
+/// By which collation constants compare, once it is known.
+pub(super) struct Folding<'a> {
+    collation: Option<&'a Collation>,
+    settled: bool,
+    waits: Cell<bool>,
+}
+
+impl<'a> Folding<'a> {
+    /// The collation is not known: what compares strings waits for it.
+    pub(super) fn open() -> Self {
+        Self {
+            collation: None,
+            settled: false,
+            waits: Cell::new(false),
+        }
+    }
+
+    /// This collation, or none.
+    pub(super) fn settled(collation: Option<&'a Collation>) -> Self {
+        Self {
+            collation,
+            settled: true,
+            ..Self::open()
+        }
+    }
+
+    /// Whether something waits for the collation.
+    pub(super) fn waits(&self) -> bool {
+        self.waits.get()
+    }
+
+    /// Whether an operator with these constants waits; notes that it does.
+    fn waits_in<'n>(&self, name: &str, mut nodes: impl Iterator<Item = &'n Node>) -> bool {
+        let waits = !self.settled
+            && COMPARING.contains(&name)
+            && nodes.any(|node| matches!(node, Node::Constant(value) if has_string(value)));
+        self.waits.set(self.waits() || waits);
+        waits
+    }
+
+    fn compute(&self, node: &Node) -> Result<Node> {
+        let empty = RawDocumentBuf::new();
+        let scope = Scope::of(&empty);
+        Ok(match node.owned(&scope.collated(self.collation))? {
+            Some(value) => Node::Constant(value),
+            None => Node::Missing,
+        })
+    }
+}
+
+/// The operators that compare their operands.
+const COMPARING: [&str; 19] = [
+    "$cmp",
+    "$eq",
+    "$gt",
+    "$gte",
+    "$in",
+    "$indexOfArray",
+    "$lt",
+    "$lte",
+    "$max",
+    "$maxN",
+    "$min",
+    "$minN",
+    "$ne",
+    "$setDifference",
+    "$setEquals",
+    "$setIntersection",
+    "$setIsSubset",
+    "$setUnion",
+    "$sortArray",
+];
+
+fn has_string(value: &Bson) -> bool {
+    match value {
+        Bson::String(_) | Bson::Symbol(_) => true,
+        Bson::Array(values) => values.iter().any(has_string),
+        Bson::Document(document) => document.iter().any(|(_, value)| has_string(value)),
+        _ => false,
+    }
+}
 
 impl Node {
     /// Computes what depends on no document, innermost first. What fails then
     /// fails whatever the documents are, as MongoDB has it.
-    pub(super) fn fold(&mut self) -> Result<()> {
+    pub(super) fn fold(&mut self, folding: &Folding<'_>) -> Result<()> {
         if let Self::Switch(branches, default) = self {
             for (case, _) in branches.iter_mut() {
-                case.fold()?;
+                case.fold(folding)?;
             }
             if let Some(decided) = decide(branches, default)? {
                 *self = decided;
-                return self.fold();
+                return self.fold(folding);
             }
         }
         if let Self::Call(operator, nodes) = self {
@@ -27,17 +112,21 @@ impl Node {
         }
         let mut constant = true;
         self.each(&mut |node| {
-            node.fold()?;
+            node.fold(folding)?;
             constant &= node.is_constant();
             Ok(())
         })?;
-        self.fold_call(constant)?;
+        let waits = match self {
+            Self::Call(operator, nodes) => folding.waits_in(operator.name, nodes.iter()),
+            Self::Named(operator, nodes) => folding.waits_in(operator.name, nodes.iter().flatten()),
+            _ => false,
+        };
+        if waits {
+            return Ok(());
+        }
+        self.fold_call(constant, folding)?;
         if constant {
-            let empty = RawDocumentBuf::new();
-            *self = match self.owned(&Scope::of(&empty))? {
-                Some(value) => Self::Constant(value),
-                None => Self::Missing,
-            };
+            *self = folding.compute(self)?;
         }
         Ok(())
     }
@@ -98,7 +187,7 @@ impl Node {
     }
 
     /// What single operators do with constants.
-    fn fold_call(&mut self, constant: bool) -> Result<()> {
+    fn fold_call(&mut self, constant: bool, folding: &Folding<'_>) -> Result<()> {
         match self {
             Self::Call(operator, nodes) if matches!(operator.name, "$and" | "$or") => {
                 let deciding = operator.name == "$or";
@@ -122,12 +211,12 @@ impl Node {
             }
             Self::Call(operator, nodes) if !constant => match operator.algebra {
                 Algebra::None => {}
-                Algebra::Associative => join(operator, nodes)?,
+                Algebra::Associative => join(operator, nodes, folding)?,
                 Algebra::Commutative => {
                     // Constants come last, so that what is null is seen before
                     // what is wrong.
                     nodes.sort_by_key(Self::is_constant);
-                    join(operator, nodes)?;
+                    join(operator, nodes, folding)?;
                 }
             },
             Self::Named(operator, nodes) if operator.name.starts_with("$regex") => {
@@ -172,8 +261,7 @@ fn flatten(operator: &Operator, nodes: &mut Vec<Node>) {
 }
 
 /// Puts constants that are neighbours together; leaves all when that fails.
-fn join(operator: &'static Operator, nodes: &mut Vec<Node>) -> Result<()> {
-    let empty = RawDocumentBuf::new();
+fn join(operator: &'static Operator, nodes: &mut Vec<Node>, folding: &Folding<'_>) -> Result<()> {
     let mut joined: Vec<Node> = Vec::with_capacity(nodes.len());
     for run in nodes.chunk_by(|a, b| a.is_constant() && b.is_constant()) {
         if run.len() < 2 {
@@ -181,10 +269,7 @@ fn join(operator: &'static Operator, nodes: &mut Vec<Node>) -> Result<()> {
             continue;
         }
         let call = Node::Call(operator, run.to_vec());
-        joined.push(match call.owned(&Scope::of(&empty))? {
-            Some(value) => Node::Constant(value),
-            None => Node::Missing,
-        });
+        joined.push(folding.compute(&call)?);
     }
     *nodes = joined;
     Ok(())

@@ -3,8 +3,9 @@
 use bson::Bson;
 
 use super::{Args, is_nullish, truthy};
-use crate::compare_bson;
+use crate::collation::Collation;
 use crate::error::Result;
+use crate::order::compare_bson_with;
 
 /// `$and`, `$or`: up to the first that decides.
 pub(super) fn and_or(name: &'static str, args: &Args<'_, '_>) -> Result<Option<Bson>> {
@@ -43,9 +44,13 @@ pub(super) fn cond(_: &'static str, args: &Args<'_, '_>) -> Result<Option<Bson>>
 }
 
 /// Missing is below everything, unlike in queries.
-pub(super) fn compare(name: &'static str, values: &[Option<Bson>]) -> Result<Option<Bson>> {
+pub(super) fn compare(
+    name: &'static str,
+    values: &[Option<Bson>],
+    collation: Option<&Collation>,
+) -> Result<Option<Bson>> {
     let order = match (&values[0], &values[1]) {
-        (Some(a), Some(b)) => compare_bson(a, b),
+        (Some(a), Some(b)) => compare_bson_with(a, b, collation),
         (a, b) => a.is_some().cmp(&b.is_some()),
     };
     Ok(Some(match name {

@@ -5,9 +5,11 @@ use bson::{Bson, DateTime};
 use super::coerce::{self, short};
 use super::convert::type_name;
 use super::{Args, is_nullish};
+use crate::collation::Collation;
 use crate::decimal::{Decimal, Rounding};
 use crate::error::{MqlError, Result};
 use crate::number::{self, Arithmetic, Sum, double, integer, is_number, sized};
+use crate::order::compare_bson_with;
 
 pub(super) fn call(name: &'static str, values: &[Option<Bson>]) -> Result<Option<Bson>> {
     Ok(match name {
@@ -62,8 +64,6 @@ pub(super) fn call(name: &'static str, values: &[Option<Bson>]) -> Result<Option
         "$log10" => logarithm_of(name, values, 28761, Decimal::log10, f64::log10)?,
         "$sum" => Some(sum(spread(values)).total()),
         "$avg" => Some(sum(spread(values)).mean()),
-        "$min" => extreme(spread(values), false),
-        "$max" => extreme(spread(values), true),
         _ => Some(Bson::Boolean(values[0].as_ref().is_some_and(is_number))),
     })
 }
@@ -82,18 +82,24 @@ fn sum<'a>(values: impl Iterator<Item = &'a Bson>) -> Sum {
     sum
 }
 
-fn extreme<'a>(values: impl Iterator<Item = &'a Bson>, greatest: bool) -> Option<Bson> {
-    let kept = values.filter(|value| !is_nullish(Some(value)));
+/// `$min`, `$max`.
+pub(super) fn extreme(
+    name: &'static str,
+    values: &[Option<Bson>],
+    collation: Option<&Collation>,
+) -> Result<Option<Bson>> {
+    let greatest = name == "$max";
+    let kept = spread(values).filter(|value| !is_nullish(Some(value)));
     // Of equal ones the first.
     let found = kept.reduce(|best, value| {
-        let order = crate::compare_bson(value, best);
+        let order = compare_bson_with(value, best, collation);
         if (greatest && order.is_gt()) || (!greatest && order.is_lt()) {
             value
         } else {
             best
         }
     });
-    Some(found.cloned().unwrap_or(Bson::Null))
+    Ok(Some(found.cloned().unwrap_or(Bson::Null)))
 }
 
 /// Up to the first that decides: null, or of a wrong type.

@@ -6,6 +6,7 @@ use super::{
     Args, arrays, bits, convert, dates, iterate, logic, numbers, objects, pattern, ranked, sets,
     strings, trig,
 };
+use crate::collation::Collation;
 use crate::error::Result;
 
 /// Without a limit on arguments.
@@ -41,6 +42,8 @@ impl Operator {
 pub(super) enum Run {
     /// All of them evaluated.
     Values(Values),
+    /// All of them evaluated, and how strings compare.
+    Collated(Collated),
     /// As it asks for them.
     Lazy(Lazy),
 }
@@ -57,6 +60,7 @@ pub(super) enum Algebra {
 }
 
 type Values = fn(&'static str, &[Option<Bson>]) -> Result<Option<Bson>>;
+type Collated = fn(&'static str, &[Option<Bson>], Option<&Collation>) -> Result<Option<Bson>>;
 type Lazy = fn(&'static str, &Args<'_, '_>) -> Result<Option<Bson>>;
 
 const fn values(name: &'static str, least: usize, most: usize, run: Values) -> Operator {
@@ -85,6 +89,21 @@ const fn unary(name: &'static str, run: Values) -> Operator {
 
 const fn binary(name: &'static str, run: Values) -> Operator {
     values(name, 2, 2, run)
+}
+
+const fn collated(name: &'static str, least: usize, most: usize, run: Collated) -> Operator {
+    Operator {
+        name,
+        least,
+        most,
+        run: Run::Collated(run),
+        algebra: Algebra::None,
+    }
+}
+
+/// A comparison.
+const fn comparison(name: &'static str, run: Collated) -> Operator {
+    collated(name, 2, 2, run)
 }
 
 const fn joined(name: &'static str, run: Values) -> Operator {
@@ -118,22 +137,22 @@ pub(super) static CALLS: &[Operator] = &[
     unary("$binarySize", bits::binary_size),
     unary("$bsonSize", bits::bson_size),
     unary("$ceil", numbers::call),
-    binary("$cmp", logic::compare),
+    comparison("$cmp", logic::compare),
     lazy("$concat", 0, strings::concat, Associative),
     lazy("$concatArrays", 0, arrays::concat, Associative),
     unary("$cos", trig::call),
     unary("$cosh", trig::call),
     unary("$degreesToRadians", trig::call),
     binary("$divide", numbers::call),
-    binary("$eq", logic::compare),
+    comparison("$eq", logic::compare),
     unary("$exp", numbers::call),
     unary("$first", arrays::first_last),
     unary("$floor", numbers::call),
-    binary("$gt", logic::compare),
-    binary("$gte", logic::compare),
+    comparison("$gt", logic::compare),
+    comparison("$gte", logic::compare),
     lazy("$ifNull", 2, logic::if_null, Algebra::None),
-    binary("$in", arrays::contains),
-    values("$indexOfArray", 2, 4, arrays::index_of),
+    comparison("$in", arrays::contains),
+    collated("$indexOfArray", 2, 4, arrays::index_of),
     values("$indexOfBytes", 2, 4, strings::index_of),
     values("$indexOfCP", 2, 4, strings::index_of),
     unary("$isArray", arrays::is_array),
@@ -142,14 +161,20 @@ pub(super) static CALLS: &[Operator] = &[
     unary("$ln", numbers::call),
     binary("$log", numbers::call),
     unary("$log10", numbers::call),
-    binary("$lt", logic::compare),
-    binary("$lte", logic::compare),
-    joined("$max", numbers::call),
+    comparison("$lt", logic::compare),
+    comparison("$lte", logic::compare),
+    Operator {
+        algebra: Commutative,
+        ..collated("$max", 0, MANY, numbers::extreme)
+    },
     lazy("$mergeObjects", 0, objects::merge, Associative),
-    joined("$min", numbers::call),
+    Operator {
+        algebra: Commutative,
+        ..collated("$min", 0, MANY, numbers::extreme)
+    },
     binary("$mod", numbers::call),
     lazy("$multiply", 0, numbers::multiply, Commutative),
-    binary("$ne", logic::compare),
+    comparison("$ne", logic::compare),
     unary("$not", logic::not),
     unary("$objectToArray", objects::to_array),
     lazy("$or", 0, logic::and_or, Commutative),
@@ -158,10 +183,10 @@ pub(super) static CALLS: &[Operator] = &[
     values("$range", 2, 3, arrays::range),
     unary("$reverseArray", arrays::reverse),
     values("$round", 1, 2, numbers::call),
-    binary("$setDifference", sets::difference),
-    values("$setEquals", 2, MANY, sets::equals),
+    comparison("$setDifference", sets::difference),
+    collated("$setEquals", 2, MANY, sets::equals),
     lazy("$setIntersection", 0, sets::intersection, Commutative),
-    binary("$setIsSubset", sets::is_subset),
+    comparison("$setIsSubset", sets::is_subset),
     lazy("$setUnion", 0, sets::union, Commutative),
     unary("$sin", trig::call),
     unary("$sinh", trig::call),

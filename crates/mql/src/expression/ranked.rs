@@ -4,11 +4,11 @@ use bson::{Bson, Document, RawDocumentBuf};
 
 use super::describe::shown;
 use super::{Args, Node, is_nullish};
+use crate::Sort;
 use crate::error::{MqlError, Result};
 use crate::matcher::malformed;
 use crate::number::{integer, is_number, whole};
-use crate::order::raw;
-use crate::{Sort, compare_bson};
+use crate::order::{compare_bson_with, raw};
 
 /// How many elements an operator with `n` is asked for.
 pub(crate) fn count(n: Option<&Bson>) -> Result<usize> {
@@ -45,6 +45,7 @@ pub(super) fn n(name: &'static str, args: &Args<'_, '_>) -> Result<Option<Bson>>
     let n = args.owned(0)?;
     let input = args.owned(1)?;
     let count = count(n.as_ref())?;
+    let order = |a: &Bson, b: &Bson| compare_bson_with(a, b, args.collation());
     let Some(Bson::Array(mut array)) = input else {
         return Err(MqlError::new(5_788_200, "Input must be an array"));
     };
@@ -57,13 +58,13 @@ pub(super) fn n(name: &'static str, args: &Args<'_, '_>) -> Result<Option<Bson>>
         _ => {
             array.retain(|value| !is_nullish(Some(value)));
             if name == "$maxN" {
-                array.sort_by(|a, b| compare_bson(b, a));
+                array.sort_by(|a, b| order(b, a));
                 array.truncate(count);
                 // Of equal ones the first stay, and come last.
                 array.reverse();
-                array.sort_by(|a, b| compare_bson(b, a));
+                array.sort_by(|a, b| order(b, a));
             } else {
-                array.sort_by(compare_bson);
+                array.sort_by(order);
             }
         }
     }
@@ -112,6 +113,7 @@ pub(super) fn check_sort(_: &str, specification: &Document) -> Result<()> {
 
 /// `$sortArray`.
 pub(super) fn sort(_: &'static str, args: &Args<'_, '_>) -> Result<Option<Bson>> {
+    let order = |a: &Bson, b: &Bson| compare_bson_with(a, b, args.collation());
     let mut array = match args.owned(0)? {
         Some(Bson::Array(array)) => array,
         input if is_nullish(input.as_ref()) => return Ok(Some(Bson::Null)),
@@ -127,7 +129,7 @@ pub(super) fn sort(_: &'static str, args: &Args<'_, '_>) -> Result<Option<Bson>>
     };
     match args.node(1) {
         Some(Node::Constant(Bson::Document(by))) => {
-            let sort = by_fields(by)?;
+            let sort = by_fields(by)?.collated(args.collation());
             let mut keyed = Vec::with_capacity(array.len());
             for element in array {
                 let mut key = Vec::new();
@@ -141,9 +143,9 @@ pub(super) fn sort(_: &'static str, args: &Args<'_, '_>) -> Result<Option<Bson>>
             array = keyed.into_iter().map(|(_, element)| element).collect();
         }
         Some(Node::Constant(direction)) if whole(direction) == Some(-1) => {
-            array.sort_by(|a, b| compare_bson(b, a));
+            array.sort_by(|a, b| order(b, a));
         }
-        _ => array.sort_by(compare_bson),
+        _ => array.sort_by(order),
     }
     Ok(Some(Bson::Array(array)))
 }

@@ -6,8 +6,9 @@ use bson::Bson;
 
 use super::describe::kind;
 use super::{Args, identity, is_nullish, truthy};
-use crate::compare_bson;
+use crate::collation::Collation;
 use crate::error::{MqlError, Result};
+use crate::order::compare_bson_with;
 
 /// `$anyElementTrue`, `$allElementsTrue`.
 pub(super) fn elements_true(name: &'static str, values: &[Option<Bson>]) -> Result<Option<Bson>> {
@@ -29,22 +30,25 @@ pub(super) fn elements_true(name: &'static str, values: &[Option<Bson>]) -> Resu
     })))
 }
 
-fn keys(array: &[Bson]) -> HashSet<Vec<u8>> {
-    array.iter().map(identity).collect()
+fn keys(array: &[Bson], collation: Option<&Collation>) -> HashSet<Vec<u8>> {
+    array
+        .iter()
+        .map(|value| identity(value, collation))
+        .collect()
 }
 
 /// Every value once, the first of equal ones.
-fn once(values: Vec<Bson>) -> Vec<Bson> {
+fn once(values: Vec<Bson>, collation: Option<&Collation>) -> Vec<Bson> {
     let mut seen = HashSet::new();
     let mut kept = values;
-    kept.retain(|value| seen.insert(identity(value)));
+    kept.retain(|value| seen.insert(identity(value, collation)));
     kept
 }
 
 /// Every value once, in order.
-fn distinct(values: Vec<Bson>) -> Bson {
-    let mut kept = once(values);
-    kept.sort_by(compare_bson);
+fn distinct(values: Vec<Bson>, collation: Option<&Collation>) -> Bson {
+    let mut kept = once(values, collation);
+    kept.sort_by(|a, b| compare_bson_with(a, b, collation));
     Bson::Array(kept)
 }
 
@@ -71,10 +75,11 @@ pub(super) fn union(name: &'static str, args: &Args<'_, '_>) -> Result<Option<Bs
             None => return Ok(Some(Bson::Null)),
         }
     }
-    Ok(Some(distinct(all)))
+    Ok(Some(distinct(all, args.collation())))
 }
 
 pub(super) fn intersection(name: &'static str, args: &Args<'_, '_>) -> Result<Option<Bson>> {
+    let collation = args.collation();
     let mut common: Option<Vec<Bson>> = None;
     for at in 0..args.len() {
         let Some(array) = operand(name, 17047, args, at)? else {
@@ -84,19 +89,19 @@ pub(super) fn intersection(name: &'static str, args: &Args<'_, '_>) -> Result<Op
             None => array,
             Some(kept) => {
                 // The values are those of the smaller set.
-                let (mut few, many) = (once(array), kept);
-                let mut many = once(many);
+                let (mut few, many) = (once(array, collation), kept);
+                let mut many = once(many, collation);
                 if few.len() >= many.len() {
                     std::mem::swap(&mut few, &mut many);
                 }
-                let others = keys(&many);
-                few.retain(|value| others.contains(&identity(value)));
+                let others = keys(&many, collation);
+                few.retain(|value| others.contains(&identity(value, collation)));
                 few
             }
         };
         common = Some(kept);
     }
-    Ok(Some(distinct(common.unwrap_or_default())))
+    Ok(Some(distinct(common.unwrap_or_default(), collation)))
 }
 
 /// The two operands of `$setDifference` or `$setIsSubset`.
@@ -114,29 +119,45 @@ fn two<'v>(name: &str, codes: [i32; 2], values: &'v [Option<Bson>]) -> Result<[&
     Ok([one(0, "First")?, one(1, "Second")?])
 }
 
-pub(super) fn difference(name: &'static str, values: &[Option<Bson>]) -> Result<Option<Bson>> {
+pub(super) fn difference(
+    name: &'static str,
+    values: &[Option<Bson>],
+    collation: Option<&Collation>,
+) -> Result<Option<Bson>> {
     if values.iter().any(|value| is_nullish(value.as_ref())) {
         return Ok(Some(Bson::Null));
     }
     let [from, less] = two(name, [17048, 17049], values)?;
-    let mut seen = keys(less);
-    let kept = from.iter().filter(|value| seen.insert(identity(value)));
+    let mut seen = keys(less, collation);
+    let kept = from
+        .iter()
+        .filter(|value| seen.insert(identity(value, collation)));
     Ok(Some(Bson::Array(kept.cloned().collect())))
 }
 
-pub(super) fn is_subset(name: &'static str, values: &[Option<Bson>]) -> Result<Option<Bson>> {
+pub(super) fn is_subset(
+    name: &'static str,
+    values: &[Option<Bson>],
+    collation: Option<&Collation>,
+) -> Result<Option<Bson>> {
     let [inner, outer] = two(name, [17046, 17042], values)?;
-    Ok(Some(Bson::Boolean(keys(inner).is_subset(&keys(outer)))))
+    Ok(Some(Bson::Boolean(
+        keys(inner, collation).is_subset(&keys(outer, collation)),
+    )))
 }
 
-pub(super) fn equals(_: &'static str, values: &[Option<Bson>]) -> Result<Option<Bson>> {
+pub(super) fn equals(
+    _: &'static str,
+    values: &[Option<Bson>],
+    collation: Option<&Collation>,
+) -> Result<Option<Bson>> {
     let mut first = None;
     let mut equal = true;
     for (at, value) in values.iter().enumerate() {
         let Some(Bson::Array(array)) = value else {
             return Err(not_equatable(17044, at, value.as_ref()));
         };
-        let keys = keys(array);
+        let keys = keys(array, collation);
         match &first {
             None => first = Some(keys),
             Some(first) => equal &= keys == *first,
