@@ -84,6 +84,8 @@ pub(crate) async fn run(core: &Arc<Core>, database: &str, command: &RawDocument)
     };
     let (name, value) = first?;
     let name = name.as_str();
+    // Before anything walks it.
+    mql::depth::check_command(command).map_err(crate::mql)?;
     let concern = Concern::of(command)?;
     if matches!(name, "find" | "count" | "distinct" | "getMore")
         && command.get("writeConcern")?.is_some()

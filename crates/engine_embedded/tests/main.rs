@@ -2,6 +2,7 @@
 //! what was acknowledged survives.
 
 mod crash;
+mod doors;
 mod expressions;
 mod faults;
 mod histories;

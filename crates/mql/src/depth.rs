@@ -8,8 +8,20 @@ use kit::limit::{NESTING_DEPTH_MAX, STORED_DEPTH_MAX};
 
 use crate::error::{MqlError, Result};
 
+/// Levels of a command around the documents in it.
+const COMMAND_LEVELS: usize = 16;
+
 /// Refuses a document that is nested too deeply.
 pub fn check(document: &RawDocument) -> Result<()> {
+    refuse(is_within(document, STORED_DEPTH_MAX))
+}
+
+/// Refuses a command that is, before anything in it is looked at.
+pub fn check_command(command: &RawDocument) -> Result<()> {
+    refuse(is_within(command, STORED_DEPTH_MAX + COMMAND_LEVELS))
+}
+
+fn is_within(document: &RawDocument, most: usize) -> bool {
     fn within(value: RawBsonRef<'_>, left: usize) -> bool {
         match value {
             RawBsonRef::Document(inner) => inside(inner, left),
@@ -22,7 +34,7 @@ pub fn check(document: &RawDocument) -> Result<()> {
     fn inside(document: &RawDocument, left: usize) -> bool {
         left > 0 && document.iter().flatten().all(|(_, v)| within(v, left - 1))
     }
-    refuse(inside(document, STORED_DEPTH_MAX))
+    inside(document, most)
 }
 
 /// [`check`] for an owned document.

@@ -36,6 +36,7 @@ impl Sort {
 
     /// The same for elements of an array, whose names may be any.
     pub(crate) fn of_elements(specification: &RawDocument) -> Result<Self> {
+        crate::depth::check(specification)?;
         let mut parts = Vec::new();
         for entry in specification {
             let (name, direction) = entry.map_err(malformed)?;
