@@ -4,7 +4,7 @@
 pub(crate) mod admin;
 mod aggregate;
 mod concern;
-mod cursors;
+pub(crate) mod cursors;
 mod explain;
 pub(crate) mod indexes;
 mod modify;

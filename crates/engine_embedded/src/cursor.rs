@@ -246,18 +246,18 @@ impl Cursor {
 
 /// Documents of one reply.
 #[derive(Default)]
-struct Batch {
-    list: RawArrayBuf,
-    count: usize,
+pub(crate) struct Batch {
+    pub(crate) list: RawArrayBuf,
+    pub(crate) count: usize,
     bytes: usize,
 }
 
 impl Batch {
-    fn has_room(&self, document: &RawDocumentBuf) -> bool {
+    pub(crate) fn has_room(&self, document: &RawDocumentBuf) -> bool {
         self.count == 0 || self.bytes + document.as_bytes().len() <= BATCH_BYTES_MAX
     }
 
-    fn add(&mut self, document: RawDocumentBuf) {
+    pub(crate) fn add(&mut self, document: RawDocumentBuf) {
         self.count += 1;
         self.bytes += document.as_bytes().len();
         self.list.push(document);

@@ -9,18 +9,17 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bson::{RawArrayBuf, RawDocument, RawDocumentBuf, cstr, rawdoc};
+use bson::{RawArrayBuf, RawDocument, RawDocumentBuf, rawdoc};
 use engine::{Answer, BoxFuture, Capabilities, ChangeFeed, CommandError, Engine, WatchRequest};
 use mql::{Matcher, Projection, Sort};
 
 use crate::catalog::Collection;
-use crate::command::{admin, blocking, check_fields, document, indexes, whole};
+use crate::command::{admin, blocking, check_fields, cursors, document, indexes, whole};
+use crate::cursor::Batch;
 use crate::kv::Table;
 use crate::layout::{Record, document_key, loaded, past, record_of};
 use crate::{View, mql as mql_error, query};
 
-/// Bytes of documents in one reply.
-const BATCH_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Documents in a batch, unless the command says otherwise.
 const BATCH: usize = 101;
 
@@ -163,18 +162,7 @@ impl Frozen {
         if more {
             self.cursors().insert(id, cursor);
         }
-        let mut answer = RawDocumentBuf::new();
-        if first {
-            answer.append(cstr!("firstBatch"), batch);
-        } else {
-            answer.append(cstr!("nextBatch"), batch);
-        }
-        answer.append(cstr!("id"), id);
-        answer.append(cstr!("ns"), namespace);
-        let mut reply = RawDocumentBuf::new();
-        reply.append(cstr!("cursor"), answer);
-        reply.append(cstr!("ok"), 1.0);
-        Ok(reply)
+        Ok(cursors::answer(first, batch, id, &namespace))
     }
 }
 
@@ -240,26 +228,6 @@ fn projected(
     match projection {
         Some(projection) => projection.apply(&document, matcher).map_err(mql_error),
         None => Ok(document),
-    }
-}
-
-/// Documents of one reply.
-#[derive(Default)]
-struct Batch {
-    list: RawArrayBuf,
-    count: usize,
-    bytes: usize,
-}
-
-impl Batch {
-    fn has_room(&self, document: &RawDocumentBuf) -> bool {
-        self.count == 0 || self.bytes + document.as_bytes().len() <= BATCH_BYTES_MAX
-    }
-
-    fn add(&mut self, document: RawDocumentBuf) {
-        self.count += 1;
-        self.bytes += document.as_bytes().len();
-        self.list.push(document);
     }
 }
 

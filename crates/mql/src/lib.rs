@@ -28,6 +28,7 @@ pub mod validator;
 pub use aggregate::Pipeline;
 pub use collation::Collation;
 pub use error::MqlError;
+pub use expression::convert::type_name as owned_type_name;
 pub use matcher::{Matcher, type_name};
 pub use order::{compare, compare_bson};
 pub use projection::Projection;

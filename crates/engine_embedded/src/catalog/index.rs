@@ -6,7 +6,7 @@ use mql::matcher::{Node, Test};
 use mql::path::Path;
 use mql::{Collation, Matcher};
 
-use crate::text::{kind, shown};
+use crate::text::shown;
 
 /// Fields of a compound index at most.
 const FIELDS_MAX: usize = 32;
@@ -380,7 +380,7 @@ fn mistyped(field: &str, wanted: &str, value: &Bson) -> CommandError {
         14,
         format!(
             "The field '{field}' must be {wanted}, but got {}",
-            kind(value)
+            mql::owned_type_name(value)
         ),
     )
 }
@@ -437,7 +437,7 @@ fn fields(key: &Document) -> Result<Vec<(Path, bool)>, CommandError> {
             other => {
                 return Err(cannot(format!(
                     "Values in v:2 index key pattern cannot be of type {}. Only numbers > 0, numbers < 0, and strings are allowed.",
-                    kind(other)
+                    mql::owned_type_name(other)
                 )));
             }
         };
@@ -481,7 +481,7 @@ pub(crate) fn expire_after(value: &Bson) -> Result<i64, String> {
         other => {
             return wrong(&format!(
                 "must be numeric, but received a type of '{}'",
-                kind(other)
+                mql::owned_type_name(other)
             ));
         }
     };

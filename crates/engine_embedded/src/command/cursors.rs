@@ -3,12 +3,11 @@
 use std::sync::Arc;
 
 use bson::raw::RawBsonRef;
-use bson::{Bson, RawArrayBuf, RawDocument, RawDocumentBuf, cstr, doc};
+use bson::{RawArrayBuf, RawDocument, RawDocumentBuf, cstr, doc};
 use engine::{Answer, CommandError};
 
 use super::{check_fields, reply, waited_for, whole};
 use crate::cursor::{Cursor, Owner};
-use crate::text::kind;
 use crate::transaction::Transaction;
 use crate::walk::Effort;
 use crate::{Core, View};
@@ -34,7 +33,7 @@ pub(super) fn first_batch(
 }
 
 /// A reply with documents.
-pub(super) fn answer(first: bool, batch: RawArrayBuf, id: i64, namespace: &str) -> RawDocumentBuf {
+pub(crate) fn answer(first: bool, batch: RawArrayBuf, id: i64, namespace: &str) -> RawDocumentBuf {
     let mut cursor = RawDocumentBuf::new();
     if first {
         cursor.append(cstr!("firstBatch"), batch);
@@ -57,7 +56,7 @@ fn required(command: &str, field: &str) -> CommandError {
 }
 
 fn mistyped(field: &str, value: RawBsonRef<'_>, wanted: &str) -> CommandError {
-    let found = Bson::try_from(value).map_or("unknown", |value| kind(&value));
+    let found = mql::type_name(value);
     CommandError::new(
         14,
         format!("BSON field '{field}' is the wrong type '{found}', expected type '{wanted}'"),

@@ -13,7 +13,7 @@ use super::{blocking, document, flag, reply};
 use crate::catalog::Index;
 use crate::plan::{Access, Plan, Scan, only_id};
 use crate::query;
-use crate::text::{kind, value_shown};
+use crate::text::value_shown;
 use crate::walk::{Effort, Place, Walk};
 use crate::{Core, View};
 
@@ -21,7 +21,7 @@ pub(super) async fn run(core: &Arc<Core>, database: &str, command: &RawDocument)
     let inner = match command.get("explain")? {
         Some(RawBsonRef::Document(inner)) => inner.to_owned(),
         Some(other) => {
-            let found = Bson::try_from(other).map_or("unknown", |value| kind(&value));
+            let found = mql::type_name(other);
             let text = format!(
                 "BSON field 'explain.explain' is the wrong type '{found}', expected type 'object'"
             );

@@ -11,7 +11,7 @@ use super::cursors::first_batch;
 use super::{check_fields, check_namespace, document, reply, whole};
 use crate::books::abandon;
 use crate::catalog::{Catalog, Collection, Index, expire_after, store};
-use crate::text::{kind, shown, value_shown};
+use crate::text::{shown, value_shown};
 use crate::{Core, build, event};
 
 /// Indexes of one collection.
@@ -27,7 +27,7 @@ pub(super) async fn run(
     if let Some(other) = command.get(name)?
         && !matches!(other, RawBsonRef::String(_))
     {
-        let other = kind(&Bson::try_from(other)?);
+        let other = mql::type_name(other);
         let text = format!("collection name has invalid type {other}");
         return Err(CommandError::bad_value(text));
     }
@@ -124,7 +124,7 @@ async fn create_indexes(
 
 pub(super) fn specifications(command: &RawDocument) -> Result<Vec<Document>, CommandError> {
     let mistyped = |field: &str, value: RawBsonRef<'_>, wanted: &str| {
-        let found = Bson::try_from(value).map_or("unknown", |value| kind(&value));
+        let found = mql::type_name(value);
         CommandError::new(
             14,
             format!(
@@ -324,7 +324,7 @@ impl Wanted {
                     Self::Names(names)
                 }
             }
-            Some(other) => return Err(mistyped(kind(&Bson::try_from(other)?))),
+            Some(other) => return Err(mistyped(mql::type_name(other))),
             None => {
                 return Err(CommandError::new(
                     40414,
@@ -481,7 +481,7 @@ impl IndexChange {
                     14,
                     format!(
                         "BSON field 'collMod.index.{field}' is the wrong type '{}', expected {wanted}",
-                        kind(&value)
+                        mql::owned_type_name(&value)
                     ),
                 )
             };

@@ -321,7 +321,7 @@ fn distinct_key(command: &RawDocument) -> Result<Path, CommandError> {
     let key = match command.get("key")? {
         Some(RawBsonRef::String(key)) => key,
         Some(other) => {
-            let found = Bson::try_from(other).map_or("unknown", |value| crate::text::kind(&value));
+            let found = mql::type_name(other);
             let text = format!(
                 "BSON field 'distinct.key' is the wrong type '{found}', expected type 'string'"
             );

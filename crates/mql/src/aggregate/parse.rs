@@ -14,7 +14,6 @@ use super::{Pipeline, Stage};
 use crate::depth::check_path;
 use crate::error::{MqlError, Result};
 use crate::expression::Expression;
-use crate::expression::convert::type_name;
 use crate::matcher::malformed;
 use crate::{Matcher, Projection, Sort};
 
@@ -510,7 +509,7 @@ fn coll_stats(operand: RawBsonRef<'_>) -> Result<&RawDocument> {
 
 /// The name of a value's type.
 pub(super) fn kind(value: RawBsonRef<'_>) -> &'static str {
-    Bson::try_from(value).map_or("unknown", |value| type_name(&value))
+    crate::type_name(value)
 }
 
 /// A value as MongoDB's texts show it.

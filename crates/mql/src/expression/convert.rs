@@ -410,8 +410,8 @@ pub(super) fn scalar_text(value: &Bson) -> Option<String> {
     })
 }
 
-/// A type's alias.
-pub(crate) fn type_name(value: &Bson) -> &'static str {
+/// The alias of a value's type.
+pub fn type_name(value: &Bson) -> &'static str {
     match value {
         Bson::Double(_) => "double",
         Bson::String(_) => "string",
