@@ -18,6 +18,7 @@ usage: cargo xtask <command>
 
   test            formatting, lints, licences, structure, unit and scenario tests, SDK tests
   test --quick    without licences and SDK tests
+  tidy            only the rules of structure
   fetch           only fetch what the tests need (mongod, npm packages)
   bench [NAME]    side-by-side measurements: call, find, insert (default: all three);
                   waist and waist-growth: the embedded engine and mongod
@@ -28,6 +29,11 @@ fn main() -> ExitCode {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words.as_slice() {
         ["test", rest @ ..] => test(rest.contains(&"--quick")),
+        ["tidy"] => {
+            let mut report = Report::default();
+            report.check("structure", tidy::check());
+            report.print()
+        }
         ["fetch"] => {
             let mut report = Report::default();
             fetch::mongod(&mut report);
