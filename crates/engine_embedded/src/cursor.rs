@@ -2,12 +2,13 @@
 //! never as a snapshot.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bson::raw::RawBsonRef;
 use bson::{RawArrayBuf, RawDocument, RawDocumentBuf};
 use engine::CommandError;
+use kit::Clock;
 use mql::{Matcher, Projection};
 
 use crate::View;
@@ -23,8 +24,8 @@ const IDLE: Duration = Duration::from_secs(600);
 const CURSORS_MAX: usize = 10_000;
 
 /// The open cursors.
-#[derive(Default)]
 pub(crate) struct Cursors {
+    clock: Arc<dyn Clock>,
     /// `None` is one that is being read.
     open: Mutex<HashMap<i64, Option<Cursor>>>,
 }
@@ -42,7 +43,8 @@ pub(crate) struct Cursor {
     matcher: Matcher,
     /// A document that the last reply had no room for.
     kept: Option<RawDocumentBuf>,
-    used: Instant,
+    /// When it was last read, by the engine's clock.
+    used: Duration,
 }
 
 /// Whose cursor it is.
@@ -131,7 +133,7 @@ impl Cursor {
             projection,
             matcher,
             kept: None,
-            used: Instant::now(),
+            used: Duration::ZERO,
         }
     }
 
@@ -265,18 +267,27 @@ impl Batch {
 }
 
 impl Cursors {
+    pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
+        Self {
+            clock,
+            open: Mutex::default(),
+        }
+    }
+
+    /// Whether nobody has read a cursor for so long that it has ended.
+    fn is_idle(&self, cursor: &Cursor) -> bool {
+        !cursor.patient && self.clock.elapsed().saturating_sub(cursor.used) >= IDLE
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<i64, Option<Cursor>>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Keeps a cursor; its id.
-    pub(crate) fn open(&self, cursor: Cursor) -> i64 {
+    pub(crate) fn open(&self, mut cursor: Cursor) -> i64 {
+        cursor.used = self.clock.elapsed();
         let mut open = self.lock();
-        open.retain(|_, cursor| {
-            cursor
-                .as_ref()
-                .is_none_or(|cursor| cursor.patient || cursor.used.elapsed() < IDLE)
-        });
+        open.retain(|_, cursor| cursor.as_ref().is_none_or(|cursor| !self.is_idle(cursor)));
         if open.len() >= CURSORS_MAX {
             let oldest = open
                 .iter()
@@ -312,7 +323,7 @@ impl Cursors {
             let text = format!("cursor id {id} is already in use");
             return Err(CommandError::new(12051, text));
         };
-        if !cursor.patient && cursor.used.elapsed() >= IDLE {
+        if self.is_idle(cursor) {
             open.remove(&id);
             return Err(missing());
         }
@@ -331,7 +342,7 @@ impl Cursors {
 
     /// Puts a cursor back that may have more, unless it was killed meanwhile.
     pub(crate) fn put_back(&self, id: i64, mut cursor: Cursor) {
-        cursor.used = Instant::now();
+        cursor.used = self.clock.elapsed();
         if let Some(slot) = self.lock().get_mut(&id) {
             *slot = Some(cursor);
         }

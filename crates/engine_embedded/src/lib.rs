@@ -180,9 +180,9 @@ impl Embedded {
         let core = Arc::new(Core {
             view,
             committer: Committer::start(shared, books),
-            transactions: Transactions::default(),
+            transactions: Transactions::new(clock.clone()),
             turns: turns::Turns::default(),
-            cursors: cursor::Cursors::default(),
+            cursors: cursor::Cursors::new(clock.clone()),
             records: records.into(),
             clock,
             recent,

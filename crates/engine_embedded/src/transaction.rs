@@ -6,10 +6,11 @@
 use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bson::RawDocumentBuf;
 use engine::{Answer, CommandError, Part, Role};
+use kit::Clock;
 use tokio::sync::watch;
 
 use crate::committer::Refused;
@@ -28,8 +29,8 @@ const SESSION_LIFE: Duration = Duration::from_secs(30 * 60);
 const SESSIONS_KEPT: usize = 1_000;
 
 /// The sessions and what their transactions claim.
-#[derive(Default)]
 pub(crate) struct Transactions {
+    clock: Arc<dyn Clock>,
     sessions: Mutex<HashMap<Vec<u8>, Session>>,
     claims: Mutex<HashMap<Claim, Arc<Transaction>>>,
 }
@@ -45,7 +46,8 @@ enum Claim {
 struct Session {
     number: i64,
     state: State,
-    used: Instant,
+    /// When it was last used, by the engine's clock.
+    used: Duration,
 }
 
 #[derive(Clone)]
@@ -61,7 +63,9 @@ enum State {
 
 /// One transaction.
 pub(crate) struct Transaction {
-    started: Instant,
+    clock: Arc<dyn Clock>,
+    /// When, by this clock.
+    started: Duration,
     /// `None` when it has ended.
     changes: Mutex<Option<Changes>>,
     claimed: Mutex<Vec<Claim>>,
@@ -71,6 +75,14 @@ pub(crate) struct Transaction {
 }
 
 impl Transactions {
+    pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
+        Self {
+            clock,
+            sessions: Mutex::default(),
+            claims: Mutex::default(),
+        }
+    }
+
     fn sessions(&self) -> MutexGuard<'_, HashMap<Vec<u8>, Session>> {
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -86,7 +98,7 @@ impl Transactions {
         view: &Arc<View>,
     ) -> Result<Arc<Transaction>, CommandError> {
         let mut sessions = self.sessions();
-        recall(&mut sessions, part, view.snapshot.as_ref())?;
+        self.recall(&mut sessions, part, view.snapshot.as_ref())?;
         let session = sessions.get_mut(&part.id);
         if part.role != Role::Starts {
             let session = session.ok_or_else(|| no_such(part.number, -1))?;
@@ -109,7 +121,8 @@ impl Transactions {
         let mut changes = Changes::new(view.clone());
         changes.session = Some((engine::part::told(&part.id), part.number));
         let transaction = Arc::new(Transaction {
-            started: Instant::now(),
+            clock: self.clock.clone(),
+            started: self.clock.elapsed(),
             changes: Mutex::new(Some(changes)),
             claimed: Mutex::default(),
             ended: watch::channel(false).0,
@@ -120,7 +133,7 @@ impl Transactions {
             Session {
                 number: part.number,
                 state: State::Open(transaction.clone()),
-                used: Instant::now(),
+                used: self.clock.elapsed(),
             },
         );
         Ok(transaction)
@@ -132,7 +145,7 @@ impl Transactions {
         session: &mut Session,
         part: &Part,
     ) -> Result<Arc<Transaction>, CommandError> {
-        session.used = Instant::now();
+        session.used = self.clock.elapsed();
         match part.number.cmp(&session.number) {
             Ordering::Less => return Err(too_old(part, session.number)),
             Ordering::Greater => return Err(no_such(part.number, session.number)),
@@ -150,14 +163,14 @@ impl Transactions {
     /// Takes a number for writes outside of transactions.
     pub(crate) fn number(&self, part: &Part, view: &View) -> Result<(), CommandError> {
         let mut sessions = self.sessions();
-        recall(&mut sessions, part, view.snapshot.as_ref())?;
+        self.recall(&mut sessions, part, view.snapshot.as_ref())?;
         self.sweep(&mut sessions)?;
         let session = sessions.entry(part.id.clone()).or_insert_with(|| Session {
             number: part.number,
             state: State::Retryable,
-            used: Instant::now(),
+            used: self.clock.elapsed(),
         });
-        session.used = Instant::now();
+        session.used = self.clock.elapsed();
         match part.number.cmp(&session.number) {
             Ordering::Less => Err(CommandError::new(
                 225,
@@ -187,12 +200,12 @@ impl Transactions {
         if sessions.len() < SESSIONS_KEPT {
             return Ok(());
         }
-        let mut open = 0;
+        let (mut open, now) = (0, self.clock.elapsed());
         sessions.retain(|_, session| {
             self.expire(session);
             match session.state {
                 State::Open(_) | State::Ending(_) => open += 1,
-                _ => return session.used.elapsed() < SESSION_LIFE,
+                _ => return now.saturating_sub(session.used) < SESSION_LIFE,
             }
             true
         });
@@ -256,7 +269,7 @@ impl Transactions {
 
     pub(crate) fn abort(&self, part: &Part, view: &View) -> Answer {
         let mut sessions = self.sessions();
-        recall(&mut sessions, part, view.snapshot.as_ref())?;
+        self.recall(&mut sessions, part, view.snapshot.as_ref())?;
         let session = sessions.get_mut(&part.id);
         let session = session.ok_or_else(|| no_such(part.number, -1))?;
         self.running(session, part)?;
@@ -357,33 +370,34 @@ impl Transactions {
         }
         Ok(())
     }
-}
 
-/// Makes known a session of which only the store knows.
-fn recall(
-    sessions: &mut HashMap<Vec<u8>, Session>,
-    part: &Part,
-    snapshot: &dyn Snapshot,
-) -> Result<(), CommandError> {
-    if sessions.contains_key(&part.id) {
-        return Ok(());
+    /// Makes known a session of which only the store knows.
+    fn recall(
+        &self,
+        sessions: &mut HashMap<Vec<u8>, Session>,
+        part: &Part,
+        snapshot: &dyn Snapshot,
+    ) -> Result<(), CommandError> {
+        if sessions.contains_key(&part.id) {
+            return Ok(());
+        }
+        if let Some(last) = retry::last(snapshot, &part.id)? {
+            let state = if last.transaction {
+                State::Committed
+            } else {
+                State::Retryable
+            };
+            sessions.insert(
+                part.id.clone(),
+                Session {
+                    number: last.number,
+                    state,
+                    used: self.clock.elapsed(),
+                },
+            );
+        }
+        Ok(())
     }
-    if let Some(last) = retry::last(snapshot, &part.id)? {
-        let state = if last.transaction {
-            State::Committed
-        } else {
-            State::Retryable
-        };
-        sessions.insert(
-            part.id.clone(),
-            Session {
-                number: last.number,
-                state,
-                used: Instant::now(),
-            },
-        );
-    }
-    Ok(())
 }
 
 /// Commits; asked again, says how it ended.
@@ -398,7 +412,7 @@ pub(crate) async fn commit(core: &Arc<Core>, part: &Part, journaled: Option<bool
         let transactions = &core.transactions;
         let view = core.view.load();
         let mut sessions = transactions.sessions();
-        recall(&mut sessions, part, view.snapshot.as_ref())?;
+        transactions.recall(&mut sessions, part, view.snapshot.as_ref())?;
         let session = sessions.get_mut(&part.id);
         let session = session.ok_or_else(|| no_such(part.number, -1))?;
         let state = session.state.clone();
@@ -463,8 +477,14 @@ async fn end(
 }
 
 impl Transaction {
+    /// How long it still has.
+    fn left(&self) -> Duration {
+        let age = self.clock.elapsed().saturating_sub(self.started);
+        LIFETIME.saturating_sub(age)
+    }
+
     fn is_old(&self) -> bool {
-        self.started.elapsed() >= LIFETIME
+        self.left().is_zero()
     }
 
     /// Works on its changes; one command at a time.
@@ -495,11 +515,10 @@ impl Transaction {
     /// Waits until it has ended, which it does at the latest when its time is
     /// up; not longer than `most`.
     pub(crate) async fn ended(&self, most: Duration) {
-        let left = LIFETIME.saturating_sub(self.started.elapsed());
         let mut ended = self.ended.subscribe();
         let wait = ended.wait_for(|ended| *ended);
         // Whoever waited looks again in any case.
-        let _ = tokio::time::timeout(left.min(most), wait).await;
+        let _ = tokio::time::timeout(self.left().min(most), wait).await;
     }
 }
 

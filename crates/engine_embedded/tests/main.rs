@@ -7,6 +7,7 @@ mod expressions;
 mod faults;
 mod histories;
 mod indexes;
+mod lifetimes;
 mod numbered;
 mod planner;
 mod replay;

@@ -1,12 +1,17 @@
-//! The time of day, as a value that tests can set.
+//! The time of day, and the time that has gone by, as values that tests can set.
 
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Where the time comes from.
 pub trait Clock: Send + Sync + 'static {
     /// Milliseconds since the Unix epoch.
     fn now_ms(&self) -> i64;
+
+    /// Time since a moment of the clock's own, for how long something lasts: it
+    /// never goes back, and nobody sets it.
+    fn elapsed(&self) -> Duration;
 
     /// Whole seconds since the Unix epoch.
     fn now_s(&self) -> i64 {
@@ -32,26 +37,43 @@ impl Clock for SystemClock {
         let since = SystemTime::now().duration_since(UNIX_EPOCH);
         since.map_or(0, |d| i64::try_from(d.as_millis()).unwrap_or(i64::MAX))
     }
+
+    fn elapsed(&self) -> Duration {
+        static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+        START.elapsed()
+    }
 }
 
 /// A clock that moves only when a test says so.
 #[derive(Debug)]
-pub struct FakeClock(AtomicI64);
+pub struct FakeClock {
+    now_ms: AtomicI64,
+    elapsed_ms: AtomicU64,
+}
 
 impl FakeClock {
     /// A clock that stands at `ms` milliseconds since the Unix epoch.
     pub fn at(ms: i64) -> Self {
-        Self(AtomicI64::new(ms))
+        Self {
+            now_ms: AtomicI64::new(ms),
+            elapsed_ms: AtomicU64::new(0),
+        }
     }
 
-    /// Moves the clock forward (or back, with a negative number).
+    /// Moves the clock forward, or with a negative number sets it back.
     pub fn advance_ms(&self, ms: i64) {
-        self.0.fetch_add(ms, Ordering::SeqCst);
+        self.now_ms.fetch_add(ms, Ordering::SeqCst);
+        let gone_by = u64::try_from(ms).unwrap_or(0);
+        self.elapsed_ms.fetch_add(gone_by, Ordering::SeqCst);
     }
 }
 
 impl Clock for FakeClock {
     fn now_ms(&self) -> i64 {
-        self.0.load(Ordering::SeqCst)
+        self.now_ms.load(Ordering::SeqCst)
+    }
+
+    fn elapsed(&self) -> Duration {
+        Duration::from_millis(self.elapsed_ms.load(Ordering::SeqCst))
     }
 }

@@ -57,18 +57,19 @@ pub(super) struct Worker {
     books: Books,
     /// Since when something visible is not on the disk.
     unsynced: Option<Instant>,
-    /// When what is kept for second tries was last looked through.
-    forgot_at: Instant,
+    /// When what is kept for second tries was last looked through, by the
+    /// engine's clock.
+    forgot_at: Duration,
     poisoned: Arc<OnceLock<CommandError>>,
 }
 
 impl Worker {
     pub(super) fn new(shared: Shared, books: Books, poisoned: Arc<OnceLock<CommandError>>) -> Self {
         Self {
+            forgot_at: shared.clock.elapsed(),
             shared,
             books,
             unsynced: None,
-            forgot_at: Instant::now(),
             poisoned,
         }
     }
@@ -187,7 +188,8 @@ impl Worker {
         let mut results = Vec::with_capacity(jobs.len());
         // Transactions may have made collections, and documents have arrays.
         let mut catalog = Cow::Borrowed(view.catalog.as_ref());
-        let forget = self.forgot_at.elapsed() >= FORGET_EVERY;
+        let elapsed = self.shared.clock.elapsed();
+        let forget = elapsed.saturating_sub(self.forgot_at) >= FORGET_EVERY;
         let written = self.shared.kv.write_as(durable, &mut |batch| {
             for (Write { prepared, .. }, _) in jobs {
                 let after = with_created(&catalog, &prepared.created);
@@ -216,7 +218,7 @@ impl Worker {
             books.keep(batch, now_s, retention)
         });
         if forget {
-            self.forgot_at = Instant::now();
+            self.forgot_at = elapsed;
         }
         let catalog = match catalog {
             Cow::Borrowed(_) => None,
