@@ -1,16 +1,22 @@
 //! What every answer carries, browsers, and the doors that are no API.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use bson::{RawDocument, rawdoc};
+use app::StateSettings;
+use bson::RawDocument;
 use engine::{
     Answer, BoxFuture, Capabilities, ChangeFeed, CommandError, Engine, SharedEngine, WatchRequest,
 };
 
+use engine_embedded::{Disk, Embedded, Options};
+use kit::clock::FakeClock;
+
 use crate::http::{Ask, Reply, parse, raw};
-use crate::world::{APP, World, auth, login, of_app};
+use crate::world::{APP, Storage, World, auth, in_memory, login, of_app};
 
 fn cors(reply: &Reply) -> Vec<Option<&str>> {
     [
@@ -276,35 +282,65 @@ async fn the_log_holds_no_secret() {
 }
 
 /// A cluster that comes and goes.
-struct Distant(AtomicBool);
+struct Distant {
+    engine: SharedEngine,
+    away: AtomicBool,
+}
 
-impl Engine for Distant {
-    fn capabilities(&self) -> Capabilities {
-        Capabilities {
-            name: "distant",
-            transactions: true,
-            change_feeds: true,
-        }
-    }
-
-    fn command<'a>(&'a self, _: &'a str, _: &'a RawDocument) -> BoxFuture<'a, Answer> {
-        let away = self.0.load(Ordering::SeqCst);
-        Box::pin(async move {
-            if away {
-                return Err(CommandError::new(133, "nobody at 10.0.0.1"));
-            }
-            Ok(rawdoc! { "ok": 1, "n": 1 })
+impl Distant {
+    fn new(away: bool) -> Arc<Self> {
+        Arc::new(Self {
+            engine: in_memory(),
+            away: AtomicBool::new(away),
         })
     }
 
-    fn watch(&self, _: WatchRequest) -> BoxFuture<'_, Result<Box<dyn ChangeFeed>, CommandError>> {
-        Box::pin(async { Err(CommandError::new(133, "nobody at 10.0.0.1")) })
+    fn reached(&self) -> Result<(), CommandError> {
+        if self.away.load(Ordering::SeqCst) {
+            return Err(CommandError::new(133, "nobody at 10.0.0.1"));
+        }
+        Ok(())
+    }
+}
+
+impl Engine for Distant {
+    fn capabilities(&self) -> Capabilities {
+        self.engine.capabilities()
+    }
+
+    fn command<'a>(&'a self, database: &'a str, command: &'a RawDocument) -> BoxFuture<'a, Answer> {
+        Box::pin(async move {
+            self.reached()?;
+            self.engine.command(database, command).await
+        })
+    }
+
+    fn watch(
+        &self,
+        request: WatchRequest,
+    ) -> BoxFuture<'_, Result<Box<dyn ChangeFeed>, CommandError>> {
+        Box::pin(async move {
+            self.reached()?;
+            self.engine.watch(request).await
+        })
+    }
+}
+
+/// Asks until the server says so.
+async fn until_ready_says(world: &World, wanted: (u16, &str)) {
+    let start = Instant::now();
+    loop {
+        let reply = world.send(Ask::new("GET", "/ready")).await;
+        if (reply.status, &*reply.text()) == wanted {
+            return;
+        }
+        assert!(start.elapsed() < Duration::from_secs(20), "{wanted:?}");
     }
 }
 
 #[tokio::test]
 async fn a_cluster_that_is_away_is_told_and_the_rest_is_served() {
-    let distant = Arc::new(Distant(AtomicBool::new(true)));
+    let distant = Distant::new(true);
     let clusters = [("Cluster0".to_owned(), distant.clone() as SharedEngine)];
     let world = World::on(APP, clusters.into(), |listening| {
         listening.metrics_listen = Some("127.0.0.1:0".parse().unwrap());
@@ -330,10 +366,106 @@ async fn a_cluster_that_is_away_is_told_and_the_rest_is_served() {
     let up = r#"backstitch_cluster_up{cluster="Cluster0",own_records="false"} "#;
     assert!(text.contains(&format!("{up}0\n")), "{text}");
 
-    distant.0.store(false, Ordering::SeqCst);
+    distant.away.store(false, Ordering::SeqCst);
     assert_eq!(world.note(&ann, 1).await.status, 200);
-    let start = Instant::now();
-    while world.send(Ask::new("GET", "/ready")).await.text() != "ok\n" {
-        assert!(start.elapsed() < Duration::from_secs(20));
+    until_ready_says(&world, (200, "ok\n")).await;
+}
+
+/// Without its own records a server can serve nobody.
+#[tokio::test]
+async fn a_server_whose_records_are_away_is_not_ready() {
+    let records = Distant::new(false);
+    let storage = Storage {
+        engine: in_memory(),
+        clusters: HashMap::new(),
+        state: Some(StateSettings {
+            engine: records.clone(),
+            database: "records".to_owned(),
+            shared: true,
+        }),
+    };
+    let world = World::storing(APP, storage, |listening| {
+        listening.metrics_listen = Some("127.0.0.1:0".parse().unwrap());
+    })
+    .await;
+    until_ready_says(&world, (200, "ok\n")).await;
+    records.away.store(true, Ordering::SeqCst);
+    until_ready_says(&world, (503, "unavailable\n")).await;
+    let inner = world.listener.metrics_address.unwrap();
+    let told = Ask::new("GET", "/ready").send(inner).await;
+    assert_eq!(told.status, 503);
+    let text = told.text();
+    let own = " (own records): away: nobody at 10.0.0.1\n";
+    assert!(text.contains(own), "{text}");
+    // It lives all the same: whoever restarts it gains nothing.
+    assert_eq!(world.send(Ask::new("GET", "/health")).await.status, 200);
+    records.away.store(false, Ordering::SeqCst);
+    until_ready_says(&world, (200, "ok\n")).await;
+}
+
+/// A disk in memory whose syncs can be made to fail.
+#[derive(Debug, Default, Clone)]
+struct Failing {
+    bytes: Arc<Mutex<Vec<u8>>>,
+    fails: Arc<AtomicBool>,
+}
+
+impl Disk for Failing {
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.bytes.lock().unwrap().len() as u64)
     }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        let start = offset as usize;
+        let bytes = self.bytes.lock().unwrap();
+        out.copy_from_slice(&bytes[start..start + out.len()]);
+        Ok(())
+    }
+
+    fn set_len(&self, length: u64) -> io::Result<()> {
+        self.bytes.lock().unwrap().resize(length as usize, 0);
+        Ok(())
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        if self.fails.load(Ordering::SeqCst) {
+            return Err(io::Error::other("the disk is broken"));
+        }
+        Ok(())
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        let start = offset as usize;
+        self.bytes.lock().unwrap()[start..start + data.len()].copy_from_slice(data);
+        Ok(())
+    }
+}
+
+/// After a sync that failed the engine takes no writes until it is opened
+/// again, and the server says so.
+#[tokio::test]
+async fn a_server_whose_engine_stopped_is_not_ready() {
+    let disk = Failing::default();
+    let clock = Arc::new(FakeClock::at(1_700_000_000_000));
+    let engine = Embedded::open_on(disk.clone(), clock, Options::default()).unwrap();
+    let storage = Storage {
+        engine: Arc::new(engine),
+        clusters: HashMap::new(),
+        state: None,
+    };
+    let world = World::storing(APP, storage, |_| {}).await;
+    until_ready_says(&world, (200, "ok\n")).await;
+    let ann = world.anonymous().await;
+    disk.fails.store(true, Ordering::SeqCst);
+    assert_eq!(
+        world.register("a@example.com", "password").await.status,
+        500
+    );
+    until_ready_says(&world, (503, "unavailable\n")).await;
+    // The disk is well again, and what is on it is still not known.
+    disk.fails.store(false, Ordering::SeqCst);
+    assert_eq!(world.note(&ann, 1).await.status, 400);
+    let reply = world.send(Ask::new("GET", "/ready")).await;
+    assert_eq!((reply.status, &*reply.text()), (503, "unavailable\n"));
+    assert_eq!(world.send(Ask::new("GET", "/health")).await.status, 200);
 }

@@ -11,7 +11,6 @@ use config::Files;
 use engine::SharedEngine;
 use engine_embedded::Embedded;
 use js::{Limits, PoolSettings};
-use kit::Clock;
 use kit::clock::FakeClock;
 use serde_json::json;
 use server::{Listener, Listening, Patience};
@@ -74,6 +73,21 @@ pub(crate) struct World {
     pub(crate) listener: Listener,
 }
 
+/// What a server keeps its documents and records in.
+pub(crate) struct Storage {
+    pub(crate) engine: SharedEngine,
+    pub(crate) clusters: HashMap<String, SharedEngine>,
+    pub(crate) state: Option<StateSettings>,
+}
+
+fn clock() -> Arc<FakeClock> {
+    Arc::new(FakeClock::at(1_700_000_000_000))
+}
+
+pub(crate) fn in_memory() -> SharedEngine {
+    Arc::new(Embedded::in_memory(clock()).unwrap())
+}
+
 /// Who logged in.
 pub(crate) struct Session {
     pub(crate) access: String,
@@ -102,13 +116,25 @@ impl World {
         clusters: HashMap<String, SharedEngine>,
         change: impl FnOnce(&mut Listening),
     ) -> Self {
-        let clock = Arc::new(FakeClock::at(1_700_000_000_000));
-        let engine: SharedEngine =
-            Arc::new(Embedded::in_memory(clock.clone() as Arc<dyn Clock>).unwrap());
-        let core = Backstitch::open(app::Settings {
-            engine,
+        let storage = Storage {
+            engine: in_memory(),
             clusters,
             state: records().await,
+        };
+        Self::storing(fixture, storage, change).await
+    }
+
+    /// On these engines.
+    pub(crate) async fn storing(
+        fixture: &str,
+        storage: Storage,
+        change: impl FnOnce(&mut Listening),
+    ) -> Self {
+        let clock = clock();
+        let core = Backstitch::open(app::Settings {
+            engine: storage.engine,
+            clusters: storage.clusters,
+            state: storage.state,
             master_key: MasterKey::from_text("test"),
             workers: PoolSettings::new(env!("CARGO_BIN_EXE_server-test-worker"), [""; 0]),
             limits: Limits::default(),
