@@ -10,13 +10,13 @@ use engine_embedded::doctor_on;
 use super::disk::TestDisk;
 use super::open;
 
-const OUT_OF_DISK_SPACE: i32 = 14031;
+pub(super) const OUT_OF_DISK_SPACE: i32 = 14031;
 /// Disks, each of another size.
 const DISKS: u64 = 10;
 const BLOCK: u64 = 4096;
 
 /// Inserts until it is refused; what was acknowledged, and how it is refused.
-async fn fill(engine: &SharedEngine, from: i64) -> (Vec<i64>, CommandError) {
+pub(super) async fn fill(engine: &SharedEngine, from: i64) -> (Vec<i64>, CommandError) {
     let c = Collection::new(engine, "d", "c");
     let mut ids = Vec::new();
     for n in from.. {
@@ -30,7 +30,7 @@ async fn fill(engine: &SharedEngine, from: i64) -> (Vec<i64>, CommandError) {
     unreachable!()
 }
 
-async fn has_all(engine: &SharedEngine, ids: &[i64]) -> bool {
+pub(super) async fn has_all(engine: &SharedEngine, ids: &[i64]) -> bool {
     let c = Collection::new(engine, "d", "c");
     let found = c
         .find(doc! {}, Found::default())

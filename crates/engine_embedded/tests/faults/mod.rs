@@ -4,6 +4,7 @@
 mod bit_flips;
 pub(crate) mod disk;
 mod full_disk;
+mod full_file_system;
 mod io_errors;
 pub(crate) mod model;
 mod power_loss;
