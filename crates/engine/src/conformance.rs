@@ -16,6 +16,7 @@ mod explain;
 mod feeds;
 mod filters;
 mod indexes;
+mod limits;
 mod numbers;
 mod pipelines;
 mod sessions;
@@ -50,6 +51,7 @@ pub fn cases() -> Vec<Case> {
         collation::CASES,
         concerns::CASES,
         indexes::CASES,
+        limits::CASES,
         numbers::CASES,
         cursors::CASES,
         explain::CASES,

@@ -42,6 +42,14 @@ impl CommandError {
         Self::new(2, message)
     }
 
+    /// `BSONObjectTooLarge` (10334).
+    pub fn too_large(bytes: usize, most: usize) -> Self {
+        Self::new(
+            10334,
+            format!("BSONObj size: {bytes} is invalid. Size must be between 0 and {most}"),
+        )
+    }
+
     /// `WriteConflict` (112), which a transaction may be retried on.
     pub fn write_conflict() -> Self {
         Self::new(

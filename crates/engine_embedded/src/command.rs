@@ -24,6 +24,7 @@ use std::time::Duration;
 use bson::raw::RawBsonRef;
 use bson::{RawDocument, RawDocumentBuf};
 use engine::{Answer, CommandError, Part};
+use kit::limit::COMMAND_BYTES_MAX;
 use mql::Collation;
 
 use crate::catalog::Collection;
@@ -84,8 +85,12 @@ pub(crate) async fn run(core: &Arc<Core>, database: &str, command: &RawDocument)
     };
     let (name, value) = first?;
     let name = name.as_str();
+    let bytes = command.as_bytes().len();
+    if bytes > COMMAND_BYTES_MAX {
+        return Err(CommandError::too_large(bytes, COMMAND_BYTES_MAX));
+    }
     // Before anything walks it.
-    mql::depth::check_command(command).map_err(crate::mql)?;
+    mql::depth::check(command).map_err(crate::mql)?;
     let concern = Concern::of(command)?;
     if matches!(name, "find" | "count" | "distinct" | "getMore")
         && command.get("writeConcern")?.is_some()
@@ -247,17 +252,23 @@ fn check_namespace(target: &str) -> Result<(), CommandError> {
 /// Refuses the names that no collection may be made or written under.
 fn check_writable(database: &str, target: &str) -> Result<(), CommandError> {
     check_namespace(target)?;
-    let invalid = |text: String| Err(CommandError::new(73, text));
-    let bytes = database.len() + 1 + target.len();
-    if bytes > NAMESPACE_BYTES_MAX {
-        return invalid(format!(
-            "Fully qualified namespace is too long. Namespace: {database}.{target} Max: {NAMESPACE_BYTES_MAX}"
-        ));
-    }
+    check_length(database, target)?;
     if target.starts_with("system.") && !matches!(target, "system.js" | "system.profile") {
-        return invalid(format!("Invalid system namespace: {database}.{target}"));
+        let text = format!("Invalid system namespace: {database}.{target}");
+        return Err(CommandError::new(73, text));
     }
     Ok(())
+}
+
+/// Refuses a name that is too long with its database's.
+fn check_length(database: &str, target: &str) -> Result<(), CommandError> {
+    if database.len() + 1 + target.len() <= NAMESPACE_BYTES_MAX {
+        return Ok(());
+    }
+    let text = format!(
+        "Fully qualified namespace is too long. Namespace: {database}.{target} Max: {NAMESPACE_BYTES_MAX}"
+    );
+    Err(CommandError::new(73, text))
 }
 
 /// Refuses names that no database may have.

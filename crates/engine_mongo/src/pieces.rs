@@ -1,72 +1,84 @@
-//! Inserts that are larger than one command may be.
+//! Writes that are larger than one command may be.
 //!
-//! Drivers send the documents of an insert beside the command, up to 48 MB;
+//! Drivers send the statements of a write beside the command, up to 48 MB;
 //! raw commands hold them, and a command is a document of 16 MB at most. So a
-//! large insert goes out as several, whose replies are put together.
+//! large write goes out as several, whose replies are put together.
 
-use bson::raw::{RawArrayBuf, RawBsonRef};
-use bson::{RawDocument, RawDocumentBuf, cstr, rawdoc};
+use bson::raw::{CStr, RawArrayBuf, RawBsonRef};
+use bson::{RawDocument, RawDocumentBuf, cstr};
 use engine::CommandError;
-use kit::limit::DOCUMENT_BYTES_MAX;
+use kit::limit::{COMMAND_BYTES_MAX, DOCUMENT_BYTES_MAX};
 
 use crate::command::whole;
 
 /// What an array needs for each element besides the element.
 const ELEMENT_BYTES: usize = 10;
 
-/// One of the inserts, and the place of its first document in the whole.
+/// One of the writes, and the place of its first statement in the whole.
 pub(crate) struct Piece {
     pub(crate) start: usize,
     pub(crate) command: RawDocumentBuf,
 }
 
-/// The inserts that a command is sent as; `None` when it can go as it is.
+/// The writes that a command is sent as; `None` when it can go as it is.
+///
+/// # Errors
+/// 10334 for a command that is larger than any may be.
 pub(crate) fn split(command: &RawDocument) -> Result<Option<Vec<Piece>>, CommandError> {
-    let first = command.iter().next().transpose()?;
-    if command.as_bytes().len() <= DOCUMENT_BYTES_MAX
-        || first.is_none_or(|(name, _)| name.as_str() != "insert")
-    {
+    let bytes = command.as_bytes().len();
+    if bytes > COMMAND_BYTES_MAX {
+        return Err(CommandError::too_large(bytes, COMMAND_BYTES_MAX));
+    }
+    if bytes <= DOCUMENT_BYTES_MAX {
         return Ok(None);
     }
-    let Some(RawBsonRef::Array(documents)) = command.get("documents")? else {
+    let first = command.iter().next().transpose()?;
+    let field = match first.map_or("", |(name, _)| name.as_str()) {
+        "insert" => cstr!("documents"),
+        "update" => cstr!("updates"),
+        "delete" => cstr!("deletes"),
+        _ => return Ok(None),
+    };
+    let Some(RawBsonRef::Array(statements)) = command.get(field)? else {
         return Ok(None);
     };
     let mut pieces = Vec::new();
     let (mut start, mut list, mut bytes) = (0, RawArrayBuf::new(), 0);
-    for (index, document) in documents.into_iter().enumerate() {
-        let RawBsonRef::Document(document) = document? else {
+    for (index, statement) in statements.into_iter().enumerate() {
+        let RawBsonRef::Document(statement) = statement? else {
             return Ok(None);
         };
-        let size = document.as_bytes().len() + ELEMENT_BYTES;
+        let size = statement.as_bytes().len() + ELEMENT_BYTES;
         if bytes > 0 && bytes + size > DOCUMENT_BYTES_MAX {
-            let command = with_documents(command, start, std::mem::take(&mut list))?;
+            let command = with(command, field, start, std::mem::take(&mut list))?;
             pieces.push(Piece { start, command });
             (start, bytes) = (index, 0);
         }
-        list.push(document.to_owned());
+        list.push(statement.to_owned());
         bytes += size;
     }
-    let command = with_documents(command, start, list)?;
+    let command = with(command, field, start, list)?;
     pieces.push(Piece { start, command });
     Ok(Some(pieces))
 }
 
-/// The command with other documents; only the first begins a transaction.
-fn with_documents(
+/// The command with other statements; only the first begins a transaction.
+fn with(
     command: &RawDocument,
+    statements: &CStr,
     start: usize,
-    documents: RawArrayBuf,
+    list: RawArrayBuf,
 ) -> Result<RawDocumentBuf, CommandError> {
     let mut piece = RawDocumentBuf::new();
     for field in command {
         let (name, value) = field?;
         match name.as_str() {
-            "documents" | "ops" => {}
             "startTransaction" if start > 0 => {}
+            name if name == statements.as_str() => {}
             _ => piece.append(name, value),
         }
     }
-    piece.append(cstr!("documents"), documents);
+    piece.append(statements, list);
     Ok(piece)
 }
 
@@ -74,6 +86,8 @@ fn with_documents(
 #[derive(Default)]
 pub(crate) struct Replies {
     n: i64,
+    modified: Option<i64>,
+    upserted: RawArrayBuf,
     errors: RawArrayBuf,
     failed: bool,
     concern: Option<RawDocumentBuf>,
@@ -81,40 +95,33 @@ pub(crate) struct Replies {
 
 impl Replies {
     pub(crate) fn add(&mut self, start: usize, reply: &RawDocument) -> Result<(), CommandError> {
-        self.n += reply.get("n")?.and_then(whole).unwrap_or(0);
+        let number = |name| Ok::<_, CommandError>(reply.get(name)?.and_then(whole));
+        self.n += number("n")?.unwrap_or(0);
+        if let Some(n) = number("nModified")? {
+            *self.modified.get_or_insert(0) += n;
+        }
         if let Some(RawBsonRef::Document(error)) = reply.get("writeConcernError")? {
             self.concern.get_or_insert_with(|| error.to_owned());
         }
-        let Some(RawBsonRef::Array(errors)) = reply.get("writeErrors")? else {
-            return Ok(());
-        };
-        for error in errors {
-            let RawBsonRef::Document(error) = error? else {
-                continue;
-            };
-            let mut moved = RawDocumentBuf::new();
-            for field in error {
-                let (name, value) = field?;
-                if name.as_str() == "index" {
-                    let index = whole(value).unwrap_or(0) + start as i64;
-                    moved.append(name, index as i32);
-                } else {
-                    moved.append(name, value);
-                }
-            }
-            self.errors.push(moved);
-            self.failed = true;
-        }
+        moved(reply, "upserted", start, &mut self.upserted)?;
+        self.failed |= moved(reply, "writeErrors", start, &mut self.errors)?;
         Ok(())
     }
 
-    /// Whether a document was refused.
+    /// Whether a statement was refused.
     pub(crate) fn failed(&self) -> bool {
         self.failed
     }
 
     pub(crate) fn reply(self) -> RawDocumentBuf {
-        let mut reply = rawdoc! { "n": self.n as i32 };
+        let mut reply = RawDocumentBuf::new();
+        reply.append(cstr!("n"), self.n as i32);
+        if let Some(modified) = self.modified {
+            reply.append(cstr!("nModified"), modified as i32);
+        }
+        if !self.upserted.is_empty() {
+            reply.append(cstr!("upserted"), self.upserted);
+        }
         if self.failed {
             reply.append(cstr!("writeErrors"), self.errors);
         }
@@ -124,4 +131,34 @@ impl Replies {
         reply.append(cstr!("ok"), 1.0);
         reply
     }
+}
+
+/// Adds what a piece's reply says of single statements, with their places in
+/// the whole; whether that is anything.
+fn moved(
+    reply: &RawDocument,
+    field: &str,
+    start: usize,
+    all: &mut RawArrayBuf,
+) -> Result<bool, CommandError> {
+    let Some(RawBsonRef::Array(list)) = reply.get(field)? else {
+        return Ok(false);
+    };
+    for entry in list {
+        let RawBsonRef::Document(entry) = entry? else {
+            continue;
+        };
+        let mut moved = RawDocumentBuf::new();
+        for field in entry {
+            let (name, value) = field?;
+            if name.as_str() == "index" {
+                let index = whole(value).unwrap_or(0) + start as i64;
+                moved.append(name, index as i32);
+            } else {
+                moved.append(name, value);
+            }
+        }
+        all.push(moved);
+    }
+    Ok(true)
 }

@@ -6,14 +6,22 @@
 pub const BODY_BYTES_MAX: usize = 18 * 1024 * 1024;
 /// Deepest nesting of documents, arrays and JSON that any door accepts.
 pub const NESTING_DEPTH_MAX: usize = 100;
-/// Deepest nesting that updates and pipelines may build out of what came in.
-pub const STORED_DEPTH_MAX: usize = 200;
+/// Most levels of a command and of what pipelines make, itself the first.
+pub const BSON_DEPTH_MAX: usize = 201;
+/// Most levels of a stored document, itself the first.
+pub const STORED_DEPTH_MAX: usize = 181;
+/// Most parts of a dotted path.
+pub const PATH_PARTS_MAX: usize = 200;
 /// Most stages of one pipeline.
 pub const PIPELINE_STAGES_MAX: usize = 1000;
 /// Most bytes that one stage of a pipeline holds.
 pub const PIPELINE_STAGE_BYTES_MAX: usize = 100 * 1024 * 1024;
 /// Largest BSON document.
 pub const DOCUMENT_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Largest command, with the documents that it brings.
+pub const COMMAND_BYTES_MAX: usize = 48_000_000;
+/// Most statements of one command that writes.
+pub const WRITES_PER_COMMAND_MAX: usize = 100_000;
 /// Most documents that one query of a user returns.
 pub const QUERY_DOCUMENTS_MAX: usize = 50_000;
 

@@ -4,21 +4,26 @@
 
 use bson::raw::RawBsonRef;
 use bson::{Bson, Document, RawDocument};
-use kit::limit::{NESTING_DEPTH_MAX, STORED_DEPTH_MAX};
+use kit::limit::{BSON_DEPTH_MAX, PATH_PARTS_MAX, STORED_DEPTH_MAX};
 
 use crate::error::{MqlError, Result};
 
-/// Levels of a command around the documents in it.
-const COMMAND_LEVELS: usize = 16;
-
-/// Refuses a document that is nested too deeply.
+/// Refuses a command, or what a pipeline makes, that is nested too deeply.
 pub fn check(document: &RawDocument) -> Result<()> {
-    refuse(is_within(document, STORED_DEPTH_MAX))
+    refuse(is_within(document, BSON_DEPTH_MAX), || {
+        format!(
+            "BSONObj exceeds maximum nested object depth: {}",
+            BSON_DEPTH_MAX - 1
+        )
+    })
 }
 
-/// Refuses a command that is, before anything in it is looked at.
-pub fn check_command(command: &RawDocument) -> Result<()> {
-    refuse(is_within(command, STORED_DEPTH_MAX + COMMAND_LEVELS))
+/// Refuses a document that is nested too deeply to be inserted.
+pub fn check_inserted(document: &RawDocument) -> Result<()> {
+    refuse(is_within(document, STORED_DEPTH_MAX), || {
+        let nested = STORED_DEPTH_MAX - 1;
+        format!("cannot insert document because it exceeds {nested} levels of nesting")
+    })
 }
 
 fn is_within(document: &RawDocument, most: usize) -> bool {
@@ -37,8 +42,8 @@ fn is_within(document: &RawDocument, most: usize) -> bool {
     inside(document, most)
 }
 
-/// [`check`] for an owned document.
-pub(crate) fn check_owned(document: &Document) -> Result<()> {
+/// Refuses a document that an update has made too deep.
+pub(crate) fn check_updated(document: &Document) -> Result<()> {
     fn within(value: &Bson, left: usize) -> bool {
         match value {
             Bson::Document(inner) => inside(inner, left),
@@ -49,24 +54,23 @@ pub(crate) fn check_owned(document: &Document) -> Result<()> {
     fn inside(document: &Document, left: usize) -> bool {
         left > 0 && document.values().all(|v| within(v, left - 1))
     }
-    refuse(inside(document, STORED_DEPTH_MAX))
+    refuse(inside(document, STORED_DEPTH_MAX), || {
+        format!(
+            "Document exceeds maximum nesting depth of {}",
+            STORED_DEPTH_MAX - 1
+        )
+    })
 }
 
-/// Refuses a dotted path with more parts than a document may have levels.
+/// Refuses a dotted path with too many parts.
 pub fn check_path(path: &str) -> Result<()> {
-    if path.bytes().filter(|byte| *byte == b'.').count() >= NESTING_DEPTH_MAX {
-        return Err(MqlError::new(15, "a field path has too many parts"));
-    }
-    Ok(())
+    let few = path.bytes().filter(|byte| *byte == b'.').count() < PATH_PARTS_MAX;
+    refuse(few, || "FieldPath is too long".to_owned())
 }
 
-fn refuse(shallow: bool) -> Result<()> {
-    if shallow {
-        Ok(())
-    } else {
-        Err(MqlError::new(
-            15,
-            format!("Document exceeds maximum nested object depth: {STORED_DEPTH_MAX}"),
-        ))
+fn refuse(fits: bool, why: impl FnOnce() -> String) -> Result<()> {
+    if fits {
+        return Ok(());
     }
+    Err(MqlError::new(15, why()))
 }

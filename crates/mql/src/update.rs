@@ -293,13 +293,16 @@ impl Update {
                 document = after;
             }
         }
-        crate::depth::check_owned(&document)?;
+        crate::depth::check_updated(&document)?;
         let after = RawDocumentBuf::try_from(&document).map_err(malformed)?;
         if after.as_bytes().len() > kit::limit::DOCUMENT_BYTES_MAX {
-            return Err(MqlError::new(
-                17419,
-                "Resulting document after update is larger than 16777216",
-            ));
+            let (code, what) = if cx.inserting {
+                (17420, "Document to upsert")
+            } else {
+                (17419, "Resulting document after update")
+            };
+            let most = kit::limit::DOCUMENT_BYTES_MAX;
+            return Err(MqlError::new(code, format!("{what} is larger than {most}")));
         }
         // An array's null that is unset counts, though it stays null; so does a
         // replacement that leaves out the `_id`, though it stays.

@@ -249,13 +249,12 @@ impl Wire {
 
     async fn send(&self, body: &RawDocument) -> std::io::Result<RawDocumentBuf> {
         const OP_MSG: i32 = 2013;
+        let sections = sections(body).map_err(std::io::Error::other)?;
         let mut message = Vec::new();
-        let length = 16 + 4 + 1 + body.as_bytes().len();
-        for part in [length as i32, 1, 0, OP_MSG, 0] {
+        for part in [(20 + sections.len()) as i32, 1, 0, OP_MSG, 0] {
             message.extend_from_slice(&part.to_le_bytes());
         }
-        message.push(0);
-        message.extend_from_slice(body.as_bytes());
+        message.extend_from_slice(&sections);
         let idle = self.idle.lock().await.pop();
         let mut stream = match idle {
             Some(stream) => stream,
@@ -270,6 +269,38 @@ impl Wire {
         self.idle.lock().await.push(stream);
         RawDocumentBuf::from_bytes(reply).map_err(std::io::Error::other)
     }
+}
+
+/// A command as a message has it. What a large write brings goes beside it, as
+/// drivers send it: a command alone is not larger than a document.
+fn sections(body: &RawDocument) -> bson::error::Result<Vec<u8>> {
+    let whole = |body: &RawDocument| [&[0], body.as_bytes()].concat();
+    if body.as_bytes().len() <= kit::limit::DOCUMENT_BYTES_MAX {
+        return Ok(whole(body));
+    }
+    let mut rest = RawDocumentBuf::new();
+    let mut beside = Vec::new();
+    for field in body {
+        let (name, value) = field?;
+        let bson::raw::RawBsonRef::Array(list) = value else {
+            rest.append(name, value);
+            continue;
+        };
+        if !matches!(name.as_str(), "documents" | "updates" | "deletes") {
+            rest.append(name, value);
+            continue;
+        }
+        let mut sequence = [name.as_str().as_bytes(), &[0]].concat();
+        for statement in list {
+            if let bson::raw::RawBsonRef::Document(statement) = statement? {
+                sequence.extend_from_slice(statement.as_bytes());
+            }
+        }
+        beside.push(1);
+        beside.extend_from_slice(&((4 + sequence.len()) as i32).to_le_bytes());
+        beside.extend_from_slice(&sequence);
+    }
+    Ok([whole(&rest), beside].concat())
 }
 
 impl Engine for Wire {

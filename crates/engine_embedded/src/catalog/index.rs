@@ -118,6 +118,9 @@ impl Index {
         if index.name.is_empty() {
             return Err(cannot("index name cannot be empty"));
         }
+        if index.name.contains('\0') {
+            return Err(cannot("index name cannot contain NUL bytes"));
+        }
         if index.partial.is_some() && index.sparse {
             return Err(cannot(
                 "cannot mix \"partialFilterExpression\" and \"sparse\" options",

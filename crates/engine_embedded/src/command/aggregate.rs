@@ -225,14 +225,8 @@ impl Aggregate {
         let mut made = Vec::new();
         let mut keep = |document: RawDocumentBuf| {
             if document.as_bytes().len() > DOCUMENT_BYTES_MAX + MARGIN {
-                return Err(CommandError::new(
-                    10334,
-                    format!(
-                        "BSONObj size: {} is invalid. Size must be between 0 and {}(16MB)",
-                        document.as_bytes().len(),
-                        DOCUMENT_BYTES_MAX + MARGIN
-                    ),
-                ));
+                let bytes = document.as_bytes().len();
+                return Err(CommandError::too_large(bytes, DOCUMENT_BYTES_MAX + MARGIN));
             }
             made.push(document);
             Ok(())

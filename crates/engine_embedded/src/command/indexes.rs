@@ -8,7 +8,7 @@ use engine::{Answer, CommandError};
 
 use super::admin::{cursor, missing};
 use super::cursors::first_batch;
-use super::{check_fields, check_namespace, document, reply, whole};
+use super::{check_fields, check_length, check_namespace, document, reply, whole};
 use crate::books::abandon;
 use crate::catalog::{Catalog, Collection, Index, expire_after, store};
 use crate::text::{shown, value_shown};
@@ -85,6 +85,7 @@ async fn create_indexes(
     command: &RawDocument,
 ) -> Answer {
     check_namespace(target)?;
+    check_length(database, target)?;
     check_fields(
         command,
         &["indexes", "commitQuorum", "ignoreUnknownIndexOptions"],

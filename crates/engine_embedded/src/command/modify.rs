@@ -8,6 +8,7 @@ use bson::oid::ObjectId;
 use bson::raw::{RawBson, RawBsonRef};
 use bson::{Bson, DateTime, RawArray, RawDocument, RawDocumentBuf, cstr, doc};
 use engine::{Answer, CommandError};
+use kit::limit::DOCUMENT_BYTES_MAX;
 use mql::matcher::{Compare, Node, Test};
 use mql::update::UpdateContext;
 use mql::{Collation, Matcher, Projection, Sort, Update, upsert_document};
@@ -526,14 +527,7 @@ struct Writer<'a> {
 
 impl Writer<'_> {
     fn insert(&mut self, document: RawDocumentBuf) -> Result<(), CommandError> {
-        if document.as_bytes().len() > kit::limit::DOCUMENT_BYTES_MAX {
-            return Err(CommandError::bad_value(format!(
-                "object to insert too large. size in bytes: {}, max size: {}",
-                document.as_bytes().len(),
-                kit::limit::DOCUMENT_BYTES_MAX
-            )));
-        }
-        mql::depth::check(&document).map_err(mql_error)?;
+        check_insert(&document)?;
         if !self.bypass {
             self.collection.validation.check(None, &document)?;
         }
@@ -717,6 +711,17 @@ impl Writer<'_> {
             ..Done::default()
         })
     }
+}
+
+/// Refuses a document that is too large or nested too deeply to be inserted.
+pub(super) fn check_insert(document: &RawDocument) -> Result<(), CommandError> {
+    let bytes = document.as_bytes().len();
+    if bytes > DOCUMENT_BYTES_MAX {
+        return Err(CommandError::bad_value(format!(
+            "object to insert too large. size in bytes: {bytes}, max size: {DOCUMENT_BYTES_MAX}"
+        )));
+    }
+    mql::depth::check_inserted(document).map_err(mql_error)
 }
 
 /// Those of some records that match, as they are now.

@@ -10,12 +10,13 @@ use std::sync::atomic::Ordering;
 use bson::raw::RawBsonRef;
 use bson::{DateTime, RawArrayBuf, RawDocument, RawDocumentBuf, cstr, doc, rawdoc};
 use engine::CommandError;
+use kit::limit::DOCUMENT_BYTES_MAX;
 use mql::aggregate::{Merge, Stage, Target, WhenMatched, WhenNotMatched};
 use mql::update::UpdateContext;
 use mql::{Matcher, Sort, Update, upsert_document};
 
 use super::admin::erase;
-use super::{blocking, check_namespace, create, modify};
+use super::{blocking, check_length, check_namespace, create, modify};
 use crate::catalog::{Collection, store};
 use crate::committer::Refused;
 use crate::write::{Changes, Located};
@@ -50,15 +51,16 @@ async fn replace(
     documents: Vec<RawDocumentBuf>,
 ) -> Result<(), CommandError> {
     let database = target.database.as_deref().unwrap_or(database);
-    check_namespace(&target.collection).map_err(|_| {
-        CommandError::new(
-            20,
-            format!(
-                "error with target namespace: Invalid collection name: {}",
-                target.collection
-            ),
-        )
-    })?;
+    check_namespace(&target.collection)
+        .map_err(|_| {
+            let name = &target.collection;
+            CommandError::new(20, format!("Invalid collection name: {name}"))
+        })
+        .and_then(|()| check_length(database, &target.collection))
+        .map_err(|error| {
+            let why = error.message;
+            CommandError::new(20, format!("error with target namespace: {why}"))
+        })?;
     let name = format!("tmp.agg_out.{}", bson::Uuid::new());
     fresh(core, database, &target.collection, &name).await?;
     let filled = fill(core, database, &name, documents).await;
@@ -180,6 +182,7 @@ async fn merge(
     let database = merge.target.database.as_deref().unwrap_or(database);
     let name = merge.target.collection.as_str();
     check_namespace(name)?;
+    check_length(database, name)?;
     check_unique(core, database, merge)?;
     let merge = Arc::new(merge.clone());
     for batch in batches(documents) {
@@ -345,6 +348,17 @@ impl Merging<'_> {
             WhenNotMatched::Insert => {
                 let record = self.core.records.fetch_add(1, Ordering::Relaxed);
                 let document = modify::with_id(&self.made(document)?);
+                modify::check_insert(&document).map_err(|mut error| {
+                    // What is no plain insert is an upsert.
+                    if document.as_bytes().len() > DOCUMENT_BYTES_MAX
+                        && !matches!(self.merge.matched, WhenMatched::Fail)
+                    {
+                        error.code = 17420;
+                        error.message =
+                            format!("Document to upsert is larger than {DOCUMENT_BYTES_MAX}");
+                    }
+                    error
+                })?;
                 self.changes.insert(self.collection, record, document)
             }
         }

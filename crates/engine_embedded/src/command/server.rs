@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bson::{Bson, Document, RawDocument, RawDocumentBuf, doc};
 use engine::{Answer, CommandError};
+use kit::limit::{COMMAND_BYTES_MAX, WRITES_PER_COMMAND_MAX};
 
 use super::admin::only_admin;
 use super::{blocking, check_fields, document, flag, reply, whole};
@@ -13,8 +14,6 @@ use crate::kv::Table;
 use crate::layout::{PREFIX_BYTES, loaded, past, record_of};
 use crate::{Core, View};
 
-/// Largest message on the wire.
-const MESSAGE_BYTES_MAX: i32 = 48_000_000;
 /// Errors that `validate` tells.
 const ERRORS_MAX: usize = 100;
 
@@ -67,7 +66,7 @@ pub(super) async fn run(
 fn hello(core: &Core, writable: &str) -> Document {
     doc! {
         writable: true, "maxBsonObjectSize": kit::limit::DOCUMENT_BYTES_MAX as i32,
-        "maxMessageSizeBytes": MESSAGE_BYTES_MAX, "maxWriteBatchSize": 100_000,
+        "maxMessageSizeBytes": COMMAND_BYTES_MAX as i32, "maxWriteBatchSize": WRITES_PER_COMMAND_MAX as i32,
         "localTime": bson::DateTime::from_millis(core.clock.now_ms()),
         "logicalSessionTimeoutMinutes": 30, "minWireVersion": 0, "maxWireVersion": 17,
         "readOnly": false, "ok": 1.0,

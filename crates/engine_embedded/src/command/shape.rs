@@ -3,9 +3,7 @@
 use bson::raw::RawBsonRef;
 use bson::{Bson, RawDocument};
 use engine::CommandError;
-
-/// Statements of one command.
-const STATEMENTS_MAX: usize = 100_000;
+use kit::limit::WRITES_PER_COMMAND_MAX;
 
 /// A field of a statement: its name and the names of its types.
 pub(super) type Field = (&'static str, &'static [&'static str]);
@@ -139,11 +137,11 @@ pub(super) fn list<T>(
             _ => return Err(CommandError::new(14, format!("'{name}' must hold objects"))),
         }
     }
-    if list.is_empty() || list.len() > STATEMENTS_MAX {
+    if list.is_empty() || list.len() > WRITES_PER_COMMAND_MAX {
         return Err(CommandError::new(
             16,
             format!(
-                "Write batch sizes must be between 1 and {STATEMENTS_MAX}. Got {} operations.",
+                "Write batch sizes must be between 1 and {WRITES_PER_COMMAND_MAX}. Got {} operations.",
                 list.len()
             ),
         ));
