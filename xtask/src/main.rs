@@ -21,7 +21,7 @@ usage: cargo xtask <command>
   tidy            only the rules of structure
   fetch           only fetch what the tests need (mongod, npm packages)
   bench [NAME]    side-by-side measurements: call, find, insert (default: all three);
-                  waist and waist-growth: the embedded engine and mongod
+                  waist [ROW…] and waist-growth: the embedded engine and mongod
 ";
 
 fn main() -> ExitCode {

@@ -28,19 +28,11 @@ fn main() -> ExitCode {
     if names.first().is_some_and(|name| name == "--hello") {
         return hello::serve();
     }
-    let engines = match names
-        .iter()
-        .map(String::as_str)
-        .collect::<Vec<_>>()
-        .as_slice()
-    {
-        ["waist"] => Some(false),
-        ["waist-growth"] => Some(true),
-        _ => None,
-    };
-    let done = match engines {
-        Some(growth) => waist::run(growth).map_err(|error| -> Box<dyn std::error::Error> { error }),
-        None => run(&names),
+    let words: Vec<&str> = names.iter().map(String::as_str).collect();
+    let done = match words.as_slice() {
+        ["waist", rows @ ..] => waist::run(rows, false),
+        ["waist-growth"] => waist::run(&[], true),
+        _ => run(&names).map_err(|error| error.to_string().into()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,5 +1,6 @@
-//! The two engines at the waist, side by side: `cargo xtask bench waist`, and
-//! `waist-growth` for how each grows with its data.
+//! The two engines at the waist, side by side: `cargo xtask bench waist [ROW…]`
+//! with parts of the titles of the rows wanted, and `waist-growth` for how each
+//! grows with its data.
 //!
 //! Both keep their data under the working directory, so on the same disk, and
 //! acknowledge a write when it is on the disk (mongod: `w: 1, j: true`).
@@ -29,6 +30,8 @@ const ROUNDS: usize = 3;
 /// Documents of one insert where many go in.
 const BATCH: i32 = 1000;
 const DB: &str = "bench";
+/// The row of change streams.
+const LATENCY: &str = "insert until its event";
 
 type Failed = Box<dyn std::error::Error + Send + Sync>;
 
@@ -52,8 +55,9 @@ impl Drop for Stopped {
     }
 }
 
-/// Measures every row on both engines in turns.
-pub(crate) fn run(growth: bool) -> Result<(), Failed> {
+/// Measures rows on both engines in turns: those with one of the words in their
+/// title, without words every one; or how the engines grow.
+pub(crate) fn run(words: &[&str], growth: bool) -> Result<(), Failed> {
     let runtime = tokio::runtime::Runtime::new()?;
     runtime.block_on(async {
         let embedded = Arc::new(Side::embedded()?);
@@ -65,7 +69,7 @@ pub(crate) fn run(growth: bool) -> Result<(), Failed> {
         if growth {
             return grow(&sides).await;
         }
-        table(&sides).await
+        table(&sides, words).await
     })
 }
 
@@ -286,7 +290,7 @@ impl Row {
     }
 }
 
-async fn table(sides: &[Arc<Side>]) -> Result<(), Failed> {
+async fn table(sides: &[Arc<Side>], words: &[&str]) -> Result<(), Failed> {
     for side in sides {
         side.fill("c", DOCUMENTS).await?;
         side.fill("bulk", 0).await?;
@@ -299,7 +303,12 @@ async fn table(sides: &[Arc<Side>]) -> Result<(), Failed> {
         "{:<38} {:>11} {:>9} {:>11} {:>9} {:>7}",
         "", "embedded/s", "cpu us", "mongod/s", "cpu us", "ratio"
     );
+    let is_wanted =
+        |title: &str| words.is_empty() || words.iter().any(|word| title.contains(word));
     for (row, title, clients) in Row::ALL {
+        if !is_wanted(title) {
+            continue;
+        }
         let mut figures = vec![Vec::new(); sides.len()];
         for round in 0..=ROUNDS {
             for (side, figures) in sides.iter().zip(&mut figures) {
@@ -312,7 +321,9 @@ async fn table(sides: &[Arc<Side>]) -> Result<(), Failed> {
         }
         print(title, &figures);
     }
-    latency(sides).await?;
+    if is_wanted(LATENCY) {
+        latency(sides).await?;
+    }
     for side in sides {
         let name = side.engine.capabilities().name;
         println!(
@@ -373,13 +384,12 @@ async fn latency(sides: &[Arc<Side>]) -> Result<(), Failed> {
     }
     match medians.as_slice() {
         [own, peer] => println!(
-            "{:<38} {own:>8.0} us {:>9} {peer:>8.0} us {:>9} {:>7.2}",
-            "insert until its event",
+            "{LATENCY:<38} {own:>8.0} us {:>9} {peer:>8.0} us {:>9} {:>7.2}",
             "",
             "",
             peer / own
         ),
-        own => println!("{:<38} {own:?} us", "insert until its event"),
+        own => println!("{LATENCY:<38} {own:?} us"),
     }
     Ok(())
 }
