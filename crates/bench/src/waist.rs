@@ -303,8 +303,7 @@ async fn table(sides: &[Arc<Side>], words: &[&str]) -> Result<(), Failed> {
         "{:<38} {:>11} {:>9} {:>11} {:>9} {:>7}",
         "", "embedded/s", "cpu us", "mongod/s", "cpu us", "ratio"
     );
-    let is_wanted =
-        |title: &str| words.is_empty() || words.iter().any(|word| title.contains(word));
+    let is_wanted = |title: &str| words.is_empty() || words.iter().any(|word| title.contains(word));
     for (row, title, clients) in Row::ALL {
         if !is_wanted(title) {
             continue;

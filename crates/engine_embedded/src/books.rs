@@ -33,7 +33,7 @@ pub(crate) struct Books {
 impl Books {
     pub(crate) fn load(snapshot: &dyn Snapshot) -> Result<Self, CommandError> {
         let kept = snapshot.get(Table::Meta, layout::LOG_BYTES)?;
-        let log_bytes = match kept.and_then(|bytes| bytes.try_into().ok()) {
+        let log_bytes = match kept.and_then(|bytes| bytes[..].try_into().ok()) {
             Some(bytes) => u64::from_be_bytes(bytes),
             None => count(snapshot)?,
         };

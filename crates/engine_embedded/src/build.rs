@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use bson::RawDocumentBuf;
+use bson::RawDocument;
 use engine::CommandError;
 
 use crate::books::abandon;
@@ -39,7 +39,7 @@ struct Keys {
 }
 
 impl Keys {
-    fn of(index: &Index, document: &RawDocumentBuf) -> Result<Self, CommandError> {
+    fn of(index: &Index, document: &RawDocument) -> Result<Self, CommandError> {
         Ok(Self {
             keys: keys(index, document)?,
             arrays: arrays(index, document),
@@ -151,8 +151,8 @@ fn read_chunk(
             return Ok((found, entries, Some(record)));
         }
         bytes += value.len();
-        let (commit, document) = loaded(value)?;
-        let keys = indexes.iter().map(|index| Keys::of(index, &document));
+        let (commit, document) = loaded(&value)?;
+        let keys = indexes.iter().map(|index| Keys::of(index, document));
         entries.push(Entry {
             record,
             commit,
@@ -181,12 +181,12 @@ fn fill_chunk(
         else {
             continue;
         };
-        let (commit, document) = loaded(value)?;
+        let (commit, document) = loaded(&value)?;
         let current = if commit == entry.commit {
             entry.keys
         } else {
             // Written since: keys that did not change were not written then.
-            let keys = indexes.iter().map(|index| Keys::of(index, &document));
+            let keys = indexes.iter().map(|index| Keys::of(index, document));
             keys.collect::<Result<_, _>>()
                 .map_err(|error| failed(found, error))?
         };
@@ -206,7 +206,7 @@ fn fill_chunk(
                         .and_then(|value| record_of(&full, &value)),
                 };
                 if owner.is_some_and(|owner| owner != entry.record) {
-                    let error = crate::write::duplicate(found, index, Some(&document), &key);
+                    let error = crate::write::duplicate(found, index, Some(document), &key);
                     return Err(failed(found, error));
                 }
                 added.insert(full.clone(), entry.record);

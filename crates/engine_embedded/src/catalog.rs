@@ -6,7 +6,7 @@ mod index;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use bson::{Bson, Document, RawDocumentBuf, doc};
+use bson::{Bson, Document, RawDocument, RawDocumentBuf, doc};
 use engine::CommandError;
 use mql::Collation;
 
@@ -130,7 +130,7 @@ impl Catalog {
         let mut catalog = Self::default();
         for entry in snapshot.range(Table::Catalog, &[], &[0xff; 8], false) {
             let (_, value) = entry?;
-            let document = Document::try_from(RawDocumentBuf::from_bytes(value)?)?;
+            let document = Document::try_from(RawDocument::from_bytes(&value[..])?)?;
             let collection = Collection::from_document(&document).ok_or_else(|| {
                 CommandError::new(1, format!("damaged catalogue entry: {document}"))
             })?;

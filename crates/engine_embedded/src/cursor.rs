@@ -1,6 +1,7 @@
 //! Cursors: what is left of an answer, as a place in a plan or as documents,
 //! never as a snapshot.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -156,14 +157,8 @@ impl Cursor {
             return Ok((batch.list, true));
         }
         if let Some(document) = self.kept.take() {
-            batch.add(document);
+            batch.add(&document);
         }
-        let projected = |document: RawDocumentBuf| match projection {
-            Some(projection) => projection
-                .apply(&document, Some(matcher))
-                .map_err(crate::mql),
-            None => Ok(document),
-        };
         match &mut self.rows {
             Rows::Held(rest) => {
                 while batch.count < size {
@@ -171,12 +166,12 @@ impl Cursor {
                         return Ok((batch.list, false));
                     };
                     effort.check()?;
-                    let document = projected(document)?;
+                    let document = projected(projection, &document, Some(matcher))?;
                     if !batch.has_room(&document) {
-                        self.kept = Some(document);
+                        self.kept = Some(document.into_owned());
                         break;
                     }
-                    batch.add(document);
+                    batch.add(&document);
                 }
                 Ok((batch.list, true))
             }
@@ -188,7 +183,7 @@ impl Cursor {
             } => {
                 let mut walk = Walk::new(view, changes, plan, matcher, effort);
                 while batch.count < size && *left > 0 {
-                    let Some(located) = walk.next(place)? else {
+                    let Some(found) = walk.next(place)? else {
                         return Ok((batch.list, false));
                     };
                     if *skip > 0 {
@@ -196,12 +191,12 @@ impl Cursor {
                         continue;
                     }
                     *left -= 1;
-                    let document = projected(located.document)?;
+                    let document = projected(projection, found.document()?, Some(matcher))?;
                     if !batch.has_room(&document) {
-                        self.kept = Some(document);
+                        self.kept = Some(document.into_owned());
                         break;
                     }
-                    batch.add(document);
+                    batch.add(&document);
                 }
                 Ok((batch.list, *left > 0 || self.kept.is_some()))
             }
@@ -246,6 +241,18 @@ impl Cursor {
     }
 }
 
+/// What a projection, if there is one, leaves of a document.
+pub(crate) fn projected<'d>(
+    projection: Option<&Projection>,
+    document: &'d RawDocument,
+    matcher: Option<&Matcher>,
+) -> Result<Cow<'d, RawDocument>, CommandError> {
+    Ok(match projection {
+        Some(projection) => Cow::Owned(projection.apply(document, matcher).map_err(crate::mql)?),
+        None => Cow::Borrowed(document),
+    })
+}
+
 /// Documents of one reply.
 #[derive(Default)]
 pub(crate) struct Batch {
@@ -255,11 +262,11 @@ pub(crate) struct Batch {
 }
 
 impl Batch {
-    pub(crate) fn has_room(&self, document: &RawDocumentBuf) -> bool {
+    pub(crate) fn has_room(&self, document: &RawDocument) -> bool {
         self.count == 0 || self.bytes + document.as_bytes().len() <= BATCH_BYTES_MAX
     }
 
-    pub(crate) fn add(&mut self, document: RawDocumentBuf) {
+    pub(crate) fn add(&mut self, document: &RawDocument) {
         self.count += 1;
         self.bytes += document.as_bytes().len();
         self.list.push(document);

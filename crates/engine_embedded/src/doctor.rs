@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bson::raw::RawBsonRef;
-use bson::{Document, RawDocument, RawDocumentBuf};
+use bson::{Document, RawDocument};
 use engine::CommandError;
 
 use crate::catalog::{Catalog, Collection, Index};
@@ -160,7 +160,7 @@ impl Doctor<'_> {
             let (key, value) = pair?;
             n += 1;
             let position = Position::from_key(&value).filter(|_| value.len() == 12);
-            match key.as_slice() {
+            match &key[..] {
                 layout::FORMAT => {}
                 key if key.starts_with(crate::retry::PREFIX) => {}
                 layout::LAST_POSITION if position.is_some() => {
@@ -168,7 +168,7 @@ impl Doctor<'_> {
                 }
                 layout::TRIMMED if position.is_some() => self.trimmed = position,
                 layout::LOG_BYTES if value.len() == 8 => {
-                    self.log_bytes = value.try_into().ok().map(u64::from_be_bytes);
+                    self.log_bytes = value[..].try_into().ok().map(u64::from_be_bytes);
                 }
                 key if layout::gone_id(key).is_some() => {}
                 other => {
@@ -189,7 +189,7 @@ impl Doctor<'_> {
         let mut indexes = 0;
         for pair in self.snapshot.range(Table::Catalog, &[], &END, false) {
             let (key, value) = pair?;
-            let read = RawDocumentBuf::from_bytes(value)
+            let read = RawDocument::from_bytes(&value[..])
                 .ok()
                 .and_then(|raw| Document::try_from(raw).ok())
                 .and_then(|document| Collection::from_document(&document));
@@ -198,7 +198,7 @@ impl Doctor<'_> {
                 continue;
             };
             let namespace = collection.namespace();
-            if key != collection.id.to_be_bytes() || !numbers.insert(collection.id) {
+            if key[..] != collection.id.to_be_bytes() || !numbers.insert(collection.id) {
                 self.problem(format!("catalogue: {namespace}: its number is not its own"));
                 continue;
             }
@@ -255,7 +255,7 @@ impl Doctor<'_> {
                 continue;
             };
             let namespace = collection.namespace();
-            let (commit, document) = match loaded(value) {
+            let (commit, document) = match loaded(&value) {
                 Ok(loaded) => loaded,
                 Err(error) => {
                     let text = format!("{namespace}: record {record}: {}", error.message);
@@ -263,13 +263,13 @@ impl Doctor<'_> {
                     continue;
                 }
             };
-            if let Err(what) = well(&document) {
+            if let Err(what) = well(document) {
                 self.problem(format!("{namespace}: record {record}: {what}"));
                 continue;
             }
             self.commit(&namespace, record, commit)?;
             for index in &collection.indexes {
-                match keys(index, &document) {
+                match keys(index, document) {
                     Ok(keys) => {
                         *expected.entry(index.id).or_default() += keys.len() as u64;
                         for key in keys {
@@ -392,10 +392,10 @@ impl Doctor<'_> {
                 }
                 None => None,
             };
-            let document = document.and_then(|value| loaded(value).ok());
+            let document = document.as_ref().and_then(|value| loaded(value).ok());
             let own = match (&document, record) {
                 (Some((_, document)), Some(record)) => keys(index, document)
-                    .is_ok_and(|keys| keys.iter().any(|k| entry_key(index, k, record) == key)),
+                    .is_ok_and(|keys| keys.iter().any(|k| entry_key(index, k, record) == key[..])),
                 _ => false,
             };
             if !own {
@@ -447,7 +447,7 @@ impl Doctor<'_> {
             if (position.time, position.increment) > (self.last.time, self.last.increment) {
                 self.problem(format!("log: {place} is newer than the last commit"));
             }
-            if let Err(what) = event(value) {
+            if let Err(what) = event(&value) {
                 self.problem(format!("log: {place}: {what}"));
             }
             before = Some(position);
@@ -508,10 +508,10 @@ fn readable(document: &RawDocument, depth: usize) -> Result<(), String> {
     Ok(())
 }
 
-fn event(value: Vec<u8>) -> Result<(), String> {
-    let event = RawDocumentBuf::from_bytes(value).map_err(|error| format!("damaged: {error}"))?;
+fn event(value: &[u8]) -> Result<(), String> {
+    let event = RawDocument::from_bytes(value).map_err(|error| format!("damaged: {error}"))?;
     // Deeper than a document, which it has inside.
-    readable(&event, kit::limit::STORED_DEPTH_MAX + 3)?;
+    readable(event, kit::limit::STORED_DEPTH_MAX + 3)?;
     let (kind, place) = (event.get_str("operationType"), event.get_document("ns"));
     match (kind, place) {
         (Ok(_), Ok(_)) => Ok(()),
@@ -549,11 +549,11 @@ fn rebuild(kv: &dyn Kv, broken: &HashSet<u32>) -> Result<u64, CommandError> {
         for pair in snapshot.range(Table::Documents, &start, &past(&start), false) {
             let (key, value) = pair?;
             // What cannot be read stays a problem of its own.
-            let (Some(record), Ok((_, document))) = (record_of(&key, &[]), loaded(value)) else {
+            let (Some(record), Ok((_, document))) = (record_of(&key, &[]), loaded(&value)) else {
                 continue;
             };
             for index in &indexes {
-                for key in keys(index, &document).unwrap_or_default() {
+                for key in keys(index, document).unwrap_or_default() {
                     let value = if index.unique {
                         record.to_be_bytes().to_vec()
                     } else {
@@ -592,7 +592,7 @@ fn erase(kv: &dyn Kv, index: u32) -> Result<(), CommandError> {
         let keys = snapshot
             .range(Table::Indexes, &start, &past(&start), false)
             .take(ENTRIES_PER_COMMIT)
-            .map(|pair| pair.map(|(key, _)| key))
+            .map(|pair| pair.map(|(key, _)| key.to_vec()))
             .collect::<Result<Vec<_>, _>>()?;
         if keys.is_empty() {
             return Ok(());

@@ -102,7 +102,7 @@ impl Feed {
             )
             .label("NonResumableChangeStreamError"));
         };
-        let event = RawDocumentBuf::from_bytes(event)?;
+        let event = RawDocumentBuf::from_bytes(event.to_vec())?;
         if self.scope.ends_with(&event) {
             self.invalidate(position, &event);
         }
@@ -211,7 +211,10 @@ impl Feed {
                 continue;
             };
             bytes += value.len();
-            events.push((position, Arc::new(RawDocumentBuf::from_bytes(value)?)));
+            events.push((
+                position,
+                Arc::new(RawDocumentBuf::from_bytes(value.to_vec())?),
+            ));
             if events.len() == EVENTS_PER_READ || bytes > BYTES_PER_READ {
                 break;
             }
@@ -344,7 +347,8 @@ impl Feed {
     fn image(&self, position: Position) -> Result<Option<RawDocumentBuf>, CommandError> {
         let view = self.core.view.load_full();
         let image = view.snapshot.get(Table::Images, &position.key())?;
-        Ok(image.map(RawDocumentBuf::from_bytes).transpose()?)
+        let image = image.map(|image| RawDocumentBuf::from_bytes(image.to_vec()));
+        Ok(image.transpose()?)
     }
 
     /// The document of an event as it is now, in the collection that it was in.
@@ -367,8 +371,8 @@ impl Feed {
         };
         let matcher = Matcher::parse(key).map_err(mql_error)?;
         let mut document = None;
-        query::each(&view, None, &found, &matcher, &mut |located| {
-            document = Some(located.document);
+        query::each(&view, None, &found, &matcher, &mut |found| {
+            document = Some(found.to_owned());
             Ok(false)
         })?;
         Ok(document)

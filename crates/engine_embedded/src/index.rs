@@ -4,7 +4,7 @@ use bson::raw::RawBsonRef;
 use bson::{Bson, Document, RawArray, RawDocument};
 use engine::CommandError;
 use mql::path::{Part, Path};
-use mql::tuple::{Field, tuples};
+use mql::tuple::{Field, encode_plain, tuples};
 
 use crate::catalog::Index;
 
@@ -15,6 +15,15 @@ use crate::catalog::Index;
 /// # Errors
 /// 171 when two paths of a compound index go through different arrays.
 pub(crate) fn keys(index: &Index, document: &RawDocument) -> Result<Vec<Vec<u8>>, CommandError> {
+    if !is_within(index, document)? {
+        return Ok(Vec::new());
+    }
+    let mut key = Vec::with_capacity(16);
+    let collation = index.collation.as_ref();
+    if let Some(present) = encode_plain(document, &index.fields, collation, &mut key) {
+        let left_out = index.sparse && present == 0;
+        return Ok(if left_out { Vec::new() } else { vec![key] });
+    }
     let mut keys: Vec<Vec<u8>> = entries(index, document)?
         .iter()
         .map(|fields| encoded(index, fields))
@@ -76,15 +85,18 @@ pub(crate) fn values(index: &Index, document: &RawDocument, key: &[u8]) -> Docum
     }
 }
 
+/// Whether a document is one of those that the index is about.
+fn is_within(index: &Index, document: &RawDocument) -> Result<bool, CommandError> {
+    match &index.partial {
+        Some((_, filter)) => filter.matches(document).map_err(crate::mql),
+        None => Ok(true),
+    }
+}
+
 fn entries<'a>(
     index: &'a Index,
     document: &'a RawDocument,
 ) -> Result<Vec<Vec<Field<'a>>>, CommandError> {
-    if let Some((_, filter)) = &index.partial
-        && !filter.matches(document).map_err(crate::mql)?
-    {
-        return Ok(Vec::new());
-    }
     let paths: Vec<&Path> = index.fields.iter().map(|(path, _)| path).collect();
     let mut entries = tuples(document, &paths).map_err(|refused| {
         let parallel = mql::MqlError::new(171, "cannot index parallel arrays");

@@ -5,6 +5,8 @@ pub(crate) mod disk;
 pub(crate) mod memory;
 pub(crate) mod redb;
 
+use std::ops::Deref;
+
 use engine::CommandError;
 
 /// The six tables (embedded-engine.md G.2).
@@ -33,10 +35,29 @@ pub(crate) const TABLES: [Table; 6] = [
     Table::Images,
 ];
 
+/// A key or a value, lent by the store: no copy is made to look at it.
+pub(crate) enum Lent<'a> {
+    /// A part of a page, which is kept as long as this.
+    Page(redb::Part<'a>),
+    /// A part of what somebody else keeps.
+    Slice(&'a [u8]),
+}
+
+impl Deref for Lent<'_> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Page(part) => part.value(),
+            Self::Slice(slice) => slice,
+        }
+    }
+}
+
 /// A key with its value.
-pub(crate) type Pair = (Vec<u8>, Vec<u8>);
+pub(crate) type Pair<'a> = (Lent<'a>, Lent<'a>);
 /// Pairs in key order, or in reverse.
-pub(crate) type Pairs<'a> = Box<dyn Iterator<Item = Result<Pair, CommandError>> + 'a>;
+pub(crate) type Pairs<'a> = Box<dyn Iterator<Item = Result<Pair<'a>, CommandError>> + 'a>;
 /// What a write transaction does.
 pub(crate) type Body<'a> = dyn FnMut(&mut dyn Batch) -> Result<(), CommandError> + 'a;
 
@@ -81,7 +102,7 @@ pub struct Sizes {
 /// A state that does not change.
 pub(crate) trait Snapshot: Send + Sync {
     /// The value of a key.
-    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, CommandError>;
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Lent<'_>>, CommandError>;
 
     /// The pairs with `start <= key < end`.
     fn range(&self, table: Table, start: &[u8], end: &[u8], reverse: bool) -> Pairs<'_>;
@@ -90,7 +111,7 @@ pub(crate) trait Snapshot: Send + Sync {
 /// The write transaction.
 pub(crate) trait Batch {
     /// The value of a key, own writes included.
-    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, CommandError>;
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Lent<'_>>, CommandError>;
     /// The first `limit` keys with `start <= key < end`, each with the size of
     /// its value.
     fn first(

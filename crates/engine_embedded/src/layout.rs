@@ -1,6 +1,6 @@
 //! Keys and values at rest (embedded-engine.md G.2).
 
-use bson::{RawDocument, RawDocumentBuf};
+use bson::RawDocument;
 use engine::CommandError;
 
 use crate::kv::{Snapshot, Table};
@@ -77,7 +77,7 @@ pub(crate) const FORMAT_NUMBER: u32 = 2;
 /// something in it, is of the first form.
 pub(crate) fn check_format(snapshot: &dyn Snapshot) -> Result<(), CommandError> {
     let number = if let Some(found) = snapshot.get(Table::Meta, FORMAT)? {
-        <[u8; 4]>::try_from(found.as_slice()).map_or(0, u32::from_be_bytes)
+        <[u8; 4]>::try_from(&found[..]).map_or(0, u32::from_be_bytes)
     } else {
         let mut kept = snapshot.range(Table::Catalog, &[], &[0xff; 8], false);
         if kept.next().transpose()?.is_none() {
@@ -172,7 +172,7 @@ fn checksum(commit: u64, document: &[u8]) -> u32 {
 }
 
 /// The parts of a stored document, which is as it was written.
-pub(crate) fn parts(value: &[u8]) -> Result<(u64, &RawDocument), CommandError> {
+pub(crate) fn loaded(value: &[u8]) -> Result<(u64, &RawDocument), CommandError> {
     let parts = value.split_first_chunk::<8>().and_then(|(commit, rest)| {
         let (checksum, document) = rest.split_first_chunk::<4>()?;
         let commit = u64::from_be_bytes(*commit);
@@ -185,18 +185,6 @@ pub(crate) fn parts(value: &[u8]) -> Result<(u64, &RawDocument), CommandError> {
         return Err(CommandError::new(1, "a stored document is damaged"));
     }
     Ok((commit, RawDocument::from_bytes(document)?))
-}
-
-/// The document of a value that [`parts`] has looked at.
-pub(crate) fn document_of(mut value: Vec<u8>) -> Result<RawDocumentBuf, CommandError> {
-    value.drain(..PREFIX_BYTES.min(value.len()));
-    Ok(RawDocumentBuf::from_bytes(value)?)
-}
-
-/// Splits a stored document.
-pub(crate) fn loaded(value: Vec<u8>) -> Result<(u64, RawDocumentBuf), CommandError> {
-    let (commit, _) = parts(&value)?;
-    Ok((commit, document_of(value)?))
 }
 
 /// The record id in an index entry: the value of a unique one, the end of the

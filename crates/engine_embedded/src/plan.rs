@@ -340,8 +340,8 @@ impl Planner<'_> {
             };
             let place = crate::layout::document_key(self.collection.id, record);
             if let Some(value) = self.view.snapshot.get(Table::Documents, &place)? {
-                let (_, document) = loaded(value)?;
-                found += usize::from(self.ask.matcher.matches(&document).map_err(crate::mql)?);
+                let (_, document) = loaded(&value)?;
+                found += usize::from(self.ask.matcher.matches(document).map_err(crate::mql)?);
             }
             if found >= self.ask.enough {
                 return Ok(true);

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use bson::{RawDocument, RawDocumentBuf};
 use engine::CommandError;
+use mql::sort::Top;
 use mql::{Collation, Matcher, Sort};
 
 use crate::View;
@@ -23,7 +24,7 @@ pub(crate) fn each(
     changes: Option<&Changes>,
     collection: &Arc<Collection>,
     matcher: &Matcher,
-    take: &mut dyn FnMut(Located) -> Result<bool, CommandError>,
+    take: &mut dyn FnMut(&RawDocument) -> Result<bool, CommandError>,
 ) -> Result<(), CommandError> {
     let ask = Ask {
         matcher,
@@ -36,8 +37,8 @@ pub(crate) fn each(
     let effort = Effort::default();
     let mut walk = Walk::new(view, changes, &plan, matcher, &effort);
     let mut place = Place::default();
-    while let Some(located) = walk.next(&mut place)? {
-        if !take(located)? {
+    while let Some(found) = walk.next(&mut place)? {
+        if !take(found.document()?)? {
             break;
         }
     }
@@ -102,26 +103,23 @@ pub(crate) fn found(
     let mut found = Vec::new();
     if plan.sorted {
         while found.len() < wanted
-            && let Some(located) = walk.next(&mut place)?
+            && let Some(next) = walk.next(&mut place)?
         {
-            found.push(located);
+            found.push(next.located()?);
         }
     } else {
-        let mut keyed: Vec<(Vec<u8>, Located)> = Vec::new();
-        let mut bytes = 0;
-        while let Some(located) = walk.next(&mut place)? {
-            let mut key = Vec::new();
-            sort.key(&located.document, &mut key).map_err(crate::mql)?;
+        let (mut top, mut bytes) = (Top::new(wanted), 0);
+        let mut key = Vec::new();
+        while let Some(next) = walk.next(&mut place)? {
+            key.clear();
+            sort.key(next.document()?, &mut key).map_err(crate::mql)?;
+            if !top.wants(&key) {
+                continue;
+            }
+            let located = next.located()?;
             bytes += key.len() + located.document.as_bytes().len();
-            keyed.push((key, located));
-            // Keeps memory near the limit without sorting for each document.
-            if keyed.len() > wanted.saturating_mul(4).max(4096) || bytes > SORT_BYTES_MAX {
-                keyed.sort_by(|a, b| a.0.cmp(&b.0));
-                keyed.truncate(wanted);
-                bytes = keyed
-                    .iter()
-                    .map(|(key, located)| key.len() + located.document.as_bytes().len())
-                    .sum();
+            if let Some((key, gone)) = top.push(key.clone(), located) {
+                bytes -= key.len() + gone.document.as_bytes().len();
             }
             if bytes > SORT_BYTES_MAX {
                 return Err(CommandError::new(
@@ -132,9 +130,7 @@ pub(crate) fn found(
                 ));
             }
         }
-        keyed.sort_by(|a, b| a.0.cmp(&b.0));
-        keyed.truncate(wanted);
-        found = keyed.into_iter().map(|(_, located)| located).collect();
+        found = top.into_sorted().collect();
     }
     found.drain(..skip.min(found.len()));
     Ok(found)

@@ -64,7 +64,8 @@ pub(crate) fn done(
     statement: i32,
 ) -> Result<Option<RawDocumentBuf>, CommandError> {
     let found = snapshot.get(Table::Meta, &key(part, statement))?;
-    Ok(found.map(RawDocumentBuf::from_bytes).transpose()?)
+    let found = found.map(|value| RawDocumentBuf::from_bytes(value.to_vec()));
+    Ok(found.transpose()?)
 }
 
 /// A statement and what it did.
@@ -110,8 +111,9 @@ pub(crate) fn trim(batch: &mut dyn Batch, now: DateTime) -> Result<(), CommandEr
         let Some(value) = batch.get(Table::Meta, &key)? else {
             continue;
         };
-        let at = RawDocumentBuf::from_bytes(value).ok();
+        let at = RawDocument::from_bytes(&value[..]).ok();
         let at = at.and_then(|value| value.get_datetime("at").ok());
+        drop(value);
         let old = at.is_none_or(|at| at.timestamp_millis() + KEPT_MS < now.timestamp_millis());
         if old {
             batch.remove(Table::Meta, &key)?;

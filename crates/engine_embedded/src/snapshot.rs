@@ -15,7 +15,7 @@ use mql::{Matcher, Projection, Sort};
 
 use crate::catalog::Collection;
 use crate::command::{admin, blocking, check_fields, cursors, document, indexes, whole};
-use crate::cursor::Batch;
+use crate::cursor::{Batch, projected};
 use crate::kv::Table;
 use crate::layout::{Record, document_key, loaded, past, record_of};
 use crate::{View, mql as mql_error, query};
@@ -178,7 +178,7 @@ impl Cursor {
                     && batch.has_room(next)
                     && let Some(document) = rest.next()
                 {
-                    batch.add(projected(projection, document, None)?);
+                    batch.add(projected(projection, &document, None)?.as_ref());
                 }
                 Ok((batch.list, rest.peek().is_some()))
             }
@@ -199,12 +199,12 @@ impl Cursor {
                     let Some(record) = record_of(&key, &[]) else {
                         continue;
                     };
-                    let (_, document) = loaded(value)?;
-                    if batch.count >= size || !batch.has_room(&document) {
+                    let (_, document) = loaded(&value)?;
+                    if batch.count >= size || !batch.has_room(document) {
                         *next = record;
                         return Ok((batch.list, true));
                     }
-                    if !matcher.is_all() && !matcher.matches(&document).map_err(mql_error)? {
+                    if !matcher.is_all() && !matcher.matches(document).map_err(mql_error)? {
                         continue;
                     }
                     if *skip > 0 {
@@ -212,22 +212,11 @@ impl Cursor {
                         continue;
                     }
                     *wanted -= 1;
-                    batch.add(projected(projection, document, Some(matcher))?);
+                    batch.add(projected(projection, document, Some(matcher))?.as_ref());
                 }
                 Ok((batch.list, false))
             }
         }
-    }
-}
-
-fn projected(
-    projection: Option<&Projection>,
-    document: RawDocumentBuf,
-    matcher: Option<&Matcher>,
-) -> Result<RawDocumentBuf, CommandError> {
-    match projection {
-        Some(projection) => projection.apply(&document, matcher).map_err(mql_error),
-        None => Ok(document),
     }
 }
 

@@ -335,9 +335,10 @@ impl Transactions {
             return Ok(());
         };
         let key = layout::document_key(collection, found.record);
-        let present = core.view.load().snapshot.get(Table::Documents, &key)?;
-        let present = present.map(layout::loaded).transpose()?;
-        if present.map(|(commit, _)| commit) == Some(seen) {
+        let view = core.view.load();
+        let present = view.snapshot.get(Table::Documents, &key)?;
+        let present = present.map(|value| Ok::<_, CommandError>(layout::loaded(&value)?.0));
+        if present.transpose()? == Some(seen) {
             Ok(())
         } else {
             Err(CommandError::write_conflict())

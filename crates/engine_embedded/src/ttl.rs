@@ -106,8 +106,8 @@ fn candidates(view: &View, id: u32, filter: &RawDocument) -> Result<Vec<Bson>, C
         return Ok(ids);
     };
     let matcher = Matcher::parse(filter).map_err(crate::mql)?;
-    query::each(view, None, collection, &matcher, &mut |located| {
-        if let Some(id) = located.document.get("_id")? {
+    query::each(view, None, collection, &matcher, &mut |document| {
+        if let Some(id) = document.get("_id")? {
             ids.push(Bson::try_from(id)?);
         }
         Ok(ids.len() < DOCUMENTS_PER_WRITE)

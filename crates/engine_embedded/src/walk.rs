@@ -7,12 +7,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use bson::RawDocument;
 use engine::CommandError;
 use mql::Matcher;
 
 use crate::View;
-use crate::kv::{Pairs, Table};
-use crate::layout::{Record, document_key, document_of, parts, past, record_of};
+use crate::kv::{Lent, Pairs, Table};
+use crate::layout::{PREFIX_BYTES, Record, document_key, loaded, past, record_of};
 use crate::plan::{Access, Plan, Scan};
 use crate::write::{Changes, Located};
 
@@ -96,6 +97,31 @@ pub(crate) struct Place {
     ended: bool,
 }
 
+/// A match, lent by the store or by the transaction that wrote it.
+pub(crate) struct Found<'v> {
+    record: Record,
+    commit: Option<u64>,
+    bytes: Lent<'v>,
+    /// Where the document begins.
+    start: usize,
+}
+
+impl Found<'_> {
+    pub(crate) fn document(&self) -> Result<&RawDocument, CommandError> {
+        let bytes = self.bytes.get(self.start..).unwrap_or_default();
+        Ok(RawDocument::from_bytes(bytes)?)
+    }
+
+    /// The match with a document of its own.
+    pub(crate) fn located(&self) -> Result<Located, CommandError> {
+        Ok(Located {
+            record: self.record,
+            commit: self.commit,
+            document: self.document()?.to_owned(),
+        })
+    }
+}
+
 /// A walk along a plan on one state.
 pub(crate) struct Walk<'v> {
     view: &'v View,
@@ -125,7 +151,7 @@ impl<'v> Walk<'v> {
     }
 
     /// The next match.
-    pub(crate) fn next(&mut self, place: &mut Place) -> Result<Option<Located>, CommandError> {
+    pub(crate) fn next(&mut self, place: &mut Place) -> Result<Option<Found<'v>>, CommandError> {
         if !place.ended {
             let found = match &self.plan.access {
                 Access::Nothing => None,
@@ -149,7 +175,7 @@ impl<'v> Walk<'v> {
         })
     }
 
-    fn next_document(&mut self, place: &mut Place) -> Result<Option<Located>, CommandError> {
+    fn next_document(&mut self, place: &mut Place) -> Result<Option<Found<'v>>, CommandError> {
         if self.pairs.is_none() {
             let own = self.plan.collection.id.to_be_bytes();
             let range = (own.to_vec(), past(&own));
@@ -159,7 +185,7 @@ impl<'v> Walk<'v> {
             let (key, value) = pair?;
             self.effort.document()?;
             let record = record_of(&key, &[]);
-            place.last = Some(key);
+            place.last = Some(key.to_vec());
             if let Some(record) = record
                 && !self.is_overlaid(record)
                 && let Some(located) = self.matched(record, value)?
@@ -194,7 +220,7 @@ impl<'v> Walk<'v> {
         &mut self,
         scans: &'v [Scan],
         place: &mut Place,
-    ) -> Result<Option<Located>, CommandError> {
+    ) -> Result<Option<Found<'v>>, CommandError> {
         while let Some(scan) = scans.get(place.scan) {
             let found = self.next_of(scan, place)?;
             if found.is_some() {
@@ -211,7 +237,7 @@ impl<'v> Walk<'v> {
         &mut self,
         scan: &'v Scan,
         place: &mut Place,
-    ) -> Result<Option<Located>, CommandError> {
+    ) -> Result<Option<Found<'v>>, CommandError> {
         while let Some(record) = self.next_record(scan, place)? {
             self.effort.document()?;
             let key = document_key(self.plan.collection.id, record);
@@ -261,7 +287,7 @@ impl<'v> Walk<'v> {
                 let (key, value) = pair?;
                 self.effort.key()?;
                 let record = record_of(&key, &value);
-                place.last = Some(key);
+                place.last = Some(key.to_vec());
                 if let Some(record) = record
                     && !self.is_overlaid(record)
                     && (!once || place.seen.insert(record))
@@ -276,20 +302,21 @@ impl<'v> Walk<'v> {
     }
 
     /// A stored document, if it matches.
-    fn matched(&self, record: Record, value: Vec<u8>) -> Result<Option<Located>, CommandError> {
-        let (commit, document) = parts(&value)?;
+    fn matched(&self, record: Record, value: Lent<'v>) -> Result<Option<Found<'v>>, CommandError> {
+        let (commit, document) = loaded(&value)?;
         if !self.matcher.is_all() && !self.matcher.matches(document).map_err(crate::mql)? {
             return Ok(None);
         }
-        Ok(Some(Located {
+        Ok(Some(Found {
             record,
             commit: Some(commit),
-            document: document_of(value)?,
+            bytes: value,
+            start: PREFIX_BYTES,
         }))
     }
 
     /// What the transaction has written itself comes last.
-    fn next_own(&mut self, place: &mut Place) -> Result<Option<Located>, CommandError> {
+    fn next_own(&mut self, place: &mut Place) -> Result<Option<Found<'v>>, CommandError> {
         let Some(changes) = self.changes else {
             return Ok(None);
         };
@@ -303,10 +330,11 @@ impl<'v> Walk<'v> {
             if let Some(document) = &change.now
                 && self.matcher.matches(document).map_err(crate::mql)?
             {
-                return Ok(Some(Located {
+                return Ok(Some(Found {
                     record: *record,
                     commit: change.seen,
-                    document: document.clone(),
+                    bytes: Lent::Slice(document.as_bytes()),
+                    start: 0,
                 }));
             }
         }

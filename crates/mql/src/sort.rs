@@ -1,4 +1,7 @@
-//! Sort specifications.
+//! Sort specifications, and the first so many by their keys.
+
+use std::cmp::Ordering;
+use std::collections::BinaryHeap;
 
 use bson::raw::RawBsonRef;
 use bson::{Bson, RawDocument};
@@ -7,7 +10,7 @@ use crate::collation::Collation;
 use crate::error::{MqlError, Result};
 use crate::matcher::malformed;
 use crate::path::Path;
-use crate::tuple::tuples;
+use crate::tuple::{encode_plain, tuples};
 
 /// A parsed sort: paths with directions.
 #[derive(Debug, Clone, Default)]
@@ -82,6 +85,9 @@ impl Sort {
     /// # Errors
     /// 2 when paths go through different arrays.
     pub fn key(&self, document: &RawDocument, out: &mut Vec<u8>) -> Result<()> {
+        if encode_plain(document, &self.parts, self.collation.as_ref(), out).is_some() {
+            return Ok(());
+        }
         let paths: Vec<&Path> = self.parts.iter().map(|(path, _)| path).collect();
         let tuples = tuples(document, &paths).map_err(|refused| {
             refused.error(MqlError::bad_value(
@@ -99,6 +105,77 @@ impl Sort {
         Ok(())
     }
 }
+
+/// The first so many of what comes: by key, then by arrival.
+#[derive(Debug)]
+pub struct Top<T> {
+    most: usize,
+    arrived: u64,
+    /// The last one is on top.
+    kept: BinaryHeap<Keyed<T>>,
+}
+
+#[derive(Debug)]
+struct Keyed<T> {
+    key: Vec<u8>,
+    arrived: u64,
+    item: T,
+}
+
+impl<T> Top<T> {
+    /// Keeps at most `most`.
+    pub fn new(most: usize) -> Self {
+        Self {
+            most,
+            arrived: 0,
+            kept: BinaryHeap::new(),
+        }
+    }
+
+    /// Whether what comes next, with this key, is among them so far.
+    pub fn wants(&self, key: &[u8]) -> bool {
+        // It comes later than those with the same key.
+        self.kept.len() < self.most || self.kept.peek().is_some_and(|last| key < &last.key[..])
+    }
+
+    /// Takes what is wanted; what has no place any more, with its key.
+    pub fn push(&mut self, key: Vec<u8>, item: T) -> Option<(Vec<u8>, T)> {
+        let arrived = self.arrived;
+        self.arrived += 1;
+        self.kept.push(Keyed { key, arrived, item });
+        let gone = (self.kept.len() > self.most).then(|| self.kept.pop());
+        gone.flatten().map(|gone| (gone.key, gone.item))
+    }
+
+    /// What was kept, in order.
+    pub fn into_sorted(self) -> impl Iterator<Item = T> {
+        // Sorted at once, which is faster than by taking from the heap.
+        let mut kept = self.kept.into_vec();
+        kept.sort_unstable();
+        kept.into_iter().map(|keyed| keyed.item)
+    }
+}
+
+impl<T> Ord for Keyed<T> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let key = self.key.cmp(&other.key);
+        key.then(self.arrived.cmp(&other.arrived))
+    }
+}
+
+impl<T> PartialOrd for Keyed<T> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl<T> PartialEq for Keyed<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl<T> Eq for Keyed<T> {}
 
 /// Whether a direction is descending. Numbers lose their fraction.
 fn descending(name: &str, direction: RawBsonRef<'_>) -> Result<bool> {
@@ -149,4 +226,23 @@ fn check_path(path: &str) -> Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_by_key_and_then_by_arrival_are_kept() {
+        let mut top = Top::new(3);
+        let mut gone = Vec::new();
+        for (item, key) in [5, 1, 5, 3, 5, 3, 1].into_iter().enumerate() {
+            if top.wants(&[key]) {
+                gone.extend(top.push(vec![key], item));
+            }
+        }
+        assert_eq!(gone, [(vec![5], 2), (vec![5], 0), (vec![3], 5)]);
+        assert_eq!(top.into_sorted().collect::<Vec<_>>(), [1, 6, 3]);
+        assert!(!Top::<()>::new(0).wants(&[]));
+    }
 }

@@ -71,6 +71,40 @@ impl Field<'_> {
     }
 }
 
+/// Appends the key of the one tuple of a document with no array on any of the
+/// paths, each with whether it is descending; how many of the fields are there.
+/// `None`, and nothing appended, where there is an array.
+pub fn encode_plain(
+    document: &RawDocument,
+    paths: &[(Path, bool)],
+    collation: Option<&Collation>,
+    out: &mut Vec<u8>,
+) -> Option<usize> {
+    let (start, mut present) = (out.len(), 0);
+    for (path, descending) in paths {
+        let Some(field) = plain(document, path.parts()) else {
+            out.truncate(start);
+            return None;
+        };
+        present += usize::from(!matches!(field, Field::Missing));
+        field.encode(*descending, collation, out);
+    }
+    Some(present)
+}
+
+/// What is at a path that meets no array.
+fn plain<'a>(document: &'a RawDocument, parts: &[Part]) -> Option<Field<'a>> {
+    let Some((part, rest)) = parts.split_first() else {
+        return Some(Field::Missing);
+    };
+    match document.get(part.name.as_str()).ok().flatten() {
+        Some(RawBsonRef::Array(_)) => None,
+        Some(value) if rest.is_empty() => Some(Field::Value(value)),
+        Some(RawBsonRef::Document(inner)) => plain(inner, rest),
+        _ => Some(Field::Missing),
+    }
+}
+
 /// The tuples of a document.
 ///
 /// # Errors
@@ -207,4 +241,45 @@ fn fields<'a>(document: &'a RawDocument, parts: &[Part]) -> Vec<Field<'a>> {
         Some(value) => found.push(Field::Value(value)),
     });
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use bson::rawdoc;
+
+    use super::*;
+
+    #[test]
+    fn a_plain_key_is_the_key_of_the_only_tuple() {
+        let paths = ["a", "b.c", "d.0"].map(|path| (Path::new(path), path == "b.c"));
+        let all: Vec<&Path> = paths.iter().map(|(path, _)| path).collect();
+        for (document, present) in [
+            (rawdoc! {}, Some(0)),
+            (
+                rawdoc! { "a": 1, "b": { "c": "x" }, "d": { "0": true } },
+                Some(3),
+            ),
+            (
+                rawdoc! { "a": bson::RawBson::Null, "b": 1, "d": { "1": 2 } },
+                Some(1),
+            ),
+            (rawdoc! { "a": { "x": [] }, "b": { "d": 1 } }, Some(1)),
+            (rawdoc! { "a": [1] }, None),
+            (rawdoc! { "a": 1, "b": { "c": [] } }, None),
+            (rawdoc! { "b": [{ "c": 1 }] }, None),
+            (rawdoc! { "d": [1] }, None),
+        ] {
+            let mut key = vec![7];
+            assert_eq!(encode_plain(&document, &paths, None, &mut key), present);
+            let mut expected = vec![7];
+            if present.is_some() {
+                let tuples = tuples(&document, &all).unwrap();
+                assert_eq!(tuples.len(), 1, "{document:?}");
+                for (field, (_, descending)) in tuples[0].iter().zip(&paths) {
+                    field.encode(*descending, None, &mut expected);
+                }
+            }
+            assert_eq!(key, expected, "{document:?}");
+        }
+    }
 }

@@ -237,10 +237,10 @@ impl Aggregate {
                 let mut walk = Walk::new(view, changes, plan, &filter, &effort);
                 let mut place = Place::default();
                 while !runner.is_satisfied()
-                    && let Some(located) = walk.next(&mut place)?
+                    && let Some(found) = walk.next(&mut place)?
                 {
                     runner
-                        .push(&env, Cow::Owned(located.document))
+                        .push(&env, Cow::Borrowed(found.document()?))
                         .map_err(mql_error)?;
                     while let Some(document) = runner.pull(&env).map_err(mql_error)? {
                         keep(document)?;
@@ -371,8 +371,8 @@ impl Collections for Foreign<'_> {
         let Some(found) = self.find(collection)? else {
             return Ok(());
         };
-        query::each(self.view, self.changes, &found, matcher, &mut |located| {
-            take(Cow::Owned(located.document)).map_err(mql_error)
+        query::each(self.view, self.changes, &found, matcher, &mut |document| {
+            take(Cow::Borrowed(document)).map_err(mql_error)
         })
         .map_err(|error| MqlError::new(error.code, error.message))
     }

@@ -737,12 +737,12 @@ fn among(
         let Some(value) = view.snapshot.get(Table::Documents, &key)? else {
             continue;
         };
-        let (commit, document) = loaded(value)?;
-        if matcher.matches(&document).map_err(mql_error)? {
+        let (commit, document) = loaded(&value)?;
+        if matcher.matches(document).map_err(mql_error)? {
             found.push(Located {
                 record,
                 commit: Some(commit),
-                document,
+                document: document.to_owned(),
             });
         }
     }

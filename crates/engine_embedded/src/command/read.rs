@@ -356,7 +356,7 @@ fn distinct(
     let (mut seen, mut values, mut bytes) = (HashSet::new(), Vec::new(), 0);
     let mut walk = Walk::new(view, changes, plan, matcher, effort);
     let mut place = Place::default();
-    while let Some(located) = walk.next(&mut place)? {
+    while let Some(found) = walk.next(&mut place)? {
         let mut take = |element: RawBsonRef<'_>| {
             let mut identity = Vec::new();
             mql::key::encode_with(element, collation, &mut identity);
@@ -368,7 +368,7 @@ fn distinct(
                 values.push(value);
             }
         };
-        along(&located.document, key.parts(), &mut take);
+        along(found.document()?, key.parts(), &mut take);
         if bytes > DISTINCT_BYTES_MAX {
             return Err(CommandError::new(17217, "distinct too big, 16mb cap"));
         }

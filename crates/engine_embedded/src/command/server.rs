@@ -322,7 +322,7 @@ impl Examined {
         {
             let (key, value) = pair?;
             examined.documents += 1;
-            let (Some(record), Ok((_, document))) = (record_of(&key, &[]), loaded(value)) else {
+            let (Some(record), Ok((_, document))) = (record_of(&key, &[]), loaded(&value)) else {
                 examined.broken += 1;
                 examined.error(format!("document {} is damaged", examined.documents));
                 continue;
@@ -332,11 +332,11 @@ impl Examined {
                 examined.error(format!("record {record} is no valid BSON"));
                 continue;
             }
-            if collection.validation.refuses(&document) {
+            if collection.validation.refuses(document) {
                 examined.refused += 1;
             }
             for (at, index) in indexes.iter().enumerate() {
-                for key in keys(index, &document)? {
+                for key in keys(index, document)? {
                     wanted[at] += 1;
                     let mut full = prefixed(index, &key);
                     if !index.unique {

@@ -19,7 +19,7 @@ use crate::books::Books;
 use crate::catalog::{Catalog, Collection};
 use crate::event::Event;
 use crate::kv::redb::OUT_OF_DISK_SPACE;
-use crate::kv::{Batch, Kv, Snapshot, Table};
+use crate::kv::{Batch, Kv, Lent, Snapshot, Table};
 use crate::layout::{self, Position, Record, record_of};
 use crate::options::Durability;
 use crate::retry;
@@ -340,7 +340,7 @@ impl Watched<'_> {
 }
 
 impl Batch for Watched<'_> {
-    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, CommandError> {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Lent<'_>>, CommandError> {
         self.seen(self.batch.get(table, key))
     }
 
@@ -404,7 +404,7 @@ fn refused(
         }
         let key = layout::document_key(item.collection, item.record);
         let commit = match batch.get(Table::Documents, &key)? {
-            Some(value) => match layout::loaded(value) {
+            Some(value) => match layout::loaded(&value) {
                 Ok((commit, _)) => Some(commit),
                 Err(error) => return Ok(Some(Refused::Failed(error))),
             },
@@ -435,7 +435,7 @@ fn apply(batch: &mut dyn Batch, items: &[Item], position: Position) -> Result<()
             let foreign = *unique
                 && batch
                     .get(Table::Indexes, key)?
-                    .is_some_and(|owner| owner != item.record.to_be_bytes());
+                    .is_some_and(|owner| owner[..] != item.record.to_be_bytes());
             if !foreign {
                 batch.remove(Table::Indexes, key)?;
             }

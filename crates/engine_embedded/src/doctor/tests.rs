@@ -1,7 +1,7 @@
 //! Each kind of damage, done behind the engine's back, is found; and what can
 //! be repaired is.
 
-use bson::{doc, rawdoc};
+use bson::{RawDocumentBuf, doc, rawdoc};
 use engine::{Collection as Documents, SharedEngine};
 use kit::SystemClock;
 
@@ -53,10 +53,11 @@ fn problems(store: &kv::memory::Store) -> Vec<String> {
 }
 
 /// The pairs of a table.
-fn pairs(store: &kv::memory::Store, table: Table) -> Vec<kv::Pair> {
+fn pairs(store: &kv::memory::Store, table: Table) -> Vec<(Vec<u8>, Vec<u8>)> {
     let snapshot = store.snapshot().unwrap();
     snapshot
         .range(table, &[], &END, false)
+        .map(|pair| pair.map(|(key, value)| (key.to_vec(), value.to_vec())))
         .collect::<Result<_, _>>()
         .unwrap()
 }
@@ -186,8 +187,8 @@ async fn documents_that_cannot_be() {
     let written = |change: &dyn Fn(&mut u64, &mut Vec<u8>), what: &str| {
         damaged(
             &|bytes| {
-                let (mut commit, document) = loaded(bytes.clone()).unwrap();
-                let mut document = document.into_bytes();
+                let (mut commit, document) = loaded(bytes).unwrap();
+                let mut document = document.as_bytes().to_vec();
                 change(&mut commit, &mut document);
                 *bytes = layout::stored(commit, &document);
             },
@@ -281,7 +282,7 @@ async fn the_log_is_looked_at() {
     }
     set(&store, Table::Meta, layout::TRIMMED, Some(&events[9].0));
     assert!(problems(&store)[0].ends_with("in the books"));
-    let size = |(key, value): &kv::Pair| (key.len() + value.len()) as u64;
+    let size = |(key, value): &(Vec<u8>, Vec<u8>)| (key.len() + value.len()) as u64;
     let bytes = events[10..].iter().map(size).sum::<u64>().to_be_bytes();
     set(&store, Table::Meta, layout::LOG_BYTES, Some(&bytes));
     assert_eq!(problems(&store), [""; 0]);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{Batch, Body, Kv, Pairs, Sizes, Snapshot, Table};
+use super::{Batch, Body, Kv, Lent, Pairs, Sizes, Snapshot, Table};
 use engine::CommandError;
 
 type Map = BTreeMap<Vec<u8>, Vec<u8>>;
@@ -53,14 +53,15 @@ fn bounds<'a>(start: &'a [u8], end: &'a [u8]) -> (Bound<&'a [u8]>, Bound<&'a [u8
 }
 
 impl Snapshot for Maps {
-    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, CommandError> {
-        Ok(self.0[table as usize].get(key).cloned())
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Lent<'_>>, CommandError> {
+        let found = self.0[table as usize].get(key);
+        Ok(found.map(|value| Lent::Slice(value)))
     }
 
     fn range(&self, table: Table, start: &[u8], end: &[u8], reverse: bool) -> Pairs<'_> {
         let range = self.0[table as usize]
             .range::<[u8], _>(bounds(start, end))
-            .map(|(key, value)| Ok((key.clone(), value.clone())));
+            .map(|(key, value)| Ok((Lent::Slice(key), Lent::Slice(value))));
         if reverse {
             Box::new(range.rev())
         } else {
@@ -70,7 +71,7 @@ impl Snapshot for Maps {
 }
 
 impl Batch for Maps {
-    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, CommandError> {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Lent<'_>>, CommandError> {
         Snapshot::get(self, table, key)
     }
 

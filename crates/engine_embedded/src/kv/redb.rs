@@ -7,12 +7,12 @@ use std::sync::{Arc, OnceLock};
 
 use redb::backends::FileBackend;
 use redb::{
-    Database, DatabaseError, Durability, ReadOnlyTable, ReadableDatabase, ReadableTable,
-    StorageBackend, TableDefinition, WriteTransaction,
+    AccessGuard, Database, DatabaseError, Durability, ReadOnlyTable, ReadableDatabase,
+    ReadableTable, StorageBackend, TableDefinition, WriteTransaction,
 };
 
 use super::disk::{Custom, Disk, Overlay, Shared};
-use super::{Batch, Body, Kv, Pairs, Sizes, Snapshot, TABLES, Table, failed};
+use super::{Batch, Body, Kv, Lent, Pairs, Sizes, Snapshot, TABLES, Table, failed};
 use crate::options::Options;
 use engine::CommandError;
 
@@ -22,6 +22,8 @@ pub(crate) const OUT_OF_DISK_SPACE: i32 = 14031;
 /// The store's pages.
 const PAGE_BYTES: u64 = 4096;
 
+/// A part of a page.
+pub(crate) type Part<'a> = AccessGuard<'a, &'static [u8]>;
 type Definition = TableDefinition<'static, &'static [u8], &'static [u8]>;
 
 fn definition(table: Table) -> Definition {
@@ -305,16 +307,15 @@ struct Reader {
 }
 
 impl Snapshot for Reader {
-    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, CommandError> {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Lent<'_>>, CommandError> {
         let found = self.tables[table as usize].get(key).map_err(failed)?;
-        Ok(found.map(|value| value.value().to_vec()))
+        Ok(found.map(Lent::Page))
     }
 
     fn range(&self, table: Table, start: &[u8], end: &[u8], reverse: bool) -> Pairs<'_> {
         let pair = |entry: Result<_, redb::StorageError>| {
-            let (key, value): (redb::AccessGuard<'_, &[u8]>, redb::AccessGuard<'_, &[u8]>) =
-                entry.map_err(failed)?;
-            Ok((key.value().to_vec(), value.value().to_vec()))
+            let (key, value) = entry.map_err(failed)?;
+            Ok((Lent::Page(key), Lent::Page(value)))
         };
         match self.tables[table as usize].range(start..end) {
             Err(error) => Box::new(std::iter::once(Err(failed(error)))),
@@ -329,9 +330,9 @@ struct Writer<'t> {
 }
 
 impl Batch for Writer<'_> {
-    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, CommandError> {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Lent<'_>>, CommandError> {
         let found = self.tables[table as usize].get(key).map_err(failed)?;
-        Ok(found.map(|value| value.value().to_vec()))
+        Ok(found.map(Lent::Page))
     }
 
     fn first(
