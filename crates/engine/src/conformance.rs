@@ -18,6 +18,7 @@ mod filters;
 mod indexes;
 mod limits;
 mod numbers;
+mod options;
 mod pipelines;
 mod sessions;
 mod transactions;
@@ -53,6 +54,7 @@ pub fn cases() -> Vec<Case> {
         indexes::CASES,
         limits::CASES,
         numbers::CASES,
+        options::CASES,
         cursors::CASES,
         explain::CASES,
         transactions::CASES,

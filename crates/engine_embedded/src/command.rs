@@ -6,6 +6,7 @@ mod aggregate;
 mod concern;
 pub(crate) mod cursors;
 mod explain;
+mod given;
 pub(crate) mod indexes;
 mod modify;
 mod output;

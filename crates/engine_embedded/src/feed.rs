@@ -18,7 +18,9 @@ use mql::aggregate::{Pipeline, Stage};
 use crate::event::patched;
 use crate::kv::Table;
 use crate::layout::{Position, TRIMMED};
-use crate::{Core, mql as mql_error, query};
+use crate::query::{self, Wanted};
+use crate::walk::Effort;
+use crate::{Core, mql as mql_error};
 
 use scope::Scope;
 use token::{Kind, Token};
@@ -371,10 +373,16 @@ impl Feed {
         };
         let matcher = Matcher::parse(key).map_err(mql_error)?;
         let mut document = None;
-        query::each(&view, None, &found, &matcher, &mut |found| {
-            document = Some(found.to_owned());
-            Ok(false)
-        })?;
+        query::each(
+            (&view, None),
+            &found,
+            &Wanted::by(&matcher),
+            &Effort::default(),
+            &mut |found| {
+                document = Some(found.document()?.to_owned());
+                Ok(false)
+            },
+        )?;
         Ok(document)
     }
 }

@@ -118,7 +118,7 @@ impl Hint {
             None => None,
             Some(RawBsonRef::String(name)) => Some(Self::Name(name.to_owned())),
             Some(RawBsonRef::Document(key)) if key.is_empty() => None,
-            Some(RawBsonRef::Document(key)) => Some(match natural(key) {
+            Some(RawBsonRef::Document(key)) => Some(match natural(key, "hint")? {
                 Some(reverse) => Self::Natural(reverse),
                 None => Self::Key(Document::try_from(key)?),
             }),
@@ -157,14 +157,55 @@ impl Hint {
     }
 }
 
-/// The direction of a `$natural`; true is from the end.
-pub(crate) fn natural(document: &RawDocument) -> Option<bool> {
-    Some(match document.get("$natural").ok()?? {
+/// The direction of the `$natural` in a sort or a hint, if there is one; true is
+/// from the end.
+///
+/// # Errors
+/// 2 when it is not alone.
+fn natural(document: &RawDocument, name: &str) -> Result<Option<bool>, CommandError> {
+    let Some(direction) = document.get("$natural")? else {
+        return Ok(None);
+    };
+    if document.iter().count() > 1 {
+        return Err(CommandError::bad_value(format!(
+            "Cannot include '$natural' in compound {name}"
+        )));
+    }
+    Ok(Some(match direction {
         RawBsonRef::Int32(n) => n < 0,
         RawBsonRef::Int64(n) => n < 0,
-        RawBsonRef::Double(n) => n < 0.0,
-        _ => return None,
-    })
+        RawBsonRef::Double(n) => n <= -1.0,
+        RawBsonRef::Decimal128(n) => mql::decimal::to_double(n) <= -1.0,
+        _ => false,
+    }))
+}
+
+/// The hint that a sort by `$natural` is; `None` for another sort.
+///
+/// # Errors
+/// 2 when it is not alone, or is not what the hint says.
+pub(crate) fn natural_sort(
+    sort: &RawDocument,
+    hint: Option<&Hint>,
+) -> Result<Option<Hint>, CommandError> {
+    let Some(reverse) = natural(sort, "sort")? else {
+        return Ok(None);
+    };
+    match hint {
+        None => {}
+        Some(Hint::Natural(other)) if *other == reverse => {}
+        Some(Hint::Natural(_)) => {
+            return Err(CommandError::bad_value(
+                "$natural hint must be in the same direction as $natural sort order",
+            ));
+        }
+        Some(_) => {
+            return Err(CommandError::bad_value(
+                "index hint not allowed with $natural sort order",
+            ));
+        }
+    }
+    Ok(Some(Hint::Natural(reverse)))
 }
 
 /// The value of `_id` that a query asks for and nothing else.

@@ -11,60 +11,87 @@ use mql::{Collation, Matcher, Sort};
 
 use crate::View;
 use crate::catalog::Collection;
-use crate::plan::{Ask, Plan, plan};
-use crate::walk::{Effort, Place, Walk};
+use crate::plan::{Ask, Hint, Plan, plan};
+use crate::walk::{Effort, Found, Place, Walk};
 use crate::write::{Changes, Located};
 
 /// Bytes of documents and keys that a sort may hold.
 pub(crate) const SORT_BYTES_MAX: usize = 100 * 1024 * 1024;
 
-/// Calls `take` with each match until it says stop (false).
+/// Which documents are wanted.
+pub(crate) struct Wanted<'q> {
+    pub(crate) matcher: &'q Matcher,
+    pub(crate) sort: Option<&'q Sort>,
+    pub(crate) hint: Option<&'q Hint>,
+    pub(crate) skip: usize,
+    /// At most; 0 is all.
+    pub(crate) limit: usize,
+}
+
+impl<'q> Wanted<'q> {
+    /// All that match, in any order.
+    pub(crate) fn by(matcher: &'q Matcher) -> Self {
+        Self {
+            matcher,
+            sort: None,
+            hint: None,
+            skip: 0,
+            limit: 0,
+        }
+    }
+}
+
+/// Calls `take` with each match, in any order, until it says stop (false).
 pub(crate) fn each(
-    view: &View,
-    changes: Option<&Changes>,
+    (view, changes): (&View, Option<&Changes>),
     collection: &Arc<Collection>,
-    matcher: &Matcher,
-    take: &mut dyn FnMut(&RawDocument) -> Result<bool, CommandError>,
+    wanted: &Wanted<'_>,
+    effort: &Effort,
+    take: &mut dyn FnMut(Found<'_>) -> Result<bool, CommandError>,
 ) -> Result<(), CommandError> {
     let ask = Ask {
-        matcher,
+        matcher: wanted.matcher,
         sort: &Sort::default(),
-        hint: None,
+        hint: wanted.hint,
         enough: 0,
         by_index: true,
     };
     let plan = plan(view, collection, ask)?;
-    let effort = Effort::default();
-    let mut walk = Walk::new(view, changes, &plan, matcher, &effort);
+    let mut walk = Walk::new(view, changes, &plan, wanted.matcher, effort);
     let mut place = Place::default();
     while let Some(found) = walk.next(&mut place)? {
-        if !take(found.document()?)? {
+        if !take(found)? {
             break;
         }
     }
     Ok(())
 }
 
-/// The matches, sorted, from `skip`, at most `limit` (0 is all).
+/// The matches, sorted, from `skip`, at most `limit`.
 pub(crate) fn find(
-    view: &View,
-    changes: Option<&Changes>,
+    (view, changes): (&View, Option<&Changes>),
     collection: &Arc<Collection>,
-    matcher: &Matcher,
-    sort: &Sort,
-    skip: usize,
-    limit: usize,
+    wanted: &Wanted<'_>,
+    effort: &Effort,
 ) -> Result<Vec<Located>, CommandError> {
+    let Wanted {
+        matcher,
+        sort,
+        hint,
+        skip,
+        limit,
+    } = *wanted;
+    let unsorted = Sort::default();
+    let sort = sort.unwrap_or(&unsorted);
     let ask = Ask {
         matcher,
         sort,
-        hint: None,
+        hint,
         enough: enough(skip, limit),
         by_index: is_untouched(changes, collection),
     };
     let plan = plan(view, collection, ask)?;
-    let effort = Effort::default();
-    found(view, changes, &plan, matcher, sort, (skip, limit), &effort)
+    found(view, changes, &plan, matcher, sort, (skip, limit), effort)
 }
 
 /// The documents that are enough to skip some and return some; 0 is all.

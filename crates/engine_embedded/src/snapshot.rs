@@ -18,7 +18,9 @@ use crate::command::{admin, blocking, check_fields, cursors, document, indexes, 
 use crate::cursor::{Batch, projected};
 use crate::kv::Table;
 use crate::layout::{Record, document_key, loaded, past, record_of};
-use crate::{View, mql as mql_error, query};
+use crate::query::{self, Wanted};
+use crate::walk::Effort;
+use crate::{View, mql as mql_error};
 
 /// Documents in a batch, unless the command says otherwise.
 const BATCH: usize = 101;
@@ -134,8 +136,14 @@ impl Frozen {
                 wanted: if limit == 0 { usize::MAX } else { limit },
             },
             Some(collection) => {
-                let found =
-                    query::find(&self.view, None, collection, &matcher, &sort, skip, limit)?;
+                let wanted = Wanted {
+                    sort: Some(&sort),
+                    skip,
+                    limit,
+                    ..Wanted::by(&matcher)
+                };
+                let on = (&*self.view, None);
+                let found = query::find(on, collection, &wanted, &Effort::default())?;
                 Rest::Sorted(query::documents(found).into_iter().peekable())
             }
         };

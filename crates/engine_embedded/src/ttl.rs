@@ -8,7 +8,9 @@ use engine::CommandError;
 use mql::Matcher;
 
 use crate::catalog::{Collection, Index};
-use crate::{Core, View, command, query};
+use crate::query::{self, Wanted};
+use crate::walk::Effort;
+use crate::{Core, View, command};
 
 /// Time between two passes, by the engine's clock.
 const EVERY_MS: i64 = 60_000;
@@ -106,12 +108,18 @@ fn candidates(view: &View, id: u32, filter: &RawDocument) -> Result<Vec<Bson>, C
         return Ok(ids);
     };
     let matcher = Matcher::parse(filter).map_err(crate::mql)?;
-    query::each(view, None, collection, &matcher, &mut |document| {
-        if let Some(id) = document.get("_id")? {
-            ids.push(Bson::try_from(id)?);
-        }
-        Ok(ids.len() < DOCUMENTS_PER_WRITE)
-    })?;
+    query::each(
+        (view, None),
+        collection,
+        &Wanted::by(&matcher),
+        &Effort::default(),
+        &mut |found| {
+            if let Some(id) = found.document()?.get("_id")? {
+                ids.push(Bson::try_from(id)?);
+            }
+            Ok(ids.len() < DOCUMENTS_PER_WRITE)
+        },
+    )?;
     Ok(ids)
 }
 

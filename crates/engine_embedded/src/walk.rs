@@ -62,7 +62,11 @@ impl Effort {
         Ok(())
     }
 
-    fn step(&self) -> Result<(), CommandError> {
+    /// Counts something, and looks at the clock now and then.
+    ///
+    /// # Errors
+    /// Those of [`Effort::check`].
+    pub(crate) fn step(&self) -> Result<(), CommandError> {
         let steps = self.steps.get().wrapping_add(1);
         self.steps.set(steps);
         if steps.is_multiple_of(STEPS_PER_LOOK) {

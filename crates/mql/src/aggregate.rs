@@ -14,6 +14,7 @@ mod lookup;
 mod optimize;
 mod output;
 mod parse;
+mod places;
 mod position;
 mod redact;
 mod reshape;
@@ -143,9 +144,15 @@ impl Pipeline {
     /// # Errors
     /// 17276 for one that is not there.
     pub fn bind(&mut self, variables: &Variables) -> Result<()> {
-        self.stages
-            .iter_mut()
-            .try_for_each(|stage| stage.bind(variables))
+        let mut bind = |variables: &Variables| {
+            let mut stages = self.stages.iter_mut();
+            stages.try_for_each(|stage| stage.bind(variables))
+        };
+        // What is wrong with a variable comes before what is wrong with a constant.
+        if !variables.is_lazy() && !variables.is_literal() {
+            bind(&variables.clone().literal())?;
+        }
+        bind(variables)
     }
 
     /// The same pipeline with strings compared by a collation.

@@ -51,6 +51,8 @@ pub struct Expression {
     node: Node,
     /// How strings compare; `None` is by their bytes.
     collation: Option<Collation>,
+    /// Whether what depends on no document has been computed.
+    folded: bool,
     /// Whether constants wait for the collation.
     waits: bool,
 }
@@ -206,6 +208,7 @@ impl Expression {
         Ok(Self {
             node,
             collation: None,
+            folded: true,
             waits: false,
         })
     }
@@ -308,6 +311,15 @@ impl Node {
                         .iter()
                         .map(|node| node.owned(scope))
                         .collect::<Result<Vec<_>>>()?;
+                    run(operator.name, &values)?.map(Cow::Owned)
+                }
+                Run::Backwards(run) => {
+                    let mut values = nodes
+                        .iter()
+                        .rev()
+                        .map(|node| node.owned(scope))
+                        .collect::<Result<Vec<_>>>()?;
+                    values.reverse();
                     run(operator.name, &values)?.map(Cow::Owned)
                 }
                 Run::Collated(run) => {

@@ -14,6 +14,7 @@ use crate::order::compare_with;
 use crate::path::Path;
 use crate::schema::Schema;
 
+use parse::Place;
 pub use parse::type_name;
 pub(crate) use parse::{is_operators, malformed, truthy, type_number};
 pub use test::{Compare, Mask, Test, TypeTest};
@@ -71,9 +72,21 @@ impl Matcher {
     /// # Errors
     /// Those of [`Matcher::parse`], but for unknown variables.
     pub fn parse_open(query: &RawDocument) -> Result<Self> {
+        Self::parse_in(query, Place::Top)
+    }
+
+    /// Parses a query that may have no `$expr`.
+    ///
+    /// # Errors
+    /// Those of [`Matcher::parse`]; 224 for an `$expr`.
+    pub fn parse_plain(query: &RawDocument) -> Result<Self> {
+        Self::parse_in(query, Place::Plain)
+    }
+
+    fn parse_in(query: &RawDocument, place: Place) -> Result<Self> {
         crate::depth::check(query)?;
         Ok(Self {
-            root: parse::query(query, 0, true)?,
+            root: parse::query(query, 0, place)?,
             collation: None,
         })
     }

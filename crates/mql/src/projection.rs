@@ -36,18 +36,21 @@ impl Projection {
     /// MongoDB's: 31253/31254 for mixed inclusion and exclusion, 31249/31250
     /// for colliding paths, 40352/40353 for empty path parts.
     pub fn parse(specification: &RawDocument) -> Result<Self> {
-        Self::parse_with(specification, None)
+        Self::parse_with(specification, None, &Variables::default())
     }
 
-    /// Parses a projection whose strings compare by a collation.
+    /// Parses a projection whose strings compare by a collation, and whose
+    /// expressions see variables.
     ///
     /// # Errors
-    /// Those of [`Projection::parse`].
-    pub fn parse_with(specification: &RawDocument, collation: Option<&Collation>) -> Result<Self> {
+    /// Those of [`Projection::parse`]; 17276 for a variable that is not there.
+    pub fn parse_with(
+        specification: &RawDocument,
+        collation: Option<&Collation>,
+        variables: &Variables,
+    ) -> Result<Self> {
         let mut projection = Self::parse_open(specification)?;
-        let mut variables = Variables::default();
-        variables.collate(collation);
-        projection.bind(&variables)?;
+        projection.bind(variables)?;
         collate(&mut projection.fields, collation);
         Ok(projection)
     }
@@ -79,6 +82,26 @@ impl Projection {
             None if *first == "_id" => self.id,
             None => !self.inclusive,
         }
+    }
+
+    /// The paths that it excludes, if it does nothing else.
+    pub(crate) fn excluded(&self) -> Option<Vec<Vec<String>>> {
+        fn walk(fields: &[(String, Field)], above: &[String], into: &mut Vec<Vec<String>>) -> bool {
+            fields.iter().all(|(name, field)| {
+                let path = [above, std::slice::from_ref(name)].concat();
+                match field {
+                    Field::Exclude => into.push(path),
+                    Field::Tree(inner) => return walk(inner, &path, into),
+                    _ => return false,
+                }
+                true
+            })
+        }
+        let mut paths = Vec::new();
+        if !self.id {
+            paths.push(vec!["_id".to_owned()]);
+        }
+        (!self.inclusive && walk(&self.fields, &[], &mut paths)).then_some(paths)
     }
 
     /// Parses a `$project` stage, whose variables are still open. Its numbers

@@ -35,6 +35,16 @@ pub(crate) struct Operator {
     action: Action,
 }
 
+impl Operator {
+    /// The path that it writes to.
+    fn goal(&self) -> &str {
+        match &self.action {
+            Action::Rename(to) => to,
+            _ => &self.text,
+        }
+    }
+}
+
 /// One step of an update's path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Step {
@@ -139,21 +149,24 @@ impl Update {
     /// MongoDB's: 9 for unknown modifiers and bad array filters, 40 for
     /// conflicting paths, 52 for `$`-prefixed names, 2 and 14 for operands.
     pub fn parse(update: RawBsonRef<'_>, array_filters: Option<&RawArray>) -> Result<Self> {
-        Self::parse_with(update, array_filters, None)
+        Self::parse_with(update, array_filters, None, &Variables::default())
     }
 
-    /// Parses an update whose conditions compare strings by a collation.
+    /// Parses an update whose conditions compare strings by a collation, and
+    /// whose pipeline sees variables.
     ///
     /// # Errors
-    /// Those of [`Update::parse`].
+    /// Those of [`Update::parse`]; 17276 for a variable that is not there.
     pub fn parse_with(
         update: RawBsonRef<'_>,
         array_filters: Option<&RawArray>,
         collation: Option<&Collation>,
+        variables: &Variables,
     ) -> Result<Self> {
         if let RawBsonRef::Document(document) = update {
             crate::depth::check(document)?;
         }
+        let filters = parse::array_filters(array_filters)?;
         let kind = match update {
             RawBsonRef::Array(_) if array_filters.is_some_and(|filters| !filters.is_empty()) => {
                 return Err(MqlError::failed_to_parse(
@@ -162,15 +175,14 @@ impl Update {
             }
             RawBsonRef::Array(stages) => {
                 let mut pipeline = Pipeline::parse_update(stages)?;
-                let mut variables = Variables::default();
+                // MongoDB computes nothing of it before there is a document.
+                let mut variables = variables.clone().literal();
                 variables.collate(collation);
                 pipeline.bind(&variables)?;
                 Kind::Pipeline(pipeline)
             }
             RawBsonRef::Document(document) if is_operators(document)? => {
-                let operators = parse::operators(document)?;
-                let filters = parse::array_filters(array_filters, &operators)?;
-                Kind::Operators(operators, filters)
+                Kind::Operators(parse::operators(document, &filters)?, filters)
             }
             RawBsonRef::Document(document) => {
                 for entry in document {
@@ -229,6 +241,19 @@ impl Update {
     /// Whether it replaces the whole document.
     pub fn is_replacement(&self) -> bool {
         matches!(self.kind, Kind::Replacement(_))
+    }
+
+    /// Whether an operator writes a whole `_id`.
+    pub(crate) fn sets_id(&self) -> bool {
+        match &self.kind {
+            Kind::Operators(operators, _) => operators.iter().any(|one| one.goal() == "_id"),
+            _ => false,
+        }
+    }
+
+    /// Whether it is a pipeline.
+    pub fn is_pipeline(&self) -> bool {
+        matches!(self.kind, Kind::Pipeline(_))
     }
 
     /// Whether it consists of operators.
@@ -334,7 +359,7 @@ fn altered_id(new: &Bson) -> MqlError {
     )
 }
 
-fn immutable_id() -> MqlError {
+pub(crate) fn immutable_id() -> MqlError {
     MqlError::new(
         66,
         "Performing an update on the path '_id' would modify the immutable field '_id'",

@@ -4,26 +4,23 @@ use bson::{Bson, Document, RawDocument};
 
 use crate::error::{MqlError, Result};
 use crate::matcher::{Compare, Matcher, Node, Test};
+use crate::update::{Update, immutable_id};
 
 /// Derives fields from a query's equalities: top level, `$eq`, `$and`, a
 /// single-branch `$or`, a single-value `$in` or `$all`; a replacement only takes
 /// its `_id` from there.
 ///
 /// # Errors
-/// 54 when two equalities set one path; 111 for a replacement and a path into
-/// `_id`.
-pub fn upsert_document(query: &RawDocument, replacement: bool) -> Result<Document> {
-    let matcher = Matcher::parse(query)?;
-    if matcher.has_expression() {
-        return Err(MqlError::new(
-            224,
-            "$expr is not allowed in the query predicate for an upsert",
-        ));
-    }
+/// 54 when two equalities set one path, or a replacement's `_id` is an array;
+/// 111 for a replacement and a path into `_id`; 66 for an operator that sets the
+/// `_id` of which the query knows a part; 224 for an `$expr`.
+pub fn upsert_document(query: &RawDocument, update: &Update) -> Result<Document> {
+    let matcher = Matcher::parse_plain(query)?;
     let mut found = Vec::new();
     derive(matcher.root(), &mut found);
-    if replacement {
-        if let Some((path, _)) = found.iter().find(|(path, _)| path.starts_with("_id.")) {
+    let part = found.iter().find(|(path, _)| path.starts_with("_id."));
+    if update.is_replacement() {
+        if let Some((path, _)) = part {
             return Err(MqlError::new(
                 111,
                 format!(
@@ -32,6 +29,8 @@ pub fn upsert_document(query: &RawDocument, replacement: bool) -> Result<Documen
             ));
         }
         found.retain(|(path, _)| *path == "_id");
+    } else if part.is_some() && update.sets_id() {
+        return Err(immutable_id());
     }
     // MongoDB sorts a query before it reads fields from it.
     found.sort_by_key(|(path, _)| *path);
@@ -49,6 +48,12 @@ pub fn upsert_document(query: &RawDocument, replacement: bool) -> Result<Documen
         }
         set(&mut document, path, value.clone());
     }
+    if update.is_replacement() && matches!(document.get("_id"), Some(Bson::Array(_))) {
+        return Err(MqlError::new(
+            54,
+            "After applying the update to the document, the (immutable) field '_id' was found to be an array or array descendant.",
+        ));
+    }
     Ok(document)
 }
 
@@ -57,7 +62,13 @@ fn derive<'a>(node: &'a Node, found: &mut Vec<(&'a str, Bson)>) {
         // What cannot match says nothing.
         Node::And(nodes) if nodes.iter().any(is_never) => {}
         Node::And(nodes) => nodes.iter().for_each(|node| derive(node, found)),
-        Node::Or(nodes) if nodes.len() == 1 => derive(&nodes[0], found),
+        Node::Or(nodes) => {
+            // MongoDB leaves out what cannot match.
+            let mut nodes = nodes.iter().filter(|node| !is_never(node));
+            if let (Some(one), None) = (nodes.next(), nodes.next()) {
+                derive(one, found);
+            }
+        }
         Node::Field(path, test) => equalities(test, path.as_str(), found),
         _ => {}
     }
@@ -71,6 +82,7 @@ fn is_never(node: &Node) -> bool {
             matches!(&**test, Test::All(tests) if tests.is_empty())
         }
         Node::And(nodes) => nodes.iter().any(is_never),
+        Node::Or(nodes) => nodes.iter().all(is_never),
         _ => false,
     }
 }
@@ -84,9 +96,7 @@ fn equalities<'a>(test: &'a Test, path: &'a str, found: &mut Vec<(&'a str, Bson)
         }
         _ => return,
     };
-    if let Ok(value) = Bson::try_from(value.clone())
-        && !matches!(value, Bson::RegularExpression(_))
-    {
+    if let Ok(value) = Bson::try_from(value.clone()) {
         found.push((path, value));
     }
 }

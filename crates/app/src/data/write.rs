@@ -2,10 +2,13 @@
 
 use bson::oid::ObjectId;
 use bson::raw::RawBsonRef;
-use bson::{DateTime, RawArray, RawArrayBuf, RawBson, RawDocument, RawDocumentBuf, cstr, rawdoc};
+use bson::{
+    Bson, DateTime, RawArray, RawArrayBuf, RawBson, RawDocument, RawDocumentBuf, cstr, rawdoc,
+};
 use engine::{Collection, CommandError};
 use kit::Problem;
 use mql::Update;
+use mql::expression::Variables;
 use mql::update::UpdateContext;
 use rules::{Readable, Write, forbidden_in_expressions, forbidden_in_query};
 
@@ -145,9 +148,12 @@ impl<'a> Change<'a> {
         query: &RawDocument,
         now: DateTime,
     ) -> Result<RawDocumentBuf, Problem> {
-        let base = mql::upsert_document(query, self.is_replacement()).map_err(language)?;
+        let mut variables = Variables::default();
+        variables.set("NOW", Some(Bson::DateTime(now)));
+        let update = Update::parse_with(self.update, self.array_filters, None, &variables)
+            .map_err(language)?;
+        let base = mql::upsert_document(query, &update).map_err(language)?;
         let base = RawDocumentBuf::try_from(&base).map_err(malformed)?;
-        let update = Update::parse(self.update, self.array_filters).map_err(language)?;
         let context = UpdateContext {
             now,
             query: None,

@@ -118,13 +118,16 @@ async fn numbers_have_bits(w: World) {
         doc! { "_id": 5, "n": decimal("1.5") },
         doc! { "_id": 6, "n": decimal("NaN") },
         doc! { "_id": 7, "n": "5" },
+        doc! { "_id": 8, "n": decimal("Infinity") },
+        doc! { "_id": 9, "n": f64::INFINITY },
     ])
     .await;
     for (filter, wanted) in [
-        (doc! { "n": { "$bitsAllSet": 0 } }, vec![1, 2, 4, 5, 6]),
+        (doc! { "n": { "$bitsAllSet": 0 } }, vec![1, 2, 4, 5, 6, 8]),
         (doc! { "n": { "$bitsAllSet": 1 } }, vec![1, 2, 4]),
         (doc! { "n": { "$bitsAnySet": [1] } }, vec![2, 5]),
-        (doc! { "n": { "$bitsAnyClear": 3 } }, vec![1, 4, 5, 6]),
+        (doc! { "n": { "$bitsAnyClear": 3 } }, vec![1, 4, 5, 6, 8]),
+        (doc! { "n": { "$bitsAllSet": [63] } }, vec![2, 6, 8]),
     ] {
         assert_eq!(ids(&w, filter.clone()).await, wanted, "{filter}");
     }

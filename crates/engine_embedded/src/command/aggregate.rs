@@ -7,23 +7,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bson::raw::RawBsonRef;
-use bson::{Bson, RawArray, RawDocument, RawDocumentBuf, Timestamp, doc};
+use bson::{Bson, RawArray, RawDocument, RawDocumentBuf, doc};
 use engine::{Answer, CommandError};
 use kit::limit::{DOCUMENT_BYTES_MAX, PIPELINE_STAGE_BYTES_MAX};
 use mql::aggregate::{Collections, Environment, Stage, Take};
-use mql::expression::Variables;
 use mql::path::Path;
-use mql::{Collation, Matcher, MqlError, Pipeline, Sort};
+use mql::{Matcher, MqlError, Pipeline, Sort};
 
 use super::cursors::first_batch;
+use super::given::{Given, random};
 use super::read::FIRST_BATCH;
 use super::{
-    blocking, check_fields, check_namespace, collection, default_collation, document, output,
-    time_limit, whole,
+    blocking, check_fields, check_namespace, collection, default_collation, output, time_limit,
+    whole,
 };
 use crate::catalog::Collection;
 use crate::plan::{Ask, Hint, plan};
-use crate::query;
+use crate::query::{self, Wanted};
 use crate::transaction::Transaction;
 use crate::walk::{Effort, Place, Walk};
 use crate::write::Changes;
@@ -153,7 +153,8 @@ impl Aggregate {
         };
         let default = target.and_then(|target| default_collation(view, database, target));
         let collation = super::collation(command, default.as_ref())?;
-        let variables = variables(core, command, collation.as_ref())?;
+        let given = Given::by(core, command, core.clock.now());
+        let variables = given.variables(collation.as_ref(), None)?;
         let mut pipeline = Pipeline::parse_open(stages).map_err(mql_error)?;
         check_source(target.is_some(), stages, &pipeline)?;
         pipeline.bind(&variables).map_err(mql_error)?;
@@ -178,11 +179,13 @@ impl Aggregate {
         view: &View,
         changes: Option<&Changes>,
     ) -> Result<Vec<RawDocumentBuf>, CommandError> {
+        let effort = Effort::limited(self.time, None);
         let foreign = Foreign {
             core,
             view,
             changes,
             database: &self.database,
+            effort: &effort,
         };
         let env = Environment {
             collections: &foreign,
@@ -229,11 +232,10 @@ impl Aggregate {
                 return Err(CommandError::too_large(bytes, DOCUMENT_BYTES_MAX + MARGIN));
             }
             made.push(document);
-            Ok(())
+            effort.step()
         };
         let mut run = || {
             if let (Some(plan), false) = (&plan, runner.is_satisfied()) {
-                let effort = Effort::limited(self.time, None);
                 let mut walk = Walk::new(view, changes, plan, &filter, &effort);
                 let mut place = Place::default();
                 while !runner.is_satisfied()
@@ -294,28 +296,6 @@ fn batch_size(command: &RawDocument) -> Result<usize, CommandError> {
     }
 }
 
-/// The variables that a command's expressions see.
-pub(super) fn variables(
-    core: &Core,
-    command: &RawDocument,
-    collation: Option<&Collation>,
-) -> Result<Variables, CommandError> {
-    let mut variables = Variables::default();
-    variables.collate(collation);
-    variables.seed(random());
-    variables.set("NOW", Some(Bson::DateTime(core.clock.now())));
-    let position = *core.latest.borrow();
-    let time = Timestamp {
-        time: position.time,
-        increment: position.increment,
-    };
-    variables.set("CLUSTER_TIME", Some(Bson::Timestamp(time)));
-    match document(command, "let")? {
-        Some(given) => variables.with_let(given).map_err(mql_error),
-        None => Ok(variables),
-    }
-}
-
 /// A pipeline over no collection makes its documents, and only such a one does
 /// it out of nothing.
 fn check_source(
@@ -349,6 +329,7 @@ struct Foreign<'a> {
     view: &'a View,
     changes: Option<&'a Changes>,
     database: &'a str,
+    effort: &'a Effort,
 }
 
 impl Foreign<'_> {
@@ -368,11 +349,13 @@ impl Collections for Foreign<'_> {
         matcher: &Matcher,
         take: &mut Take<'_>,
     ) -> Result<(), MqlError> {
-        let Some(found) = self.find(collection)? else {
+        let Some(collection) = self.find(collection)? else {
             return Ok(());
         };
-        query::each(self.view, self.changes, &found, matcher, &mut |document| {
-            take(Cow::Borrowed(document)).map_err(mql_error)
+        let wanted = Wanted::by(matcher);
+        let on = (self.view, self.changes);
+        query::each(on, &collection, &wanted, self.effort, &mut |found| {
+            take(Cow::Borrowed(found.document()?)).map_err(mql_error)
         })
         .map_err(|error| MqlError::new(error.code, error.message))
     }
@@ -461,11 +444,4 @@ impl Collections for Foreign<'_> {
     fn random(&self) -> u64 {
         random()
     }
-}
-
-fn random() -> u64 {
-    let mut bytes = [0; 8];
-    bytes.copy_from_slice(&bson::Uuid::new().bytes()[..8]);
-    // The version bits of a UUID come after.
-    u64::from_le_bytes(bytes) & 0x0000_ffff_ffff_ffff
 }

@@ -43,9 +43,9 @@ pub(super) async fn run(core: &Arc<Core>, database: &str, command: &RawDocument)
     let all = command.get("verbosity")?.is_none()
         || command.get_str("verbosity").ok() == Some("allPlansExecution");
     let view = core.view.load_full();
-    let database = database.to_owned();
+    let (core, database) = (core.clone(), database.to_owned());
     blocking(move || {
-        let question = Question::of(&view, &database, &inner)?;
+        let question = Question::of(&core, &view, &database, &inner)?;
         let answer = question.answer(&view, &database, runs, all)?;
         with_rest(answer, &inner, &database)
     })
@@ -88,7 +88,12 @@ struct Question {
 }
 
 impl Question {
-    fn of(view: &View, database: &str, command: &RawDocument) -> Result<Self, CommandError> {
+    fn of(
+        core: &Core,
+        view: &View,
+        database: &str,
+        command: &RawDocument,
+    ) -> Result<Self, CommandError> {
         let Some(first) = command.iter().next() else {
             return Err(CommandError::new(
                 59,
@@ -121,6 +126,9 @@ impl Question {
                 if let Some(value) = from.get(field)? {
                     find.append(as_field, value);
                 }
+            }
+            if let Some(variables) = command.get("let")? {
+                find.append(cstr!("let"), variables);
             }
             if limit > 0 {
                 find.append(cstr!("limit"), limit);
@@ -179,7 +187,7 @@ impl Question {
         };
         let first = read.iter().next().transpose()?;
         let verb = first.map_or("find", |(name, _)| name.as_str()).to_owned();
-        let parsed = Read::parse(view, database, &verb, &read)?;
+        let parsed = Read::parse(core, view, database, &verb, &read)?;
         let filter = match document(&read, query)? {
             Some(filter) => Document::try_from(filter)?,
             None => Document::new(),

@@ -1,32 +1,38 @@
 //! insert, update, delete and findAndModify, evaluated on a snapshot.
 
+mod writer;
+
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use bson::oid::ObjectId;
-use bson::raw::{RawBson, RawBsonRef};
+use bson::raw::RawBsonRef;
 use bson::{Bson, DateTime, RawArray, RawDocument, RawDocumentBuf, cstr, doc};
 use engine::{Answer, CommandError};
 use kit::limit::DOCUMENT_BYTES_MAX;
+use mql::expression::Variables;
 use mql::matcher::{Compare, Node, Test};
-use mql::update::UpdateContext;
-use mql::{Collation, Matcher, Projection, Sort, Update, upsert_document};
+use mql::{Collation, Matcher, Projection, Sort, Update};
 
+use super::given::Given;
 use super::shape::{DELETE, UPDATE, array_filters, list};
 use super::tally::{Done, Tally, write_error};
-use super::write::{PIECE, Statements};
+use super::write::Statements;
 use super::{check_fields, collation, document, flag, reply, whole};
 use crate::catalog::Collection;
-use crate::kv::Table;
-use crate::layout::{Record, document_key, loaded};
-use crate::query;
+use crate::layout::Record;
+use crate::plan::{Hint, natural_sort};
 use crate::transaction::Transaction;
-use crate::write::{Changes, Located};
-use crate::{Core, View, mql as mql_error, retry};
+use crate::walk::Effort;
+use crate::write::Changes;
+use crate::{Core, mql as mql_error, retry};
+use writer::Writer;
 
 /// Inserts that are evaluated on the reactor.
 const QUICK_INSERTS_MAX: usize = 16;
+
+/// The code of a command that took too long.
+const TIME_IS_UP: i32 = 50;
 
 /// A parsed write, which may be evaluated more than once.
 #[derive(Clone)]
@@ -50,125 +56,46 @@ enum Kind {
         ordered: bool,
     },
     Delete {
-        statements: Vec<Result<(Matcher, bool), CommandError>>,
+        statements: Vec<Result<Removal, CommandError>>,
         ordered: bool,
     },
-    FindAndModify {
-        change: Option<Change>,
-        matcher: Matcher,
-        sort: Sort,
-        projection: Option<Projection>,
-        new: bool,
-    },
+    FindAndModify(Single),
 }
 
 /// One statement of an update.
 struct Change {
     query: RawDocumentBuf,
     matcher: Matcher,
+    hint: Option<Hint>,
     update: Update,
     multi: bool,
     upsert: bool,
 }
 
-/// Whether a query asks for one `_id`.
-pub(super) fn is_lookup(matcher: &Matcher) -> bool {
-    matcher.conjuncts().iter().any(|node| {
-        matches!(node, Node::Field(path, Test::Compare(Compare::Eq, _)) if path.as_str() == "_id")
-    })
+/// One statement of a delete.
+struct Removal {
+    matcher: Matcher,
+    hint: Option<Hint>,
+    many: bool,
 }
 
-/// Whether a query is a value of `_id` and nothing else.
-fn is_simple(query: &RawDocument) -> bool {
-    let mut fields = query.iter().flatten();
-    let (Some((name, value)), None) = (fields.next(), fields.next()) else {
-        return false;
-    };
-    name == "_id"
-        && match value {
-            RawBsonRef::Document(value) => !value
-                .iter()
-                .flatten()
-                .next()
-                .is_some_and(|(name, _)| name.as_str().starts_with('$')),
-            RawBsonRef::Array(_)
-            | RawBsonRef::Null
-            | RawBsonRef::Undefined
-            | RawBsonRef::RegularExpression(_) => false,
-            _ => true,
-        }
+/// A findAndModify.
+struct Single {
+    /// What is changed; `None` to delete it.
+    change: Option<Change>,
+    matcher: Matcher,
+    hint: Option<Hint>,
+    sort: Sort,
+    projection: Option<Projection>,
+    new: bool,
 }
 
-impl Operation {
-    pub(super) fn parse(
-        name: &str,
+impl Single {
+    fn parse(
+        given: Given<'_>,
         command: &RawDocument,
-        now: DateTime,
         default: Option<&Collation>,
     ) -> Result<Self, CommandError> {
-        let ordered = command.get("ordered")?.is_none() || flag(command, "ordered")?;
-        let kind = match name {
-            "insert" => {
-                check_fields(
-                    command,
-                    &["documents", "ordered", "bypassDocumentValidation"],
-                )?;
-                let documents = list(command, "documents", &[], |document| Ok(with_id(document)))?;
-                Kind::Insert { documents, ordered }
-            }
-            "update" => {
-                check_fields(
-                    command,
-                    &["updates", "ordered", "bypassDocumentValidation", "let"],
-                )?;
-                let statements = list(command, "updates", UPDATE, |statement| {
-                    let collation = collation(statement, default)?;
-                    Change::parse(
-                        collation.as_ref(),
-                        document(statement, "q")?,
-                        statement.get("u")?,
-                        statement.get_array("arrayFilters").ok(),
-                        flag(statement, "multi")?,
-                        flag(statement, "upsert")?,
-                    )
-                })?;
-                Kind::Update {
-                    statements,
-                    ordered,
-                }
-            }
-            "delete" => {
-                check_fields(command, &["deletes", "ordered", "let"])?;
-                let statements = list(command, "deletes", DELETE, |statement| {
-                    let limit = whole(statement, "limit")?.unwrap_or(0);
-                    let collation = collation(statement, default)?;
-                    let matcher = query::matcher(document(statement, "q")?, collation.as_ref())?;
-                    Ok((matcher, limit == 0))
-                })?;
-                Kind::Delete {
-                    statements,
-                    ordered,
-                }
-            }
-            _ => Self::find_and_modify(command, default)?,
-        };
-        Ok(Self {
-            kind: Arc::new(kind),
-            now,
-            default: default.cloned(),
-            bypass: flag(command, "bypassDocumentValidation")?,
-        })
-    }
-
-    /// The collection's collation when this was parsed.
-    pub(super) fn default_collation(&self) -> Option<&Collation> {
-        self.default.as_ref()
-    }
-
-    fn find_and_modify(
-        command: &RawDocument,
-        default: Option<&Collation>,
-    ) -> Result<Kind, CommandError> {
         check_fields(
             command,
             &[
@@ -212,33 +139,155 @@ impl Operation {
         if let Some(RawBsonRef::Null) = command.get("arrayFilters")? {
             return Err(array_filters());
         }
+        given.check(collation)?;
         let query = document(command, "query")?;
+        let mut hint = Hint::parse(command)?;
         let change = match update {
-            Some(update) => Some(Change::parse(
+            Some(update) => Some(Change::parse(Asked {
+                given,
                 collation,
                 query,
-                Some(update),
-                command.get_array("arrayFilters").ok(),
-                false,
+                update: Some(update),
+                constants: None,
+                filters: command.get_array("arrayFilters").ok(),
+                hint: None,
+                multi: false,
                 upsert,
-            )?),
+            })?),
             None => None,
         };
+        let matcher = given.matcher(query, collation, (None, false))?;
         let fields = document(command, "fields")?.filter(|fields| !fields.is_empty());
-        // MongoDB does not look at the sort of what is one document anyway.
-        let is_one = collation.is_none() && fields.is_none() && query.is_some_and(is_simple);
-        Ok(Kind::FindAndModify {
+        // MongoDB does not sort what is one document anyway, and does not even look
+        // at the sort when there is nothing else to parse.
+        let is_one = collation.is_none() && hint.is_none() && query.is_some_and(is_simple);
+        let mut sort = Sort::default();
+        if let Some(by) = document(command, "sort")?.filter(|_| !is_one || fields.is_some()) {
+            match natural_sort(by, hint.as_ref())? {
+                None => sort = Sort::parse(by).map_err(mql_error)?.collated(collation),
+                natural => hint = natural,
+            }
+        }
+        if is_one {
+            sort = Sort::default();
+        }
+        Ok(Self {
             change,
-            matcher: query::matcher(query, collation)?,
-            sort: match document(command, "sort")? {
-                Some(sort) if !is_one => Sort::parse(sort).map_err(mql_error)?.collated(collation),
-                _ => Sort::default(),
-            },
+            matcher,
+            hint,
+            sort,
             projection: fields
-                .map(|fields| Projection::parse_with(fields, collation).map_err(mql_error))
+                .map(|fields| given.projection(fields, collation))
                 .transpose()?,
             new,
         })
+    }
+}
+
+/// Whether a query asks for one `_id`.
+pub(super) fn is_lookup(matcher: &Matcher) -> bool {
+    matcher.conjuncts().iter().any(|node| {
+        matches!(node, Node::Field(path, Test::Compare(Compare::Eq, _)) if path.as_str() == "_id")
+    })
+}
+
+/// Whether a query is a value of `_id` and nothing else.
+fn is_simple(query: &RawDocument) -> bool {
+    let mut fields = query.iter().flatten();
+    let (Some((name, value)), None) = (fields.next(), fields.next()) else {
+        return false;
+    };
+    name == "_id"
+        && match value {
+            RawBsonRef::Document(value) => !value
+                .iter()
+                .flatten()
+                .next()
+                .is_some_and(|(name, _)| name.as_str().starts_with('$')),
+            RawBsonRef::Array(_)
+            | RawBsonRef::Null
+            | RawBsonRef::Undefined
+            | RawBsonRef::RegularExpression(_) => false,
+            _ => true,
+        }
+}
+
+impl Operation {
+    pub(super) fn parse(
+        core: &Core,
+        (name, command): (&str, &RawDocument),
+        now: DateTime,
+        default: Option<&Collation>,
+    ) -> Result<Self, CommandError> {
+        let given = Given::by(core, command, now);
+        let ordered = command.get("ordered")?.is_none() || flag(command, "ordered")?;
+        let kind = match name {
+            "insert" => {
+                check_fields(
+                    command,
+                    &["documents", "ordered", "bypassDocumentValidation"],
+                )?;
+                let documents = list(command, "documents", &[], |document| Ok(with_id(document)))?;
+                Kind::Insert { documents, ordered }
+            }
+            "update" => {
+                check_fields(
+                    command,
+                    &["updates", "ordered", "bypassDocumentValidation", "let"],
+                )?;
+                document(command, "let")?;
+                let statements = list(command, "updates", UPDATE, |statement| {
+                    let collation = collation(statement, default)?;
+                    given.check(collation.as_ref())?;
+                    Change::parse(Asked {
+                        given,
+                        collation: collation.as_ref(),
+                        query: document(statement, "q")?,
+                        update: statement.get("u")?,
+                        constants: document(statement, "c")?,
+                        filters: statement.get_array("arrayFilters").ok(),
+                        hint: Hint::parse(statement)?,
+                        multi: flag(statement, "multi")?,
+                        upsert: flag(statement, "upsert")?,
+                    })
+                })?;
+                Kind::Update {
+                    statements,
+                    ordered,
+                }
+            }
+            "delete" => {
+                check_fields(command, &["deletes", "ordered", "let"])?;
+                document(command, "let")?;
+                let statements = list(command, "deletes", DELETE, |statement| {
+                    let collation = collation(statement, default)?;
+                    let collation = collation.as_ref();
+                    given.check(collation)?;
+                    let query = document(statement, "q")?;
+                    Ok(Removal {
+                        matcher: given.matcher(query, collation, (None, false))?,
+                        hint: Hint::parse(statement)?,
+                        many: whole(statement, "limit")?.unwrap_or(0) == 0,
+                    })
+                })?;
+                Kind::Delete {
+                    statements,
+                    ordered,
+                }
+            }
+            _ => Kind::FindAndModify(Single::parse(given, command, default)?),
+        };
+        Ok(Self {
+            kind: Arc::new(kind),
+            now,
+            default: default.cloned(),
+            bypass: flag(command, "bypassDocumentValidation")?,
+        })
+    }
+
+    /// The collection's collation when this was parsed.
+    pub(super) fn default_collation(&self) -> Option<&Collation> {
+        self.default.as_ref()
     }
 
     /// Whether it may make a document, and so a collection.
@@ -249,7 +298,7 @@ impl Operation {
                 statements.iter().flatten().any(|change| change.upsert)
             }
             Kind::Delete { .. } => false,
-            Kind::FindAndModify { change, .. } => change.as_ref().is_some_and(|c| c.upsert),
+            Kind::FindAndModify(single) => single.change.as_ref().is_some_and(|c| c.upsert),
         }
     }
 
@@ -277,9 +326,9 @@ impl Operation {
                 }
                 doc! { "n": 0 }
             }
-            Kind::FindAndModify { change, .. } => {
+            Kind::FindAndModify(single) => {
                 let mut last = doc! { "n": 0 };
-                if change.is_some() {
+                if single.change.is_some() {
                     last.insert("updatedExisting", false);
                 }
                 doc! { "lastErrorObject": last, "value": null }
@@ -308,9 +357,9 @@ impl Operation {
                     && statements
                         .iter()
                         .flatten()
-                        .all(|(matcher, _)| is_lookup(matcher))
+                        .all(|removal| is_lookup(&removal.matcher))
             }
-            Kind::FindAndModify { matcher, .. } => is_lookup(matcher),
+            Kind::FindAndModify(single) => is_lookup(&single.matcher),
         }
     }
 
@@ -320,7 +369,7 @@ impl Operation {
             Kind::Insert { documents, .. } => documents.len(),
             Kind::Update { statements, .. } => statements.len(),
             Kind::Delete { statements, .. } => statements.len(),
-            Kind::FindAndModify { .. } => 1,
+            Kind::FindAndModify(_) => 1,
         }
     }
 
@@ -332,7 +381,7 @@ impl Operation {
                 matches!(statements.get(*index), Some(Ok(change)) if change.multi)
             }
             Kind::Delete { statements, .. } => {
-                matches!(statements.get(*index), Some(Ok((_, true))))
+                matches!(statements.get(*index), Some(Ok(removal)) if removal.many)
             }
             _ => false,
         };
@@ -355,12 +404,14 @@ impl Operation {
         changes: &mut Changes,
         transaction: Option<&Arc<Transaction>>,
         (piece, records, retry): (Range<usize>, Option<&[Record]>, Option<&Statements>),
+        effort: &Effort,
     ) -> Result<Tally, CommandError> {
         let mut writer = Writer {
             core,
             collection,
             changes,
             transaction,
+            effort,
             now: self.now,
             bypass: self.bypass,
             records,
@@ -388,8 +439,13 @@ impl Operation {
                     }
                     tally.done(index, done);
                 }
-                // A whole command fails with findAndModify, or by a conflict.
-                Err(error) if error.is_transient() || self.is_find_and_modify() => {
+                // A whole command fails with findAndModify, by a conflict, or when
+                // its time is up.
+                Err(error)
+                    if error.is_transient()
+                        || self.is_find_and_modify()
+                        || error.code == TIME_IS_UP =>
+                {
                     return Err(error);
                 }
                 Err(error) => {
@@ -406,7 +462,7 @@ impl Operation {
     }
 
     pub(super) fn is_find_and_modify(&self) -> bool {
-        matches!(*self.kind, Kind::FindAndModify { .. })
+        matches!(*self.kind, Kind::FindAndModify(_))
     }
 
     pub(super) fn is_update(&self) -> bool {
@@ -418,7 +474,7 @@ impl Operation {
             Kind::Insert { ordered, .. }
             | Kind::Update { ordered, .. }
             | Kind::Delete { ordered, .. } => *ordered,
-            Kind::FindAndModify { .. } => true,
+            Kind::FindAndModify(_) => true,
         }
     }
 
@@ -453,262 +509,68 @@ impl Operation {
                 writer.update(change)
             }
             Kind::Delete { statements, .. } => {
-                let statement = statements.get(index).ok_or_else(missing)?;
-                let (matcher, many) = statement.as_ref().map_err(Clone::clone)?;
-                if numbered && *many {
+                let removal = statements.get(index).ok_or_else(missing)?;
+                let removal = removal.as_ref().map_err(Clone::clone)?;
+                if numbered && removal.many {
                     return once("limit=0");
                 }
-                writer.delete(matcher, *many)
+                writer.delete(removal)
             }
-            Kind::FindAndModify {
-                change,
-                matcher,
-                sort,
-                projection,
-                new,
-            } => writer.find_and_modify(change.as_ref(), matcher, sort, projection.as_ref(), *new),
+            Kind::FindAndModify(single) => writer.find_and_modify(single),
         }
     }
 }
 
+/// What a change is to be parsed from.
+struct Asked<'a> {
+    given: Given<'a>,
+    collation: Option<&'a Collation>,
+    query: Option<&'a RawDocument>,
+    update: Option<RawBsonRef<'a>>,
+    constants: Option<&'a RawDocument>,
+    filters: Option<&'a RawArray>,
+    hint: Option<Hint>,
+    multi: bool,
+    upsert: bool,
+}
+
 impl Change {
-    fn parse(
-        collation: Option<&Collation>,
-        query: Option<&RawDocument>,
-        update: Option<RawBsonRef<'_>>,
-        filters: Option<&RawArray>,
-        multi: bool,
-        upsert: bool,
-    ) -> Result<Self, CommandError> {
-        let update = update.ok_or_else(|| {
+    fn parse(asked: Asked<'_>) -> Result<Self, CommandError> {
+        let (collation, multi, upsert) = (asked.collation, asked.multi, asked.upsert);
+        let update = asked.update.ok_or_else(|| {
             CommandError::new(
                 40414,
                 "BSON field 'update.updates.u' is missing but a required field",
             )
         })?;
-        let update = Update::parse_with(update, filters, collation).map_err(mql_error)?;
+        let variables = match update {
+            RawBsonRef::Array(_) => asked.given.variables(collation, asked.constants)?,
+            _ => Variables::default(),
+        };
+        let update =
+            Update::parse_with(update, asked.filters, collation, &variables).map_err(mql_error)?;
+        if asked.constants.is_some() && !update.is_pipeline() {
+            return Err(CommandError::new(
+                51198,
+                "Constant values may only be specified for pipeline updates",
+            ));
+        }
         if multi && update.is_replacement() {
             return Err(CommandError::new(
                 9,
                 "multi update is not supported for replacement-style update",
             ));
         }
-        let query = query.map_or_else(RawDocumentBuf::new, ToOwned::to_owned);
-        let matcher = Matcher::parse_with(&query, collation).map_err(mql_error)?;
-        // Refused whether it comes to an insert or not.
-        if upsert && matcher.has_expression() {
-            return Err(CommandError::new(
-                224,
-                "$expr is not allowed in the query predicate for an upsert",
-            ));
-        }
+        let expressions = (asked.constants, upsert);
         Ok(Self {
-            query,
-            matcher,
+            query: asked
+                .query
+                .map_or_else(RawDocumentBuf::new, ToOwned::to_owned),
+            matcher: asked.given.matcher(asked.query, collation, expressions)?,
+            hint: asked.hint,
             update,
             multi,
             upsert,
-        })
-    }
-}
-
-struct Writer<'a> {
-    core: &'a Core,
-    collection: &'a Arc<Collection>,
-    changes: &'a mut Changes,
-    transaction: Option<&'a Arc<Transaction>>,
-    now: DateTime,
-    bypass: bool,
-    /// Only these.
-    records: Option<&'a [Record]>,
-    /// What was found beyond one piece.
-    rest: Vec<Record>,
-}
-
-impl Writer<'_> {
-    fn insert(&mut self, document: RawDocumentBuf) -> Result<(), CommandError> {
-        check_insert(&document)?;
-        if !self.bypass {
-            self.collection.validation.check(None, &document)?;
-        }
-        let record = self.core.records.fetch_add(1, Ordering::Relaxed);
-        self.changes.insert(self.collection, record, document)?;
-        self.claim_keys()
-    }
-
-    fn claim_keys(&mut self) -> Result<(), CommandError> {
-        let transactions = &self.core.transactions;
-        transactions.claim_keys(self.core, self.changes, self.transaction)
-    }
-
-    fn matches(
-        &mut self,
-        matcher: &Matcher,
-        sort: &Sort,
-        many: bool,
-    ) -> Result<Vec<Located>, CommandError> {
-        let view = self.changes.view.clone();
-        if let Some(records) = self.records {
-            return among(&view, self.collection, matcher, records);
-        }
-        let limit = usize::from(!many);
-        let mut found = query::find(
-            &view,
-            Some(self.changes),
-            self.collection,
-            matcher,
-            sort,
-            0,
-            limit,
-        )?;
-        if self.transaction.is_none() && found.len() > PIECE {
-            self.rest = found.drain(PIECE..).map(|located| located.record).collect();
-        }
-        Ok(found)
-    }
-
-    fn claim(&mut self, found: &Located) -> Result<(), CommandError> {
-        let transactions = &self.core.transactions;
-        transactions.claim_record(
-            self.core,
-            self.changes,
-            self.transaction,
-            self.collection.id,
-            found,
-        )
-    }
-
-    fn update(&mut self, change: &Change) -> Result<Done, CommandError> {
-        let found = self.matches(&change.matcher, &Sort::default(), change.multi)?;
-        let mut done = Done::default();
-        if found.is_empty() && change.upsert && self.records.is_none() {
-            let (id, _) = self.upsert(change)?;
-            done.upserted = Some(id);
-            return Ok(done);
-        }
-        for located in found {
-            done.matched += 1;
-            if self.change(change, &located)?.is_some() {
-                done.modified += 1;
-            }
-        }
-        Ok(done)
-    }
-
-    /// Applies a change to one document; `None` when it stays as it is.
-    fn change(
-        &mut self,
-        change: &Change,
-        located: &Located,
-    ) -> Result<Option<RawDocumentBuf>, CommandError> {
-        let cx = UpdateContext {
-            now: self.now,
-            query: Some(&change.matcher),
-            inserting: false,
-            collation: change.matcher.collation(),
-        };
-        let applied = change
-            .update
-            .apply(&located.document, cx)
-            .map_err(mql_error)?;
-        if !applied.modified {
-            return Ok(None);
-        }
-        if !self.bypass {
-            let validation = &self.collection.validation;
-            validation.check(Some(&located.document), &applied.document)?;
-        }
-        self.claim(located)?;
-        let description = (!change.update.is_replacement()).then_some(&applied.description);
-        self.changes.update(
-            self.collection,
-            located,
-            applied.document.clone(),
-            description,
-        )?;
-        self.claim_keys()?;
-        Ok(Some(applied.document))
-    }
-
-    fn upsert(&mut self, change: &Change) -> Result<(Bson, RawDocumentBuf), CommandError> {
-        let replacement = change.update.is_replacement();
-        let base = upsert_document(&change.query, replacement).map_err(mql_error)?;
-        let base = RawDocumentBuf::try_from(&base)?;
-        let cx = UpdateContext {
-            now: self.now,
-            query: None,
-            inserting: true,
-            collation: change.matcher.collation(),
-        };
-        let applied = change.update.apply(&base, cx).map_err(mql_error)?;
-        let document = with_id(&applied.document);
-        let id = match document.get("_id")? {
-            Some(id) => Bson::try_from(id)?,
-            None => Bson::Null,
-        };
-        self.insert(document.clone())?;
-        Ok((id, document))
-    }
-
-    fn delete(&mut self, matcher: &Matcher, many: bool) -> Result<Done, CommandError> {
-        let found = self.matches(matcher, &Sort::default(), many)?;
-        let matched = found.len() as i32;
-        for located in found {
-            self.claim(&located)?;
-            self.changes.delete(self.collection, &located)?;
-        }
-        Ok(Done {
-            matched,
-            ..Done::default()
-        })
-    }
-
-    fn find_and_modify(
-        &mut self,
-        change: Option<&Change>,
-        matcher: &Matcher,
-        sort: &Sort,
-        projection: Option<&Projection>,
-        new: bool,
-    ) -> Result<Done, CommandError> {
-        let found = self.matches(matcher, sort, false)?.into_iter().next();
-        let (value, last) = match (found, change) {
-            (Some(located), None) => {
-                self.claim(&located)?;
-                self.changes.delete(self.collection, &located)?;
-                (Some(located.document), doc! { "n": 1 })
-            }
-            (Some(located), Some(change)) => {
-                let after = self.change(change, &located)?;
-                let value = match after {
-                    Some(after) if new => after,
-                    _ => located.document,
-                };
-                (Some(value), doc! { "n": 1, "updatedExisting": true })
-            }
-            (None, Some(change)) if change.upsert => {
-                let (id, document) = self.upsert(change)?;
-                let last = doc! { "n": 1, "updatedExisting": false, "upserted": id };
-                (new.then_some(document), last)
-            }
-            (None, Some(_)) => (None, doc! { "n": 0, "updatedExisting": false }),
-            (None, None) => (None, doc! { "n": 0 }),
-        };
-        let value = match (value, projection) {
-            (Some(value), Some(projection)) => {
-                Some(projection.apply(&value, Some(matcher)).map_err(mql_error)?)
-            }
-            (value, _) => value,
-        };
-        let mut answer = RawDocumentBuf::new();
-        answer.append(cstr!("lastErrorObject"), RawDocumentBuf::try_from(&last)?);
-        match value {
-            Some(value) => answer.append(cstr!("value"), value),
-            None => answer.append(cstr!("value"), RawBson::Null),
-        }
-        Ok(Done {
-            found: Some(answer),
-            ..Done::default()
         })
     }
 }
@@ -722,31 +584,6 @@ pub(super) fn check_insert(document: &RawDocument) -> Result<(), CommandError> {
         )));
     }
     mql::depth::check_inserted(document).map_err(mql_error)
-}
-
-/// Those of some records that match, as they are now.
-fn among(
-    view: &View,
-    collection: &Collection,
-    matcher: &Matcher,
-    records: &[Record],
-) -> Result<Vec<Located>, CommandError> {
-    let mut found = Vec::with_capacity(records.len());
-    for &record in records {
-        let key = document_key(collection.id, record);
-        let Some(value) = view.snapshot.get(Table::Documents, &key)? else {
-            continue;
-        };
-        let (commit, document) = loaded(&value)?;
-        if matcher.matches(document).map_err(mql_error)? {
-            found.push(Located {
-                record,
-                commit: Some(commit),
-                document: document.to_owned(),
-            });
-        }
-    }
-    Ok(found)
 }
 
 /// The document with an `_id`, which comes first.

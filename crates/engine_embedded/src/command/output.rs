@@ -13,14 +13,16 @@ use engine::CommandError;
 use kit::limit::DOCUMENT_BYTES_MAX;
 use mql::aggregate::{Merge, Stage, Target, WhenMatched, WhenNotMatched};
 use mql::update::UpdateContext;
-use mql::{Matcher, Sort, Update, upsert_document};
+use mql::{Matcher, Update, upsert_document};
 
 use super::admin::erase;
 use super::{blocking, check_length, check_namespace, create, modify};
 use crate::catalog::{Collection, store};
 use crate::committer::Refused;
+use crate::query::{self, Wanted};
+use crate::walk::Effort;
 use crate::write::{Changes, Located};
-use crate::{Core, mql as mql_error, query};
+use crate::{Core, mql as mql_error};
 
 /// Times that a batch is tried before it gives up.
 const TRIES_MAX: u32 = 10_000;
@@ -268,15 +270,12 @@ impl Merging<'_> {
         };
         let matcher = self.matcher(&document)?;
         let view = self.changes.view.clone();
-        let found = query::find(
-            &view,
-            Some(self.changes),
-            self.collection,
-            &matcher,
-            &Sort::default(),
-            0,
-            1,
-        )?;
+        let wanted = Wanted {
+            limit: 1,
+            ..Wanted::by(&matcher)
+        };
+        let on = (&*view, Some(&*self.changes));
+        let found = query::find(on, self.collection, &wanted, &Effort::default())?;
         match found.into_iter().next() {
             None => self.unmatched(&document),
             Some(located) => self.matched(&document, &located, &matcher),
@@ -295,7 +294,7 @@ impl Merging<'_> {
             }
         };
         let update = Update::parse(RawBsonRef::Document(&operators), None).map_err(mql_error)?;
-        let base = upsert_document(&self.query(document)?, false).map_err(mql_error)?;
+        let base = upsert_document(&self.query(document)?, &update).map_err(mql_error)?;
         let base = RawDocumentBuf::try_from(&base)?;
         let cx = UpdateContext {
             now: self.now,

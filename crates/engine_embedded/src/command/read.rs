@@ -12,10 +12,11 @@ use mql::path::{self, Path};
 use mql::{Matcher, Projection, Sort};
 
 use super::cursors::answer;
+use super::given::Given;
 use super::{check_fields, collection, document, flag, reply, time_limit, waited_for, whole};
 use crate::catalog::Collection;
 use crate::cursor::{Cursor, Owner, Rows};
-use crate::plan::{Access, Ask, Hint, Plan, natural, only_id, plan};
+use crate::plan::{Access, Ask, Hint, Plan, natural_sort, only_id, plan};
 use crate::query::{self, matcher};
 use crate::transaction::Transaction;
 use crate::walk::{Effort, Place, Walk};
@@ -35,7 +36,7 @@ pub(super) async fn run(
     transaction: Option<Arc<Transaction>>,
 ) -> Answer {
     let view = core.view.load_full();
-    let read = Read::parse(&view, database, name, command)?;
+    let read = Read::parse(core, &view, database, name, command)?;
     if read.is_quick() {
         return read.on(core, &view, transaction.as_deref(), None);
     }
@@ -76,6 +77,7 @@ pub(super) struct Find {
 
 impl Read {
     pub(super) fn parse(
+        core: &Core,
         view: &View,
         database: &str,
         name: &str,
@@ -97,6 +99,7 @@ impl Read {
             )),
             n => Ok(n.map(|n| n as usize)),
         };
+        let given = Given::by(core, command, core.clock.now());
         let mut sort = Sort::default();
         let mut hint = Hint::parse(command)?;
         let (query, limit, kind) = match name {
@@ -120,25 +123,17 @@ impl Read {
                     ],
                 )?;
                 check_nulls(command)?;
-                match document(command, "sort")? {
-                    Some(given) if natural(given).is_some() => {
-                        if given.iter().count() > 1 {
-                            return Err(CommandError::bad_value(
-                                "Cannot include '$natural' in compound sort",
-                            ));
-                        }
-                        hint = natural(given).map(Hint::Natural);
+                given.check(collation.as_ref())?;
+                if let Some(by) = document(command, "sort")? {
+                    match natural_sort(by, hint.as_ref())? {
+                        None => sort = Sort::parse(by).map_err(mql_error)?,
+                        natural => hint = natural,
                     }
-                    Some(given) => sort = Sort::parse(given).map_err(mql_error)?,
-                    None => {}
                 }
                 let find = Find {
                     projection: document(command, "projection")?
                         .filter(|projection| !projection.is_empty())
-                        .map(|projection| {
-                            Projection::parse_with(projection, collation.as_ref())
-                                .map_err(mql_error)
-                        })
+                        .map(|projection| given.projection(projection, collation.as_ref()))
                         .transpose()?,
                     specification: match document(command, "projection")? {
                         Some(projection) => Document::try_from(projection)?,
@@ -168,10 +163,15 @@ impl Read {
                 ("query", 0, Kind::Distinct(distinct_key(command)?))
             }
         };
+        let filter = document(command, query)?;
         Ok(Self {
             database: database.to_owned(),
             target,
-            matcher: matcher(document(command, query)?, collation.as_ref())?,
+            matcher: match &kind {
+                Kind::Find(_) => given.matcher(filter, collation.as_ref(), (None, false))?,
+                // These have no variables.
+                _ => matcher(filter, collation.as_ref())?,
+            },
             sort: sort.collated(collation.as_ref()),
             hint,
             skip: positive("skip")?.unwrap_or(0),

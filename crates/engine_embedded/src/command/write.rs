@@ -10,11 +10,12 @@ use engine::{Answer, CommandError, Part};
 
 use super::modify::Operation;
 use super::tally::Tally;
-use super::{blocking, check_writable, collection, default_collation, whole};
+use super::{blocking, check_writable, collection, default_collation, time_limit, whole};
 use crate::catalog::Collection;
 use crate::committer::Refused;
 use crate::layout::Record;
 use crate::transaction::Transaction;
+use crate::walk::Effort;
 use crate::write::Changes;
 use crate::{Core, View};
 
@@ -84,11 +85,12 @@ pub(super) async fn run(
     let now = core.clock.now();
     let parse = |view: &View| {
         let default = default_collation(view, database, target);
-        Operation::parse(name, command, now, default.as_ref())
+        Operation::parse(core, (name, command), now, default.as_ref())
     };
+    let limit = time_limit(command)?;
     if let Some(transaction) = transaction {
         let operation = parse(&core.view.load())?;
-        return within(core, &transaction, database, target, &operation).await;
+        return within(core, &transaction, (database, target), &operation, limit).await;
     }
     let retry = match part {
         Some(part) => {
@@ -97,8 +99,6 @@ pub(super) async fn run(
         }
         None => None,
     };
-    let limit = whole(command, "maxTimeMS")?.filter(|ms| *ms > 0);
-    let time = limit.map_or(PATIENCE, |ms| Duration::from_millis(ms.unsigned_abs()));
     let mut write = Write {
         core,
         database,
@@ -107,7 +107,7 @@ pub(super) async fn run(
         parse: &parse,
         retry,
         journaled,
-        deadline: Instant::now() + time,
+        deadline: Instant::now() + limit.unwrap_or(PATIENCE),
         has_limit: limit.is_some(),
     };
     if core.view.load().catalog.get(database, target).is_none() {
@@ -205,7 +205,10 @@ impl Write<'_> {
             self.retry.clone(),
         );
         let quick = operation.is_quick();
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        let limit = self.has_limit.then_some(left);
         let work = move || {
+            let effort = Effort::limited(limit, None);
             let mut changes = Changes::new(view);
             let records = records.as_ref().map(|records| records.as_slice());
             let result = operation.evaluate(
@@ -214,6 +217,7 @@ impl Write<'_> {
                 &mut changes,
                 None,
                 (piece, records, retry.as_deref()),
+                &effort,
             );
             Ok((result, changes))
         };
@@ -225,9 +229,9 @@ impl Write<'_> {
 async fn within(
     core: &Arc<Core>,
     transaction: &Arc<Transaction>,
-    database: &str,
-    target: &str,
+    (database, target): (&str, &str),
     operation: &Operation,
+    limit: Option<Duration>,
 ) -> Answer {
     let there = transaction.with(|changes| collection(core, changes, database, target))?;
     if there.is_none() {
@@ -247,6 +251,7 @@ async fn within(
             changes,
             Some(transaction),
             (all, None, None),
+            &Effort::limited(limit, None),
         )?;
         tally.reply(operation)
     })

@@ -47,7 +47,7 @@ pub(super) fn bucket(operand: RawBsonRef<'_>) -> Result<Group> {
                 let mut values = Vec::new();
                 for value in array {
                     let value = value.map_err(malformed)?;
-                    let expression = Expression::parse_open(value)?;
+                    let expression = Expression::parse_folded(value)?;
                     let Some(constant) = expression.constant() else {
                         return refused(
                             40191,
@@ -70,7 +70,7 @@ pub(super) fn bucket(operand: RawBsonRef<'_>) -> Result<Group> {
                     ),
                 );
             }
-            ("default", value) => match Expression::parse_open(value)?.constant() {
+            ("default", value) => match Expression::parse_folded(value)?.constant() {
                 Some(constant) => default = Some(into_raw(constant.clone())),
                 None => {
                     return refused(

@@ -290,7 +290,7 @@ impl Merge {
             expression.bind(variables)?;
         }
         if let WhenMatched::Pipeline(pipeline) = &mut self.matched {
-            let mut inner = variables.clone();
+            let mut inner = variables.clone().literal();
             inner.declare("new");
             for (name, _) in &self.lets {
                 inner.declare(name);
@@ -309,7 +309,7 @@ impl Merge {
             return Ok(None);
         };
         let scope = Scope::of(new);
-        let mut variables = Variables::default().lazy();
+        let mut variables = Variables::default().literal();
         let root = RawBsonRef::Document(new).try_into().map_err(malformed)?;
         variables.set("new", Some(root));
         for (name, expression) in &self.lets {

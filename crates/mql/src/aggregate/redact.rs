@@ -11,7 +11,7 @@ use crate::order::into_raw;
 
 /// Gives the three variables of the stage their values.
 pub(super) fn bind(expression: &mut Expression) -> Result<()> {
-    let mut variables = Variables::default().open();
+    let mut variables = Variables::default().open().literal();
     for (name, value) in [("DESCEND", "descend"), ("PRUNE", "prune"), ("KEEP", "keep")] {
         variables.set(name, Some(Bson::from(value)));
     }

@@ -68,6 +68,22 @@ impl AddFields {
         self.fields.iter().map(|(name, _)| name.as_str())
     }
 
+    /// The paths that are computed.
+    pub(super) fn paths(&self) -> Vec<Vec<String>> {
+        fn walk(fields: &[(String, Added)], above: &[String], into: &mut Vec<Vec<String>>) {
+            for (name, added) in fields {
+                let path = [above, std::slice::from_ref(name)].concat();
+                match added {
+                    Added::Value(_) => into.push(path),
+                    Added::Within(inner) => walk(inner, &path, into),
+                }
+            }
+        }
+        let mut paths = Vec::new();
+        walk(&self.fields, &[], &mut paths);
+        paths
+    }
+
     pub(super) fn bind(&mut self, variables: &Variables) -> Result<()> {
         bind(&mut self.fields, variables)
     }
@@ -278,6 +294,22 @@ impl Unset {
     /// The top-level fields that are removed or removed from.
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
         self.fields.iter().map(|(name, _)| name.as_str())
+    }
+
+    /// The paths that are removed.
+    pub(super) fn paths(&self) -> Vec<Vec<String>> {
+        fn walk(fields: &[(String, Removed)], above: &[String], into: &mut Vec<Vec<String>>) {
+            for (name, removed) in fields {
+                let path = [above, std::slice::from_ref(name)].concat();
+                match removed {
+                    Removed::All => into.push(path),
+                    Removed::Within(inner) => walk(inner, &path, into),
+                }
+            }
+        }
+        let mut paths = Vec::new();
+        walk(&self.fields, &[], &mut paths);
+        paths
     }
 
     pub(super) fn apply(&self, document: &RawDocument) -> Result<RawDocumentBuf> {

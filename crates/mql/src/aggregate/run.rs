@@ -14,6 +14,7 @@ use super::environment::{Environment, Nowhere};
 use super::group::Grouping;
 use super::lookup::{GraphLookup, Looking, Union};
 use super::parse::{kind, shown};
+use super::places::Chain;
 use super::reshape::{AddFields, Unset, document};
 use super::sort::Sorter;
 use super::unwind::{Elements, Unwind, Unwound};
@@ -50,6 +51,7 @@ enum Step {
     Project(Projection),
     AddFields(AddFields),
     Unset(Unset),
+    InPlace(Chain),
     Skip(u64),
     Limit(u64),
     ReplaceRoot(Expression, String),
@@ -77,14 +79,24 @@ enum Next<'d> {
 
 impl Runner {
     pub(super) fn new(stages: &[Stage], collection: &str) -> Self {
-        let step = |(at, stage)| Step::new(stage, &stages[at + 1..], collection);
+        let mut steps = Vec::with_capacity(stages.len());
+        let mut rest = stages;
+        while let Some((stage, after)) = rest.split_first() {
+            if let Some((length, chain)) = Chain::of(rest) {
+                steps.push(Step::InPlace(chain));
+                rest = &rest[length..];
+            } else {
+                steps.push(Step::new(stage, after, collection));
+                rest = after;
+            }
+        }
         let makes = matches!(
             stages.first(),
             Some(Stage::Documents(_) | Stage::Statistics(..))
         );
         Self {
             makes,
-            steps: stages.iter().enumerate().map(step).collect(),
+            steps,
             ready: VecDeque::new(),
             pending: Vec::new(),
             closed: 0,
@@ -301,6 +313,7 @@ impl Step {
             }
             Self::AddFields(fields) => fields.apply(&document)?,
             Self::Unset(unset) => unset.apply(&document)?,
+            Self::InPlace(chain) => chain.apply(&document)?,
             Self::ReplaceRoot(expression, name) => root(expression, name, &document)?,
         };
         Ok(Next::On(Cow::Owned(made)))

@@ -397,25 +397,46 @@ pub(super) fn check_zip(_: &str, specification: &Document) -> Result<()> {
     Err(MqlError::new(code, text))
 }
 
+/// An array that is to be zipped.
+fn zippable(input: Option<&Bson>) -> Result<&Vec<Bson>> {
+    match input {
+        Some(Bson::Array(array)) => Ok(array),
+        other => Err(MqlError::new(
+            34468,
+            format!(
+                "$zip found a non-array expression in input: {}",
+                shown(other)
+            ),
+        )),
+    }
+}
+
 pub(super) fn zip(_: &'static str, args: &Args<'_, '_>) -> Result<Option<Bson>> {
-    let Some(Bson::Array(inputs)) = args.owned(0)? else {
-        return Ok(Some(Bson::Null));
+    let inputs: Vec<Option<Bson>> = match args.node(0) {
+        Some(Node::Array(nodes)) => {
+            let mut inputs = Vec::with_capacity(nodes.len());
+            for node in nodes {
+                let input = node.owned(args.scope)?;
+                // What comes after null is not looked at.
+                if is_nullish(input.as_ref()) {
+                    return Ok(Some(Bson::Null));
+                }
+                zippable(input.as_ref())?;
+                inputs.push(input);
+            }
+            inputs
+        }
+        _ => match args.owned(0)? {
+            Some(Bson::Array(inputs)) => inputs.into_iter().map(Some).collect(),
+            _ => return Ok(Some(Bson::Null)),
+        },
     };
     let mut arrays = Vec::with_capacity(inputs.len());
     for input in &inputs {
-        match input {
-            Bson::Array(array) => arrays.push(array),
-            other if is_nullish(Some(other)) => return Ok(Some(Bson::Null)),
-            other => {
-                return Err(MqlError::new(
-                    34468,
-                    format!(
-                        "$zip found a non-array expression in input: {}",
-                        shown(Some(other))
-                    ),
-                ));
-            }
+        if is_nullish(input.as_ref()) {
+            return Ok(Some(Bson::Null));
         }
+        arrays.push(zippable(input.as_ref())?);
     }
     let longest = matches!(args.node(1), Some(Node::Constant(value)) if truthy(Some(value)));
     let lengths = arrays.iter().map(|array| array.len());

@@ -26,6 +26,8 @@ pub struct Variables {
     lazy: bool,
     /// Whether there may be others, which are put in later.
     open: bool,
+    /// Whether what they are put into is left as it is written.
+    literal: bool,
     /// What the numbers of `$rand` follow from.
     seed: Option<Cell<u64>>,
     /// How strings compare in what they are put into.
@@ -94,6 +96,24 @@ impl Variables {
         self
     }
 
+    /// These variables for expressions that are evaluated as they are written:
+    /// nothing is computed before there is a document.
+    #[must_use]
+    pub fn literal(mut self) -> Self {
+        self.literal = true;
+        self
+    }
+
+    /// Whether nothing is computed before there is a document.
+    pub(crate) fn is_literal(&self) -> bool {
+        self.literal
+    }
+
+    /// Whether they are for one document of many.
+    pub(crate) fn is_lazy(&self) -> bool {
+        self.lazy
+    }
+
     /// Says that a variable gets its value later.
     pub(crate) fn declare(&mut self, name: &str) {
         self.known.push((name.to_owned(), Known::Later));
@@ -106,20 +126,27 @@ impl Variables {
 }
 
 impl Expression {
-    /// Parses an expression whose variables may come from outside.
+    /// Parses an expression whose variables may come from outside. What depends
+    /// on no document is computed by [`Expression::bind`].
     pub(crate) fn parse_open(value: RawBsonRef<'_>) -> Result<Self> {
         let value = Bson::try_from(value).map_err(malformed)?;
-        let mut node = parse(&value, &mut vec![OPEN.to_owned()], 0)?;
-        let folding = Folding::open();
-        node.fold(&folding)?;
         Ok(Self {
-            node,
+            node: parse(&value, &mut vec![OPEN.to_owned()], 0)?,
             collation: None,
-            waits: folding.waits(),
+            folded: false,
+            waits: false,
         })
     }
 
-    /// Puts the variables from outside in their places.
+    /// Parses an expression and computes what depends on no document at once.
+    pub(crate) fn parse_folded(value: RawBsonRef<'_>) -> Result<Self> {
+        let mut expression = Self::parse_open(value)?;
+        expression.bind(&Variables::default().open())?;
+        Ok(expression)
+    }
+
+    /// Puts the variables from outside in their places, and computes what depends
+    /// on no document.
     ///
     /// # Errors
     /// 17276 for one that is not there.
@@ -135,7 +162,7 @@ impl Expression {
             self.collation.clone_from(&variables.collation);
         }
         let waited = self.waits && !variables.open;
-        if changed || waited {
+        if !variables.literal && (changed || waited || !self.folded) {
             let folding = if variables.open {
                 Folding::open()
             } else {
@@ -145,6 +172,7 @@ impl Expression {
                 Err(error) if !variables.lazy => return Err(error),
                 _ => {}
             }
+            self.folded = true;
             self.waits = folding.waits();
         }
         Ok(())

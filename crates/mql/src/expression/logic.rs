@@ -1,5 +1,7 @@
 //! Conditions and comparisons.
 
+use std::cmp::Ordering;
+
 use bson::Bson;
 
 use super::{Args, is_nullish, truthy};
@@ -43,7 +45,7 @@ pub(super) fn cond(_: &'static str, args: &Args<'_, '_>) -> Result<Option<Bson>>
     args.owned(branch)
 }
 
-/// Missing is below everything, unlike in queries.
+/// Missing is below everything but the least key, unlike in queries.
 pub(super) fn compare(
     name: &'static str,
     values: &[Option<Bson>],
@@ -51,6 +53,8 @@ pub(super) fn compare(
 ) -> Result<Option<Bson>> {
     let order = match (&values[0], &values[1]) {
         (Some(a), Some(b)) => compare_bson_with(a, b, collation),
+        (None, Some(Bson::MinKey)) => Ordering::Greater,
+        (Some(Bson::MinKey), None) => Ordering::Less,
         (a, b) => a.is_some().cmp(&b.is_some()),
     };
     Ok(Some(match name {

@@ -202,12 +202,8 @@ pub(super) fn get_field(_: &'static str, args: &Args<'_, '_>) -> Result<Option<B
 /// `$setField`, `$unsetField`.
 pub(super) fn set_field(operator: &'static str, args: &Args<'_, '_>) -> Result<Option<Bson>> {
     let name = name_of(args)?;
-    let (value, input) = if operator == "$setField" {
-        (args.owned(1)?, args.owned(2)?)
-    } else {
-        (None, args.owned(1)?)
-    };
-    let mut document = match input {
+    let sets = operator == "$setField";
+    let mut document = match args.owned(if sets { 2 } else { 1 })? {
         Some(Bson::Document(document)) => document,
         input if is_nullish(input.as_ref()) => return Ok(Some(Bson::Null)),
         _ => {
@@ -217,7 +213,7 @@ pub(super) fn set_field(operator: &'static str, args: &Args<'_, '_>) -> Result<O
             ));
         }
     };
-    match value {
+    match if sets { args.owned(1)? } else { None } {
         Some(value) => {
             document.insert(name, value);
         }

@@ -42,6 +42,8 @@ impl Operator {
 pub(super) enum Run {
     /// All of them evaluated.
     Values(Values),
+    /// All of them evaluated, the last one first.
+    Backwards(Values),
     /// All of them evaluated, and how strings compare.
     Collated(Collated),
     /// As it asks for them.
@@ -89,6 +91,17 @@ const fn unary(name: &'static str, run: Values) -> Operator {
 
 const fn binary(name: &'static str, run: Values) -> Operator {
     values(name, 2, 2, run)
+}
+
+/// Of two operands that both fail, MongoDB tells of the second.
+const fn backwards(name: &'static str, run: Values) -> Operator {
+    Operator {
+        name,
+        least: 2,
+        most: 2,
+        run: Run::Backwards(run),
+        algebra: Algebra::None,
+    }
 }
 
 const fn collated(name: &'static str, least: usize, most: usize, run: Collated) -> Operator {
@@ -143,7 +156,7 @@ pub(super) static CALLS: &[Operator] = &[
     unary("$cos", trig::call),
     unary("$cosh", trig::call),
     unary("$degreesToRadians", trig::call),
-    binary("$divide", numbers::call),
+    backwards("$divide", numbers::call),
     comparison("$eq", logic::compare),
     unary("$exp", numbers::call),
     unary("$first", arrays::first_last),
@@ -202,7 +215,7 @@ pub(super) static CALLS: &[Operator] = &[
     values("$substr", 3, 3, strings::substring_bytes),
     values("$substrBytes", 3, 3, strings::substring_bytes),
     values("$substrCP", 3, 3, strings::substring_points),
-    binary("$subtract", numbers::call),
+    backwards("$subtract", numbers::call),
     joined("$sum", numbers::call),
     unary("$tan", trig::call),
     unary("$tanh", trig::call),

@@ -131,7 +131,7 @@ fn known(name: &str, variables: &[String]) -> Result<bool> {
 
 pub(super) fn undefined(name: &str) -> MqlError {
     match name {
-        "JS_SCOPE" | "IS_MR" => MqlError::new(
+        "JS_SCOPE" | "IS_MR" | "NOW" | "CLUSTER_TIME" => MqlError::new(
             51144,
             format!("Builtin variable '$${name}' is not available"),
         ),

@@ -11,15 +11,24 @@ use crate::path::Path;
 use crate::regex::Regex;
 use crate::schema::Schema;
 
-/// `top` is false inside of `$elemMatch`, where there is no whole document.
-pub(super) fn query(query: &RawDocument, depth: usize, top: bool) -> Result<Node> {
+/// Where a query is, which decides whether it may have an `$expr`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    Top,
+    /// At the top of one that may have none.
+    Plain,
+    /// Inside of `$elemMatch`, where there is no whole document.
+    Element,
+}
+
+pub(super) fn query(query: &RawDocument, depth: usize, place: Place) -> Result<Node> {
     guard(depth)?;
     let mut nodes = Vec::new();
     for entry in query {
         let (name, value) = entry.map_err(malformed)?;
         let name = name.as_str();
         if let Some(operator) = name.strip_prefix('$') {
-            if let Some(node) = top_level(name, operator, value, depth, top)? {
+            if let Some(node) = top_level(name, operator, value, depth, place)? {
                 nodes.push(node);
             }
         } else {
@@ -45,20 +54,30 @@ fn top_level(
     operator: &str,
     value: RawBsonRef<'_>,
     depth: usize,
-    top: bool,
+    place: Place,
 ) -> Result<Option<Node>> {
     Ok(Some(match operator {
-        "and" => Node::And(branches(name, value, depth, top)?),
-        "or" => Node::Or(branches(name, value, depth, top)?),
-        "nor" => Node::Nor(branches(name, value, depth, top)?),
-        "expr" if !top => {
+        "and" => Node::And(branches(name, value, depth, place)?),
+        "or" => Node::Or(branches(name, value, depth, place)?),
+        "nor" => Node::Nor(branches(name, value, depth, place)?),
+        "expr" if place == Place::Element => {
             return Err(MqlError::bad_value(
                 "$expr can only be applied to the top-level document",
             ));
         }
+        "expr" if place == Place::Plain => {
+            return Err(MqlError::new(224, "$expr is not allowed in this context"));
+        }
         "expr" => Node::Expr(Box::new(Expression::parse_open(value)?)),
         "jsonSchema" => match value {
-            RawBsonRef::Document(schema) => Node::Schema(Box::new(Schema::parse_strict(schema)?)),
+            RawBsonRef::Document(schema) => {
+                let parsed = Schema::parse_strict(schema)?;
+                if refuses_documents(schema)? {
+                    Node::Never
+                } else {
+                    Node::Schema(Box::new(parsed))
+                }
+            }
             _ => return Err(MqlError::type_mismatch("$jsonSchema must be an object")),
         },
         "comment" => return Ok(None),
@@ -89,14 +108,37 @@ fn top_level(
     }))
 }
 
-fn branches(name: &str, value: RawBsonRef<'_>, depth: usize, top: bool) -> Result<Vec<Node>> {
+/// Whether a schema asks for what no document is.
+fn refuses_documents(schema: &RawDocument) -> Result<bool> {
+    for entry in schema {
+        let (keyword, value) = entry.map_err(malformed)?;
+        let refuses = match (keyword.as_str(), value) {
+            ("type" | "bsonType", RawBsonRef::String(name)) => name != "object",
+            ("type" | "bsonType", RawBsonRef::Array(names)) => {
+                let mut names = names.into_iter().flatten();
+                !names.any(|name| name == RawBsonRef::String("object"))
+            }
+            ("enum", RawBsonRef::Array(values)) => {
+                let mut values = values.into_iter().flatten();
+                !values.any(|value| matches!(value, RawBsonRef::Document(_)))
+            }
+            _ => false,
+        };
+        if refuses {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn branches(name: &str, value: RawBsonRef<'_>, depth: usize, place: Place) -> Result<Vec<Node>> {
     let RawBsonRef::Array(array) = value else {
         return Err(MqlError::bad_value(format!("{name} must be an array")));
     };
     let mut nodes = Vec::new();
     for entry in array {
         match entry.map_err(malformed)? {
-            RawBsonRef::Document(branch) => nodes.push(query(branch, depth + 1, top)?),
+            RawBsonRef::Document(branch) => nodes.push(query(branch, depth + 1, place)?),
             _ => {
                 return Err(MqlError::bad_value(
                     "$or/$and/$nor entries need to be full objects",
@@ -278,7 +320,7 @@ fn element_match(value: RawBsonRef<'_>, depth: usize) -> Result<Test> {
     Ok(if by_value {
         Test::ElementPasses(operators(document, depth + 1)?)
     } else {
-        Test::ElementMatches(Box::new(query(document, depth + 1, false)?))
+        Test::ElementMatches(Box::new(query(document, depth + 1, Place::Element)?))
     })
 }
 
@@ -312,8 +354,10 @@ fn modulo(value: RawBsonRef<'_>) -> Result<Test> {
         numbers.push(match entry.map_err(malformed)? {
             RawBsonRef::Int32(n) => i64::from(n),
             RawBsonRef::Int64(n) => n,
-            RawBsonRef::Double(n) if n.abs() < TWO_63 => n as i64,
-            RawBsonRef::Decimal128(n) if crate::decimal::to_double(n).abs() < TWO_63 => {
+            RawBsonRef::Double(n) if (-TWO_63..TWO_63).contains(&n) => n as i64,
+            RawBsonRef::Decimal128(n)
+                if (-TWO_63..TWO_63).contains(&crate::decimal::to_double(n)) =>
+            {
                 crate::decimal::to_double(n) as i64
             }
             _ if numbers.is_empty() => return Err(malformed_mod("divisor not a number")),

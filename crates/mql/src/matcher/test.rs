@@ -378,6 +378,11 @@ impl Mask {
     }
 }
 
+fn in_64_bits(n: f64) -> bool {
+    const END: f64 = 9_223_372_036_854_775_808.0;
+    (-END..END).contains(&n)
+}
+
 /// A value's bits, from the lowest.
 enum Bits<'a> {
     /// With the sign on and on.
@@ -391,11 +396,11 @@ impl<'a> Bits<'a> {
         Some(Self::Number(match value {
             RawBsonRef::Int32(n) => n.into(),
             RawBsonRef::Int64(n) => n,
-            RawBsonRef::Double(n) if n.trunc() == n && n.abs() < 9.2e18 => n as i64,
+            RawBsonRef::Double(n) if n.trunc() == n && in_64_bits(n) => n as i64,
             RawBsonRef::Decimal128(n) => {
-                // Rounded, other than a double; what is no number has the sign bit.
+                // Rounded, other than a double; what does not fit has the sign bit.
                 let n = crate::decimal::to_double(n).round_ties_even();
-                if n.is_nan() { i64::MIN } else { n as i64 }
+                if in_64_bits(n) { n as i64 } else { i64::MIN }
             }
             RawBsonRef::Binary(binary) => return Some(Self::Binary(binary.bytes)),
             _ => return None,

@@ -1,5 +1,7 @@
 //! Operators on an owned document, and what they did.
 
+use std::collections::BTreeMap;
+
 use bson::{Bson, Document, RawDocument, RawDocumentBuf, Timestamp};
 
 use super::paths::{array_index, get, not_viable, set, unset};
@@ -21,19 +23,16 @@ pub(super) fn operators(
     cx: UpdateContext<'_>,
     description: &mut UpdateDescription,
 ) -> Result<()> {
-    // Elements are chosen as they were before.
-    let mut places = Vec::with_capacity(operators.len());
-    for operator in operators {
-        places.push(concrete(operator, filters, before, document, cx)?);
-    }
     let dynamic = |operator: &Operator| {
         let mut steps = operator.path.iter();
         steps.any(|step| !matches!(step, Step::Name(_)))
     };
-    if operators.iter().any(dynamic) {
-        apart(&places)?;
-    }
-    for (operator, paths) in operators.iter().zip(places) {
+    // Elements are chosen as they were before.
+    let original = operators.iter().any(dynamic).then(|| document.clone());
+    let mut taken = original.is_some().then(BTreeMap::new);
+    for operator in operators {
+        let chosen = (before, original.as_ref().unwrap_or(document));
+        let paths = concrete(operator, filters, chosen, cx, taken.as_mut())?;
         if matches!(operator.action, Action::SetOnInsert(_)) && !cx.inserting {
             continue;
         }
@@ -51,18 +50,41 @@ pub(super) fn operators(
     Ok(())
 }
 
-/// Refuses operators that came to one place.
-fn apart(places: &[Vec<Vec<String>>]) -> Result<()> {
-    let mut taken: Vec<&[String]> = places.iter().flatten().map(Vec::as_slice).collect();
-    // What begins with a path comes right after it.
-    taken.sort_unstable();
-    match taken.windows(2).find(|pair| pair[1].starts_with(pair[0])) {
-        None => Ok(()),
-        Some(pair) => Err(MqlError::new(
-            40,
-            format!("Update created a conflict at '{}'", pair[0].join(".")),
-        )),
+/// What operators do at a place of a document.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Taken {
+    /// One of them ends there.
+    End,
+    /// They go on to a field.
+    Field,
+    /// They go on to elements.
+    Elements,
+}
+
+/// Refuses operators that do different things at one place.
+fn apart(
+    taken: &mut BTreeMap<Vec<String>, Taken>,
+    paths: &[Vec<String>],
+    next: Option<&Step>,
+) -> Result<()> {
+    let how = match next {
+        None => Taken::End,
+        Some(Step::All | Step::Filtered(_)) => Taken::Elements,
+        Some(_) => Taken::Field,
+    };
+    for path in paths {
+        match taken.insert(path.clone(), how) {
+            None => {}
+            Some(other) if other == how && how != Taken::End => {}
+            Some(_) => {
+                return Err(MqlError::new(
+                    40,
+                    format!("Update created a conflict at '{}'", path.join(".")),
+                ));
+            }
+        }
     }
+    Ok(())
 }
 
 /// When several elements of an array changed, the change is the array.
@@ -100,12 +122,12 @@ fn gather(document: &Document, array: &[String], description: &mut UpdateDescrip
 fn concrete(
     operator: &Operator,
     filters: &[(String, Matcher)],
-    before: &RawDocument,
-    document: &Document,
+    (before, document): (&RawDocument, &Document),
     cx: UpdateContext<'_>,
+    mut taken: Option<&mut BTreeMap<Vec<String>, Taken>>,
 ) -> Result<Vec<Vec<String>>> {
     let mut paths: Vec<Vec<String>> = vec![Vec::new()];
-    for step in &operator.path {
+    for (at, step) in operator.path.iter().enumerate() {
         match step {
             Step::Name(name) => paths.iter_mut().for_each(|path| path.push(name.clone())),
             Step::Positional => {
@@ -147,6 +169,9 @@ fn concrete(
                 }
                 paths = expanded;
             }
+        }
+        if let Some(taken) = &mut taken {
+            apart(taken, &paths, operator.path.get(at + 1))?;
         }
     }
     Ok(paths)

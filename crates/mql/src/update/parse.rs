@@ -11,8 +11,12 @@ use crate::error::{MqlError, Result};
 use crate::matcher::{Matcher, is_operators, malformed, type_name};
 use crate::path::array_index;
 
-pub(super) fn operators(document: &RawDocument) -> Result<Vec<Operator>> {
+pub(super) fn operators(
+    document: &RawDocument,
+    filters: &[(String, Matcher)],
+) -> Result<Vec<Operator>> {
     let mut operators = Vec::new();
+    let mut taken = Vec::new();
     for entry in document {
         let (name, fields) = entry.map_err(malformed)?;
         let name = name.as_str();
@@ -30,11 +34,26 @@ pub(super) fn operators(document: &RawDocument) -> Result<Vec<Operator>> {
         };
         for entry in fields {
             let (text, operand) = entry.map_err(malformed)?;
-            operators.push(operator(name, text.as_str(), operand)?);
+            operators.push(operator(
+                name,
+                text.as_str(),
+                operand,
+                (filters, &mut taken),
+            )?);
         }
     }
-    operators.sort_by(|a, b| order(&a.text, &b.text));
-    conflicts(&operators)?;
+    for (identifier, _) in filters {
+        let is_used = |step: &Step| matches!(step, Step::Filtered(name) if name == identifier);
+        if !operators
+            .iter()
+            .any(|operator| operator.path.iter().any(is_used))
+        {
+            return Err(MqlError::failed_to_parse(format!(
+                "The array filter for identifier '{identifier}' was not used in the update"
+            )));
+        }
+    }
+    operators.sort_by(|a, b| order(a.goal(), b.goal()));
     Ok(operators)
 }
 
@@ -75,24 +94,18 @@ fn order(a: &str, b: &str) -> Ordering {
     }
 }
 
-fn conflicts(operators: &[Operator]) -> Result<()> {
-    let mut paths: Vec<&str> = Vec::new();
-    for operator in operators {
-        paths.push(&operator.text);
-        if let Action::Rename(to) = &operator.action {
-            paths.push(to);
-        }
+/// Takes a path for an operator.
+///
+/// # Errors
+/// 40 when another one is in its way.
+fn take(path: &str, taken: &mut Vec<String>) -> Result<()> {
+    if let Some(at) = taken.iter().find_map(|other| meeting(path, other)) {
+        return Err(MqlError::new(
+            40,
+            format!("Updating the path '{path}' would create a conflict at '{at}'"),
+        ));
     }
-    for (index, a) in paths.iter().enumerate() {
-        for b in &paths[index + 1..] {
-            if let Some(at) = meeting(a, b) {
-                return Err(MqlError::new(
-                    40,
-                    format!("Updating the path '{b}' would create a conflict at '{at}'"),
-                ));
-            }
-        }
-    }
+    taken.push(path.to_owned());
     Ok(())
 }
 
@@ -122,8 +135,18 @@ fn meeting<'a>(a: &'a str, b: &'a str) -> Option<&'a str> {
     None
 }
 
-fn operator(name: &str, text: &str, operand: RawBsonRef<'_>) -> Result<Operator> {
+/// One operator, and the paths that it takes.
+fn operator(
+    name: &str,
+    text: &str,
+    operand: RawBsonRef<'_>,
+    (filters, taken): (&[(String, Matcher)], &mut Vec<String>),
+) -> Result<Operator> {
     let path = steps(name, text)?;
+    // The source of a $rename is a path of its own.
+    if name == "$rename" {
+        take(text, taken)?;
+    }
     let value = || Bson::try_from(operand).map_err(malformed);
     let action = match name {
         "$set" => Action::Set(value()?),
@@ -149,6 +172,19 @@ fn operator(name: &str, text: &str, operand: RawBsonRef<'_>) -> Result<Operator>
         },
         _ => bit(operand)?,
     };
+    for step in &path {
+        if let Step::Filtered(name) = step
+            && !filters.iter().any(|(identifier, _)| identifier == name)
+        {
+            return Err(MqlError::bad_value(format!(
+                "No array filter found for identifier '{name}' in path '{text}'"
+            )));
+        }
+    }
+    match &action {
+        Action::Rename(to) => take(to, taken)?,
+        _ => take(text, taken)?,
+    }
     Ok(Operator {
         path,
         text: text.to_owned(),
@@ -389,20 +425,10 @@ fn pull(operand: RawBsonRef<'_>) -> Result<PullBy> {
         RawBsonRef::Document(document) if is_operators(document) && !logical(document) => {
             PullBy::Element(wrapped(operand)?)
         }
-        RawBsonRef::Document(document) => {
-            PullBy::Query(without_expression(Matcher::parse(document)?)?)
-        }
+        RawBsonRef::Document(document) => PullBy::Query(Matcher::parse_plain(document)?),
         RawBsonRef::RegularExpression(_) => PullBy::Element(wrapped(operand)?),
         value => PullBy::Value(Bson::try_from(value).map_err(malformed)?),
     })
-}
-
-/// `$expr` has no document to look at in parts of an update.
-fn without_expression(matcher: Matcher) -> Result<Matcher> {
-    if matcher.has_expression() {
-        return Err(MqlError::new(224, "$expr is not allowed in this context"));
-    }
-    Ok(matcher)
 }
 
 /// Whether it begins with an operator that stands outside of fields.
@@ -490,22 +516,14 @@ fn bit(operand: RawBsonRef<'_>) -> Result<Action> {
     Ok(Action::Bit(operations))
 }
 
-pub(super) fn array_filters(
-    filters: Option<&RawArray>,
-    operators: &[Operator],
-) -> Result<Vec<(String, Matcher)>> {
+/// The filters by the names that they are for.
+pub(super) fn array_filters(filters: Option<&RawArray>) -> Result<Vec<(String, Matcher)>> {
     let mut found: Vec<(String, Matcher)> = Vec::new();
     for entry in filters.into_iter().flatten() {
         let RawBsonRef::Document(filter) = entry.map_err(malformed)? else {
             return Err(MqlError::type_mismatch("array filters must be objects"));
         };
-        let matcher = Matcher::parse(filter).map_err(|error| in_filter(&error))?;
-        if matcher.has_expression() {
-            return Err(in_filter(&MqlError::new(
-                224,
-                "$expr is not allowed in this context",
-            )));
-        }
+        let matcher = Matcher::parse_plain(filter).map_err(|error| in_filter(&error))?;
         let identifier = identifier(filter)?;
         if found.iter().any(|(other, _)| *other == identifier) {
             return Err(MqlError::failed_to_parse(format!(
@@ -513,33 +531,6 @@ pub(super) fn array_filters(
             )));
         }
         found.push((identifier, matcher));
-    }
-    for operator in operators {
-        for step in &operator.path {
-            if let Step::Filtered(name) = step
-                && !found.iter().any(|(identifier, _)| identifier == name)
-            {
-                return Err(MqlError::bad_value(format!(
-                    "No array filter found for identifier '{name}' in path '{}'",
-                    operator.text
-                )));
-            }
-        }
-    }
-    let used = |wanted: &str| {
-        operators.iter().any(|operator| {
-            operator
-                .path
-                .iter()
-                .any(|step| matches!(step, Step::Filtered(name) if name == wanted))
-        })
-    };
-    for (identifier, _) in &found {
-        if !used(identifier) {
-            return Err(MqlError::failed_to_parse(format!(
-                "The array filter for identifier '{identifier}' was not used in the update"
-            )));
-        }
     }
     Ok(found)
 }

@@ -1,0 +1,117 @@
+//! The variables that a command's expressions see: its `let`, the constants of
+//! an update's statement, and those that every command has, such as `$$NOW`.
+
+use bson::{Bson, DateTime, RawDocument, Timestamp};
+use engine::CommandError;
+use mql::expression::Variables;
+use mql::{Collation, Matcher, Projection};
+
+use super::document;
+use crate::{Core, mql as mql_error};
+
+/// A command whose expressions see variables.
+#[derive(Clone, Copy)]
+pub(super) struct Given<'a> {
+    core: &'a Core,
+    command: &'a RawDocument,
+    now: DateTime,
+}
+
+impl<'a> Given<'a> {
+    pub(super) fn by(core: &'a Core, command: &'a RawDocument, now: DateTime) -> Self {
+        Self { core, command, now }
+    }
+
+    /// The variables; `constants` hide those of `let`.
+    ///
+    /// # Errors
+    /// Those of the expressions in `let`.
+    pub(super) fn variables(
+        &self,
+        collation: Option<&Collation>,
+        constants: Option<&RawDocument>,
+    ) -> Result<Variables, CommandError> {
+        let mut variables = Variables::default();
+        variables.collate(collation);
+        variables.seed(random());
+        variables.set("NOW", Some(Bson::DateTime(self.now)));
+        let position = *self.core.latest.borrow();
+        let time = Timestamp {
+            time: position.time,
+            increment: position.increment,
+        };
+        variables.set("CLUSTER_TIME", Some(Bson::Timestamp(time)));
+        if let Some(given) = document(self.command, "let")? {
+            variables = variables.with_let(given).map_err(mql_error)?;
+        }
+        for entry in constants.into_iter().flatten() {
+            let (name, value) = entry?;
+            variables.set(name.as_str(), Some(Bson::try_from(value)?));
+        }
+        Ok(variables)
+    }
+
+    /// Parses a query; a missing one matches everything. An upsert's may have no
+    /// `$expr`, whether it comes to an insert or not.
+    ///
+    /// # Errors
+    /// Those of the language, and of [`Given::variables`].
+    pub(super) fn matcher(
+        &self,
+        query: Option<&RawDocument>,
+        collation: Option<&Collation>,
+        (constants, upsert): (Option<&RawDocument>, bool),
+    ) -> Result<Matcher, CommandError> {
+        let Some(query) = query else {
+            return Ok(Matcher::all());
+        };
+        if upsert {
+            let matcher = Matcher::parse_plain(query).map_err(|error| match error.code {
+                224 => CommandError::new(
+                    224,
+                    "$expr is not allowed in the query predicate for an upsert",
+                ),
+                _ => mql_error(error),
+            })?;
+            return Ok(matcher.collated(collation));
+        }
+        let mut matcher = Matcher::parse_open(query).map_err(mql_error)?;
+        if matcher.has_expression() {
+            let variables = self.variables(collation, constants)?;
+            matcher.bind(&variables).map_err(mql_error)?;
+        }
+        Ok(matcher.collated(collation))
+    }
+
+    /// Parses a projection.
+    ///
+    /// # Errors
+    /// Those of the language, and of [`Given::variables`].
+    pub(super) fn projection(
+        &self,
+        projection: &RawDocument,
+        collation: Option<&Collation>,
+    ) -> Result<Projection, CommandError> {
+        let variables = self.variables(collation, None)?;
+        Projection::parse_with(projection, collation, &variables).map_err(mql_error)
+    }
+
+    /// Computes `let`, which is done whether it is asked for or not.
+    ///
+    /// # Errors
+    /// Those of [`Given::variables`].
+    pub(super) fn check(&self, collation: Option<&Collation>) -> Result<(), CommandError> {
+        if document(self.command, "let")?.is_some() {
+            self.variables(collation, None)?;
+        }
+        Ok(())
+    }
+}
+
+/// A number that nobody can foretell.
+pub(super) fn random() -> u64 {
+    let mut bytes = [0; 8];
+    bytes.copy_from_slice(&bson::Uuid::new().bytes()[..8]);
+    // The version bits of a UUID come after.
+    u64::from_le_bytes(bytes) & 0x0000_ffff_ffff_ffff
+}
