@@ -3,6 +3,7 @@
 use bson::raw::RawBsonRef;
 use bson::{Bson, Document, RawArray, RawDocument};
 use engine::CommandError;
+use mql::field::field;
 use mql::path::{Part, Path};
 use mql::tuple::{Field, encode_plain, tuples};
 
@@ -48,7 +49,7 @@ fn note_arrays(document: &RawDocument, parts: &[Part], depth: u32, bits: &mut u3
     let Some((part, rest)) = parts.split_first() else {
         return;
     };
-    match document.get(part.name.as_str()) {
+    match field(document, &part.name) {
         Ok(Some(RawBsonRef::Document(inner))) => note_arrays(inner, rest, depth + 1, bits),
         Ok(Some(RawBsonRef::Array(array))) => note_elements(array, rest, depth, bits),
         _ => {}

@@ -31,6 +31,7 @@ use bson::{Bson, Document, RawDocument};
 
 use crate::collation::Collation;
 use crate::error::{MqlError, Result};
+use crate::field::field;
 use crate::key;
 use crate::matcher::malformed;
 use crate::order::raw;
@@ -227,6 +228,27 @@ impl Expression {
         self.node.seed(&mut seed);
     }
 
+    /// What a plain path into a document ends at, if anything, without a copy;
+    /// `None` when this is no such path, or when it goes through an array.
+    pub(crate) fn peek<'d>(&self, document: &'d RawDocument) -> Result<Option<Peeked<'d>>> {
+        let Some(parts) = self.path() else {
+            return Ok(None);
+        };
+        let mut value = RawBsonRef::Document(document);
+        for name in parts {
+            let found = match value {
+                RawBsonRef::Document(inner) => field(inner, name).map_err(malformed)?,
+                RawBsonRef::Array(_) => return Ok(None),
+                _ => None,
+            };
+            match found {
+                Some(found) => value = found,
+                None => return Ok(Some(None)),
+            }
+        }
+        Ok(Some(Some(value)))
+    }
+
     /// The names of a plain path into the document, such as `$a.b`.
     pub(crate) fn path(&self) -> Option<&[String]> {
         match &self.node {
@@ -248,6 +270,8 @@ pub(crate) fn truthy(value: Option<&Bson>) -> bool {
     }
 }
 
+/// A value in a raw document, if it is there.
+pub(crate) type Peeked<'d> = Option<RawBsonRef<'d>>;
 type Value<'a> = Option<Cow<'a, Bson>>;
 
 impl Node {
@@ -379,7 +403,7 @@ fn walk_raw(value: RawBsonRef<'_>, parts: &[String]) -> Result<Option<Bson>> {
         return Bson::try_from(value).map(Some).map_err(malformed);
     };
     match value {
-        RawBsonRef::Document(document) => match document.get(first).map_err(malformed)? {
+        RawBsonRef::Document(document) => match field(document, first).map_err(malformed)? {
             Some(value) => walk_raw(value, rest),
             None => Ok(None),
         },

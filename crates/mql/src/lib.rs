@@ -11,6 +11,7 @@ pub mod decimal;
 pub mod depth;
 pub mod error;
 pub mod expression;
+pub mod field;
 pub mod key;
 pub mod matcher;
 mod number;

@@ -3,6 +3,7 @@
 //! decimal.
 
 use bson::Bson;
+use bson::raw::RawBsonRef;
 
 use crate::decimal::Decimal;
 
@@ -123,18 +124,29 @@ impl Sum {
     /// Adds a number; others do not count.
     pub(crate) fn add(&mut self, value: &Bson) {
         match value {
-            Bson::Int32(n) => self.whole += i128::from(*n),
-            Bson::Int64(n) => {
-                self.whole += i128::from(*n);
+            Bson::Int32(n) => self.add_raw(RawBsonRef::Int32(*n)),
+            Bson::Int64(n) => self.add_raw(RawBsonRef::Int64(*n)),
+            Bson::Double(n) => self.add_raw(RawBsonRef::Double(*n)),
+            Bson::Decimal128(n) => self.add_raw(RawBsonRef::Decimal128(*n)),
+            _ => {}
+        }
+    }
+
+    /// The same for a raw value.
+    pub(crate) fn add_raw(&mut self, value: RawBsonRef<'_>) {
+        match value {
+            RawBsonRef::Int32(n) => self.whole += i128::from(n),
+            RawBsonRef::Int64(n) => {
+                self.whole += i128::from(n);
                 self.long = true;
             }
-            Bson::Double(n) => {
+            RawBsonRef::Double(n) => {
                 self.double = true;
-                self.add_double(*n);
+                self.add_double(n);
             }
-            Bson::Decimal128(n) => {
+            RawBsonRef::Decimal128(n) => {
                 let total = self.decimal.unwrap_or_else(|| 0i64.into());
-                self.decimal = Some(total.add((*n).into()));
+                self.decimal = Some(total.add(n.into()));
             }
             _ => return,
         }

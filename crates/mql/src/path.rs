@@ -3,6 +3,8 @@
 use bson::raw::RawBsonRef;
 use bson::{RawArray, RawDocument};
 
+use crate::field::field;
+
 /// A dotted field path, split once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Path {
@@ -75,7 +77,7 @@ pub fn visit_ends<'a>(
     let Some((part, rest)) = parts.split_first() else {
         return false;
     };
-    let Ok(found) = document.get(part.name.as_str()) else {
+    let Ok(found) = field(document, &part.name) else {
         return false;
     };
     value(found, rest, false, visit)
@@ -125,7 +127,7 @@ pub(crate) fn visit_keys<'a>(
     visit: &mut dyn FnMut(Option<RawBsonRef<'a>>, bool),
 ) {
     if let Some((part, rest)) = parts.split_first() {
-        let found = document.get(part.name.as_str()).ok().flatten();
+        let found = field(document, &part.name).ok().flatten();
         key_of(found, rest, false, visit);
     }
 }
@@ -163,7 +165,7 @@ fn key_of<'a>(
 /// The value at a path that goes through documents only.
 pub fn get<'a>(document: &'a RawDocument, parts: &[Part]) -> Option<RawBsonRef<'a>> {
     let (part, rest) = parts.split_first()?;
-    let found = document.get(part.name.as_str()).ok()??;
+    let found = field(document, &part.name).ok()??;
     match (rest.is_empty(), found) {
         (true, found) => Some(found),
         (false, RawBsonRef::Document(inner)) => get(inner, rest),

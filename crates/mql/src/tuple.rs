@@ -7,6 +7,7 @@ use bson::{Bson, RawArray, RawDocument};
 
 use crate::collation::Collation;
 use crate::error::MqlError;
+use crate::field::field;
 use crate::key;
 use crate::path::{self, Part, Path};
 
@@ -97,7 +98,7 @@ fn plain<'a>(document: &'a RawDocument, parts: &[Part]) -> Option<Field<'a>> {
     let Some((part, rest)) = parts.split_first() else {
         return Some(Field::Missing);
     };
-    match document.get(part.name.as_str()).ok().flatten() {
+    match field(document, &part.name).ok().flatten() {
         Some(RawBsonRef::Array(_)) => None,
         Some(value) if rest.is_empty() => Some(Field::Value(value)),
         Some(RawBsonRef::Document(inner)) => plain(inner, rest),

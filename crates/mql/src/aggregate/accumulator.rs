@@ -201,6 +201,18 @@ impl Accumulator {
             *n += 1;
             return Ok(0);
         }
+        if let (State::Sum(sum) | State::Avg(sum), Some(operand)) = (&mut *state, &self.operand) {
+            if let Some(found) = operand.peek(document)? {
+                if let Some(value) = found {
+                    sum.add_raw(value);
+                }
+                return Ok(0);
+            }
+            if let Some(constant) = operand.constant() {
+                sum.add(constant);
+                return Ok(0);
+            }
+        }
         let value = match &self.operand {
             Some(operand) => operand.evaluate(scope)?,
             None => None,

@@ -242,8 +242,7 @@ impl<'a> Found<'a> {
                 return Ok(Self::Made(Bson::Document(made)));
             }
         };
-        if let Some([name]) = id.path() {
-            let found = document.get(name).map_err(malformed)?;
+        if let Some(found) = id.peek(document)? {
             return Ok(Self::Raw(found.unwrap_or(RawBsonRef::Null)));
         }
         Ok(Self::Made(id.evaluate(scope)?.unwrap_or(Bson::Null)))
