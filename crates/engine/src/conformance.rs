@@ -19,6 +19,7 @@ mod indexes;
 mod limits;
 mod numbers;
 mod options;
+mod outputs;
 mod pipelines;
 mod sessions;
 mod transactions;
@@ -55,6 +56,7 @@ pub fn cases() -> Vec<Case> {
         limits::CASES,
         numbers::CASES,
         options::CASES,
+        outputs::CASES,
         cursors::CASES,
         explain::CASES,
         transactions::CASES,

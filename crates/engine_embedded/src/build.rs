@@ -13,6 +13,7 @@ use engine::CommandError;
 
 use crate::books::abandon;
 use crate::catalog::{Catalog, Collection, Index, store};
+use crate::command::admin::erase;
 use crate::command::blocking;
 use crate::index::{arrays, keys, prefixed};
 use crate::kv::{Batch, Kv, Table};
@@ -235,20 +236,27 @@ fn failed(collection: &Collection, mut error: CommandError) -> CommandError {
     error
 }
 
-/// Drops the indexes that an earlier process was building. Runs before anybody
-/// else.
+/// Drops the indexes that an earlier process was building and the collections that
+/// it was filling for `$out`. Runs before anybody else.
 pub(crate) fn recover(kv: &dyn Kv) -> Result<(), CommandError> {
     let snapshot = kv.snapshot()?;
     let catalog = Catalog::load(snapshot.as_ref())?;
     let unfinished: Vec<Collection> = catalog
         .all()
-        .filter(|collection| collection.indexes.iter().any(|index| index.building))
+        .filter(|collection| {
+            collection.temporary || collection.indexes.iter().any(|index| index.building)
+        })
         .map(|collection| Collection::clone(collection))
         .collect();
     drop(snapshot);
     if !unfinished.is_empty() {
         kv.write(&mut |batch| {
             for collection in &unfinished {
+                if collection.temporary {
+                    // Nobody was ever told of it.
+                    erase(batch, collection)?;
+                    continue;
+                }
                 let mut kept = collection.clone();
                 kept.indexes.retain(|index| !index.building);
                 kept.version += 1;

@@ -34,6 +34,9 @@ pub(crate) struct Collection {
     /// evaluated again.
     pub(crate) version: u32,
     pub(crate) pre_images: bool,
+    /// Whether it is being filled to take the place of another one. What is found
+    /// of it at the start is removed.
+    pub(crate) temporary: bool,
     /// How strings compare where a command does not say.
     pub(crate) collation: Option<Collation>,
     pub(crate) validation: Validation,
@@ -71,6 +74,9 @@ impl Collection {
             "pre_images": self.pre_images, "collation": specification(self.collation.as_ref()),
             "indexes": indexes,
         };
+        if self.temporary {
+            document.insert("temporary", true);
+        }
         self.validation.describe(&mut document);
         document
     }
@@ -101,6 +107,7 @@ impl Collection {
             },
             version: number("version")?,
             pre_images: document.get_bool("pre_images").unwrap_or(false),
+            temporary: document.get_bool("temporary").unwrap_or(false),
             validation: Validation::from_options(document, collation.as_ref()).ok()?,
             collation,
             indexes: document
@@ -216,6 +223,7 @@ impl Catalog {
             uuid: bson::Uuid::new(),
             version: 0,
             pre_images: false,
+            temporary: false,
             collation: None,
             validation: Validation::default(),
             indexes: vec![index],

@@ -464,7 +464,7 @@ async fn drop_database(core: &Core, database: &str) -> Answer {
 
 /// Removes a collection's catalogue entry and drops its documents and index
 /// entries; the event that says so.
-pub(super) fn erase(
+pub(crate) fn erase(
     batch: &mut dyn Batch,
     collection: &Collection,
 ) -> Result<RawDocumentBuf, CommandError> {

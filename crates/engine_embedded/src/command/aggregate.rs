@@ -18,8 +18,8 @@ use super::cursors::first_batch;
 use super::given::{Given, random};
 use super::read::FIRST_BATCH;
 use super::{
-    blocking, check_fields, check_namespace, collection, default_collation, output, time_limit,
-    whole,
+    blocking, check_fields, check_namespace, collection, default_collation, flag, output,
+    time_limit, whole,
 };
 use crate::catalog::Collection;
 use crate::plan::{Ask, Hint, plan};
@@ -59,6 +59,7 @@ pub(super) async fn run(
             "Operation not permitted in transaction :: caused by :: $out and $merge cannot be used in a transaction",
         ));
     }
+    let bypass = flag(command, "bypassDocumentValidation")?;
     let (shared, batch) = (core.clone(), aggregate.batch);
     let namespace = format!("{}.{}", aggregate.database, aggregate.target);
     let documents = blocking(move || {
@@ -74,7 +75,7 @@ pub(super) async fn run(
     let documents = match target {
         None => documents,
         Some(stage) => {
-            output::write(core, database, &stage, documents)
+            output::write(core, database, &stage, (documents, bypass))
                 .await
                 .map_err(executing)?;
             Vec::new()

@@ -17,7 +17,7 @@ use mql::{Matcher, Update, upsert_document};
 
 use super::admin::erase;
 use super::{blocking, check_length, check_namespace, create, modify};
-use crate::catalog::{Collection, store};
+use crate::catalog::{Collection, Index, store};
 use crate::committer::Refused;
 use crate::query::{self, Wanted};
 use crate::walk::Effort;
@@ -31,16 +31,17 @@ const BATCH_DOCUMENTS_MAX: usize = 500;
 /// Bytes of one batch, about.
 const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
 
-/// Writes a pipeline's documents where its last stage says.
+/// Writes a pipeline's documents where its last stage says; with `bypass` no
+/// validator is asked.
 pub(super) async fn write(
     core: &Arc<Core>,
     database: &str,
     stage: &Stage,
-    documents: Vec<RawDocumentBuf>,
+    (documents, bypass): (Vec<RawDocumentBuf>, bool),
 ) -> Result<(), CommandError> {
     match stage {
-        Stage::Out(target) => replace(core, database, target, documents).await,
-        Stage::Merge(merge) => self::merge(core, database, merge, documents).await,
+        Stage::Out(target) => replace(core, database, target, (documents, bypass)).await,
+        Stage::Merge(merge) => self::merge(core, database, merge, (documents, bypass)).await,
         _ => Ok(()),
     }
 }
@@ -50,7 +51,7 @@ async fn replace(
     core: &Arc<Core>,
     database: &str,
     target: &Target,
-    documents: Vec<RawDocumentBuf>,
+    (documents, bypass): (Vec<RawDocumentBuf>, bool),
 ) -> Result<(), CommandError> {
     let database = target.database.as_deref().unwrap_or(database);
     check_namespace(&target.collection)
@@ -64,8 +65,17 @@ async fn replace(
             CommandError::new(20, format!("error with target namespace: {why}"))
         })?;
     let name = format!("tmp.agg_out.{}", bson::Uuid::new());
+    let mut temporary = Temporary {
+        core,
+        database,
+        name: &name,
+        ended: false,
+    };
     fresh(core, database, &target.collection, &name).await?;
-    let filled = fill(core, database, &name, documents).await;
+    let filled = fill(core, database, &name, (documents, bypass)).await;
+    temporary.ended = true;
+    drop(temporary);
+    let name = name.clone();
     let (database, to) = (database.to_owned(), target.collection.clone());
     let keep = filled.is_ok();
     let moved = core
@@ -90,6 +100,7 @@ async fn replace(
             };
             let mut made = Collection::clone(&made);
             made.name = to;
+            made.temporary = false;
             made.version += 1;
             store(batch, &made)?;
             catalog.insert(made);
@@ -99,6 +110,41 @@ async fn replace(
     filled.and(moved)
 }
 
+/// A collection that goes when nobody waits any more for it to be filled.
+struct Temporary<'a> {
+    core: &'a Arc<Core>,
+    database: &'a str,
+    name: &'a str,
+    ended: bool,
+}
+
+impl Drop for Temporary<'_> {
+    fn drop(&mut self) {
+        if self.ended {
+            return;
+        }
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+            return;
+        };
+        let (core, database, name) = (
+            self.core.clone(),
+            self.database.to_owned(),
+            self.name.to_owned(),
+        );
+        runtime.spawn(async move {
+            let gone = core.committer.define(move |batch, catalog| {
+                if let Some(made) = catalog.get(&database, &name).cloned() {
+                    catalog.remove(&made);
+                    erase(batch, &made)?;
+                }
+                Ok(Vec::new())
+            });
+            // At the latest it goes when the database is opened again.
+            drop(gone.await);
+        });
+    }
+}
+
 /// Makes an empty collection like `model`, if there is one.
 async fn fresh(core: &Core, database: &str, model: &str, name: &str) -> Result<(), CommandError> {
     let (database, model, name) = (database.to_owned(), model.to_owned(), name.to_owned());
@@ -106,10 +152,13 @@ async fn fresh(core: &Core, database: &str, model: &str, name: &str) -> Result<(
         .define(move |batch, catalog| {
             let model = catalog.get(&database, &model).cloned();
             let mut made = catalog.create(&database, &name);
+            made.temporary = true;
             if let Some(model) = model {
                 made.pre_images = model.pre_images;
                 made.collation.clone_from(&model.collation);
-                for index in model.indexes.iter().filter(|index| !index.is_id()) {
+                made.validation.clone_from(&model.validation);
+                let finished = |index: &&Index| !index.is_id() && !index.building;
+                for index in model.indexes.iter().filter(finished) {
                     let mut index = index.clone();
                     index.id = catalog.next_id();
                     made.indexes.push(index);
@@ -132,7 +181,7 @@ async fn fill(
     core: &Arc<Core>,
     database: &str,
     name: &str,
-    documents: Vec<RawDocumentBuf>,
+    (documents, bypass): (Vec<RawDocumentBuf>, bool),
 ) -> Result<(), CommandError> {
     for batch in batches(documents) {
         let mut list = RawArrayBuf::new();
@@ -141,6 +190,7 @@ async fn fill(
         }
         let mut command = rawdoc! { "insert": name };
         command.append(cstr!("documents"), list);
+        command.append(cstr!("bypassDocumentValidation"), bypass);
         let reply = super::write::run(
             core,
             database,
@@ -179,7 +229,7 @@ async fn merge(
     core: &Arc<Core>,
     database: &str,
     merge: &Merge,
-    documents: Vec<RawDocumentBuf>,
+    (documents, bypass): (Vec<RawDocumentBuf>, bool),
 ) -> Result<(), CommandError> {
     let database = merge.target.database.as_deref().unwrap_or(database);
     let name = merge.target.collection.as_str();
@@ -207,8 +257,9 @@ async fn merge(
                     changes: &mut changes,
                     merge: &merge,
                     now: shared.clock.now(),
+                    bypass,
                 };
-                let result = batch.iter().try_for_each(|document| merging.take(document));
+                let result = merging.all(&batch);
                 Ok((changes, result))
             })
             .await?;
@@ -259,26 +310,41 @@ struct Merging<'a> {
     changes: &'a mut Changes,
     merge: &'a Merge,
     now: DateTime,
+    bypass: bool,
 }
 
 impl Merging<'_> {
-    fn take(&mut self, document: &RawDocument) -> Result<(), CommandError> {
-        let document = if self.merge.on.iter().any(|on| on == "_id") {
-            modify::with_id(document)
-        } else {
-            document.to_owned()
-        };
-        let matcher = self.matcher(&document)?;
+    /// Takes a batch, in which what is refused does not keep the others from being
+    /// written; unless one has no place in the collection at all.
+    fn all(&mut self, batch: &[RawDocumentBuf]) -> Result<(), CommandError> {
+        let mut documents = Vec::with_capacity(batch.len());
+        for document in batch {
+            let document = if self.merge.on.iter().any(|on| on == "_id") {
+                modify::with_id(document)
+            } else {
+                document.clone()
+            };
+            let matcher = self.matcher(&document)?;
+            documents.push((document, matcher));
+        }
+        let mut result = Ok(());
+        for (document, matcher) in documents {
+            result = result.and(self.take(&document, &matcher));
+        }
+        result
+    }
+
+    fn take(&mut self, document: &RawDocument, matcher: &Matcher) -> Result<(), CommandError> {
         let view = self.changes.view.clone();
         let wanted = Wanted {
             limit: 1,
-            ..Wanted::by(&matcher)
+            ..Wanted::by(matcher)
         };
         let on = (&*view, Some(&*self.changes));
         let found = query::find(on, self.collection, &wanted, &Effort::default())?;
         match found.into_iter().next() {
-            None => self.unmatched(&document),
-            Some(located) => self.matched(&document, &located, &matcher),
+            None => self.unmatched(document),
+            Some(located) => self.matched(document, &located, matcher),
         }
     }
 
@@ -358,6 +424,9 @@ impl Merging<'_> {
                     }
                     error
                 })?;
+                if !self.bypass {
+                    self.collection.validation.check(None, &document)?;
+                }
                 self.changes.insert(self.collection, record, document)
             }
         }
@@ -375,10 +444,12 @@ impl Merging<'_> {
                 // The index says so in MongoDB's words.
                 let inserted = self.unmatched(document);
                 return inserted.map_err(|mut error| {
-                    error.message.insert_str(
-                        0,
-                        "$merge with whenMatched: fail found an existing document with the same values for the 'on' fields :: caused by :: ",
-                    );
+                    if error.code == 11000 {
+                        error.message.insert_str(
+                            0,
+                            "$merge with whenMatched: fail found an existing document with the same values for the 'on' fields :: caused by :: ",
+                        );
+                    }
                     error
                 });
             }
@@ -417,6 +488,10 @@ impl Merging<'_> {
         })?;
         if !applied.modified {
             return Ok(());
+        }
+        if !self.bypass {
+            let validation = &self.collection.validation;
+            validation.check(Some(&located.document), &applied.document)?;
         }
         let description = (!update.is_replacement()).then_some(&applied.description);
         self.changes.update(

@@ -22,17 +22,19 @@ enum Act {
     Transaction,
     CreateIndexes,
     DropDatabase,
+    Output,
     Trim,
     Close,
 }
 
-const ACTS: [Act; 8] = [
+const ACTS: [Act; 9] = [
     Act::Open,
     Act::Insert,
     Act::Update,
     Act::Transaction,
     Act::CreateIndexes,
     Act::DropDatabase,
+    Act::Output,
     Act::Trim,
     Act::Close,
 ];
@@ -42,6 +44,9 @@ const ACTS: [Act; 8] = [
 fn is_long() -> bool {
     std::env::var_os("BACKSTITCH_TEST_IO_ERRORS").is_some()
 }
+
+/// Documents below this one are kept when the collection is made anew.
+const KEPT: i64 = 3;
 
 fn new_document(id: i64) -> Document {
     doc! { "_id": id, "k": id, "n": 0, "l": [id], "s": "x".repeat(3000) }
@@ -70,6 +75,11 @@ impl Act {
             ],
             Self::CreateIndexes => vec![Effect::Index("c".to_owned(), "k".to_owned(), true)],
             Self::DropDatabase => vec![Effect::Drop("c".to_owned())],
+            Self::Output => {
+                let gone = model["c"].documents.range(KEPT..);
+                gone.map(|(id, _)| Effect::Remove("c".to_owned(), *id))
+                    .collect()
+            }
         }
     }
 
@@ -96,6 +106,14 @@ impl Act {
                 run(engine, command).await.map(drop)
             }
             Self::DropDatabase => run(engine, doc! { "dropDatabase": 1 }).await.map(drop),
+            Self::Output => {
+                let stages = vec![
+                    doc! { "$match": { "_id": { "$lt": KEPT } } },
+                    doc! { "$out": "c" },
+                ];
+                let command = doc! { "aggregate": "c", "pipeline": stages, "cursor": {} };
+                run(engine, command).await.map(drop)
+            }
         }
     }
 
