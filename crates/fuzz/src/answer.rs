@@ -193,6 +193,10 @@ fn spelled(command: &Document, ours: &[String], theirs: &[String]) -> Option<&'s
     if executors && bare(ours) == bare(theirs) {
         return Some("a field's place or its lack, by the executor that ran $group or $lookup");
     }
+    // It keeps what it computes in a table whose order is another in each run.
+    if named(&["\"$setWindowFields\"", "\"$fill\""]) && unordered(ours) == unordered(theirs) {
+        return Some("the order of the fields that windows add, which is by chance");
+    }
     // Its library's last digits; ours are computed with more and rounded.
     if named(&[
         "$sin",
@@ -247,10 +251,25 @@ fn values(lines: &[String]) -> Vec<String> {
 
 /// Lines without the order of fields, and without nulls.
 fn bare(lines: &[String]) -> Vec<String> {
-    fn strip(value: serde_json::Value) -> serde_json::Value {
+    let mut bare = by_name(lines, true);
+    bare.sort();
+    bare
+}
+
+/// Lines without the order of fields.
+fn unordered(lines: &[String]) -> Vec<String> {
+    by_name(lines, false)
+}
+
+/// Lines whose fields are in the order of their names.
+fn by_name(lines: &[String], drop_nulls: bool) -> Vec<String> {
+    fn strip(value: serde_json::Value, drop_nulls: bool) -> serde_json::Value {
+        let strip = |value| strip(value, drop_nulls);
         match value {
             serde_json::Value::Object(object) => {
-                let kept = object.into_iter().filter(|(_, value)| !value.is_null());
+                let kept = object
+                    .into_iter()
+                    .filter(|(_, value)| !(drop_nulls && value.is_null()));
                 let sorted: std::collections::BTreeMap<String, serde_json::Value> =
                     kept.map(|(name, value)| (name, strip(value))).collect();
                 sorted.into_iter().collect()
@@ -259,12 +278,13 @@ fn bare(lines: &[String]) -> Vec<String> {
             other => other,
         }
     }
-    let mut bare: Vec<String> = lines
+    lines
         .iter()
-        .map(|line| serde_json::from_str(line).map_or(line.clone(), |v| strip(v).to_string()))
-        .collect();
-    bare.sort();
-    bare
+        .map(|line| match serde_json::from_str(line) {
+            Ok(value) => strip(value, drop_nulls).to_string(),
+            Err(_) => line.clone(),
+        })
+        .collect()
 }
 
 enum Shown {

@@ -6,6 +6,7 @@ mod filter;
 mod stage;
 mod update;
 mod value;
+mod window;
 mod wrong;
 
 use bson::{Document, doc};
@@ -38,11 +39,12 @@ pub enum Area {
     Collation,
     Malformed,
     Mixed,
+    Window,
 }
 
 impl Area {
     /// Every area.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::Match,
         Self::Regex,
         Self::Projection,
@@ -65,6 +67,7 @@ impl Area {
         Self::Collation,
         Self::Malformed,
         Self::Mixed,
+        Self::Window,
     ];
 
     /// The area of this name, in any case.
@@ -137,10 +140,12 @@ fn setup(r: &mut Random, area: Area) -> Vec<Document> {
         area,
         Area::Number | Area::Text | Area::List | Area::Date | Area::Condition
     ) || (area == Area::Group && r.one_in(2));
-    let n = if typed { 8 } else { 12 };
+    let n = if typed || area == Area::Window { 8 } else { 12 };
     let documents: Vec<Document> = (0..n)
         .map(|id| {
-            if typed {
+            if area == Area::Window {
+                window::document(r, id)
+            } else if typed {
                 value::typed(r, id)
             } else if area == Area::Collation {
                 command::texts(r, id)

@@ -69,16 +69,18 @@ fn pipeline(stages: &[Bson], natural: bool) -> Order {
                 ordered = name == "$bucket";
                 distinct = true;
             }
-            "$limit" | "$skip" | "$fill" | "$bucketAuto" if !ordered => {
+            "$limit" | "$skip" | "$bucketAuto" if !ordered => {
                 return Order::Undefined;
             }
             // Its pipelines sort by `_id`, and cut.
             "$facet" if !ordered || !distinct => return Order::Undefined,
-            "$setWindowFields" => {
-                if !ordered || !distinct {
-                    return Order::Undefined;
-                }
-                ordered = false;
+            "$setWindowFields" | "$fill" => match windows(operand, distinct) {
+                Some(sorted) => ordered = sorted || ordered,
+                None => return Order::Undefined,
+            },
+            "$densify" => {
+                ordered = distinct && densified(operand);
+                distinct = false;
             }
             "$unwind" | "$replaceRoot" | "$replaceWith" | "$unionWith" | "$facet" | "$project"
             | "$count" => distinct = false,
@@ -90,6 +92,29 @@ fn pipeline(stages: &[Bson], natural: bool) -> Order {
         }
     }
     if ordered { Order::Total } else { Order::Any }
+}
+
+/// Whether the documents that come out of windows are sorted by something that
+/// no two share; `None` when what is computed depends on more than that.
+fn windows(operand: &Bson, distinct: bool) -> Option<bool> {
+    let spec = operand.as_document()?;
+    let sort = spec.get("sortBy").and_then(Bson::as_document);
+    let own = |sort: &Document| {
+        ["_id", "u", "v"]
+            .iter()
+            .any(|name| sort.contains_key(*name))
+    };
+    match sort {
+        Some(sort) if own(sort) && distinct => Some(true),
+        _ => None,
+    }
+}
+
+fn densified(operand: &Bson) -> bool {
+    operand
+        .as_document()
+        .and_then(|spec| spec.get_str("field").ok())
+        .is_some_and(|field| ["_id", "u", "v"].contains(&field))
 }
 
 /// Whether a name or a path that begins with it occurs in a value.

@@ -8,6 +8,7 @@
 mod accumulator;
 mod bucket;
 mod environment;
+mod flat;
 mod granularity;
 mod group;
 mod lookup;
@@ -21,6 +22,7 @@ mod reshape;
 mod run;
 mod sort;
 mod unwind;
+mod window;
 
 use bson::raw::RawBsonRef;
 use bson::{Bson, Document, RawArray, RawDocumentBuf};
@@ -68,6 +70,8 @@ pub enum Stage {
     ReplaceRoot(Expression, String),
     /// `$facet`
     Facet(Vec<(String, Pipeline)>),
+    /// `$setWindowFields`, in the order of a `$sort` before it.
+    Windows(Box<window::Windows>),
     /// `$bucketAuto`
     BucketAuto(bucket::BucketAuto),
     /// `$sample`
@@ -89,6 +93,9 @@ pub enum Stage {
     /// `$merge`
     Merge(Box<Merge>),
 }
+
+/// Documents that a step makes out of one, or at its end.
+type Source = Box<dyn Iterator<Item = Result<RawDocumentBuf>> + Send>;
 
 /// A stream of documents into or out of a pipeline.
 pub type Documents<'a> = Box<dyn Iterator<Item = Result<RawDocumentBuf>> + 'a>;
@@ -242,6 +249,7 @@ impl Stage {
                 .bind(variables)
                 .map_err(|error| parse::invalid("$set", error)),
             Self::Group(group) => group.bind(variables),
+            Self::Windows(windows) => windows.bind(variables),
             Self::BucketAuto(bucket) => bucket.bind(variables),
             Self::ReplaceRoot(expression, _)
             | Self::Redact(expression)
@@ -273,6 +281,7 @@ impl Stage {
             }
             Self::Sort(sort) => *sort = std::mem::take(sort).collated(collation),
             Self::Group(group) => group.collate(collation),
+            Self::Windows(windows) => windows.collate(collation),
             Self::BucketAuto(bucket) => bucket.collate(collation),
             Self::Facet(facets) => facets
                 .iter_mut()

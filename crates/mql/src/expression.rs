@@ -41,6 +41,8 @@ use fold::Folding;
 use operators::{NamedOperator, Operator, Run};
 
 pub use bind::Variables;
+pub(crate) use dates::{Unit, moved};
+pub(crate) use numbers::{difference, product, quotient, total};
 pub(crate) use parse::writable as check_name;
 
 /// Among the variables of a parser: any other name may come from outside.

@@ -105,15 +105,79 @@ pub(crate) fn is_number(value: &Bson) -> bool {
     )
 }
 
-/// A sum that loses nothing on the way: whole numbers are exact, doubles carry
-/// what rounding drops, decimals are apart.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Sum {
-    whole: i128,
+/// A sum of doubles in two of them: what rounding drops is carried along. In
+/// this order of steps, which MongoDB's last bits follow from.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Doubles {
     high: f64,
     low: f64,
     /// What infinities and NaNs add up to.
     special: f64,
+}
+
+impl Doubles {
+    /// Adds a double.
+    pub(crate) fn add(&mut self, n: f64) {
+        self.special += n;
+        let (n, low) = exact_sum(n, self.low);
+        let (high, rest) = exact_sum(self.high, n);
+        self.high = high;
+        self.low = low + rest;
+    }
+
+    /// Adds an int64, in pieces that doubles hold exactly.
+    pub(crate) fn add_long(&mut self, n: i64) {
+        const PIECE: i64 = 1 << 32;
+        let high = n / PIECE * PIECE;
+        self.add((n - high) as f64);
+        self.add(high as f64);
+    }
+
+    /// Adds what is more than an int64.
+    fn add_whole(&mut self, mut n: i128) {
+        if let Ok(n) = i64::try_from(n) {
+            return self.add_long(n);
+        }
+        while n != 0 {
+            let piece = n as f64;
+            self.add(piece);
+            n -= piece as i128;
+        }
+    }
+
+    /// The sum.
+    pub(crate) fn value(self) -> f64 {
+        if self.high.is_nan() {
+            self.special
+        } else {
+            self.high
+        }
+    }
+
+    fn as_decimal(self) -> Decimal {
+        let value = self.value();
+        if value.is_finite() {
+            Decimal::of_f64_exact(self.high).add(Decimal::of_f64_exact(self.low))
+        } else {
+            Decimal::of_f64(value)
+        }
+    }
+}
+
+/// Knuth's sum of two, whose rest is exact.
+fn exact_sum(a: f64, b: f64) -> (f64, f64) {
+    let sum = a + b;
+    let part = sum - a;
+    (sum, (a - (sum - part)) + (b - part))
+}
+
+/// A sum that loses nothing on the way: whole numbers are exact, doubles carry
+/// what rounding drops, decimals are apart.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Sum {
+    /// Whole numbers, until there is a double.
+    whole: i128,
+    doubles: Doubles,
     long: bool,
     double: bool,
     decimal: Option<Decimal>,
@@ -135,32 +199,52 @@ impl Sum {
     /// The same for a raw value.
     pub(crate) fn add_raw(&mut self, value: RawBsonRef<'_>) {
         match value {
+            RawBsonRef::Int32(n) if self.double => self.doubles.add(f64::from(n)),
             RawBsonRef::Int32(n) => self.whole += i128::from(n),
             RawBsonRef::Int64(n) => {
-                self.whole += i128::from(n);
+                self.add_exact(i128::from(n));
                 self.long = true;
             }
-            RawBsonRef::Double(n) => {
-                self.double = true;
-                self.add_double(n);
-            }
-            RawBsonRef::Decimal128(n) => {
-                let total = self.decimal.unwrap_or_else(|| 0i64.into());
-                self.decimal = Some(total.add(n.into()));
-            }
+            RawBsonRef::Double(n) => self.add_double(n),
+            RawBsonRef::Decimal128(n) => self.add_decimal(n.into()),
             _ => return,
         }
         self.count += 1;
     }
 
+    /// Takes a number that was added off again, as MongoDB does: by adding its
+    /// negative.
+    pub(crate) fn remove(&mut self, value: &Bson) {
+        match value {
+            Bson::Int32(n) if self.double => self.doubles.add(-f64::from(*n)),
+            Bson::Int32(n) => self.whole -= i128::from(*n),
+            Bson::Int64(n) => self.add_exact(-i128::from(*n)),
+            Bson::Double(n) => self.add_double(-*n),
+            Bson::Decimal128(n) => self.add_decimal(Decimal::from(*n).negated()),
+            _ => return,
+        }
+        self.count = self.count.saturating_sub(1);
+    }
+
+    fn add_exact(&mut self, n: i128) {
+        if self.double {
+            self.doubles.add_whole(n);
+        } else {
+            self.whole += n;
+        }
+    }
+
     fn add_double(&mut self, n: f64) {
-        self.special += n;
-        // Knuth's sum of two, whose rest is exact.
-        let sum = self.high + n;
-        let part = sum - self.high;
-        let rest = (self.high - (sum - part)) + (n - part);
-        self.high = sum;
-        self.low += rest;
+        if !self.double {
+            self.double = true;
+            self.doubles.add_whole(std::mem::take(&mut self.whole));
+        }
+        self.doubles.add(n);
+    }
+
+    fn add_decimal(&mut self, n: Decimal) {
+        let total = self.decimal.unwrap_or_else(|| 0i64.into());
+        self.decimal = Some(total.add(n));
     }
 
     fn has_decimal(&self) -> bool {
@@ -169,39 +253,21 @@ impl Sum {
 
     /// Takes milliseconds along, for a date among the terms.
     pub(crate) fn add_whole(&mut self, n: i64) {
-        self.whole += i128::from(n);
+        self.add_exact(i128::from(n));
         self.long = true;
     }
 
-    /// The doubles and the whole numbers as two doubles, or what is not finite.
-    fn doubles(&self) -> Result<(f64, f64), f64> {
-        let mut all = self.clone();
-        // A whole number in pieces that doubles hold exactly.
-        let mut left = self.whole;
-        while left != 0 {
-            let piece = left as f64;
-            all.add_double(piece);
-            left -= piece as i128;
-        }
-        if (all.high + all.low).is_finite() {
-            let high = all.high + all.low;
-            Ok((high, all.low - (high - all.high)))
-        } else {
-            Err(all.special)
-        }
-    }
-
     fn as_double(&self) -> f64 {
-        self.doubles()
-            .map_or_else(|special| special, |(high, _)| high)
+        if self.double {
+            self.doubles.value()
+        } else {
+            self.whole as f64
+        }
     }
 
     fn as_decimal(&self) -> Decimal {
         let others = if self.double {
-            match self.doubles() {
-                Ok((high, low)) => Decimal::of_f64_exact(high).add(Decimal::of_f64_exact(low)),
-                Err(special) => Decimal::of_f64(special),
-            }
+            self.doubles.as_decimal()
         } else {
             Decimal::from(self.whole)
         };
@@ -245,7 +311,10 @@ impl Sum {
             return Some(self.as_decimal().to_i64(rounding).unwrap_or(i64::MIN));
         }
         if self.double {
-            let (high, low) = self.doubles().ok()?;
+            let Doubles { high, low, .. } = self.doubles;
+            if !self.doubles.value().is_finite() {
+                return None;
+            }
             let whole = high.round();
             let rest = (high - whole + low).round();
             return i64::try_from((whole as i128).checked_add(rest as i128)?).ok();

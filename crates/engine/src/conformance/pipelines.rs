@@ -3,6 +3,7 @@
 
 mod errors;
 mod tables;
+mod windows;
 
 use bson::{Bson, Document, doc, rawdoc};
 
@@ -10,6 +11,7 @@ use super::{Case, World, documents};
 use crate::{Collection, Session};
 use errors::ERRORS;
 use tables::PIPELINES;
+use windows::{REFUSED, W, WINDOWS};
 
 pub(super) const CASES: &[Case] = &[
     ("pipelines", |w| Box::pin(pipelines(w))),
@@ -23,6 +25,7 @@ pub(super) const CASES: &[Case] = &[
     ("pipelines_are_collated", |w| Box::pin(collated(w))),
     ("lookup_uses_an_index", |w| Box::pin(indexed(w))),
     ("pipelines_are_sorted_by_an_index", |w| Box::pin(sorted(w))),
+    ("window_fields", |w| Box::pin(window_fields(w))),
 ];
 
 const C: &[&str] = &[
@@ -126,6 +129,24 @@ async fn stage_errors(w: World) {
         ),
     ] {
         w.fails(command, code).await;
+    }
+}
+
+async fn window_fields(w: World) {
+    w.ok(doc! { "insert": "w", "documents": all(W) }).await;
+    let run = |text: &str| {
+        let stage = doc! { "$setWindowFields": parse(text) };
+        doc! { "aggregate": "w", "pipeline": [stage, { "$project": { "w": 1 } }], "cursor": {} }
+    };
+    for (text, wanted) in WINDOWS {
+        let found: Vec<Bson> = documents(&w.ok(run(text)).await)
+            .into_iter()
+            .map(Bson::Document)
+            .collect();
+        assert_eq!(Bson::Array(found), parse(wanted), "{text}");
+    }
+    for (text, code) in REFUSED {
+        w.fails(run(text), *code).await;
     }
 }
 

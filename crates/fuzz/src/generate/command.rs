@@ -7,7 +7,7 @@ use super::filter::{filter, projection, regex, regex_test, sort, test};
 use super::stage::{group, lookup, pipeline};
 use super::update::{Kind, array_filters, update};
 use super::value::{STRINGS, document, path, string, value, values};
-use super::{Area, wrong};
+use super::{Area, window, wrong};
 use crate::random::Random;
 
 /// The command at a step of a program about an area.
@@ -68,6 +68,7 @@ pub(super) fn command(r: &mut Random, area: Area, step: i32) -> Document {
             wrong::spoil(r, command)
         }
         Area::Mixed => mixed(r, step),
+        Area::Window => window::command(r),
     }
 }
 

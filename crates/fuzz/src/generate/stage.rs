@@ -5,6 +5,7 @@ use bson::{Bson, Document, doc};
 use super::expression;
 use super::filter::{filter, projection, sort};
 use super::value::{number, path};
+use super::window;
 use crate::random::Random;
 
 /// A pipeline over documents of `value::document`.
@@ -80,39 +81,7 @@ fn stage(r: &mut Random) -> Document {
         18 => {
             doc! { "$redact": { "$cond": [expression::loose(r, 1), r.text(&["$$DESCEND", "$$KEEP"]), "$$PRUNE"] } }
         }
-        _ => windows(r),
-    }
-}
-
-fn windows(r: &mut Random) -> Document {
-    match r.below(3) {
-        0 => {
-            let mut output = doc! { r.text(&["$sum", "$avg", "$min", "$max", "$push", "$first", "$last"]): format!("${}", r.text(&["n", "a", "_id"])) };
-            if r.one_in(2) {
-                let window = [
-                    Bson::from(vec![-1, 1]),
-                    Bson::from(vec![Bson::from("unbounded"), Bson::from("current")]),
-                    Bson::from(vec![Bson::Int32(0), Bson::from("unbounded")]),
-                    Bson::from(vec![-2, 0]),
-                ];
-                output.insert("window", doc! { "documents": r.pick(&window).clone() });
-            }
-            doc! { "$setWindowFields": { "partitionBy": format!("${}", r.text(&["a", "b", "c"])), "sortBy": { "_id": *r.pick(&[1, -1]) }, "output": { "w": output } } }
-        }
-        1 => {
-            let output = match r.below(4) {
-                0 => doc! { "$documentNumber": {} },
-                1 => doc! { "$rank": {} },
-                2 => doc! { "$denseRank": {} },
-                _ => {
-                    doc! { "$shift": { "output": "$n", "by": *r.pick(&[1, -1, 2]), "default": "none" } }
-                }
-            };
-            doc! { "$setWindowFields": { "sortBy": { "_id": *r.pick(&[1, -1]) }, "output": { "w": output } } }
-        }
-        _ => {
-            doc! { "$fill": { "sortBy": { "_id": 1 }, "output": { r.text(&["n", "a", "z"]): r.pick(&[Bson::from(doc! { "method": "locf" }), Bson::from(doc! { "value": 7 }), Bson::from(doc! { "method": "linear" })]).clone() } } }
-        }
+        _ => window::stage(r),
     }
 }
 

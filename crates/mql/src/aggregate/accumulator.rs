@@ -5,6 +5,7 @@ use std::collections::{HashSet, VecDeque};
 use bson::raw::RawBsonRef;
 use bson::{Bson, Document, RawArrayBuf, RawBson, RawDocument};
 
+use super::flat::Flat;
 use super::parse::{kind, shown};
 use crate::Sort;
 use crate::collation::Collation;
@@ -20,16 +21,16 @@ const BYTES_MAX: usize = 100 * 1024 * 1024;
 /// A parsed accumulator.
 #[derive(Debug, Clone)]
 pub(super) struct Accumulator {
-    what: What,
-    operand: Option<Expression>,
+    pub(super) what: What,
+    pub(super) operand: Option<Expression>,
     /// How many values are kept; computed on the group's `_id`.
-    n: Option<Expression>,
-    sort: Option<Sort>,
-    collation: Option<Collation>,
+    pub(super) n: Option<Expression>,
+    pub(super) sort: Option<Flat>,
+    pub(super) collation: Option<Collation>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum What {
+pub(super) enum What {
     Sum,
     Avg,
     Min,
@@ -50,6 +51,50 @@ enum What {
     Bottom,
     TopN,
     BottomN,
+}
+
+impl What {
+    /// The accumulator of this name.
+    pub(super) fn named(name: &str) -> Option<Self> {
+        Some(match name {
+            "$sum" => Self::Sum,
+            "$avg" => Self::Avg,
+            "$min" => Self::Min,
+            "$max" => Self::Max,
+            "$first" => Self::First,
+            "$last" => Self::Last,
+            "$push" => Self::Push,
+            "$addToSet" => Self::AddToSet,
+            "$count" => Self::Count,
+            "$mergeObjects" => Self::MergeObjects,
+            "$stdDevPop" => Self::StdDevPop,
+            "$stdDevSamp" => Self::StdDevSamp,
+            "$firstN" => Self::FirstN,
+            "$lastN" => Self::LastN,
+            "$minN" => Self::MinN,
+            "$maxN" => Self::MaxN,
+            "$top" => Self::Top,
+            "$bottom" => Self::Bottom,
+            "$topN" => Self::TopN,
+            "$bottomN" => Self::BottomN,
+            _ => return None,
+        })
+    }
+
+    /// Whether its arguments have names.
+    fn is_named(self) -> bool {
+        matches!(
+            self,
+            Self::FirstN
+                | Self::LastN
+                | Self::MinN
+                | Self::MaxN
+                | Self::Top
+                | Self::Bottom
+                | Self::TopN
+                | Self::BottomN
+        )
+    }
 }
 
 impl Accumulator {
@@ -91,34 +136,14 @@ impl Accumulator {
                 format!("The field '{field}' must specify one accumulator"),
             );
         }
-        let what = match name {
-            "$sum" => What::Sum,
-            "$avg" => What::Avg,
-            "$min" => What::Min,
-            "$max" => What::Max,
-            "$first" => What::First,
-            "$last" => What::Last,
-            "$push" => What::Push,
-            "$addToSet" => What::AddToSet,
-            "$count" => What::Count,
-            "$mergeObjects" => What::MergeObjects,
-            "$stdDevPop" => What::StdDevPop,
-            "$stdDevSamp" => What::StdDevSamp,
-            "$firstN" => What::FirstN,
-            "$lastN" => What::LastN,
-            "$minN" => What::MinN,
-            "$maxN" => What::MaxN,
-            "$top" => What::Top,
-            "$bottom" => What::Bottom,
-            "$topN" => What::TopN,
-            "$bottomN" => What::BottomN,
-            "$accumulator" => {
-                return refused(
+        let Some(what) = What::named(name) else {
+            return match name {
+                "$accumulator" => refused(
                     115,
                     "the accumulator $accumulator is not supported by this engine".to_owned(),
-                );
-            }
-            other => return refused(15952, format!("unknown group operator '{other}'")),
+                ),
+                other => refused(15952, format!("unknown group operator '{other}'")),
+            };
         };
         match what {
             What::Count => {
@@ -127,20 +152,32 @@ impl Accumulator {
                 }
                 Ok(Self::count())
             }
-            What::FirstN | What::LastN | What::MinN | What::MaxN => several(what, name, operand),
-            What::Top | What::Bottom | What::TopN | What::BottomN => sorted(what, name, operand),
+            _ if what.is_named() => Self::of_named(what, name, operand),
             _ => {
                 if matches!(operand, RawBsonRef::Array(_)) {
                     return refused(40237, format!("The {name} accumulator is a unary operator"));
                 }
-                Ok(Self {
-                    what,
-                    operand: Some(Expression::parse_open(operand)?),
-                    n: None,
-                    sort: None,
-                    collation: None,
-                })
+                Ok(Self::of(what, Expression::parse_open(operand)?))
             }
+        }
+    }
+
+    /// The one that takes a single value.
+    pub(super) fn of(what: What, operand: Expression) -> Self {
+        Self {
+            what,
+            operand: Some(operand),
+            n: None,
+            sort: None,
+            collation: None,
+        }
+    }
+
+    /// Parses the operand of one whose arguments have names.
+    pub(super) fn of_named(what: What, name: &str, operand: RawBsonRef<'_>) -> Result<Self> {
+        match what {
+            What::FirstN | What::LastN | What::MinN | What::MaxN => several(what, name, operand),
+            _ => sorted(what, name, operand),
         }
     }
 
@@ -153,7 +190,9 @@ impl Accumulator {
 
     pub(super) fn collate(&mut self, collation: Option<&Collation>) {
         self.collation = collation.cloned();
-        self.sort = self.sort.take().map(|sort| sort.collated(collation));
+        if let Some(sort) = &mut self.sort {
+            sort.collate(collation);
+        }
     }
 
     /// Begins a group with this `_id`.
@@ -233,6 +272,14 @@ impl Accumulator {
             return Ok(best.take(key, value.unwrap_or(Bson::Null)));
         }
         state.take(value, self.collation.as_ref())
+    }
+
+    /// What a group has come to so far.
+    pub(super) fn current(&self, state: &State) -> Result<RawBson> {
+        match state {
+            State::Push(values, _) | State::Set(values, ..) => Ok(RawBson::Array(values.clone())),
+            other => self.finish(other.clone()),
+        }
     }
 
     /// What a group has come to.
@@ -324,7 +371,7 @@ fn sorted(what: What, name: &str, operand: RawBsonRef<'_>) -> Result<Accumulator
         match (option.as_str(), value) {
             ("n", value) if several => n = Some(Expression::parse_open(value)?),
             ("output", value) => output = Some(Expression::parse_open(value)?),
-            ("sortBy", RawBsonRef::Document(by)) => sort = Some(Sort::parse(by)?),
+            ("sortBy", RawBsonRef::Document(by)) => sort = Some(Flat::of(&Sort::parse(by)?)?),
             ("sortBy", _) => {
                 return Err(MqlError::new(
                     10065,
@@ -354,7 +401,7 @@ fn sorted(what: What, name: &str, operand: RawBsonRef<'_>) -> Result<Accumulator
 }
 
 /// The `n` of a group, which sees the `_id` if that is a document.
-fn how_many(n: &Expression, id: &Bson) -> Result<usize> {
+pub(super) fn how_many(n: &Expression, id: &Bson) -> Result<usize> {
     let root = match into_raw(id.clone()) {
         RawBson::Document(document) => document,
         _ => bson::RawDocumentBuf::new(),
@@ -389,6 +436,7 @@ fn how_many(n: &Expression, id: &Bson) -> Result<usize> {
 }
 
 /// A group's accumulator under way.
+#[derive(Clone)]
 pub(super) enum State {
     Sum(Sum),
     Count(i64),
@@ -508,7 +556,7 @@ fn push(name: &str, values: &mut RawArrayBuf, held: &mut usize, value: Bson) -> 
 }
 
 /// Mean and squared distance from it, one value at a time.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Deviation {
     sample: bool,
     count: f64,
@@ -537,6 +585,7 @@ impl Deviation {
 }
 
 /// The first or the last few by a key, in its order.
+#[derive(Clone)]
 pub(super) struct Best {
     most: usize,
     first: bool,

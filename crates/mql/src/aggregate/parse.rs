@@ -10,6 +10,7 @@ use super::output::{Merge, Target};
 use super::position::{self, Place};
 use super::reshape::{AddFields, Unset};
 use super::unwind::Unwind;
+use super::window;
 use super::{Pipeline, Stage};
 use crate::depth::check_path;
 use crate::error::{MqlError, Result};
@@ -37,22 +38,29 @@ pub(super) fn pipeline(stages: &RawArray, place: Place, depth: usize) -> Result<
             ),
         ));
     }
+    for entry in stages {
+        let RawBsonRef::Document(stage) = entry.map_err(malformed)? else {
+            return Err(MqlError::type_mismatch(
+                "Each element of the 'pipeline' array must be an object",
+            ));
+        };
+        if stage.iter().count() != 1 {
+            return Err(MqlError::new(
+                40323,
+                "A pipeline stage specification object must contain exactly one field.",
+            ));
+        }
+    }
     let mut parsed = Vec::new();
     let mut names = Vec::new();
     for entry in stages {
         let entry = entry.map_err(malformed)?;
         let RawBsonRef::Document(document) = entry else {
-            return Err(MqlError::type_mismatch(
-                "Each element of the 'pipeline' array must be an object",
-            ));
+            continue;
         };
         crate::depth::check(document)?;
-        let mut entries = document.iter();
-        let (Some(entry), None) = (entries.next(), entries.next()) else {
-            return Err(MqlError::new(
-                40323,
-                "A pipeline stage specification object must contain exactly one field.",
-            ));
+        let Some(entry) = document.iter().next() else {
+            continue;
         };
         let (name, operand) = entry.map_err(malformed)?;
         stage(name.as_str(), operand, &mut parsed, depth)?;
@@ -197,6 +205,7 @@ fn stage(name: &str, operand: RawBsonRef<'_>, stages: &mut Vec<Stage>, depth: us
                 ));
             }
         },
+        "$setWindowFields" => return window::parse(operand, stages),
         "$out" => Stage::Out(Target::parse_out(operand)?),
         "$merge" => Stage::Merge(Box::new(Merge::parse(operand)?)),
         "$currentOp" => {
@@ -238,7 +247,6 @@ const UNSUPPORTED: &[&str] = &[
     "$planCacheStats",
     "$search",
     "$searchMeta",
-    "$setWindowFields",
     "$vectorSearch",
 ];
 
@@ -306,6 +314,18 @@ pub(super) fn field_name(name: &str) -> Result<()> {
 }
 
 fn sort(spec: &RawDocument) -> Result<Sort> {
+    let sort = sort_pattern(spec)?;
+    if sort.is_empty() {
+        return Err(MqlError::new(
+            15976,
+            "$sort stage must have at least one sort key",
+        ));
+    }
+    Ok(sort)
+}
+
+/// A sort as a stage has it; it may be empty.
+pub(super) fn sort_pattern(spec: &RawDocument) -> Result<Sort> {
     let mut whole = RawDocumentBuf::new();
     for entry in spec {
         let (name, direction) = entry.map_err(malformed)?;
@@ -317,14 +337,7 @@ fn sort(spec: &RawDocument) -> Result<Sort> {
             other => whole.append(name, other),
         }
     }
-    let sort = Sort::parse(&whole)?;
-    if sort.is_empty() {
-        return Err(MqlError::new(
-            15976,
-            "$sort stage must have at least one sort key",
-        ));
-    }
-    Ok(sort)
+    Sort::parse(&whole)
 }
 
 fn count(operand: RawBsonRef<'_>, name: &str, code: i32) -> Result<u64> {

@@ -15,16 +15,49 @@ use crate::order::into_raw;
 /// `$addFields`: what is computed, by name.
 #[derive(Debug, Clone, Default)]
 pub struct AddFields {
-    fields: Vec<(String, Added)>,
+    fields: Vec<(String, Added<Expression>)>,
     /// Whether a result can be deeper than what it is made of.
     deep: bool,
 }
 
 #[derive(Debug, Clone)]
-enum Added {
-    Value(Expression),
+enum Added<T> {
+    Value(T),
     /// Fields of the document that is there, or of a new one.
-    Within(Vec<(String, Added)>),
+    Within(Vec<(String, Added<T>)>),
+}
+
+/// Where values that are computed elsewhere go, by their places among them.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Places {
+    fields: Vec<(String, Added<usize>)>,
+    next: usize,
+}
+
+impl Places {
+    /// Adds a path for the next value.
+    ///
+    /// # Errors
+    /// 40176 when it is in the way of another.
+    pub(super) fn add(&mut self, path: &[String]) -> Result<()> {
+        insert(&mut self.fields, path, 0, self.next)?;
+        self.next += 1;
+        Ok(())
+    }
+
+    /// The document with the values in their places; what is missing takes off
+    /// what was there.
+    pub(super) fn put(
+        &self,
+        document: &RawDocument,
+        values: &[Option<RawBson>],
+    ) -> Result<RawDocumentBuf> {
+        let mut out = RawDocumentBuf::new();
+        let value = |at: &usize| Ok(values.get(*at).cloned().flatten());
+        add(&self.fields, &value, Some(document), &mut out)?;
+        check(&out)?;
+        Ok(out)
+    }
 }
 
 impl AddFields {
@@ -32,6 +65,14 @@ impl AddFields {
         let mut made = Self::default();
         made.fields(specification, &[], 0)?;
         Ok(made)
+    }
+
+    /// The one that adds one top-level field.
+    pub(super) fn of(name: &str, value: Expression) -> Self {
+        Self {
+            deep: true,
+            fields: vec![(name.to_owned(), Added::Value(value))],
+        }
     }
 
     fn fields(&mut self, document: &RawDocument, above: &[String], depth: usize) -> Result<()> {
@@ -70,7 +111,7 @@ impl AddFields {
 
     /// The paths that are computed.
     pub(super) fn paths(&self) -> Vec<Vec<String>> {
-        fn walk(fields: &[(String, Added)], above: &[String], into: &mut Vec<Vec<String>>) {
+        fn walk<T>(fields: &[(String, Added<T>)], above: &[String], into: &mut Vec<Vec<String>>) {
             for (name, added) in fields {
                 let path = [above, std::slice::from_ref(name)].concat();
                 match added {
@@ -91,7 +132,8 @@ impl AddFields {
     pub(super) fn apply(&self, document: &RawDocument) -> Result<RawDocumentBuf> {
         let mut out = RawDocumentBuf::new();
         let scope = Scope::of(document);
-        add(&self.fields, &scope, Some(document), &mut out)?;
+        let value = |value: &Expression| Ok(value.evaluate(&scope)?.map(into_raw));
+        add(&self.fields, &value, Some(document), &mut out)?;
         if self.deep {
             check(&out)?;
         }
@@ -129,18 +171,18 @@ fn is_expression(document: &RawDocument, path: &[String]) -> Result<bool> {
     Ok(operators)
 }
 
-fn bind(fields: &mut [(String, Added)], variables: &Variables) -> Result<()> {
+fn bind(fields: &mut [(String, Added<Expression>)], variables: &Variables) -> Result<()> {
     fields.iter_mut().try_for_each(|(_, added)| match added {
         Added::Value(expression) => expression.bind(variables),
         Added::Within(inner) => bind(inner, variables),
     })
 }
 
-fn insert(
-    fields: &mut Vec<(String, Added)>,
+fn insert<T>(
+    fields: &mut Vec<(String, Added<T>)>,
     path: &[String],
     depth: usize,
-    expression: Expression,
+    value: T,
 ) -> Result<()> {
     let Some(first) = path.get(depth) else {
         return Ok(());
@@ -157,14 +199,14 @@ fn insert(
     };
     let above = path[..=depth].join(".");
     match fields.iter().position(|(name, _)| name == first) {
-        None if last => fields.push((first.clone(), Added::Value(expression))),
+        None if last => fields.push((first.clone(), Added::Value(value))),
         None => {
             let mut inner = Vec::new();
-            insert(&mut inner, path, depth + 1, expression)?;
+            insert(&mut inner, path, depth + 1, value)?;
             fields.push((first.clone(), Added::Within(inner)));
         }
         Some(at) => match &mut fields[at].1 {
-            Added::Within(inner) if !last => insert(inner, path, depth + 1, expression)?,
+            Added::Within(inner) if !last => insert(inner, path, depth + 1, value)?,
             Added::Within(inner) => {
                 let mut other = above;
                 let mut inner = &*inner;
@@ -184,9 +226,9 @@ fn insert(
 }
 
 /// Copies a document with its computed fields in their places, new ones last.
-fn add(
-    fields: &[(String, Added)],
-    scope: &Scope<'_>,
+fn add<T>(
+    fields: &[(String, Added<T>)],
+    compute: &dyn Fn(&T) -> Result<Option<RawBson>>,
     document: Option<&RawDocument>,
     out: &mut RawDocumentBuf,
 ) -> Result<()> {
@@ -199,22 +241,22 @@ fn add(
         };
         seen[at] = true;
         match &fields[at].1 {
-            Added::Value(expression) => {
-                if let Some(value) = expression.evaluate(scope)? {
-                    out.append(name, into_raw(value));
+            Added::Value(value) => {
+                if let Some(value) = compute(value)? {
+                    out.append(name, value);
                 }
             }
-            Added::Within(inner) => out.append(name, within(inner, scope, Some(value))?),
+            Added::Within(inner) => out.append(name, within(inner, compute, Some(value))?),
         }
     }
     for ((name, added), _) in fields.iter().zip(seen).filter(|(_, seen)| !seen) {
         match added {
-            Added::Value(expression) => {
-                if let Some(value) = expression.evaluate(scope)? {
-                    out.append(key(name)?, into_raw(value));
+            Added::Value(value) => {
+                if let Some(value) = compute(value)? {
+                    out.append(key(name)?, value);
                 }
             }
-            Added::Within(inner) => out.append(key(name)?, within(inner, scope, None)?),
+            Added::Within(inner) => out.append(key(name)?, within(inner, compute, None)?),
         }
     }
     Ok(())
@@ -222,15 +264,15 @@ fn add(
 
 /// Through arrays it goes into each element, and what is no document becomes
 /// one.
-fn within(
-    fields: &[(String, Added)],
-    scope: &Scope<'_>,
+fn within<T>(
+    fields: &[(String, Added<T>)],
+    compute: &dyn Fn(&T) -> Result<Option<RawBson>>,
     value: Option<RawBsonRef<'_>>,
 ) -> Result<RawBson> {
     if let Some(RawBsonRef::Array(array)) = value {
         let mut out = RawArrayBuf::new();
         for element in array {
-            out.push(within(fields, scope, Some(element.map_err(malformed)?))?);
+            out.push(within(fields, compute, Some(element.map_err(malformed)?))?);
         }
         return Ok(RawBson::Array(out));
     }
@@ -239,7 +281,7 @@ fn within(
         _ => None,
     };
     let mut out = RawDocumentBuf::new();
-    add(fields, scope, document, &mut out)?;
+    add(fields, compute, document, &mut out)?;
     Ok(RawBson::Document(out))
 }
 

@@ -18,15 +18,13 @@ use super::places::Chain;
 use super::reshape::{AddFields, Unset, document};
 use super::sort::Sorter;
 use super::unwind::{Elements, Unwind, Unwound};
-use super::{Documents, Stage};
+use super::window::Windowing;
+use super::{Documents, Source, Stage};
 use crate::depth::check;
 use crate::error::{MqlError, Result};
 use crate::expression::{Expression, Scope};
 use crate::order::into_raw;
 use crate::{Matcher, Projection};
-
-/// Documents that a step makes out of one, or at its end.
-type Source = Box<dyn Iterator<Item = Result<RawDocumentBuf>> + Send>;
 
 /// A pipeline under way.
 pub struct Runner {
@@ -61,6 +59,7 @@ enum Step {
     Union(Union),
     Sample(Sampling),
     BucketAuto(Bucketing),
+    Windows(Windowing),
     Documents(Expression),
     Statistics(&'static str, RawDocumentBuf, String),
     Unwind(Unwind),
@@ -222,6 +221,7 @@ impl Step {
             Stage::Union(union) => Self::Union(union.clone()),
             Stage::Sample(size) => Self::Sample(Sampling::new(*size as usize)),
             Stage::BucketAuto(bucket) => Self::BucketAuto(Bucketing::new(bucket.clone())),
+            Stage::Windows(windows) => Self::Windows(Windowing::new((**windows).clone())),
             Stage::Documents(expression) => Self::Documents(expression.clone()),
             Stage::Statistics(name, specification) => {
                 Self::Statistics(name, specification.clone(), collection.to_owned())
@@ -281,6 +281,12 @@ impl Step {
             Self::BucketAuto(bucketing) => {
                 bucketing.take(env, &document)?;
                 return Ok(Next::Nothing);
+            }
+            Self::Windows(windowing) => {
+                return Ok(match windowing.take(env, document)? {
+                    Some(source) => Next::Many(source),
+                    None => Next::Nothing,
+                });
             }
             Self::Documents(_) | Self::Statistics(..) => return Ok(Next::Nothing),
             Self::Redact(expression) => match super::redact::apply(expression, &document)? {
@@ -345,6 +351,7 @@ impl Step {
                 let kept = std::mem::take(&mut sampling.kept);
                 Some(Box::new(kept.into_iter().map(Ok)))
             }
+            Self::Windows(windowing) => windowing.finish()?,
             Self::BucketAuto(bucketing) => Some(Box::new(bucketing.finish()?.into_iter().map(Ok))),
             Self::Documents(expression) => {
                 Some(Box::new(documents(expression)?.into_iter().map(Ok)))

@@ -193,6 +193,23 @@ impl Expression {
         }
     }
 
+    /// Whether the value is the same for every document, also when it is missing.
+    pub(crate) fn is_constant(&self) -> bool {
+        matches!(self.node, Node::Constant(_) | Node::Missing)
+    }
+
+    /// Whether the value is the whole document.
+    pub(crate) fn is_root(&self) -> bool {
+        matches!(&self.node, Node::Path(name, parts)
+            if parts.is_empty() && (name == "ROOT" || name == "CURRENT"))
+    }
+
+    /// Whether the value is the same for every document once variables from
+    /// outside are put in.
+    pub(crate) fn is_settled(&mut self) -> bool {
+        self.is_constant() || !self.reads_document()
+    }
+
     /// Whether the value depends on the document.
     fn reads_document(&mut self) -> bool {
         self.node

@@ -19,6 +19,7 @@ use zone::Zone;
 pub(super) use format::to_string;
 pub(super) use parts::{check_parts, from_parts, to_parts};
 pub(super) use read::{from_string, read};
+pub(crate) use units::{Unit, moved_in_utc as moved};
 pub(super) use units::{add, check_add, diff, trunc};
 
 /// A date's milliseconds.

@@ -68,6 +68,35 @@ pub(super) fn call(name: &'static str, values: &[Option<Bson>]) -> Result<Option
     })
 }
 
+/// `$subtract` of two values.
+pub(crate) fn difference(a: &Bson, b: &Bson) -> Result<Bson> {
+    of_two(subtract, a, b)
+}
+
+/// `$divide` of two values.
+pub(crate) fn quotient(a: &Bson, b: &Bson) -> Result<Bson> {
+    of_two(divide, a, b)
+}
+
+fn of_two(
+    compute: fn(&[Option<Bson>]) -> Result<Option<Bson>>,
+    a: &Bson,
+    b: &Bson,
+) -> Result<Bson> {
+    let result = compute(&[Some(a.clone()), Some(b.clone())])?;
+    Ok(result.unwrap_or(Bson::Null))
+}
+
+/// The product of two numbers.
+pub(crate) fn product(a: &Bson, b: &Bson) -> Bson {
+    or_double(Arithmetic::Multiply, a, b)
+}
+
+/// The sum of two numbers.
+pub(crate) fn total(a: &Bson, b: &Bson) -> Bson {
+    or_double(Arithmetic::Add, a, b)
+}
+
 /// A single array argument stands for its elements.
 pub(super) fn spread(values: &[Option<Bson>]) -> Box<dyn Iterator<Item = &Bson> + '_> {
     match values {

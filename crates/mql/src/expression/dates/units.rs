@@ -9,8 +9,9 @@ use crate::error::{MqlError, Result};
 use crate::expression::describe::{kind, shown};
 use crate::number::whole;
 
+/// A unit of time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Unit {
+pub(crate) enum Unit {
     Year,
     Quarter,
     Month,
@@ -23,7 +24,8 @@ enum Unit {
 }
 
 impl Unit {
-    fn parse(text: &str) -> Option<Self> {
+    /// Reads a unit's name.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         Some(match text {
             "year" => Self::Year,
             "quarter" => Self::Quarter,
@@ -39,7 +41,7 @@ impl Unit {
     }
 
     /// The months in one of those that have any.
-    fn months(self) -> Option<i64> {
+    pub(crate) fn months(self) -> Option<i64> {
         match self {
             Self::Year => Some(12),
             Self::Quarter => Some(3),
@@ -49,7 +51,7 @@ impl Unit {
     }
 
     /// The milliseconds in one of the others.
-    fn milliseconds(self) -> i64 {
+    pub(crate) fn milliseconds(self) -> i64 {
         match self {
             Self::Week => 7 * DAY_MS,
             Self::Hour => 3_600_000,
@@ -114,6 +116,11 @@ pub(in crate::expression) fn add(name: &'static str, args: &Args<'_, '_>) -> Res
         amount
     };
     moved(moment, unit, amount, &zone).map(|moment| Some(made(moment)))
+}
+
+/// A moment so many units later, in UTC.
+pub(crate) fn moved_in_utc(moment: i64, unit: Unit, amount: i64) -> Result<i64> {
+    moved(moment, unit, amount, &UTC)
 }
 
 fn moved(moment: i64, unit: Unit, amount: i64, zone: &Zone) -> Result<i64> {
