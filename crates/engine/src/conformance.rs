@@ -28,6 +28,9 @@ use bson::{Bson, Document, RawDocumentBuf};
 
 use crate::{BoxFuture, CommandError, SharedEngine};
 
+#[cfg(test)]
+pub(crate) use sessions::wrong_parts;
+
 /// One case: name and body.
 pub type Case = (&'static str, fn(World) -> BoxFuture<'static, ()>);
 

@@ -13,6 +13,22 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use bson::{Bson, RawDocumentBuf, doc, rawdoc};
 use engine::{Collection, CommandError, Found, Session, SharedEngine};
 
+/// Runs both kinds of clients on an engine and looks at what they saw.
+///
+/// # Panics
+/// When that is no snapshot isolation, or too little was committed to tell.
+pub async fn hold(engine: SharedEngine) {
+    let history = append(&engine, "appends").await;
+    let committed = history.iter().filter(|t| t.end == End::Committed).count();
+    println!("{committed} of {} committed", history.len());
+    assert!(committed > 30, "{committed} of {}", history.len());
+    let anomalies = check(&history);
+    assert!(anomalies.is_empty(), "{anomalies:?} in {history:#?}");
+    let sums = sums(&engine, "bank").await;
+    assert!(sums.len() > 30, "{}", sums.len());
+    assert!(sums.iter().all(|sum| *sum == expected_sum()), "{sums:?}");
+}
+
 /// What one transaction did with one list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {

@@ -196,10 +196,9 @@ async fn ends_without_a_beginning(w: World) {
     assert_eq!(refused(admin(&w, first).await).0, 263);
 }
 
-async fn fields_that_do_not_go_together(w: World) {
-    w.ok(doc! { "create": "c" }).await;
-    let good = Session::new(&w).first(find());
-    for (change, code) in [
+/// A good first command of a transaction with a mistake, and the code of that.
+pub(crate) fn wrong_parts(good: &Document) -> Vec<(Document, i32)> {
+    let changes = [
         (doc! { "autocommit": true }, 72),
         (doc! { "autocommit": 0 }, 14),
         (doc! { "startTransaction": false }, 72),
@@ -210,15 +209,25 @@ async fn fields_that_do_not_go_together(w: World) {
         (doc! { "lsid": { "id": 5 } }, 14),
         (doc! { "lsid": { "id": "x" } }, 14),
         (doc! { "lsid": {} }, 40414),
-    ] {
+    ];
+    let changed = changes.into_iter().map(|(change, code)| {
         let mut wrong = good.clone();
         wrong.extend(change);
-        w.fails(wrong, code).await;
-    }
-    for name in ["autocommit", "txnNumber", "lsid"] {
+        (wrong, code)
+    });
+    let without = ["autocommit", "txnNumber", "lsid"].into_iter().map(|name| {
         let mut wrong = good.clone();
         wrong.remove(name);
-        w.fails(wrong, 72).await;
+        (wrong, 72)
+    });
+    changed.chain(without).collect()
+}
+
+async fn fields_that_do_not_go_together(w: World) {
+    w.ok(doc! { "create": "c" }).await;
+    let good = Session::new(&w).first(find());
+    for (wrong, code) in wrong_parts(&good) {
+        w.fails(wrong, code).await;
     }
     for read in [find(), doc! { "create": "d" }] {
         let mut numbered = Session::new(&w).part(read);
