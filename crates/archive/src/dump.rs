@@ -35,6 +35,33 @@ pub async fn dump(
     selection: &Selection,
     sink: &mut dyn Sink,
 ) -> Result<Dumped, ArchiveError> {
+    dump_of_two((engine, selection), None, sink).await
+}
+
+/// The same of two engines, whose databases have different names; each is of a
+/// moment of its own.
+pub async fn dump_of_two(
+    one: (&SharedEngine, &Selection),
+    other: Option<(&SharedEngine, &Selection)>,
+    sink: &mut dyn Sink,
+) -> Result<Dumped, ArchiveError> {
+    let mut dumped = part(one, sink).await?;
+    if let Some(other) = other {
+        let more = part(other, sink).await?;
+        dumped.collections.extend(more.collections);
+        dumped.left_out.extend(more.left_out);
+        if more.moment != Moment::One {
+            dumped.moment = more.moment;
+        }
+    }
+    sink.finish().await?;
+    Ok(dumped)
+}
+
+async fn part(
+    (engine, selection): (&SharedEngine, &Selection),
+    sink: &mut dyn Sink,
+) -> Result<Dumped, ArchiveError> {
     let source = Source::open(engine).await?;
     if sink.needs_sizes() && source.moment != Moment::One {
         return Err(ArchiveError::Refused(
@@ -51,7 +78,6 @@ pub async fn dump(
     for entry in &entries {
         collections.push(one(&source, entry, sink).await?);
     }
-    sink.finish().await?;
     Ok(Dumped {
         collections,
         moment: source.moment,

@@ -20,11 +20,11 @@ mod sink;
 mod source;
 mod table;
 
-pub use dump::{Dumped, DumpedCollection, dump};
+pub use dump::{Dumped, DumpedCollection, dump, dump_of_two};
 pub use error::ArchiveError;
 pub use export::{Export, Form, export};
 pub use import::{Import, Imported, Mode, import};
-pub use names::Selection;
+pub use names::{Selection, escaped};
 pub use options::Options;
 pub use restore::{Restore, Restored, RestoredCollection, restore};
 pub use sink::{Directory, Sink, Tar, unpack};

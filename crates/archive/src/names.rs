@@ -87,8 +87,8 @@ fn matches(pattern: &str, text: &str) -> bool {
     wanted[p..].iter().all(Option::is_none)
 }
 
-/// A name as a file's: what a path could stumble over is percent-encoded.
-fn escaped(name: &str) -> String {
+/// A text in which what a path or a URL could stumble over is percent-encoded.
+pub fn escaped(name: &str) -> String {
     use std::fmt::Write as _;
     let mut out = String::with_capacity(name.len());
     for byte in name.bytes() {

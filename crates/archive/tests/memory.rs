@@ -12,13 +12,14 @@ use kit::SystemClock;
 
 use crate::dump_to;
 
-const DOCUMENTS: usize = 150;
+const DOCUMENTS: usize = 200;
 const EACH_BYTES: usize = 1024 * 1024;
 /// What a store caches.
 const CACHE_BYTES: usize = 8 * 1024 * 1024;
 /// What may come on top while one of them runs: two batches of the reader's,
-/// and what the committer has in hand.
-const GROWTH_BYTES_MAX: usize = 100 * 1024 * 1024;
+/// which are copied as replies are made of them, and what the committer has in
+/// hand.
+const GROWTH_BYTES_MAX: usize = 128 * 1024 * 1024;
 
 /// Bytes that the process has had at most.
 fn peak() -> usize {
