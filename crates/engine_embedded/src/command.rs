@@ -6,11 +6,11 @@ mod aggregate;
 mod concern;
 pub(crate) mod cursors;
 mod explain;
-mod given;
+pub(crate) mod given;
 pub(crate) mod indexes;
 mod modify;
 mod output;
-mod read;
+pub(crate) mod read;
 mod server;
 mod sessions;
 mod shape;
@@ -167,7 +167,7 @@ async fn one(
             read::run(core, database, name, command, transaction).await
         }
         ("getMore", transaction) => cursors::get_more(core, database, command, transaction).await,
-        ("killCursors", _) => cursors::kill(core, command),
+        ("killCursors", _) => cursors::kill(&core.cursors, command),
         (write, transaction) if sessions::is_retryable(write) => {
             let how = (part, transaction, journaled);
             write::run(core, database, (write, target), command, how).await

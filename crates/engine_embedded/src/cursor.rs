@@ -27,6 +27,8 @@ const CURSORS_MAX: usize = 10_000;
 /// The open cursors.
 pub(crate) struct Cursors {
     clock: Arc<dyn Clock>,
+    /// A cursor that nobody reads ends after this.
+    idle: Duration,
     /// `None` is one that is being read.
     open: Mutex<HashMap<i64, Option<Cursor>>>,
 }
@@ -255,18 +257,18 @@ pub(crate) fn projected<'d>(
 
 /// Documents of one reply.
 #[derive(Default)]
-pub(crate) struct Batch {
-    pub(crate) list: RawArrayBuf,
-    pub(crate) count: usize,
+struct Batch {
+    list: RawArrayBuf,
+    count: usize,
     bytes: usize,
 }
 
 impl Batch {
-    pub(crate) fn has_room(&self, document: &RawDocument) -> bool {
+    fn has_room(&self, document: &RawDocument) -> bool {
         self.count == 0 || self.bytes + document.as_bytes().len() <= BATCH_BYTES_MAX
     }
 
-    pub(crate) fn add(&mut self, document: &RawDocument) {
+    fn add(&mut self, document: &RawDocument) {
         self.count += 1;
         self.bytes += document.as_bytes().len();
         self.list.push(document);
@@ -277,13 +279,22 @@ impl Cursors {
     pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
         Self {
             clock,
+            idle: IDLE,
             open: Mutex::default(),
+        }
+    }
+
+    /// Those of a reader who ends with them.
+    pub(crate) fn lasting(clock: Arc<dyn Clock>) -> Self {
+        Self {
+            idle: Duration::MAX,
+            ..Self::new(clock)
         }
     }
 
     /// Whether nobody has read a cursor for so long that it has ended.
     fn is_idle(&self, cursor: &Cursor) -> bool {
-        !cursor.patient && self.clock.elapsed().saturating_sub(cursor.used) >= IDLE
+        !cursor.patient && self.clock.elapsed().saturating_sub(cursor.used) >= self.idle
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<i64, Option<Cursor>>> {

@@ -4,7 +4,7 @@
 //! Works on a directory that no server has open. Reads everything once; memory
 //! does not grow with the data.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -15,6 +15,7 @@ use engine::CommandError;
 use crate::catalog::{Catalog, Collection, Index};
 use crate::index::{keys, prefixed};
 use crate::kv::disk::Disk;
+use crate::kv::sizes::{self, Size};
 use crate::kv::{self, Kv, Snapshot, Table};
 use crate::layout::{self, Position, Record, document_key, loaded, past, record_of};
 use crate::options::Options;
@@ -54,8 +55,11 @@ pub fn doctor(folder: &Path, repair: bool) -> Result<Examined, CommandError> {
     let mut examined = unless_it_panics(|| {
         let store = kv::redb::Store::open(&path, &Options::default())?;
         let mut examined = examine(&store)?;
-        if repair && !examined.broken.is_empty() {
+        if repair && (examined.miscounted || !examined.broken.is_empty()) {
             let rebuilt = rebuild(&store, &examined.broken)?;
+            if examined.miscounted {
+                sizes::recount(&store)?;
+            }
             examined = examine(&store)?;
             examined.report.rebuilt = rebuilt;
         }
@@ -108,6 +112,8 @@ impl Examined {
 struct Examination {
     report: Examined,
     broken: HashSet<u32>,
+    /// Whether the sizes are not what is there.
+    miscounted: bool,
 }
 
 fn examine(kv: &dyn Kv) -> Result<Examination, CommandError> {
@@ -120,12 +126,17 @@ fn examine(kv: &dyn Kv) -> Result<Examination, CommandError> {
         trimmed: None,
         gone: layout::gone(snapshot.as_ref())?.into_iter().collect(),
         log_bytes: None,
+        are_counted: false,
+        kept: sizes::All::new(),
+        found: sizes::All::new(),
     };
     doctor.meta()?;
     let collections = doctor.catalog()?;
     doctor.documents(&collections)?;
+    let miscounted = doctor.sizes();
     doctor.log()?;
     Ok(Examination {
+        miscounted,
         report: doctor.report,
         broken: doctor.broken,
     })
@@ -140,6 +151,10 @@ struct Doctor<'s> {
     /// Numbers of what is dropped, whose entries are cleared away later.
     gone: HashSet<u32>,
     log_bytes: Option<u64>,
+    /// Whether sizes are kept.
+    are_counted: bool,
+    kept: sizes::All,
+    found: sizes::All,
 }
 
 impl Doctor<'_> {
@@ -152,8 +167,9 @@ impl Doctor<'_> {
     }
 
     fn meta(&mut self) -> Result<(), CommandError> {
-        if let Err(error) = layout::check_format(self.snapshot) {
-            self.problem(error.message);
+        match layout::format(self.snapshot) {
+            Ok(format) => self.are_counted = format != layout::UNCOUNTED,
+            Err(error) => self.problem(error.message),
         }
         let mut n = 0;
         for pair in self.snapshot.range(Table::Meta, &[], &END, false) {
@@ -171,6 +187,9 @@ impl Doctor<'_> {
                     self.log_bytes = value[..].try_into().ok().map(u64::from_be_bytes);
                 }
                 key if layout::gone_id(key).is_some() => {}
+                key if let (Some(id), Some(size)) = (sizes::id(key), Size::read(&value)) => {
+                    self.kept.insert(id, size);
+                }
                 other => {
                     let name = String::from_utf8_lossy(other).into_owned();
                     self.problem(format!("meta: '{name}' is unknown or damaged"));
@@ -240,6 +259,7 @@ impl Doctor<'_> {
         for pair in self.snapshot.range(Table::Documents, &[], &END, false) {
             let (key, value) = pair?;
             n += 1;
+            sizes::count(&mut self.found, &key, value.len());
             let place = key
                 .get(..4)
                 .map(|id| id.iter().fold(0, |n, b| n << 8 | u32::from(*b)));
@@ -289,6 +309,25 @@ impl Doctor<'_> {
         }
         self.count("documents", n);
         self.entries(collections, &expected)
+    }
+
+    /// That the sizes that are kept are those that are there.
+    fn sizes(&mut self) -> bool {
+        if !self.are_counted || self.kept == self.found {
+            return false;
+        }
+        let all: BTreeSet<u32> = self.kept.keys().chain(self.found.keys()).copied().collect();
+        for id in all {
+            let of = |sizes: &sizes::All| sizes.get(&id).copied().unwrap_or_default();
+            let (kept, found) = (of(&self.kept), of(&self.found));
+            if kept != found {
+                self.problem(format!(
+                    "sizes: {} entries of {} bytes have the number {id}, and {} of {} in the books",
+                    found.entries, found.bytes, kept.entries, kept.bytes
+                ));
+            }
+        }
+        true
     }
 
     /// That a document's commit happened, and is in the log as far back as that
@@ -351,8 +390,9 @@ impl Doctor<'_> {
         let mut found: HashMap<u32, u64> = HashMap::new();
         let mut n = 0;
         for pair in self.snapshot.range(Table::Indexes, &[], &END, false) {
-            let (key, _) = pair?;
+            let (key, value) = pair?;
             n += 1;
+            sizes::count(&mut self.found, &key, value.len());
             let id = key
                 .get(..4)
                 .map_or(0, |id| id.iter().fold(0, |n, b| n << 8 | u32::from(*b)));

@@ -20,7 +20,7 @@ use crate::kv::Table;
 use crate::layout::{Position, TRIMMED};
 use crate::query::{self, Wanted};
 use crate::walk::Effort;
-use crate::{Core, mql as mql_error};
+use crate::{Core, View, mql as mql_error};
 
 use scope::Scope;
 use token::{Kind, Token};
@@ -66,7 +66,7 @@ impl Feed {
             token: from,
             end: None,
         };
-        feed.check_history()?;
+        feed.check_history(&feed.core.view.load())?;
         if from.kind == Kind::Event {
             feed.check_event(from.position)?;
         }
@@ -74,8 +74,7 @@ impl Feed {
     }
 
     /// Refuses to go on where the log no longer reaches back to.
-    fn check_history(&self) -> Result<(), CommandError> {
-        let view = self.core.view.load();
+    fn check_history(&self, view: &View) -> Result<(), CommandError> {
         let trimmed = view.snapshot.get(Table::Meta, TRIMMED)?;
         let trimmed = trimmed.and_then(|key| Position::from_key(&key));
         if trimmed.is_some_and(|trimmed| self.position < trimmed) {
@@ -201,8 +200,9 @@ impl Feed {
 
     /// The next events of the log table.
     fn stored(&self) -> Result<Vec<(Position, Arc<RawDocumentBuf>)>, CommandError> {
-        self.check_history()?;
         let view = self.core.view.load_full();
+        // Of the same moment: what is trimmed after it is still there.
+        self.check_history(&view)?;
         let mut start = self.position.key().to_vec();
         start.push(0);
         let pairs = view.snapshot.range(Table::Log, &start, &[0xff; 13], false);

@@ -4,6 +4,7 @@
 pub(crate) mod disk;
 pub(crate) mod memory;
 pub(crate) mod redb;
+pub(crate) mod sizes;
 
 use std::ops::Deref;
 

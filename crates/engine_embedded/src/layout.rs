@@ -69,24 +69,32 @@ pub(crate) fn last_position(snapshot: &dyn Snapshot) -> Result<Position, Command
 
 /// The `meta` key of the number that says how everything is kept.
 pub(crate) const FORMAT: &[u8] = b"format";
-/// The number of what this code reads and writes. 2: documents carry
-/// checksums, indexes know their multikey paths, images have a table.
-pub(crate) const FORMAT_NUMBER: u32 = 2;
+/// The number of what this code writes. 2: documents carry checksums, indexes
+/// know their multikey paths, images have a table. 3: sizes are kept.
+pub(crate) const FORMAT_NUMBER: u32 = 3;
+/// The form without sizes, which are counted when it is opened.
+pub(crate) const UNCOUNTED: u32 = 2;
 
-/// Refuses a store that other code writes; one without a number, and with
-/// something in it, is of the first form.
-pub(crate) fn check_format(snapshot: &dyn Snapshot) -> Result<(), CommandError> {
+/// The form of a store, this one's when it is new. One without a number, and
+/// with something in it, is of the first form.
+///
+/// # Errors
+/// For a store that other code writes.
+pub(crate) fn format(snapshot: &dyn Snapshot) -> Result<u32, CommandError> {
     let number = if let Some(found) = snapshot.get(Table::Meta, FORMAT)? {
         <[u8; 4]>::try_from(&found[..]).map_or(0, u32::from_be_bytes)
     } else {
         let mut kept = snapshot.range(Table::Catalog, &[], &[0xff; 8], false);
         if kept.next().transpose()?.is_none() {
-            return Ok(());
+            return Ok(FORMAT_NUMBER);
         }
         1
     };
+    if number == UNCOUNTED {
+        return Ok(number);
+    }
     let who = match number.cmp(&FORMAT_NUMBER) {
-        std::cmp::Ordering::Equal => return Ok(()),
+        std::cmp::Ordering::Equal => return Ok(number),
         std::cmp::Ordering::Less => "an older program wrote it, before the first release",
         std::cmp::Ordering::Greater => "a newer program wrote it",
     };

@@ -156,7 +156,9 @@ impl Embedded {
         clock: Arc<dyn Clock>,
         options: Options,
     ) -> Result<Self, CommandError> {
-        layout::check_format(kv.snapshot()?.as_ref())?;
+        if layout::format(kv.snapshot()?.as_ref())? == layout::UNCOUNTED {
+            kv::sizes::recount(kv.as_ref())?;
+        }
         kv.write(&mut |batch| {
             let number = layout::FORMAT_NUMBER.to_be_bytes();
             batch.put(kv::Table::Meta, layout::FORMAT, &number)
@@ -219,7 +221,7 @@ impl Engine for Embedded {
     }
 
     fn snapshot(&self) -> BoxFuture<'_, Result<Option<SharedEngine>, CommandError>> {
-        let frozen: SharedEngine = Arc::new(snapshot::Frozen::new(self.core.view.load_full()));
+        let frozen: SharedEngine = Arc::new(snapshot::Frozen::of(&self.core));
         Box::pin(async move { Ok(Some(frozen)) })
     }
 

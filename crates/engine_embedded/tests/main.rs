@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use engine::SharedEngine;
 use engine::conformance::failures;
-use engine_embedded::Embedded;
+use engine_embedded::{Embedded, Options};
 use kit::SystemClock;
 
 /// Runs every case.
@@ -29,7 +29,10 @@ async fn conforms(engine: SharedEngine) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn conforms_in_memory() {
-    let engine = Embedded::in_memory(Arc::new(SystemClock)).expect("opens");
+    let mut options = Options::default();
+    // Every commit copies what it changes: the less, the sooner this is done.
+    options.log_retention.bytes = 1 << 20;
+    let engine = Embedded::in_memory_with(Arc::new(SystemClock), options).expect("opens");
     conforms(Arc::new(engine)).await;
 }
 

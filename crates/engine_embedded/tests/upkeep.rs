@@ -99,6 +99,48 @@ async fn the_log_is_kept_up_to_a_size() {
     assert!((90..=110).contains(&events), "{events} events are left");
 }
 
+/// No reader keeps the log: one that is open and too slow is told so, and
+/// misses nothing without being told.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_open_feed_that_falls_behind_is_told_so() {
+    let (disk, clock) = (TestDisk::default(), clock());
+    let engine = open(&disk, &clock, kept_for(3600, 110_000));
+    let mut slow = engine.watch(WatchRequest::default()).await.expect("a feed");
+    let mut quick = engine.watch(WatchRequest::default()).await.expect("a feed");
+    insert(&engine, 0..5).await;
+    let first = slow.next().await.expect("an event");
+    assert_eq!(key(&Document::try_from(first).expect("decodes")), 0);
+    let mut n = 0;
+    // More than anybody holds in memory.
+    for step in 1..60 {
+        insert(&engine, step * 100..(step + 1) * 100).await;
+        while n < 5 || n < step * 100 + 5 {
+            let event = quick.next().await.expect("keeps up");
+            let event = Document::try_from(event).expect("decodes");
+            let expected = if n < 5 { n } else { n + 95 };
+            assert_eq!(key(&event), expected);
+            n += 1;
+        }
+    }
+    let mut last = 0;
+    let error = loop {
+        match slow.next().await {
+            Ok(event) => {
+                let next = key(&Document::try_from(event).expect("decodes"));
+                assert!(
+                    next == last + 1 || last == 4 && next == 100,
+                    "{last} {next}"
+                );
+                last = next;
+            }
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(error.code, 286, "{error}");
+    let label = "NonResumableChangeStreamError".to_owned();
+    assert!(error.labels.contains(&label), "{error:?}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_log_is_kept_for_a_time() {
     let (disk, clock) = (TestDisk::default(), clock());

@@ -52,6 +52,11 @@ fn other_half(more: usize) -> String {
     "y".repeat(DOCUMENT_BYTES_MAX / 2 - 8 + more)
 }
 
+/// Large documents are not left for the cases that follow.
+async fn clear(w: &World) {
+    w.ok(doc! { "dropDatabase": 1 }).await;
+}
+
 async fn bytes(w: &World, name: &str) -> Vec<i64> {
     let pipeline = vec![
         doc! { "$sort": { "_id": 1 } },
@@ -97,6 +102,7 @@ async fn inserts_of_the_largest_document(w: World) {
         assert_eq!(errors.len(), 1, "{reply}");
     }
     assert_eq!(bytes(&w, "c").await, [MOST, 100, 100]);
+    clear(&w).await;
 }
 
 async fn updates_to_the_largest_document(w: World) {
@@ -131,6 +137,7 @@ async fn updates_to_the_largest_document(w: World) {
             }
         }
     }
+    clear(&w).await;
 }
 
 async fn upserts_of_the_largest_document(w: World) {
@@ -164,6 +171,7 @@ async fn upserts_of_the_largest_document(w: World) {
             }
         }
     }
+    clear(&w).await;
 }
 
 async fn pipelines_write_the_largest_document(w: World) {
@@ -209,6 +217,7 @@ async fn pipelines_write_the_largest_document(w: World) {
     w.fails(by(1), TOO_LARGE_AFTER_UPDATE).await;
     w.ok(by(0)).await;
     assert_eq!(bytes(&w, "m").await, [MOST]);
+    clear(&w).await;
 }
 
 /// What a write brings may be larger than a document, up to 48 MB.
@@ -252,35 +261,27 @@ async fn large_commands(w: World) {
         .ok(doc! { "delete": "c", "deletes": [delete(1), delete(7)] })
         .await;
     assert_eq!(reply.get("n").and_then(whole), Some(2), "{reply}");
+    clear(&w).await;
 }
 
 async fn statements_of_one_command(w: World) {
-    for (n, fits) in [
-        (0, false),
-        (WRITES_PER_COMMAND_MAX, true),
-        (WRITES_PER_COMMAND_MAX + 1, false),
-    ] {
-        let nothing = doc! { "q": { "_id": -1 } };
-        let mut delete = nothing.clone();
-        delete.insert("limit", 1);
-        let mut update = nothing;
-        update.insert("u", doc! { "$set": { "a": 1 } });
+    let command = |name: &str, field: &str, statement: Document, n: usize| {
+        let all = vec![Bson::from(statement); n];
+        doc! { name: "c", field: all }
+    };
+    let delete = |n: usize| command("delete", "deletes", doc! { "q": {}, "limit": 1 }, n);
+    // There is nothing to delete.
+    let reply = w.ok(delete(WRITES_PER_COMMAND_MAX)).await;
+    assert_eq!(reply.get("n").and_then(whole), Some(0));
+    for n in [0, WRITES_PER_COMMAND_MAX + 1] {
         for command in [
-            doc! { "insert": "c", "documents": vec![Bson::from(doc! {}); n] },
-            doc! { "delete": "none", "deletes": vec![Bson::from(delete); n] },
-            doc! { "update": "none", "updates": vec![Bson::from(update); n] },
+            delete(n),
+            command("insert", "documents", doc! {}, n),
+            command("update", "updates", doc! { "q": {}, "u": {} }, n),
         ] {
-            let name = command.keys().next().cloned();
-            let result = w.run(command).await;
-            let code = result.as_ref().map_err(|error| error.code).map(drop);
-            assert_eq!(code, if fits { Ok(()) } else { Err(16) }, "{n} in {name:?}");
+            w.fails(command, 16).await;
         }
     }
-    let reply = w.ok(doc! { "count": "c" }).await;
-    assert_eq!(
-        reply.get("n").and_then(whole),
-        Some(WRITES_PER_COMMAND_MAX as i64)
-    );
 }
 
 fn index(name: &str, key: Document) -> Document {

@@ -91,7 +91,7 @@ pub(super) async fn run(
         "listCollections" => list_collections(&core.view.load().catalog, database, command),
         "listDatabases" => {
             only_admin(database, name)?;
-            super::server::list_databases(core, command).await
+            super::server::list_databases(core, command)
         }
         "renameCollection" => rename(core, database, target, command).await,
         _ => super::server::run(core, database, name, target, command).await,

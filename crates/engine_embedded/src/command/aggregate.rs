@@ -410,12 +410,11 @@ impl Collections for Foreign<'_> {
                 ));
             }
         }
-        let (mut count, mut size) = (0i64, 0i64);
-        self.each(collection, &Matcher::all(), &mut |document| {
-            count += 1;
-            size += document.as_bytes().len() as i64;
-            Ok(true)
-        })?;
+        let (count, size) = match &found {
+            Some(found) => super::server::documents_of(self.view, found)
+                .map_err(|error| MqlError::new(error.code, error.message))?,
+            None => (0, 0),
+        };
         let whole = |n: i64| i32::try_from(n).map_or(Bson::Int64(n), Bson::Int32);
         if matches!(specification.get("storageStats"), Ok(Some(_))) {
             let mut stats = doc! { "size": whole(size), "count": whole(count) };

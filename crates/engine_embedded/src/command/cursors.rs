@@ -1,13 +1,14 @@
 //! Replies with a batch of documents, getMore and killCursors.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use bson::raw::RawBsonRef;
 use bson::{RawArrayBuf, RawDocument, RawDocumentBuf, cstr, doc};
 use engine::{Answer, CommandError};
 
 use super::{check_fields, reply, waited_for, whole};
-use crate::cursor::{Cursor, Owner};
+use crate::cursor::{Cursor, Cursors, Owner};
 use crate::transaction::Transaction;
 use crate::walk::Effort;
 use crate::{Core, View};
@@ -33,7 +34,7 @@ pub(super) fn first_batch(
 }
 
 /// A reply with documents.
-pub(crate) fn answer(first: bool, batch: RawArrayBuf, id: i64, namespace: &str) -> RawDocumentBuf {
+pub(super) fn answer(first: bool, batch: RawArrayBuf, id: i64, namespace: &str) -> RawDocumentBuf {
     let mut cursor = RawDocumentBuf::new();
     if first {
         cursor.append(cstr!("firstBatch"), batch);
@@ -69,79 +70,114 @@ pub(super) async fn get_more(
     command: &RawDocument,
     transaction: Option<Arc<Transaction>>,
 ) -> Answer {
-    let id = match command.get("getMore")? {
-        Some(RawBsonRef::Int64(id)) => id,
-        Some(other) => return Err(mistyped("getMore.getMore", other, "long")),
-        None => 0,
-    };
-    check_fields(
-        command,
-        &[
-            "collection",
-            "batchSize",
-            "term",
-            "lastKnownCommittedOpTime",
-        ],
-    )?;
-    let target = match command.get("collection")? {
-        Some(RawBsonRef::String(target)) => target,
-        Some(other) => return Err(mistyped("getMore.collection", other, "string")),
-        None => return Err(required("getMore", "collection")),
-    };
-    let size = match whole(command, "batchSize")? {
-        Some(size) if size < 0 => {
-            return Err(CommandError::new(
-                51024,
-                format!("BSON field 'batchSize' value must be >= 0, actual value '{size}'"),
-            ));
-        }
-        // No size is as much as goes into a reply.
-        None | Some(0) => usize::MAX,
-        Some(size) => size as usize,
-    };
-    let namespace = format!("{database}.{target}");
-    let view = core.view.load_full();
-    let mut cursor = core.cursors.take(id, &namespace, &Owner::of(command)?)?;
+    let (view, more) = (core.view.load_full(), More::parse(database, command)?);
+    let cursor = more.take(&core.cursors)?;
     let core = core.clone();
-    waited_for(move |gone| {
+    waited_for(move |gone| more.answer(cursor, &core.cursors, &view, transaction.as_deref(), gone))
+        .await
+}
+
+/// getMore on a state that does not change.
+pub(crate) async fn get_more_at(
+    cursors: &Arc<Cursors>,
+    view: Arc<View>,
+    database: &str,
+    command: &RawDocument,
+) -> Answer {
+    let (cursors, more) = (cursors.clone(), More::parse(database, command)?);
+    let cursor = more.take(&cursors)?;
+    waited_for(move |gone| more.answer(cursor, &cursors, &view, None, gone)).await
+}
+
+/// A parsed getMore.
+struct More {
+    id: i64,
+    size: usize,
+    namespace: String,
+    asking: Owner,
+}
+
+impl More {
+    fn parse(database: &str, command: &RawDocument) -> Result<Self, CommandError> {
+        let id = match command.get("getMore")? {
+            Some(RawBsonRef::Int64(id)) => id,
+            Some(other) => return Err(mistyped("getMore.getMore", other, "long")),
+            None => 0,
+        };
+        check_fields(
+            command,
+            &[
+                "collection",
+                "batchSize",
+                "term",
+                "lastKnownCommittedOpTime",
+            ],
+        )?;
+        let target = match command.get("collection")? {
+            Some(RawBsonRef::String(target)) => target,
+            Some(other) => return Err(mistyped("getMore.collection", other, "string")),
+            None => return Err(required("getMore", "collection")),
+        };
+        let size = match whole(command, "batchSize")? {
+            Some(size) if size < 0 => {
+                return Err(CommandError::new(
+                    51024,
+                    format!("BSON field 'batchSize' value must be >= 0, actual value '{size}'"),
+                ));
+            }
+            // No size is as much as goes into a reply.
+            None | Some(0) => usize::MAX,
+            Some(size) => size as usize,
+        };
+        Ok(Self {
+            id,
+            size,
+            namespace: format!("{database}.{target}"),
+            asking: Owner::of(command)?,
+        })
+    }
+
+    fn take(&self, cursors: &Cursors) -> Result<Cursor, CommandError> {
+        cursors.take(self.id, &self.namespace, &self.asking)
+    }
+
+    fn answer(
+        &self,
+        mut cursor: Cursor,
+        cursors: &Cursors,
+        view: &View,
+        transaction: Option<&Transaction>,
+        gone: Arc<AtomicBool>,
+    ) -> Answer {
         let effort = Effort::limited(cursor.time, Some(gone));
-        let filled = match &transaction {
+        let filled = match transaction {
             Some(transaction) => transaction.with(|changes| {
                 let view = changes.view.clone();
-                cursor.fill(&view, Some(changes), size, &effort)
+                cursor.fill(&view, Some(changes), self.size, &effort)
             }),
-            None => filled(&mut cursor, &view, size, &effort),
+            None => cursor
+                .renew(view)
+                .and_then(|()| cursor.fill(view, None, self.size, &effort)),
         };
         match filled {
             Ok((batch, true)) => {
                 cursor.time = effort.left();
-                core.cursors.put_back(id, cursor);
-                Ok(answer(false, batch, id, &namespace))
+                cursors.put_back(self.id, cursor);
+                Ok(answer(false, batch, self.id, &self.namespace))
             }
             Ok((batch, false)) => {
-                core.cursors.close(id);
-                Ok(answer(false, batch, 0, &namespace))
+                cursors.close(self.id);
+                Ok(answer(false, batch, 0, &self.namespace))
             }
             Err(error) => {
-                core.cursors.close(id);
+                cursors.close(self.id);
                 Err(error)
             }
         }
-    })
-    .await
+    }
 }
 
-fn filled(
-    cursor: &mut Cursor,
-    view: &View,
-    size: usize,
-    effort: &Effort,
-) -> Result<(RawArrayBuf, bool), CommandError> {
-    cursor.renew(view)?;
-    cursor.fill(view, None, size, effort)
-}
-
-pub(super) fn kill(core: &Core, command: &RawDocument) -> Answer {
+pub(crate) fn kill(cursors: &Cursors, command: &RawDocument) -> Answer {
     let ids = match command.get("cursors")? {
         Some(RawBsonRef::Array(ids)) => ids,
         Some(other) => return Err(mistyped("killCursors.cursors", other, "array")),
@@ -161,7 +197,7 @@ pub(super) fn kill(core: &Core, command: &RawDocument) -> Answer {
         }
     }
     let (killed, missing): (Vec<i64>, Vec<i64>) =
-        wanted.into_iter().partition(|id| core.cursors.close(*id));
+        wanted.into_iter().partition(|id| cursors.close(*id));
     reply(&doc! {
         "cursorsKilled": killed, "cursorsNotFound": missing, "cursorsAlive": [],
         "cursorsUnknown": [], "ok": 1.0,

@@ -8,6 +8,7 @@ use bson::raw::RawBsonRef;
 use bson::{Bson, Document, RawDocument, RawDocumentBuf, cstr, doc, rawdoc};
 use engine::{Answer, CommandError};
 
+use super::given::Moment;
 use super::read::{Kind, Read};
 use super::{blocking, document, flag, reply};
 use crate::catalog::Index;
@@ -187,7 +188,7 @@ impl Question {
         };
         let first = read.iter().next().transpose()?;
         let verb = first.map_or("find", |(name, _)| name.as_str()).to_owned();
-        let parsed = Read::parse(core, view, database, &verb, &read)?;
+        let parsed = Read::parse(Moment::of(core), view, database, &verb, &read)?;
         let filter = match document(&read, query)? {
             Some(filter) => Document::try_from(filter)?,
             None => Document::new(),
@@ -269,8 +270,11 @@ impl Question {
                 0 => usize::MAX,
                 enough => enough,
             };
-            let mut walk = Walk::new(view, None, plan, &read.matcher, &effort);
-            cost.matched = walk.count(enough)? as u64;
+            let matched = match read.known_count(view, &plan.collection)? {
+                Some(n) => n.min(enough),
+                None => Walk::new(view, None, plan, &read.matcher, &effort).count(enough)?,
+            };
+            cost.matched = matched as u64;
             cost.returned = cost.matched.saturating_sub(read.skip as u64);
         } else if plan.sorted {
             let mut walk = Walk::new(view, None, plan, &read.matcher, &effort);

@@ -7,19 +7,42 @@ use mql::expression::Variables;
 use mql::{Collation, Matcher, Projection};
 
 use super::document;
+use crate::layout::Position;
 use crate::{Core, mql as mql_error};
+
+/// The moment that a command's expressions see.
+#[derive(Clone, Copy)]
+pub(crate) struct Moment {
+    now: DateTime,
+    position: Position,
+}
+
+impl Moment {
+    /// The present one.
+    pub(crate) fn of(core: &Core) -> Self {
+        Self::at(core, core.clock.now())
+    }
+
+    fn at(core: &Core, now: DateTime) -> Self {
+        let position = *core.latest.borrow();
+        Self { now, position }
+    }
+}
 
 /// A command whose expressions see variables.
 #[derive(Clone, Copy)]
 pub(super) struct Given<'a> {
-    core: &'a Core,
     command: &'a RawDocument,
-    now: DateTime,
+    moment: Moment,
 }
 
 impl<'a> Given<'a> {
     pub(super) fn by(core: &'a Core, command: &'a RawDocument, now: DateTime) -> Self {
-        Self { core, command, now }
+        Self::at(Moment::at(core, now), command)
+    }
+
+    pub(super) fn at(moment: Moment, command: &'a RawDocument) -> Self {
+        Self { command, moment }
     }
 
     /// The variables; `constants` hide those of `let`.
@@ -34,8 +57,8 @@ impl<'a> Given<'a> {
         let mut variables = Variables::default();
         variables.collate(collation);
         variables.seed(random());
-        variables.set("NOW", Some(Bson::DateTime(self.now)));
-        let position = *self.core.latest.borrow();
+        let Moment { now, position } = self.moment;
+        variables.set("NOW", Some(Bson::DateTime(now)));
         let time = Timestamp {
             time: position.time,
             increment: position.increment,

@@ -12,10 +12,11 @@ use mql::path::{self, Path};
 use mql::{Matcher, Projection, Sort};
 
 use super::cursors::answer;
-use super::given::Given;
+use super::given::{Given, Moment};
 use super::{check_fields, collection, document, flag, reply, time_limit, waited_for, whole};
 use crate::catalog::Collection;
-use crate::cursor::{Cursor, Owner, Rows};
+use crate::cursor::{Cursor, Cursors, Owner, Rows};
+use crate::kv::sizes::Size;
 use crate::plan::{Access, Ask, Hint, Plan, natural_sort, only_id, plan};
 use crate::query::{self, matcher};
 use crate::transaction::Transaction;
@@ -36,12 +37,30 @@ pub(super) async fn run(
     transaction: Option<Arc<Transaction>>,
 ) -> Answer {
     let view = core.view.load_full();
-    let read = Read::parse(core, &view, database, name, command)?;
+    let read = Read::parse(Moment::of(core), &view, database, name, command)?;
     if read.is_quick() {
         return read.on(core, &view, transaction.as_deref(), None);
     }
     let core = core.clone();
     waited_for(move |gone| read.on(&core, &view, transaction.as_deref(), Some(gone))).await
+}
+
+/// The same on a state that does not change.
+pub(crate) async fn run_at(
+    cursors: &Arc<Cursors>,
+    (view, moment): (Arc<View>, Moment),
+    database: &str,
+    name: &str,
+    command: &RawDocument,
+) -> Answer {
+    let read = Read::parse(moment, &view, database, name, command)?;
+    let cursors = cursors.clone();
+    waited_for(move |gone| {
+        let effort = Effort::limited(read.time, Some(gone));
+        let found = view.catalog.get(&read.database, &read.target);
+        read.evaluate(&cursors, &view, None, found, &effort)
+    })
+    .await
 }
 
 /// A parsed read.
@@ -77,7 +96,7 @@ pub(super) struct Find {
 
 impl Read {
     pub(super) fn parse(
-        core: &Core,
+        moment: Moment,
         view: &View,
         database: &str,
         name: &str,
@@ -99,7 +118,7 @@ impl Read {
             )),
             n => Ok(n.map(|n| n as usize)),
         };
-        let given = Given::by(core, command, core.clock.now());
+        let given = Given::at(moment, command);
         let mut sort = Sort::default();
         let mut hint = Hint::parse(command)?;
         let (query, limit, kind) = match name {
@@ -193,15 +212,15 @@ impl Read {
         transaction: Option<&Transaction>,
         gone: Option<Arc<AtomicBool>>,
     ) -> Answer {
-        let effort = Effort::limited(self.time, gone);
+        let (effort, cursors) = (Effort::limited(self.time, gone), &core.cursors);
         let Some(transaction) = transaction else {
             let found = view.catalog.get(&self.database, &self.target);
-            return self.evaluate(core, view, None, found, &effort);
+            return self.evaluate(cursors, view, None, found, &effort);
         };
         transaction.with(|changes| {
             let found = collection(core, changes, &self.database, &self.target)?;
             let view = changes.view.clone();
-            self.evaluate(core, &view, Some(changes), found.as_ref(), &effort)
+            self.evaluate(cursors, &view, Some(changes), found.as_ref(), &effort)
         })
     }
 
@@ -222,9 +241,23 @@ impl Read {
         plan(view, collection, ask)
     }
 
+    /// How many documents there are, for a count of all of them: that is kept.
+    /// Transactions have no count.
+    pub(super) fn known_count(
+        &self,
+        view: &View,
+        collection: &Collection,
+    ) -> Result<Option<usize>, CommandError> {
+        if !matches!(self.kind, Kind::Count) || self.hint.is_some() || !self.matcher.is_all() {
+            return Ok(None);
+        }
+        let size = Size::of(view.snapshot.as_ref(), collection.id)?;
+        Ok(Some(usize::try_from(size.entries).unwrap_or(0)))
+    }
+
     fn evaluate(
         self,
-        core: &Core,
+        cursors: &Cursors,
         view: &View,
         changes: Option<&Changes>,
         found: Option<&Arc<Collection>>,
@@ -271,7 +304,7 @@ impl Read {
                     cursor.owner = find.owner;
                     cursor.patient = find.patient;
                     cursor.time = effort.left();
-                    core.cursors.open(cursor)
+                    cursors.open(cursor)
                 } else {
                     0
                 };
@@ -282,8 +315,11 @@ impl Read {
                     0 => usize::MAX,
                     enough => enough,
                 };
-                let mut walk = Walk::new(view, changes, &plan, &self.matcher, effort);
-                let n = walk.count(enough)?.saturating_sub(self.skip);
+                let n = match self.known_count(view, collection)? {
+                    Some(n) => n.min(enough),
+                    None => Walk::new(view, changes, &plan, &self.matcher, effort).count(enough)?,
+                };
+                let n = n.saturating_sub(self.skip);
                 let n = i32::try_from(n).map_or(Bson::Int64(n as i64), Bson::Int32);
                 reply(&doc! { "n": n, "ok": 1.0 })
             }

@@ -11,7 +11,8 @@ use super::{blocking, check_fields, document, flag, reply, whole};
 use crate::catalog::{Collection, Index};
 use crate::index::{keys, prefixed};
 use crate::kv::Table;
-use crate::layout::{PREFIX_BYTES, loaded, past, record_of};
+use crate::kv::sizes::Size;
+use crate::layout::{PREFIX_BYTES, document_key, loaded, past, record_of};
 use crate::{Core, View};
 
 /// Errors that `validate` tells.
@@ -56,8 +57,8 @@ pub(super) async fn run(
             }
             reply(&doc! { "featureCompatibilityVersion": { "version": "6.0" }, "ok": 1.0 })
         }
-        "dbStats" | "dbstats" => database_statistics(core, database, command).await,
-        "collStats" | "collstats" => statistics(core, database, target, command).await,
+        "dbStats" | "dbstats" => database_statistics(core, database, command),
+        "collStats" | "collstats" => statistics(core, database, target, command),
         "validate" => validate(core, database, target).await,
         other => Err(CommandError::new(59, format!("no such command: '{other}'"))),
     }
@@ -78,40 +79,37 @@ fn ready(collection: &Collection) -> impl Iterator<Item = &Index> {
     collection.indexes.iter().filter(|index| !index.building)
 }
 
-/// What a collection takes, in bytes of keys and values.
+/// A collection's documents: how many they are, and their bytes.
+pub(super) fn documents_of(
+    view: &View,
+    collection: &Collection,
+) -> Result<(i64, i64), CommandError> {
+    let Size { entries, bytes } = Size::of(view.snapshot.as_ref(), collection.id)?;
+    let around = size_of_val(&document_key(0, 0)) + PREFIX_BYTES;
+    Ok((entries, bytes - entries * around as i64))
+}
+
+/// What a collection takes.
 #[derive(Default)]
-struct Size {
+struct Taken {
     documents: i64,
     bytes: i64,
     indexes: Vec<(String, i64)>,
 }
 
-impl Size {
-    /// Reads all of a collection's keys.
-    fn of(view: &View, collection: &Collection) -> Result<Self, CommandError> {
-        let mut size = Self::default();
-        let start = collection.id.to_be_bytes();
-        for pair in view
-            .snapshot
-            .range(Table::Documents, &start, &past(&start), false)
-        {
-            let (_, value) = pair?;
-            size.documents += 1;
-            size.bytes += value.len() as i64 - PREFIX_BYTES as i64;
-        }
+impl Taken {
+    fn by(view: &View, collection: &Collection) -> Result<Self, CommandError> {
+        let (documents, bytes) = documents_of(view, collection)?;
+        let mut indexes = Vec::new();
         for index in ready(collection) {
-            let start = index.id.to_be_bytes();
-            let mut bytes = 0;
-            for pair in view
-                .snapshot
-                .range(Table::Indexes, &start, &past(&start), false)
-            {
-                let (key, value) = pair?;
-                bytes += (key.len() + value.len()) as i64;
-            }
-            size.indexes.push((index.name.clone(), bytes));
+            let size = Size::of(view.snapshot.as_ref(), index.id)?;
+            indexes.push((index.name.clone(), size.bytes));
         }
-        Ok(size)
+        Ok(Self {
+            documents,
+            bytes,
+            indexes,
+        })
     }
 
     fn index_bytes(&self) -> i64 {
@@ -124,12 +122,7 @@ fn number(n: i64) -> Bson {
     i32::try_from(n).map_or(Bson::Int64(n), Bson::Int32)
 }
 
-async fn statistics(
-    core: &Arc<Core>,
-    database: &str,
-    target: &str,
-    command: &RawDocument,
-) -> Answer {
+fn statistics(core: &Core, database: &str, target: &str, command: &RawDocument) -> Answer {
     super::check_namespace(target)?;
     check_fields(command, &["scale"])?;
     let scale = whole(command, "scale")?.unwrap_or(1);
@@ -142,10 +135,7 @@ async fn statistics(
     let view = core.view.load_full();
     let found = view.catalog.get(database, target).cloned();
     let capped = found.is_some();
-    let size = blocking(move || {
-        found.map_or_else(|| Ok(Size::default()), |found| Size::of(&view, &found))
-    })
-    .await?;
+    let size = found.map_or_else(|| Ok(Taken::default()), |found| Taken::by(&view, &found))?;
     let scaled = |bytes: i64| number(bytes / scale);
     let sizes: Document = size
         .indexes
@@ -172,7 +162,7 @@ async fn statistics(
     reply(&answer)
 }
 
-async fn database_statistics(core: &Arc<Core>, database: &str, command: &RawDocument) -> Answer {
+fn database_statistics(core: &Core, database: &str, command: &RawDocument) -> Answer {
     check_fields(command, &["scale", "freeStorage"])?;
     let scale = match command.get("scale")? {
         None => 1,
@@ -184,11 +174,11 @@ async fn database_statistics(core: &Arc<Core>, database: &str, command: &RawDocu
     if scale < 1 {
         return Err(CommandError::new(8, "scale has to be > 0"));
     }
-    let sizes = sizes(core, |name| name == database).await?;
-    let sum = |of: fn(&Size) -> i64| sizes.iter().map(|(_, size)| of(size)).sum::<i64>();
+    let sizes = sizes(core, |name| name == database)?;
+    let sum = |of: fn(&Taken) -> i64| sizes.iter().map(|(_, size)| of(size)).sum::<i64>();
     let documents = sum(|size| size.documents);
     let bytes = sum(|size| size.bytes);
-    let index_bytes = sum(Size::index_bytes);
+    let index_bytes = sum(Taken::index_bytes);
     let scaled = |bytes: i64| bytes as f64 / scale as f64;
     let average = if documents == 0 {
         0.0
@@ -205,27 +195,16 @@ async fn database_statistics(core: &Arc<Core>, database: &str, command: &RawDocu
 }
 
 /// The sizes of the collections of some databases.
-async fn sizes(
-    core: &Arc<Core>,
-    wanted: impl Fn(&str) -> bool,
-) -> Result<Vec<(String, Size)>, CommandError> {
-    let view = core.view.load_full();
-    let found: Vec<Arc<Collection>> = view
-        .catalog
+fn sizes(core: &Core, wanted: impl Fn(&str) -> bool) -> Result<Vec<(String, Taken)>, CommandError> {
+    let view = core.view.load();
+    view.catalog
         .all()
         .filter(|collection| wanted(&collection.database))
-        .cloned()
-        .collect();
-    blocking(move || {
-        found
-            .iter()
-            .map(|found| Ok((found.database.clone(), Size::of(&view, found)?)))
-            .collect()
-    })
-    .await
+        .map(|found| Ok((found.database.clone(), Taken::by(&view, found)?)))
+        .collect()
 }
 
-pub(super) async fn list_databases(core: &Arc<Core>, command: &RawDocument) -> Answer {
+pub(super) fn list_databases(core: &Core, command: &RawDocument) -> Answer {
     check_fields(command, &["filter", "nameOnly", "authorizedDatabases"])?;
     let matcher = crate::query::matcher(document(command, "filter")?, None)?;
     let name_only = flag(command, "nameOnly")?;
@@ -236,7 +215,7 @@ pub(super) async fn list_databases(core: &Arc<Core>, command: &RawDocument) -> A
         databases.extend(view.catalog.all().map(|c| (c.database.clone(), 0)));
         databases.dedup();
     } else {
-        for (name, size) in sizes(core, |_| true).await? {
+        for (name, size) in sizes(core, |_| true)? {
             let bytes = size.bytes + size.index_bytes();
             match databases.last_mut() {
                 Some((last, sum)) if *last == name => *sum += bytes,

@@ -87,7 +87,7 @@ async fn a_sound_database_has_no_problems() {
     assert_eq!(
         examined.checked,
         [
-            ("facts", 4),
+            ("facts", 12),
             ("collections", 2),
             ("indexes", 6),
             ("documents", 50),
@@ -330,15 +330,15 @@ async fn catalogue_and_facts() {
     for (format, said) in [
         (
             Some(9u32),
-            "format 9, this program knows format 2; a newer program",
+            "format 9, this program knows format 3; a newer program",
         ),
         (
             Some(1),
-            "format 1, this program knows format 2; an older program",
+            "format 1, this program knows format 3; an older program",
         ),
         (
             None,
-            "format 1, this program knows format 2; an older program",
+            "format 1, this program knows format 3; an older program",
         ),
     ] {
         let bytes = format.map(u32::to_be_bytes);
@@ -440,4 +440,36 @@ async fn a_damaged_file_is_no_panic() {
     assert!(doctor(folder.path(), false).is_err());
     std::fs::write(&path, b"no database").unwrap();
     assert!(doctor(folder.path(), false).is_err());
+}
+
+#[tokio::test]
+async fn sizes_that_are_not_what_is_there() {
+    let store = sound().await;
+    let rows = || {
+        let mut rows = pairs(&store, Table::Meta);
+        rows.retain(|(key, _)| key.starts_with(sizes::PREFIX));
+        rows
+    };
+    let all = rows();
+    // Two collections, and their indexes with entries.
+    assert_eq!(all.len(), 8);
+    let (key, value) = &all[0];
+    let mut other = value.clone();
+    other[7] ^= 1;
+    set(&store, Table::Meta, key, Some(&other));
+    assert!(problems(&store)[0].starts_with("sizes: "));
+    set(&store, Table::Meta, key, None);
+    let found = problems(&store);
+    assert!(found[0].ends_with("and 0 of 0 in the books"), "{found:?}");
+    sizes::recount(store.as_ref()).unwrap();
+    assert_eq!((problems(&store).len(), rows()), (0, all.clone()));
+    // A store of the form before has none, which is well; opening counts.
+    for (key, _) in &all {
+        set(&store, Table::Meta, key, None);
+    }
+    let before = layout::UNCOUNTED.to_be_bytes();
+    set(&store, Table::Meta, layout::FORMAT, Some(&before));
+    assert!(problems(&store).is_empty());
+    drop(Embedded::with(store.clone(), Arc::new(SystemClock), Options::default()).unwrap());
+    assert_eq!((problems(&store).len(), rows()), (0, all));
 }

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{Batch, Body, Kv, Lent, Pairs, Sizes, Snapshot, Table};
+use super::{Batch, Body, Kv, Lent, Pairs, Sizes, Snapshot, Table, sizes};
 use engine::CommandError;
 
-type Map = BTreeMap<Vec<u8>, Vec<u8>>;
+/// A copy of it shares the values.
+type Map = BTreeMap<Vec<u8>, Arc<[u8]>>;
 
 #[derive(Default, Clone)]
 struct Maps([Arc<Map>; 6]);
@@ -25,7 +26,12 @@ impl Kv for Store {
     fn write_as(&self, _: bool, body: &mut Body<'_>) -> Result<(), CommandError> {
         let mut maps = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut changed = maps.clone();
-        body(&mut changed)?;
+        let mut writer = Writer {
+            maps: &mut changed,
+            changes: sizes::Changes::default(),
+        };
+        body(&mut writer)?;
+        std::mem::take(&mut writer.changes).settle(&mut writer)?;
         *maps = changed;
         Ok(())
     }
@@ -70,9 +76,20 @@ impl Snapshot for Maps {
     }
 }
 
-impl Batch for Maps {
+struct Writer<'m> {
+    maps: &'m mut Maps,
+    changes: sizes::Changes,
+}
+
+impl Writer<'_> {
+    fn map(&mut self, table: Table) -> &mut Map {
+        Arc::make_mut(&mut self.maps.0[table as usize])
+    }
+}
+
+impl Batch for Writer<'_> {
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Lent<'_>>, CommandError> {
-        Snapshot::get(self, table, key)
+        self.maps.get(table, key)
     }
 
     fn first(
@@ -82,7 +99,7 @@ impl Batch for Maps {
         end: &[u8],
         limit: usize,
     ) -> Result<Vec<(Vec<u8>, usize)>, CommandError> {
-        let range = self.0[table as usize].range::<[u8], _>(bounds(start, end));
+        let range = self.maps.0[table as usize].range::<[u8], _>(bounds(start, end));
         let found = range.take(limit);
         Ok(found
             .map(|(key, value)| (key.clone(), value.len()))
@@ -90,12 +107,15 @@ impl Batch for Maps {
     }
 
     fn put(&mut self, table: Table, key: &[u8], value: &[u8]) -> Result<(), CommandError> {
-        Arc::make_mut(&mut self.0[table as usize]).insert(key.to_vec(), value.to_vec());
+        let before = self.map(table).insert(key.to_vec(), value.into());
+        let before = before.map(|before| before.len());
+        self.changes.note(table, key, before, Some(value.len()));
         Ok(())
     }
 
     fn remove(&mut self, table: Table, key: &[u8]) -> Result<(), CommandError> {
-        Arc::make_mut(&mut self.0[table as usize]).remove(key);
+        let before = self.map(table).remove(key).map(|before| before.len());
+        self.changes.note(table, key, before, None);
         Ok(())
     }
 }

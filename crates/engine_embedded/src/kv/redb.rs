@@ -12,7 +12,7 @@ use redb::{
 };
 
 use super::disk::{Custom, Disk, Overlay, Shared};
-use super::{Batch, Body, Kv, Lent, Pairs, Sizes, Snapshot, TABLES, Table, failed};
+use super::{Batch, Body, Kv, Lent, Pairs, Sizes, Snapshot, TABLES, Table, failed, sizes};
 use crate::options::Options;
 use engine::CommandError;
 
@@ -246,16 +246,11 @@ impl Kv for Store {
             {
                 let open = |table| transaction.open_table(definition(table)).map_err(failed);
                 let mut writer = Writer {
-                    tables: [
-                        open(TABLES[0])?,
-                        open(TABLES[1])?,
-                        open(TABLES[2])?,
-                        open(TABLES[3])?,
-                        open(TABLES[4])?,
-                        open(TABLES[5])?,
-                    ],
+                    tables: opened(open)?,
+                    changes: sizes::Changes::default(),
                 };
                 body(&mut writer)?;
+                std::mem::take(&mut writer.changes).settle(&mut writer)?;
             }
             transaction.commit().map_err(failed)
         };
@@ -291,15 +286,21 @@ fn read(database: &Database) -> Result<Box<dyn Snapshot>, CommandError> {
     let transaction = database.begin_read().map_err(failed)?;
     let open = |table| transaction.open_table(definition(table)).map_err(failed);
     Ok(Box::new(Reader {
-        tables: [
-            open(TABLES[0])?,
-            open(TABLES[1])?,
-            open(TABLES[2])?,
-            open(TABLES[3])?,
-            open(TABLES[4])?,
-            open(TABLES[5])?,
-        ],
+        tables: opened(open)?,
     }))
+}
+
+/// Every table, in its place.
+fn opened<T>(open: impl Fn(Table) -> Result<T, CommandError>) -> Result<[T; 6], CommandError> {
+    let [first, second, third, fourth, fifth, sixth] = TABLES;
+    Ok([
+        open(first)?,
+        open(second)?,
+        open(third)?,
+        open(fourth)?,
+        open(fifth)?,
+        open(sixth)?,
+    ])
 }
 
 struct Reader {
@@ -327,6 +328,7 @@ impl Snapshot for Reader {
 
 struct Writer<'t> {
     tables: [redb::Table<'t, &'static [u8], &'static [u8]>; 6],
+    changes: sizes::Changes,
 }
 
 impl Batch for Writer<'_> {
@@ -354,16 +356,20 @@ impl Batch for Writer<'_> {
     }
 
     fn put(&mut self, table: Table, key: &[u8], value: &[u8]) -> Result<(), CommandError> {
-        self.tables[table as usize]
+        let before = self.tables[table as usize]
             .insert(key, value)
-            .map_err(failed)
-            .map(drop)
+            .map_err(failed)?
+            .map(|before| before.value().len());
+        self.changes.note(table, key, before, Some(value.len()));
+        Ok(())
     }
 
     fn remove(&mut self, table: Table, key: &[u8]) -> Result<(), CommandError> {
-        self.tables[table as usize]
+        let before = self.tables[table as usize]
             .remove(key)
-            .map_err(failed)
-            .map(drop)
+            .map_err(failed)?
+            .map(|before| before.value().len());
+        self.changes.note(table, key, before, None);
+        Ok(())
     }
 }
