@@ -1,9 +1,9 @@
-//! Two answers to one command: equal, refused, or different. What is not
-//! compared is here, each rule with its reason.
+//! Two answers to one command: equal, refused, or different.
 
 use bson::{Bson, Document};
 use engine::CommandError;
 
+use crate::mask;
 use crate::order::{self, Order};
 
 /// An answer of the waist.
@@ -59,13 +59,6 @@ pub enum Difference {
 /// Codes of operators, stages and fields that are not there.
 const UNSUPPORTED: &[i32] = &[115, 168, 15952, 31325, 40324, 40415];
 
-/// An expression that could not be computed for some document. For which
-/// documents it is asked depends on the plan and on what the optimiser did.
-const COMPUTED: &[i32] = &[
-    14, 241, 16554, 16611, 16702, 16883, 17124, 28651, 28664, 28689, 28724, 28725, 28765, 34435,
-    40080, 40081, 40090, 40228, 40390, 40400, 51081,
-];
-
 /// Compares the answers to one command.
 pub fn compare(command: &Document, indexed: bool, ours: &Reply, theirs: &Reply) -> Verdict {
     let order = order::of(command, indexed);
@@ -74,9 +67,7 @@ pub fn compare(command: &Document, indexed: bool, ours: &Reply, theirs: &Reply) 
         Shown::of(command, order, theirs),
     );
     match (&ours, &theirs) {
-        (Shown::Refused(a, _), Shown::Refused(b, _)) => {
-            Verdict::Refused(executed(*a), executed(*b))
-        }
+        (Shown::Refused(a, _), Shown::Refused(b, _)) => Verdict::Refused(*a, *b),
         (Shown::Refused(code, text), Shown::Lines(_)) => {
             if command
                 .get("batchSize")
@@ -84,7 +75,7 @@ pub fn compare(command: &Document, indexed: bool, ours: &Reply, theirs: &Reply) 
             {
                 return Verdict::Masked("mongod fails with the next batch, not with an empty one");
             }
-            if let Some(why) = not_asked(command, indexed, *code) {
+            if let Some(why) = mask::not_asked(command, indexed, *code) {
                 return Verdict::Masked(why);
             }
             let how = if UNSUPPORTED.contains(code) {
@@ -95,7 +86,9 @@ pub fn compare(command: &Document, indexed: bool, ours: &Reply, theirs: &Reply) 
             Verdict::Different(how, format!("we refuse: {code} {text}"))
         }
         (Shown::Lines(_), Shown::Refused(code, text)) => {
-            if let Some(why) = not_asked(command, indexed, *code) {
+            if let Some(why) =
+                mask::not_asked(command, indexed, *code).or_else(|| mask::mishap(*code))
+            {
                 return Verdict::Masked(why);
             }
             Verdict::Different(
@@ -108,22 +101,11 @@ pub fn compare(command: &Document, indexed: bool, ours: &Reply, theirs: &Reply) 
             if order == Order::Undefined {
                 return Verdict::Masked("what comes out depends on an order that is not defined");
             }
-            if let Some(why) = told(command, indexed, a, b).or_else(|| spelled(command, a, b)) {
+            if let Some(why) = mask::answers(command, indexed, a, b) {
                 return Verdict::Masked(why);
             }
             Verdict::Different(Difference::Answer, apart(a, b))
         }
-    }
-}
-
-/// One of mongod's executors has codes of its own for errors of the other.
-fn executed(code: i32) -> i32 {
-    match code {
-        // $mergeObjects of what is no object.
-        5_911_200 => 40_400,
-        // $dateAdd and $dateSubtract of what is no date, or by no whole number.
-        5_166_603 => 5_166_403,
-        other => other,
     }
 }
 
@@ -141,150 +123,6 @@ pub fn compare_documents(ours: &[Document], theirs: &[Document]) -> Verdict {
     } else {
         Verdict::Different(Difference::State, apart(&a, &b))
     }
-}
-
-/// Whether a failed expression may be the plan's affair: with more than one
-/// predicate, which one is asked first is not defined.
-fn not_asked(command: &Document, indexed: bool, code: i32) -> Option<&'static str> {
-    let predicates = |name: &str| match command.get(name) {
-        Some(Bson::Document(filter)) => filter.len(),
-        _ => 0,
-    };
-    let many = predicates("filter") > 1 || predicates("query") > 1;
-    ((many || indexed) && COMPUTED.contains(&code))
-        .then_some("an expression failed for one and was not asked by the other")
-}
-
-/// Whether only something beside the documents differs.
-fn told(
-    command: &Document,
-    indexed: bool,
-    ours: &[String],
-    theirs: &[String],
-) -> Option<&'static str> {
-    let open = |line: &&String| line.starts_with("open: ");
-    if command.contains_key("limit") && command.contains_key("batchSize") {
-        let all = |lines: &[String]| -> Vec<String> {
-            lines.iter().filter(|line| !open(line)).cloned().collect()
-        };
-        if all(ours) == all(theirs) {
-            return Some("whether a cursor at its limit is open for a batch of nothing");
-        }
-    }
-    if command.contains_key("distinct") && indexed && theirs.iter().any(|l| l.contains("null")) {
-        return Some("a distinct by an index alone, which tells what is missing as null");
-    }
-    None
-}
-
-/// Whether only the spelling of numbers differs, in a way that is mongod's.
-fn spelled(command: &Document, ours: &[String], theirs: &[String]) -> Option<&'static str> {
-    let text = command.to_string();
-    let named = |names: &[&str]| names.iter().any(|name| text.contains(name));
-    // One of mongod's two executors keeps the first of equal values for $min and
-    // $max, the other the last; one turns doubles to decimals of 15 digits. Which
-    // one runs depends on what stands before the $group.
-    if named(&["\"$group\"", "\"$sortByCount\"", "\"$bucket"]) && values(ours) == values(theirs) {
-        return Some("a $group, whose numbers are spelled by the executor that ran it");
-    }
-    // The same two executors omit what a group's fields lack, or tell null; and
-    // put what a $lookup found in its old place, or last.
-    let executors = named(&["\"$group\"", "\"$lookup\""]);
-    if executors && bare(ours) == bare(theirs) {
-        return Some("a field's place or its lack, by the executor that ran $group or $lookup");
-    }
-    // It keeps what it computes in a table whose order is another in each run.
-    if named(&["\"$setWindowFields\"", "\"$fill\""]) && unordered(ours) == unordered(theirs) {
-        return Some("the order of the fields that windows add, which is by chance");
-    }
-    // Its library's last digits; ours are computed with more and rounded.
-    if named(&[
-        "$sin",
-        "$cos",
-        "$tan",
-        "$asin",
-        "$acos",
-        "$atan",
-        "Radians",
-        "ToDegrees",
-    ]) && values(ours) == values(theirs)
-    {
-        return Some("the last digits of a trigonometric function");
-    }
-    None
-}
-
-/// Lines in which numbers that are equal in 14 digits are spelled equally.
-fn values(lines: &[String]) -> Vec<String> {
-    fn spell(value: &mut serde_json::Value) {
-        match value {
-            serde_json::Value::Object(object) => {
-                let number = [
-                    "$numberInt",
-                    "$numberLong",
-                    "$numberDouble",
-                    "$numberDecimal",
-                ]
-                .iter()
-                .find_map(|name| object.get(*name)?.as_str()?.parse::<f64>().ok());
-                match number {
-                    // Zero has no sign here, and a number no more than 14 digits.
-                    Some(number) => *value = serde_json::json!(format!("{:.13e}", number + 0.0)),
-                    None => object.values_mut().for_each(spell),
-                }
-            }
-            serde_json::Value::Array(list) => list.iter_mut().for_each(spell),
-            _ => {}
-        }
-    }
-    lines
-        .iter()
-        .map(|line| match serde_json::from_str(line) {
-            Ok(mut value) => {
-                spell(&mut value);
-                value.to_string()
-            }
-            Err(_) => line.clone(),
-        })
-        .collect()
-}
-
-/// Lines without the order of fields, and without nulls.
-fn bare(lines: &[String]) -> Vec<String> {
-    let mut bare = by_name(lines, true);
-    bare.sort();
-    bare
-}
-
-/// Lines without the order of fields.
-fn unordered(lines: &[String]) -> Vec<String> {
-    by_name(lines, false)
-}
-
-/// Lines whose fields are in the order of their names.
-fn by_name(lines: &[String], drop_nulls: bool) -> Vec<String> {
-    fn strip(value: serde_json::Value, drop_nulls: bool) -> serde_json::Value {
-        let strip = |value| strip(value, drop_nulls);
-        match value {
-            serde_json::Value::Object(object) => {
-                let kept = object
-                    .into_iter()
-                    .filter(|(_, value)| !(drop_nulls && value.is_null()));
-                let sorted: std::collections::BTreeMap<String, serde_json::Value> =
-                    kept.map(|(name, value)| (name, strip(value))).collect();
-                sorted.into_iter().collect()
-            }
-            serde_json::Value::Array(list) => list.into_iter().map(strip).collect(),
-            other => other,
-        }
-    }
-    lines
-        .iter()
-        .map(|line| match serde_json::from_str(line) {
-            Ok(value) => strip(value, drop_nulls).to_string(),
-            Err(_) => line.clone(),
-        })
-        .collect()
 }
 
 enum Shown {
@@ -408,6 +246,8 @@ fn level(value: &mut Bson, bags: bool) {
         Bson::ObjectId(id) if today(id.timestamp().timestamp_millis() / 1000) => {
             *value = Bson::from("made");
         }
+        // Its sign is the processor's.
+        Bson::Double(n) if n.is_nan() => *value = Bson::Double(f64::NAN),
         Bson::DateTime(date) if today(date.timestamp_millis() / 1000) => {
             *value = Bson::from("now");
         }

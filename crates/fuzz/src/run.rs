@@ -8,6 +8,7 @@ use engine::{SharedEngine, WatchRequest};
 
 use crate::answer::{Difference, Refusal, Reply, Verdict, canonical, compare, compare_documents};
 use crate::generate::{Area, Program};
+use crate::mask;
 use crate::tally::{Divergence, Tally};
 
 /// An engine, and a database of it that nobody else uses.
@@ -188,7 +189,9 @@ pub async fn replay(side: &Side, recorded: &Recorded) -> Tally {
         let mut verdict = compare(command, indexed, &ours, reply);
         if let Verdict::Refused(ours, theirs) = verdict {
             tally.refused += 1;
-            if ours != theirs {
+            if mask::twins(ours, theirs) {
+                *tally.masked.entry(mask::TWIN).or_default() += 1;
+            } else if ours != theirs {
                 *tally.codes.entry((ours, theirs)).or_default() += 1;
                 tally
                     .examples

@@ -146,20 +146,30 @@ impl Pipeline {
         Ok(Self { stages })
     }
 
-    /// Puts the variables from outside in their places.
+    /// Puts the variables from outside in their places, and computes what
+    /// depends on no document.
     ///
     /// # Errors
-    /// 17276 for one that is not there.
+    /// 17276 for a variable that is not there; what an expression fails with
+    /// whatever the documents are.
     pub fn bind(&mut self, variables: &Variables) -> Result<()> {
-        let mut bind = |variables: &Variables| {
-            let mut stages = self.stages.iter_mut();
-            stages.try_for_each(|stage| stage.bind(variables))
-        };
-        // What is wrong with a variable comes before what is wrong with a constant.
-        if !variables.is_lazy() && !variables.is_literal() {
-            bind(&variables.clone().literal())?;
+        if variables.is_lazy() || variables.is_literal() {
+            return self.put(variables);
         }
-        bind(variables)
+        // What is wrong with a variable comes before what is wrong with a constant.
+        self.put(&variables.clone().literal())?;
+        self.put(variables).map_err(|error| {
+            let text = error.message;
+            MqlError::new(
+                error.code,
+                format!("Failed to optimize pipeline :: caused by :: {text}"),
+            )
+        })
+    }
+
+    fn put(&mut self, variables: &Variables) -> Result<()> {
+        let mut stages = self.stages.iter_mut();
+        stages.try_for_each(|stage| stage.bind(variables))
     }
 
     /// The same pipeline with strings compared by a collation.
@@ -245,9 +255,10 @@ impl Stage {
         match self {
             Self::Match(matcher) => matcher.bind(variables),
             Self::Project(projection) => projection.bind(variables),
-            Self::AddFields(fields) => fields
-                .bind(variables)
-                .map_err(|error| parse::invalid("$set", error)),
+            Self::AddFields(fields) => fields.bind(variables).map_err(|error| match error.code {
+                17276 | 51144 => parse::invalid("$set", error),
+                _ => error,
+            }),
             Self::Group(group) => group.bind(variables),
             Self::Windows(windows) => windows.bind(variables),
             Self::BucketAuto(bucket) => bucket.bind(variables),

@@ -55,9 +55,7 @@ pub struct Expression {
     /// How strings compare; `None` is by their bytes.
     collation: Option<Collation>,
     /// Whether what depends on no document has been computed.
-    folded: bool,
-    /// Whether constants wait for the collation.
-    waits: bool,
+    computed: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -207,12 +205,11 @@ impl Expression {
     /// Parses an owned value as an expression.
     pub fn parse_bson(value: &Bson) -> Result<Self> {
         let mut node = parse::parse(value, &mut Vec::new(), 0)?;
-        node.fold(&Folding::settled(None))?;
+        node.fold(&Folding::by(None))?;
         Ok(Self {
             node,
             collation: None,
-            folded: true,
-            waits: false,
+            computed: true,
         })
     }
 

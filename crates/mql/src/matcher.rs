@@ -98,8 +98,21 @@ impl Matcher {
             return other;
         }
         if !other.is_all() {
-            self.root = Node::And(vec![self.root, other.root]);
+            let parts = [self.root, other.root]
+                .into_iter()
+                .flat_map(|root| match root {
+                    Node::And(nodes) => nodes,
+                    root => vec![root],
+                });
+            self.root = Node::And(parse::expressions_last(parts.collect()));
         }
+        self
+    }
+
+    /// What matches either query; both have the same collation.
+    #[must_use]
+    pub(crate) fn or(mut self, other: Self) -> Self {
+        self.root = Node::Or(vec![self.root, other.root]);
         self
     }
 

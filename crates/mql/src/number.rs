@@ -7,6 +7,14 @@ use bson::raw::RawBsonRef;
 
 use crate::decimal::Decimal;
 
+/// What an int64 no longer holds: 2^63.
+pub(crate) const TWO_63: f64 = 9_223_372_036_854_775_808.0;
+
+/// A double without a fraction, as an int64 that holds it.
+pub(crate) fn whole_double(n: f64) -> Option<i64> {
+    (n.trunc() == n && (-TWO_63..TWO_63).contains(&n)).then_some(n as i64)
+}
+
 /// A binary operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Arithmetic {
@@ -85,7 +93,7 @@ pub(crate) fn decimal(value: &Bson) -> Decimal {
 /// A number without a fraction, of any type.
 pub(crate) fn whole(value: &Bson) -> Option<i64> {
     match value {
-        Bson::Double(n) if n.trunc() == *n && n.abs() < 9.2e18 => Some(*n as i64),
+        Bson::Double(n) => whole_double(*n),
         Bson::Decimal128(n) => Decimal::from(*n).exact_i64(),
         other => integer(other),
     }

@@ -7,6 +7,7 @@ use bson::{Bson, RawArray, RawDocument};
 
 use crate::collation::Collation;
 use crate::decimal;
+use crate::number::TWO_63;
 
 /// A type's place in the order; numbers share one, strings and symbols too.
 pub fn rank(value: RawBsonRef<'_>) -> u8 {
@@ -118,7 +119,6 @@ fn doubles(x: f64, y: f64) -> Ordering {
 }
 
 fn integer_and_double(x: i64, y: f64) -> Ordering {
-    const TWO_63: f64 = 9_223_372_036_854_775_808.0;
     if y.is_nan() || y < -TWO_63 {
         return Ordering::Greater;
     }

@@ -350,7 +350,12 @@ impl Parser {
         let field = match operator.as_str() {
             "$slice" if self.find && !is_expression_slice(operand) => {
                 self.seen.slice = true;
-                slice(operand)?
+                let field = slice(operand)?;
+                return insert(fields, name, field, path).map_err(|error| match operand {
+                    RawBsonRef::Array(_) => error,
+                    // Where a position has no place it would be an expression.
+                    _ => no_slice(),
+                });
             }
             "$elemMatch" if self.find => {
                 let RawBsonRef::Document(query) = operand else {
@@ -429,11 +434,23 @@ fn is_expression_slice(operand: RawBsonRef<'_>) -> bool {
             let first = array.into_iter().next().and_then(std::result::Result::ok);
             !matches!(
                 first,
-                Some(RawBsonRef::Int32(_) | RawBsonRef::Int64(_) | RawBsonRef::Double(_))
+                Some(
+                    RawBsonRef::Int32(_)
+                        | RawBsonRef::Int64(_)
+                        | RawBsonRef::Double(_)
+                        | RawBsonRef::Decimal128(_)
+                )
             )
         }
         _ => false,
     }
+}
+
+fn no_slice() -> MqlError {
+    MqlError::new(
+        28667,
+        "Invalid $slice syntax. The given syntax did not match the find() syntax",
+    )
 }
 
 fn slice(operand: RawBsonRef<'_>) -> Result<Field> {
@@ -441,10 +458,8 @@ fn slice(operand: RawBsonRef<'_>) -> Result<Field> {
         RawBsonRef::Int32(n) => Ok(i64::from(n)),
         RawBsonRef::Int64(n) => Ok(n),
         RawBsonRef::Double(n) => Ok(n as i64),
-        _ => Err(MqlError::new(
-            28667,
-            "Invalid $slice syntax. The given syntax did not match the find() syntax",
-        )),
+        RawBsonRef::Decimal128(n) => Ok(crate::decimal::to_double(n) as i64),
+        _ => Err(no_slice()),
     };
     match operand {
         RawBsonRef::Array(array) => {

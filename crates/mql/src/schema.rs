@@ -136,6 +136,27 @@ impl Schema {
         found.is_empty()
     }
 
+    /// The top-level fields by which a document has violations or none; `None`
+    /// when it may be any.
+    pub(crate) fn fields(&self) -> Option<Vec<&str>> {
+        let any = self.choices.is_some()
+            || self.additional.is_some()
+            || !self.patterns.is_empty()
+            || !self.dependencies.is_empty()
+            || self.counts.properties != (None, None);
+        if any {
+            return None;
+        }
+        let properties = self.properties.iter().map(|(name, _)| name);
+        let names = self.required.iter().chain(properties);
+        let mut fields: Vec<&str> = names.map(String::as_str).collect();
+        let parts = [&self.all_of, &self.any_of, &self.one_of].into_iter();
+        for part in parts.flatten().chain(self.not.as_deref()) {
+            fields.extend(part.fields()?);
+        }
+        Some(fields)
+    }
+
     /// Every violation in `document`.
     pub fn violations(&self, document: &RawDocument, options: Options) -> Vec<Violation> {
         let mut found = Vec::new();

@@ -17,6 +17,8 @@ use crate::tuple::{encode_plain, tuples};
 pub struct Sort {
     parts: Vec<(Path, bool)>,
     collation: Option<Collation>,
+    /// Whether an array is sorted by as it is, and not by one of its elements.
+    whole: bool,
 }
 
 impl Sort {
@@ -51,7 +53,16 @@ impl Sort {
         Ok(Self {
             parts,
             collation: None,
+            whole: false,
         })
+    }
+
+    /// The sort of a stage: by `_id` alone, an array is one value, since no
+    /// document of a collection has one there.
+    #[must_use]
+    pub(crate) fn of_stage(mut self) -> Self {
+        self.whole = matches!(&self.parts[..], [(path, _)] if path.as_str() == "_id");
+        self
     }
 
     /// The same sort with strings in the order of a collation.
@@ -85,6 +96,15 @@ impl Sort {
     /// # Errors
     /// 2 when paths go through different arrays.
     pub fn key(&self, document: &RawDocument, out: &mut Vec<u8>) -> Result<()> {
+        if self.whole {
+            let id = document.get("_id").map_err(malformed)?;
+            let start = out.len();
+            crate::key::encode_with(id.unwrap_or(RawBsonRef::Null), self.collation.as_ref(), out);
+            if self.parts.iter().any(|(_, descending)| *descending) {
+                crate::key::invert(out, start);
+            }
+            return Ok(());
+        }
         if encode_plain(document, &self.parts, self.collation.as_ref(), out).is_some() {
             return Ok(());
         }

@@ -114,13 +114,6 @@ pub fn tuples<'a>(
     document: &'a RawDocument,
     paths: &[&'a Path],
 ) -> Result<Vec<Vec<Field<'a>>>, Refused> {
-    for path in paths {
-        if path.parts().iter().any(|part| part.index.is_some())
-            && let Some(name) = ambiguous(RawBsonRef::Document(document), path.parts())
-        {
-            return Err(Refused::Ambiguous(name.to_owned()));
-        }
-    }
     let through: Vec<Option<Through<'_>>> = match paths {
         [_] => vec![None],
         _ => paths
@@ -134,6 +127,13 @@ pub fn tuples<'a>(
         && arrays.any(|other| other.prefix != first.prefix)
     {
         return Err(Refused::Parallel);
+    }
+    for path in paths {
+        if path.parts().iter().any(|part| part.index.is_some())
+            && let Some(name) = ambiguous(RawBsonRef::Document(document), path.parts())
+        {
+            return Err(Refused::Ambiguous(name.to_owned()));
+        }
     }
     let together: Vec<bool> = through
         .iter()

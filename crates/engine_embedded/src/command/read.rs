@@ -121,7 +121,8 @@ impl Read {
         let given = Given::at(moment, command);
         let mut sort = Sort::default();
         let mut hint = Hint::parse(command)?;
-        let (query, limit, kind) = match name {
+        let query;
+        let (limit, kind) = match name {
             "find" => {
                 check_fields(
                     command,
@@ -143,18 +144,24 @@ impl Read {
                 )?;
                 check_nulls(command)?;
                 given.check(collation.as_ref())?;
-                if let Some(by) = document(command, "sort")? {
+                // The query is what is looked at first, and the sort last.
+                let by = document(command, "sort")?;
+                let projection = document(command, "projection")?;
+                let filter = document(command, "filter")?;
+                query = given.matcher(filter, collation.as_ref(), (None, false))?;
+                let projected = projection
+                    .filter(|projection| !projection.is_empty())
+                    .map(|projection| given.projection(projection, collation.as_ref()))
+                    .transpose()?;
+                if let Some(by) = by {
                     match natural_sort(by, hint.as_ref())? {
                         None => sort = Sort::parse(by).map_err(mql_error)?,
                         natural => hint = natural,
                     }
                 }
                 let find = Find {
-                    projection: document(command, "projection")?
-                        .filter(|projection| !projection.is_empty())
-                        .map(|projection| given.projection(projection, collation.as_ref()))
-                        .transpose()?,
-                    specification: match document(command, "projection")? {
+                    projection: projected,
+                    specification: match projection {
                         Some(projection) => Document::try_from(projection)?,
                         None => Document::new(),
                     },
@@ -164,7 +171,7 @@ impl Read {
                     owner: Owner::of(command)?,
                 };
                 let limit = positive("limit")?.unwrap_or(0);
-                ("filter", limit, Kind::Find(Box::new(find)))
+                (limit, Kind::Find(Box::new(find)))
             }
             "count" => {
                 check_fields(
@@ -175,22 +182,20 @@ impl Read {
                     return Err(CommandError::bad_value("limit value is not a valid number"));
                 }
                 let limit = whole(command, "limit")?.unwrap_or(0).unsigned_abs() as usize;
-                ("query", limit, Kind::Count)
+                query = matcher(document(command, "query")?, collation.as_ref())?;
+                (limit, Kind::Count)
             }
             _ => {
                 check_fields(command, &["key", "query", "collation"])?;
-                ("query", 0, Kind::Distinct(distinct_key(command)?))
+                let key = distinct_key(command)?;
+                query = matcher(document(command, "query")?, collation.as_ref())?;
+                (0, Kind::Distinct(key))
             }
         };
-        let filter = document(command, query)?;
         Ok(Self {
             database: database.to_owned(),
             target,
-            matcher: match &kind {
-                Kind::Find(_) => given.matcher(filter, collation.as_ref(), (None, false))?,
-                // These have no variables.
-                _ => matcher(filter, collation.as_ref())?,
-            },
+            matcher: query,
             sort: sort.collated(collation.as_ref()),
             hint,
             skip: positive("skip")?.unwrap_or(0),

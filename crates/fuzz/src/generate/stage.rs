@@ -41,7 +41,8 @@ fn stage(r: &mut Random) -> Document {
         4 => group(r, false),
         5..=6 => doc! { "$unwind": format!("${}", path(r)) },
         7 => {
-            doc! { "$unwind": { "path": format!("${}", r.text(&["l", "a", "b", "a.b"])), "preserveNullAndEmptyArrays": r.one_in(2), "includeArrayIndex": r.text(&["i", "z.i", "a"]) } }
+            // An index in the place of the path is the end of a mongod 6.0.
+            doc! { "$unwind": { "path": format!("${}", r.text(&["l", "a", "b", "a.b"])), "preserveNullAndEmptyArrays": r.one_in(2), "includeArrayIndex": r.text(&["i", "z.i", "c"]) } }
         }
         8 => doc! { "$count": "n" },
         9 => {

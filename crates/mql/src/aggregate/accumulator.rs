@@ -422,8 +422,7 @@ pub(super) fn how_many(n: &Expression, id: &Bson) -> Result<usize> {
         .ok_or_else(|| wrong(5_787_902))?;
     let n = number::whole(&value).or_else(|| {
         let n = number::double(&value)?;
-        (matches!(value, Bson::Decimal128(_)) && n.trunc() == n && n.abs() < 9.2e18)
-            .then_some(n as i64)
+        number::whole_double(n).filter(|_| matches!(value, Bson::Decimal128(_)))
     });
     let n = n.ok_or_else(|| wrong(5_787_903))?;
     if n <= 0 {

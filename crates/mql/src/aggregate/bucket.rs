@@ -47,8 +47,7 @@ pub(super) fn bucket(operand: RawBsonRef<'_>) -> Result<Group> {
                 let mut values = Vec::new();
                 for value in array {
                     let value = value.map_err(malformed)?;
-                    let expression = Expression::parse_folded(value)?;
-                    let Some(constant) = expression.constant() else {
+                    let Some(constant) = Expression::constant_of(value)? else {
                         return refused(
                             40191,
                             format!(
@@ -57,7 +56,7 @@ pub(super) fn bucket(operand: RawBsonRef<'_>) -> Result<Group> {
                             ),
                         );
                     };
-                    values.push(into_raw(constant.clone()));
+                    values.push(into_raw(constant));
                 }
                 bounds = Some(boundaries(values)?);
             }
@@ -70,8 +69,8 @@ pub(super) fn bucket(operand: RawBsonRef<'_>) -> Result<Group> {
                     ),
                 );
             }
-            ("default", value) => match Expression::parse_folded(value)?.constant() {
-                Some(constant) => default = Some(into_raw(constant.clone())),
+            ("default", value) => match Expression::constant_of(value)? {
+                Some(constant) => default = Some(into_raw(constant)),
                 None => {
                     return refused(
                         40195,

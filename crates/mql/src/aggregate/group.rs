@@ -26,7 +26,8 @@ pub struct Group {
 #[derive(Debug, Clone)]
 enum Id {
     Value(Expression),
-    /// A document, whose missing fields are null.
+    /// A document, which lacks what is missing; but where it has only one field,
+    /// that is null.
     Fields(Vec<(String, Expression)>),
 }
 
@@ -236,8 +237,11 @@ impl<'a> Found<'a> {
             Id::Fields(fields) => {
                 let mut made = Document::new();
                 for (name, expression) in fields {
-                    let value = expression.evaluate(scope)?.unwrap_or(Bson::Null);
-                    made.insert(name.clone(), value);
+                    let value = expression.evaluate(scope)?;
+                    let missing = (fields.len() == 1).then_some(Bson::Null);
+                    if let Some(value) = value.or(missing) {
+                        made.insert(name.clone(), value);
+                    }
                 }
                 return Ok(Self::Made(Bson::Document(made)));
             }

@@ -16,6 +16,7 @@ use crate::collation::Collation;
 use crate::error::{MqlError, Result};
 use crate::expression::{Expression, Scope, Variables, check_name};
 use crate::matcher::malformed;
+use crate::number::whole_double;
 use crate::order::into_raw;
 use crate::path::{self, Path};
 
@@ -149,9 +150,15 @@ impl Lookup {
         &self.into
     }
 
-    /// Whether mongod's planner would take it over.
-    pub(super) fn is_plain(&self) -> bool {
-        self.equal.is_some() && self.lets.is_empty() && self.pipeline.is_empty()
+    /// Whether mongod's planner would take it over, with this stage after it.
+    pub(super) fn is_plain(&self, next: Option<&Stage>) -> bool {
+        let named = |path: &Path| path.parts().iter().all(|part| part.index.is_none());
+        let unwound = matches!(next, Some(Stage::Unwind(unwind))
+            if unwind.paths().next() == Some(self.into.as_slice()));
+        self.lets.is_empty()
+            && self.pipeline.is_empty()
+            && !unwound
+            && matches!(&self.equal, Some((local, foreign)) if named(local) && named(foreign))
     }
 
     pub(super) fn optimize(&mut self) {
@@ -164,10 +171,10 @@ impl Lookup {
     }
 
     pub(super) fn bind(&mut self, variables: &Variables) -> Result<()> {
+        let mut inner = variables.clone().lazy();
         for (_, expression) in &mut self.lets {
-            expression.bind(variables)?;
+            expression.bind(&inner)?;
         }
-        let mut inner = variables.clone();
         for (name, _) in &self.lets {
             inner.declare(name);
         }
@@ -251,14 +258,12 @@ impl Looking {
             };
         }
         let mut pipeline = lookup.pipeline.clone();
-        if !lookup.lets.is_empty() {
-            let scope = Scope::of(document);
-            let mut variables = Variables::default().lazy();
-            for (name, expression) in &lookup.lets {
-                variables.set(name, expression.evaluate(&scope)?);
-            }
-            pipeline.bind(&variables)?;
+        let scope = Scope::of(document);
+        let mut variables = Variables::default();
+        for (name, expression) in &lookup.lets {
+            variables.set(name, expression.evaluate(&scope)?);
         }
+        pipeline.put(&variables)?;
         let mut found = RawArrayBuf::new();
         let mut bytes = 0;
         let mut take = |document: RawDocumentBuf| {
@@ -380,34 +385,33 @@ fn values(document: &RawDocument, path: &Path) -> Vec<RawBson> {
     found
 }
 
-/// `{path: {$in: values}}`, with regular expressions as values.
-fn equal_to_any(path: &Path, values: &[RawBson]) -> Result<Matcher> {
-    let (mut plain, mut each) = (RawArrayBuf::new(), RawArrayBuf::new());
-    let name = super::reshape::key(path.as_str())?;
-    let mut patterns = false;
+/// `{path: {$in: values}}`
+fn any_of(path: &Path, values: &[RawBson]) -> Result<Matcher> {
+    let mut list = RawArrayBuf::new();
     for value in values {
-        if matches!(value, RawBson::RegularExpression(_)) {
-            patterns = true;
-            let mut test = RawDocumentBuf::new();
-            test.append(cstr!("$eq"), value.as_raw_bson_ref());
-            let mut field = RawDocumentBuf::new();
-            field.append(name, test);
-            each.push(field);
-        } else {
-            plain.push(value.as_raw_bson_ref());
-        }
+        list.push(value.as_raw_bson_ref());
     }
     let mut test = RawDocumentBuf::new();
-    test.append(cstr!("$in"), plain);
+    test.append(cstr!("$in"), list);
     let mut field = RawDocumentBuf::new();
-    field.append(name, test);
-    if !patterns {
-        return Matcher::parse(&field);
+    field.append(super::reshape::key(path.as_str())?, test);
+    Matcher::parse(&field)
+}
+
+/// [`any_of`] with regular expressions as values.
+fn equal_to_any(path: &Path, values: &[RawBson]) -> Result<Matcher> {
+    let is_pattern = |value: &RawBson| matches!(value, RawBson::RegularExpression(_));
+    let (patterns, plain): (Vec<RawBson>, Vec<RawBson>) =
+        values.iter().cloned().partition(is_pattern);
+    let mut matcher = any_of(path, &plain)?;
+    for value in patterns {
+        let mut test = RawDocumentBuf::new();
+        test.append(cstr!("$eq"), value);
+        let mut field = RawDocumentBuf::new();
+        field.append(super::reshape::key(path.as_str())?, test);
+        matcher = matcher.or(Matcher::parse(&field)?);
     }
-    each.push(field);
-    let mut any = RawDocumentBuf::new();
-    any.append(cstr!("$or"), each);
-    Matcher::parse(&any)
+    Ok(matcher)
 }
 
 /// `{path: {$exists: true}}`
@@ -649,8 +653,9 @@ impl GraphLookup {
     }
 
     pub(super) fn bind(&mut self, variables: &Variables) -> Result<()> {
-        self.start.bind(variables)?;
-        self.restrict.bind(variables)
+        let lazy = variables.clone().lazy();
+        self.start.bind(&lazy)?;
+        self.restrict.bind(&lazy)
     }
 
     pub(super) fn apply(
@@ -674,7 +679,8 @@ impl GraphLookup {
             if values.is_empty() {
                 break;
             }
-            let mut matcher = equal_to_any(&self.connect_to, &values)?;
+            // Here a regular expression is one to match.
+            let mut matcher = any_of(&self.connect_to, &values)?;
             if values.contains(&RawBson::Null) {
                 // Nothing is connected by what it has not.
                 matcher = matcher.and(exists(&self.connect_to)?);
@@ -738,7 +744,7 @@ fn depth(value: RawBsonRef<'_>) -> Result<i64> {
     let n = match value {
         RawBsonRef::Int32(n) => i64::from(n),
         RawBsonRef::Int64(n) => n,
-        RawBsonRef::Double(n) if n.trunc() == n && n.abs() < 9.2e18 => n as i64,
+        RawBsonRef::Double(n) if whole_double(n).is_some() => n as i64,
         RawBsonRef::Double(_) | RawBsonRef::Decimal128(_) => {
             return Err(MqlError::new(
                 40102,

@@ -20,6 +20,7 @@ impl Pipeline {
             }
             match stage {
                 Stage::Match(matcher) => place(&mut stages, matcher),
+                Stage::Skip(0) => {}
                 // Nobody sees the order that a sort makes for another one, nor
                 // what it would refuse.
                 Stage::Sort(sort) => {
@@ -42,7 +43,7 @@ fn place(stages: &mut Vec<Stage>, matcher: Matcher) {
                 stages.push(Stage::Match(before.and(matcher)));
             }
         }
-        Some(last) => {
+        Some(last) if swaps(last) => {
             let (free, bound) = matcher.split(&|node| independent(node, last));
             if let Some(free) = free {
                 let mut before = stages.split_off(at - 1);
@@ -53,8 +54,22 @@ fn place(stages: &mut Vec<Stage>, matcher: Matcher) {
                 stages.push(Stage::Match(bound));
             }
         }
-        None => stages.push(Stage::Match(matcher)),
+        _ => stages.push(Stage::Match(matcher)),
     }
+}
+
+/// Whether a stage lets through the same documents whatever is left out before
+/// it, and so may change places with a `$match`.
+fn swaps(stage: &Stage) -> bool {
+    matches!(
+        stage,
+        Stage::Sort(_)
+            | Stage::AddFields(_)
+            | Stage::Unset(_)
+            | Stage::Project(_)
+            | Stage::Unwind(_)
+            | Stage::Lookup(_)
+    )
 }
 
 /// Whether a test has the same answer before and after a stage.
@@ -68,13 +83,18 @@ fn independent(node: &Node, stage: &Stage) -> bool {
             let names: Vec<&str> = names.collect();
             keeps(stage, &names)
         }
-        Node::Expr(_) | Node::Schema(_) => matches!(stage, Stage::Sort(_)),
+        Node::Expr(_) => matches!(stage, Stage::Sort(_)),
+        Node::Schema(schema) => {
+            matches!(stage, Stage::Sort(_))
+                || schema
+                    .fields()
+                    .is_some_and(|names| names.iter().all(|name| keeps(stage, &[name])))
+        }
         Node::Never => true,
     }
 }
 
-/// Whether a stage leaves alone what is at a path, and lets through the same
-/// documents in the same order whatever else there is.
+/// Whether a stage leaves alone what is at a path.
 fn keeps(stage: &Stage, path: &[&str]) -> bool {
     let apart = |other: &[String]| {
         let meet = path.iter().zip(other).all(|(a, b)| a == b);

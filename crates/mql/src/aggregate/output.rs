@@ -286,8 +286,9 @@ impl Merge {
     }
 
     pub(super) fn bind(&mut self, variables: &Variables) -> Result<()> {
+        let lazy = variables.clone().lazy();
         for (_, expression) in &mut self.lets {
-            expression.bind(variables)?;
+            expression.bind(&lazy)?;
         }
         if let WhenMatched::Pipeline(pipeline) = &mut self.matched {
             let mut inner = variables.clone().literal();

@@ -16,6 +16,7 @@ use crate::depth::check_path;
 use crate::error::{MqlError, Result};
 use crate::expression::Expression;
 use crate::matcher::malformed;
+use crate::number::whole_double;
 use crate::{Matcher, Projection, Sort};
 
 /// Pipelines in pipelines at most.
@@ -76,9 +77,10 @@ pub(super) fn pipeline(stages: &RawArray, place: Place, depth: usize) -> Result<
 /// Marks the `$lookup`s that mongod's planner takes over: those that nothing
 /// but what it takes over too comes before.
 fn planned(stages: &mut [Stage]) {
-    for stage in stages {
+    let mut rest = stages;
+    while let Some((stage, after)) = rest.split_first_mut() {
         match stage {
-            Stage::Lookup(lookup) if lookup.is_plain() => lookup.last = true,
+            Stage::Lookup(lookup) if lookup.is_plain(after.first()) => lookup.last = true,
             Stage::Match(_)
             | Stage::Sort(_)
             | Stage::Skip(_)
@@ -87,6 +89,7 @@ fn planned(stages: &mut [Stage]) {
             | Stage::Group(_) => {}
             _ => break,
         }
+        rest = after;
     }
 }
 
@@ -180,7 +183,7 @@ fn stage(name: &str, operand: RawBsonRef<'_>, stages: &mut Vec<Stage>, depth: us
         "$facet" => facet(operand, depth)?,
         "$bucket" => {
             stages.push(Stage::Group(bucket::bucket(operand)?));
-            Stage::Sort(Sort::parse(&rawdoc! { "_id": 1 })?)
+            Stage::Sort(Sort::parse(&rawdoc! { "_id": 1 })?.of_stage())
         }
         "$bucketAuto" => Stage::BucketAuto(BucketAuto::parse(operand)?),
         "$sample" => Stage::Sample(sample(operand)?),
@@ -337,7 +340,7 @@ pub(super) fn sort_pattern(spec: &RawDocument) -> Result<Sort> {
             other => whole.append(name, other),
         }
     }
-    Sort::parse(&whole)
+    Ok(Sort::parse(&whole)?.of_stage())
 }
 
 fn count(operand: RawBsonRef<'_>, name: &str, code: i32) -> Result<u64> {
@@ -351,15 +354,14 @@ fn count(operand: RawBsonRef<'_>, name: &str, code: i32) -> Result<u64> {
     let n = match operand {
         RawBsonRef::Int32(n) => i64::from(n),
         RawBsonRef::Int64(n) => n,
-        RawBsonRef::Double(n) if n.trunc() == n && n.abs() < 9.2e18 => n as i64,
-        RawBsonRef::Double(_) => return refused("an integer"),
-        RawBsonRef::Decimal128(n) => {
-            let n = crate::decimal::to_double(n);
-            if n.trunc() != n || n.abs() >= 9.2e18 {
-                return refused("an integer");
-            }
-            n as i64
-        }
+        RawBsonRef::Double(n) => match whole_double(n) {
+            Some(n) => n,
+            None => return refused("an integer"),
+        },
+        RawBsonRef::Decimal128(n) => match whole_double(crate::decimal::to_double(n)) {
+            Some(n) => n,
+            None => return refused("an integer"),
+        },
         _ => return refused("a number in"),
     };
     match u64::try_from(n) {

@@ -22,16 +22,25 @@ use crate::order::raw;
 #[derive(Debug, Clone, Default)]
 pub struct Variables {
     known: Vec<(String, Known)>,
-    /// Whether what fails for every document is left to fail for the first one.
-    lazy: bool,
-    /// Whether there may be others, which are put in later.
-    open: bool,
-    /// Whether what they are put into is left as it is written.
-    literal: bool,
+    computing: Computing,
     /// What the numbers of `$rand` follow from.
     seed: Option<Cell<u64>>,
     /// How strings compare in what they are put into.
     collation: Option<Collation>,
+}
+
+/// When what depends on no document is computed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Computing {
+    /// As the variables are put in.
+    #[default]
+    Now,
+    /// The same, and what fails is left to fail for the first document.
+    Lazily,
+    /// For each document.
+    Never,
+    /// There may be other variables, which are put in before.
+    Later,
 }
 
 #[derive(Debug, Clone)]
@@ -84,15 +93,15 @@ impl Variables {
         Ok(self)
     }
 
-    /// These variables for one document of a `$lookup`.
+    /// These variables where what fails for every document fails for the first.
     pub(crate) fn lazy(mut self) -> Self {
-        self.lazy = true;
+        self.computing = Computing::Lazily;
         self
     }
 
     /// These variables among others.
     pub(crate) fn open(mut self) -> Self {
-        self.open = true;
+        self.computing = Computing::Later;
         self
     }
 
@@ -100,18 +109,18 @@ impl Variables {
     /// nothing is computed before there is a document.
     #[must_use]
     pub fn literal(mut self) -> Self {
-        self.literal = true;
+        self.computing = Computing::Never;
         self
     }
 
     /// Whether nothing is computed before there is a document.
     pub(crate) fn is_literal(&self) -> bool {
-        self.literal
+        self.computing == Computing::Never
     }
 
     /// Whether they are for one document of many.
     pub(crate) fn is_lazy(&self) -> bool {
-        self.lazy
+        self.computing == Computing::Lazily
     }
 
     /// Says that a variable gets its value later.
@@ -126,30 +135,32 @@ impl Variables {
 }
 
 impl Expression {
-    /// Parses an expression whose variables may come from outside. What depends
-    /// on no document is computed by [`Expression::bind`].
+    /// Parses an expression whose variables may come from outside. Nothing is
+    /// computed before they are put in.
     pub(crate) fn parse_open(value: RawBsonRef<'_>) -> Result<Self> {
         let value = Bson::try_from(value).map_err(malformed)?;
         Ok(Self {
             node: parse(&value, &mut vec![OPEN.to_owned()], 0)?,
             collation: None,
-            folded: false,
-            waits: false,
+            computed: false,
         })
     }
 
-    /// Parses an expression and computes what depends on no document at once.
-    pub(crate) fn parse_folded(value: RawBsonRef<'_>) -> Result<Self> {
-        let mut expression = Self::parse_open(value)?;
-        expression.bind(&Variables::default().open())?;
-        Ok(expression)
+    /// The value of an expression that depends on nothing; `None` of another.
+    pub(crate) fn constant_of(value: RawBsonRef<'_>) -> Result<Option<Bson>> {
+        let mut node = Self::parse_open(value)?.node;
+        node.fold(&Folding::by(None))?;
+        Ok(match node {
+            Node::Constant(value) => Some(value),
+            _ => None,
+        })
     }
 
     /// Puts the variables from outside in their places, and computes what depends
     /// on no document.
     ///
     /// # Errors
-    /// 17276 for one that is not there.
+    /// 17276 for one that is not there; what fails whatever the document is.
     pub(crate) fn bind(&mut self, variables: &Variables) -> Result<()> {
         if let Some(seed) = &variables.seed {
             // Far enough from the next one for all in this expression.
@@ -161,19 +172,20 @@ impl Expression {
         if variables.collation.is_some() {
             self.collation.clone_from(&variables.collation);
         }
-        let waited = self.waits && !variables.open;
-        if !variables.literal && (changed || waited || !self.folded) {
-            let folding = if variables.open {
-                Folding::open()
-            } else {
-                Folding::settled(self.collation.as_ref())
-            };
-            match self.node.fold(&folding) {
-                Err(error) if !variables.lazy => return Err(error),
-                _ => {}
+        if !changed && self.computed {
+            return Ok(());
+        }
+        match variables.computing {
+            Computing::Later => {}
+            Computing::Never => self.node.compile(),
+            Computing::Now => {
+                self.node.fold(&Folding::by(self.collation.as_ref()))?;
+                self.computed = true;
             }
-            self.folded = true;
-            self.waits = folding.waits();
+            Computing::Lazily => {
+                let folded = self.node.fold(&Folding::by(self.collation.as_ref()));
+                self.computed = folded.is_ok();
+            }
         }
         Ok(())
     }
@@ -230,7 +242,7 @@ impl Node {
                         None => Self::Missing,
                     };
                 }
-                None if variables.open => {}
+                None if variables.computing == Computing::Later => {}
                 None => return Err(undefined(name)),
             }
             return Ok(());

@@ -56,7 +56,7 @@ pub(super) fn stamp(at: Timestamp) -> String {
     let p = Parts::of(i64::from(at.time) * 1000);
     let month = MONTHS.get(p.month as usize - 1).copied().unwrap_or("Jan");
     format!(
-        "{month} {:02} {:02}:{:02}:{:02}:{}",
+        "{month} {:2} {:02}:{:02}:{:02}:{}",
         p.day, p.hour, p.minute, p.second, at.increment
     )
 }

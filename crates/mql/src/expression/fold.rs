@@ -1,7 +1,5 @@
 //! Computing what depends on no document, before there is any.
 
-use std::cell::Cell;
-
 use bson::{Bson, RawDocumentBuf};
 
 use super::operators::{Algebra, Operator};
@@ -9,44 +7,14 @@ use super::{Node, Scope, pattern, sets, truthy};
 use crate::collation::Collation;
 use crate::error::{MqlError, Result};
 
-/// By which collation constants compare, once it is known.
+/// By which collation constants compare.
 pub(super) struct Folding<'a> {
     collation: Option<&'a Collation>,
-    settled: bool,
-    waits: Cell<bool>,
 }
 
 impl<'a> Folding<'a> {
-    /// The collation is not known: what compares strings waits for it.
-    pub(super) fn open() -> Self {
-        Self {
-            collation: None,
-            settled: false,
-            waits: Cell::new(false),
-        }
-    }
-
-    /// This collation, or none.
-    pub(super) fn settled(collation: Option<&'a Collation>) -> Self {
-        Self {
-            collation,
-            settled: true,
-            ..Self::open()
-        }
-    }
-
-    /// Whether something waits for the collation.
-    pub(super) fn waits(&self) -> bool {
-        self.waits.get()
-    }
-
-    /// Whether an operator with these constants waits; notes that it does.
-    fn waits_in<'n>(&self, name: &str, mut nodes: impl Iterator<Item = &'n Node>) -> bool {
-        let waits = !self.settled
-            && COMPARING.contains(&name)
-            && nodes.any(|node| matches!(node, Node::Constant(value) if has_string(value)));
-        self.waits.set(self.waits() || waits);
-        waits
+    pub(super) fn by(collation: Option<&'a Collation>) -> Self {
+        Self { collation }
     }
 
     fn compute(&self, node: &Node) -> Result<Node> {
@@ -59,37 +27,33 @@ impl<'a> Folding<'a> {
     }
 }
 
-/// The operators that compare their operands.
-const COMPARING: [&str; 19] = [
-    "$cmp",
-    "$eq",
-    "$gt",
-    "$gte",
-    "$in",
-    "$indexOfArray",
-    "$lt",
-    "$lte",
-    "$max",
-    "$maxN",
-    "$min",
-    "$minN",
-    "$ne",
-    "$setDifference",
+/// Operators that are computed for each document whatever they are made of. So
+/// it is in MongoDB, where what they fail with depends on there being one.
+const EACH_TIME: [&str; 12] = [
+    "$filter",
+    "$map",
+    "$reduce",
+    "$regexFind",
+    "$regexFindAll",
+    "$regexMatch",
+    "$replaceAll",
+    "$replaceOne",
     "$setEquals",
-    "$setIntersection",
-    "$setIsSubset",
-    "$setUnion",
     "$sortArray",
+    "$toHashedIndexKey",
+    "$zip",
 ];
 
-fn has_string(value: &Bson) -> bool {
-    match value {
-        Bson::String(_) | Bson::Symbol(_) => true,
-        Bson::Array(values) => values.iter().any(has_string),
-        Bson::Document(document) => document.iter().any(|(_, value)| has_string(value)),
-        _ => false,
-    }
-}
+/// Those in which nothing is computed beforehand either.
+const CLOSED: [&str; 7] = [
+    "$firstN",
+    "$getField",
+    "$lastN",
+    "$maxN",
+    "$minN",
+    "$setField",
+    "$unsetField",
+];
 
 impl Node {
     /// Computes what depends on no document, innermost first. What fails then
@@ -110,25 +74,41 @@ impl Node {
         if self.is_leaf() {
             return Ok(());
         }
-        let mut constant = true;
+        let name = self.operator();
+        if CLOSED.contains(&name) {
+            self.compile();
+            return Ok(());
+        }
+        let mut constant = !matches!(self, Self::Let(..)) && !EACH_TIME.contains(&name);
         self.each(&mut |node| {
             node.fold(folding)?;
             constant &= node.is_constant();
             Ok(())
         })?;
-        let waits = match self {
-            Self::Call(operator, nodes) => folding.waits_in(operator.name, nodes.iter()),
-            Self::Named(operator, nodes) => folding.waits_in(operator.name, nodes.iter().flatten()),
-            _ => false,
-        };
-        if waits {
-            return Ok(());
-        }
         self.fold_call(constant, folding)?;
         if constant {
             *self = folding.compute(self)?;
         }
         Ok(())
+    }
+
+    /// Compiles the regular expressions that are known, and computes nothing.
+    pub(super) fn compile(&mut self) {
+        let walked = self.each(&mut |node| {
+            node.compile();
+            Ok(())
+        });
+        // One that is wrong is so for each document.
+        let _ = walked.and_then(|()| self.find());
+    }
+
+    /// The name of an operator; of what is none, nothing.
+    fn operator(&self) -> &'static str {
+        match self {
+            Self::Call(operator, _) => operator.name,
+            Self::Named(operator, _) | Self::Find(operator, ..) => operator.name,
+            _ => "",
+        }
     }
 
     fn is_leaf(&self) -> bool {
@@ -209,6 +189,31 @@ impl Node {
                     }
                 }
             }
+            Self::Call(operator, nodes) if operator.name == "$setIsSubset" && !constant => {
+                let known = nodes.get(1).filter(|node| node.is_constant());
+                if known.is_some_and(|node| !matches!(node, Self::Constant(Bson::Array(_)))) {
+                    return Err(MqlError::new(
+                        17311,
+                        "both operands of $setIsSubset must be arrays",
+                    ));
+                }
+            }
+            Self::Call(operator, nodes) if operator.name == "$ifNull" => {
+                let absent = |node: &Self| {
+                    matches!(
+                        node,
+                        Self::Missing | Self::Constant(Bson::Null | Bson::Undefined)
+                    )
+                };
+                let last = nodes.pop();
+                nodes.retain(|node| !absent(node));
+                nodes.extend(last);
+                match nodes.as_mut_slice() {
+                    [first, _, ..] if !first.is_constant() => {}
+                    [first, ..] => *self = std::mem::replace(first, Self::Missing),
+                    [] => {}
+                }
+            }
             Self::Call(operator, nodes) if !constant => match operator.algebra {
                 Algebra::None => {}
                 Algebra::Associative => join(operator, nodes, folding)?,
@@ -219,18 +224,27 @@ impl Node {
                     join(operator, nodes, folding)?;
                 }
             },
-            Self::Named(operator, nodes) if operator.name.starts_with("$regex") => {
-                let known = |at: usize| match nodes.get(at) {
-                    Some(Some(Self::Constant(value))) => Some(Some(value.clone())),
-                    Some(None | Some(Self::Missing)) => Some(None),
-                    _ => None,
-                };
-                if let (Some(regex), Some(options)) = (known(1), known(2)) {
-                    let regex = pattern::compile(operator.name, regex, options)?;
-                    *self = Self::Find(operator, std::mem::take(nodes), regex);
-                }
-            }
+            Self::Named(..) => self.find()?,
             _ => {}
+        }
+        Ok(())
+    }
+
+    /// Compiles a regular expression that is known.
+    fn find(&mut self) -> Result<()> {
+        let Self::Named(operator, nodes) = self else {
+            return Ok(());
+        };
+        let known = |at: usize| match nodes.get(at) {
+            Some(Some(Self::Constant(value))) => Some(Some(value.clone())),
+            Some(None | Some(Self::Missing)) => Some(None),
+            _ => None,
+        };
+        if operator.name.starts_with("$regex")
+            && let (Some(regex), Some(options)) = (known(1), known(2))
+        {
+            let regex = pattern::compile(operator.name, regex, options)?;
+            *self = Self::Find(operator, std::mem::take(nodes), regex);
         }
         Ok(())
     }

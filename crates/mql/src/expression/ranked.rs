@@ -1,14 +1,14 @@
 //! The first, last, least and greatest of an array, and arrays in order.
 
-use bson::{Bson, Document, RawDocumentBuf};
+use std::cmp::Ordering;
+
+use bson::{Bson, Document};
 
 use super::describe::shown;
 use super::{Args, Node, is_nullish};
-use crate::Sort;
 use crate::error::{MqlError, Result};
-use crate::matcher::malformed;
-use crate::number::{integer, is_number, whole};
-use crate::order::{compare_bson_with, raw};
+use crate::number::{is_number, whole};
+use crate::order::compare_bson_with;
 
 /// How many elements an operator with `n` is asked for.
 pub(crate) fn count(n: Option<&Bson>) -> Result<usize> {
@@ -42,9 +42,8 @@ pub(crate) fn count(n: Option<&Bson>) -> Result<usize> {
 
 /// `$firstN`, `$lastN`, `$maxN`, `$minN`.
 pub(super) fn n(name: &'static str, args: &Args<'_, '_>) -> Result<Option<Bson>> {
-    let n = args.owned(0)?;
+    let count = count(args.owned(0)?.as_ref())?;
     let input = args.owned(1)?;
-    let count = count(n.as_ref())?;
     let order = |a: &Bson, b: &Bson| compare_bson_with(a, b, args.collation());
     let Some(Bson::Array(mut array)) = input else {
         return Err(MqlError::new(5_788_200, "Input must be an array"));
@@ -129,18 +128,17 @@ pub(super) fn sort(_: &'static str, args: &Args<'_, '_>) -> Result<Option<Bson>>
     };
     match args.node(1) {
         Some(Node::Constant(Bson::Document(by))) => {
-            let sort = by_fields(by)?.collated(args.collation());
-            let mut keyed = Vec::with_capacity(array.len());
-            for element in array {
-                let mut key = Vec::new();
-                match raw(&element) {
-                    bson::RawBson::Document(document) => sort.key(&document, &mut key)?,
-                    _ => sort.key(&RawDocumentBuf::new(), &mut key)?,
-                }
-                keyed.push((key, element));
-            }
-            keyed.sort_by(|a, b| a.0.cmp(&b.0));
-            array = keyed.into_iter().map(|(_, element)| element).collect();
+            let fields: Vec<(Vec<&str>, bool)> = by
+                .iter()
+                .map(|(path, direction)| (path.split('.').collect(), whole(direction) == Some(-1)))
+                .collect();
+            array.sort_by(|a, b| {
+                let orders = fields.iter().map(|(path, descending)| {
+                    let order = order(within(a, path), within(b, path));
+                    if *descending { order.reverse() } else { order }
+                });
+                orders.fold(Ordering::Equal, Ordering::then)
+            });
         }
         Some(Node::Constant(direction)) if whole(direction) == Some(-1) => {
             array.sort_by(|a, b| order(b, a));
@@ -150,12 +148,12 @@ pub(super) fn sort(_: &'static str, args: &Args<'_, '_>) -> Result<Option<Bson>>
     Ok(Some(Bson::Array(array)))
 }
 
-/// A sort whose directions are plain numbers, which is all that [`Sort`] reads.
-fn by_fields(by: &Document) -> Result<Sort> {
-    let mut plain = Document::new();
-    for (name, direction) in by {
-        let direction = integer(direction).or_else(|| whole(direction)).unwrap_or(1);
-        plain.insert(name.clone(), direction);
-    }
-    Sort::of_elements(&RawDocumentBuf::try_from(&plain).map_err(malformed)?)
+/// What is at a path through documents: an array on it is no way, and one at
+/// its end is one value.
+fn within<'v>(value: &'v Bson, path: &[&str]) -> &'v Bson {
+    let found = path.iter().try_fold(value, |value, name| match value {
+        Bson::Document(document) => document.get(name),
+        _ => None,
+    });
+    found.unwrap_or(&Bson::Null)
 }

@@ -5,8 +5,10 @@ use bson::{Bson, RawDocument};
 
 use super::test::{Mask, TypeTest};
 use super::{Compare, Node, Test};
+use crate::decimal::{Decimal, Rounding};
 use crate::error::{MqlError, Result, guard};
 use crate::expression::Expression;
+use crate::number::{TWO_63, whole_double};
 use crate::path::Path;
 use crate::regex::Regex;
 use crate::schema::Schema;
@@ -44,7 +46,7 @@ pub(super) fn query(query: &RawDocument, depth: usize, place: Place) -> Result<N
 }
 
 /// What may fail is asked when nothing else decides.
-fn expressions_last(mut nodes: Vec<Node>) -> Vec<Node> {
+pub(super) fn expressions_last(mut nodes: Vec<Node>) -> Vec<Node> {
     nodes.sort_by_key(Node::has_expression);
     nodes
 }
@@ -351,17 +353,17 @@ fn modulo(value: RawBsonRef<'_>) -> Result<Test> {
     };
     let mut numbers = Vec::new();
     for entry in array {
-        numbers.push(match entry.map_err(malformed)? {
-            RawBsonRef::Int32(n) => i64::from(n),
-            RawBsonRef::Int64(n) => n,
-            RawBsonRef::Double(n) if (-TWO_63..TWO_63).contains(&n) => n as i64,
-            RawBsonRef::Decimal128(n)
-                if (-TWO_63..TWO_63).contains(&crate::decimal::to_double(n)) =>
-            {
-                crate::decimal::to_double(n) as i64
-            }
-            _ if numbers.is_empty() => return Err(malformed_mod("divisor not a number")),
-            _ => return Err(malformed_mod("remainder not a number")),
+        let number = match entry.map_err(malformed)? {
+            RawBsonRef::Int32(n) => Some(i64::from(n)),
+            RawBsonRef::Int64(n) => Some(n),
+            RawBsonRef::Double(n) => (-TWO_63..TWO_63).contains(&n).then_some(n as i64),
+            RawBsonRef::Decimal128(n) => Decimal::from(n).to_i64(Rounding::Down),
+            _ => None,
+        };
+        numbers.push(match number {
+            Some(number) => number,
+            None if numbers.is_empty() => return Err(malformed_mod("divisor not a number")),
+            None => return Err(malformed_mod("remainder not a number")),
         });
     }
     match numbers.as_slice() {
@@ -472,15 +474,13 @@ fn sample_rate(value: RawBsonRef<'_>) -> Result<Option<Node>> {
     }
 }
 
-const TWO_63: f64 = 9_223_372_036_854_775_808.0;
-
 /// A number of any type without a fraction.
 fn integral(value: RawBsonRef<'_>) -> Option<i64> {
     match value {
         RawBsonRef::Int32(n) => Some(n.into()),
         RawBsonRef::Int64(n) => Some(n),
-        RawBsonRef::Double(n) => (n.trunc() == n && n.abs() < TWO_63).then_some(n as i64),
-        RawBsonRef::Decimal128(n) => crate::decimal::Decimal::from(n).exact_i64(),
+        RawBsonRef::Double(n) => whole_double(n),
+        RawBsonRef::Decimal128(n) => Decimal::from(n).exact_i64(),
         _ => None,
     }
 }

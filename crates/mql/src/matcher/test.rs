@@ -7,6 +7,7 @@ use bson::{RawArray, RawBson, RawDocument};
 
 use super::{Node, node};
 use crate::collation::Collation;
+use crate::decimal::{Decimal, Rounding};
 use crate::error::Result;
 use crate::order::{compare_with, rank};
 use crate::path::{self, Part};
@@ -378,11 +379,6 @@ impl Mask {
     }
 }
 
-fn in_64_bits(n: f64) -> bool {
-    const END: f64 = 9_223_372_036_854_775_808.0;
-    (-END..END).contains(&n)
-}
-
 /// A value's bits, from the lowest.
 enum Bits<'a> {
     /// With the sign on and on.
@@ -396,11 +392,12 @@ impl<'a> Bits<'a> {
         Some(Self::Number(match value {
             RawBsonRef::Int32(n) => n.into(),
             RawBsonRef::Int64(n) => n,
-            RawBsonRef::Double(n) if n.trunc() == n && in_64_bits(n) => n as i64,
+            RawBsonRef::Double(n) => crate::number::whole_double(n)?,
             RawBsonRef::Decimal128(n) => {
-                // Rounded, other than a double; what does not fit has the sign bit.
-                let n = crate::decimal::to_double(n).round_ties_even();
-                if in_64_bits(n) { n as i64 } else { i64::MIN }
+                // Rounded, other than a double; what no int64 holds has the sign bit.
+                Decimal::from(n)
+                    .to_i64(Rounding::HalfEven)
+                    .unwrap_or(i64::MIN)
             }
             RawBsonRef::Binary(binary) => return Some(Self::Binary(binary.bytes)),
             _ => return None,

@@ -477,4 +477,26 @@ pub(super) const ERRORS: &[(&str, i32)] = &[
         r#"[{"$match":{"_id":1}},{"$project":{"_id":0,"k":["a"],"v":{"$literal":1}}},{"$merge":{"into":"m2","on":["k","v"]}}]"#,
         51183,
     ),
+    (r#"[{"$set":{"x":{"$divide":[1,0]}}},{"$limit":0}]"#, 15958),
+    (
+        r#"[{"$match":{"_id":99}},{"$set":{"x":{"$divide":[1,0]}}}]"#,
+        2,
+    ),
+    (
+        r#"[{"$match":{"_id":99}},{"$set":{"x":{"$getField":{"field":"$a","input":{"$divide":[1,0]}}}}}]"#,
+        5_654_600,
+    ),
+    (
+        r#"[{"$limit":1},{"$lookup":{"from":"nope","pipeline":[{"$match":{"$expr":{"$divide":[1,0]}}}],"as":"j"}}]"#,
+        2,
+    ),
+    (
+        r#"[{"$limit":1},{"$project":{"x":{"$divide":[{"$toInt":"$k"},{"$divide":["$v",0]}]}}}]"#,
+        2,
+    ),
+    (
+        r#"[{"$limit":1},{"$project":{"x":{"$firstN":{"n":"$k","input":{"$divide":["$v",0]}}}}}]"#,
+        5_787_902,
+    ),
+    (r#"[{"$project":{"x":{"$setIsSubset":["$t",5]}}}]"#, 17311),
 ];

@@ -1,0 +1,333 @@
+//! Differences that are not our affair: each rule with its reason, and as
+//! narrow as it can be. A run counts what each of them was applied to.
+
+use bson::{Bson, Document};
+use serde_json::Value;
+
+/// An expression that could not be computed for some document. For which
+/// documents it is asked depends on the plan and on what the optimiser did.
+const COMPUTED: &[i32] = &[
+    14, 241, 16554, 16611, 16702, 16883, 17124, 28651, 28664, 28689, 28724, 28725, 28765, 34435,
+    40080, 40081, 40090, 40228, 40390, 40400, 51081,
+];
+
+/// The codes of mongod's newer executor, each with those that its older one has
+/// for the same mistake. Which of them runs a pipeline depends on everything in
+/// it, and on the version.
+const TWINS: &[(i32, &[i32])] = &[
+    // Not the executor's: of a set that is known, unless the $match was copied.
+    (17310, &[17046]),
+    (4_903_700, &[28765]),
+    (4_903_701, &[28680]),
+    (4_903_702, &[28765]),
+    (4_903_703, &[28765]),
+    (4_903_704, &[28765]),
+    (4_903_705, &[28765]),
+    (4_903_706, &[28766]),
+    (4_903_707, &[28765]),
+    (4_903_708, &[28761]),
+    (4_903_709, &[28765]),
+    (4_903_710, &[28714]),
+    (4_848_403, &[16610, 5_733_415]),
+    (4_934_200, &[40066]),
+    (4_974_201, &[16554]),
+    (4_974_203, &[16554]),
+    (4_995_501, &[28765]),
+    (4_995_502, &[28765]),
+    (4_995_503, &[50989]),
+    (4_997_703, &[16006]),
+    (4_997_704, &[40485]),
+    (4_998_202, &[16006]),
+    (5_043_001, &[31393]),
+    (5_066_300, &[16007]),
+    (5_073_001, &[16702]),
+    (5_073_101, &[14, 2]),
+    (5_073_102, &[14]),
+    (5_073_201, &[28651]),
+    (5_073_401, &[51104]),
+    (5_075_300, &[40091, 40093]),
+    (5_075_301, &[40092, 40094]),
+    (5_075_303, &[40096]),
+    (5_126_702, &[28690]),
+    (5_126_704, &[28689]),
+    (5_126_900, &[17043, 17047, 17049]),
+    (5_154_000, &[16611]),
+    (5_154_901, &[34435]),
+    (5_159_200, &[17041]),
+    (5_166_500, &[5_166_307]),
+    (5_166_501, &[5_166_307]),
+    (5_166_505, &[40485]),
+    (5_166_602, &[40485]),
+    (5_166_603, &[5_166_403]),
+    (5_166_606, &[5_166_405]),
+    (5_688_500, &[51044, 51045]),
+    (5_911_200, &[40_400]),
+    (6_096_700, &[2_942_504]),
+];
+
+/// Whether two codes are one mistake, by two executors.
+pub fn twins(ours: i32, theirs: i32) -> bool {
+    TWINS.iter().any(|(newer, older)| {
+        (theirs == *newer && older.contains(&ours)) || (ours == *newer && older.contains(&theirs))
+    })
+}
+
+/// What [`twins`] are counted under.
+pub const TWIN: &str = "a code of the executor that mongod chose";
+
+/// A refusal that is a mistake of mongod 6.0's.
+pub fn mishap(code: i32) -> Option<&'static str> {
+    match code {
+        4_822_806 => Some("mongod's newer executor makes one name of two equal expressions"),
+        5_868_001 => Some("mongod drops a null of $ifNull in $replaceRoot, and finds too few"),
+        _ => None,
+    }
+}
+
+/// Why two answers may differ.
+pub fn answers(
+    command: &Document,
+    indexed: bool,
+    ours: &[String],
+    theirs: &[String],
+) -> Option<&'static str> {
+    told(command, indexed, ours, theirs)
+        .or_else(|| spelled(command, ours, theirs))
+        .or_else(|| executed(command, ours, theirs))
+        .or_else(|| chosen(command, ours, theirs))
+}
+
+/// Whether a failed expression may be the plan's affair: with more than one
+/// predicate, which one is asked first is not defined.
+pub fn not_asked(command: &Document, indexed: bool, code: i32) -> Option<&'static str> {
+    let predicates = |name: &str| match command.get(name) {
+        Some(Bson::Document(filter)) => filter.len(),
+        _ => 0,
+    };
+    let many = predicates("filter") > 1 || predicates("query") > 1;
+    ((many || indexed) && COMPUTED.contains(&code))
+        .then_some("an expression failed for one and was not asked by the other")
+}
+
+/// Whether only something beside the documents differs.
+fn told(
+    command: &Document,
+    indexed: bool,
+    ours: &[String],
+    theirs: &[String],
+) -> Option<&'static str> {
+    let open = |line: &&String| line.starts_with("open: ");
+    if command.contains_key("limit") && command.contains_key("batchSize") {
+        let all = |lines: &[String]| -> Vec<String> {
+            lines.iter().filter(|line| !open(line)).cloned().collect()
+        };
+        if all(ours) == all(theirs) {
+            return Some("whether a cursor at its limit is open for a batch of nothing");
+        }
+    }
+    let nulls = |lines: &[String]| -> Vec<String> {
+        lines
+            .iter()
+            .map(|line| line.replace("null,", "").replace("null", ""))
+            .collect()
+    };
+    if command.contains_key("distinct") && indexed && nulls(ours) == nulls(theirs) {
+        return Some("a distinct by an index alone, which tells what is missing as null");
+    }
+    None
+}
+
+/// Whether only the spelling of numbers differs, in a way that is mongod's.
+fn spelled(command: &Document, ours: &[String], theirs: &[String]) -> Option<&'static str> {
+    // Zero has no sign here, and a number no more than 14 digits.
+    let values = |lines: &[String]| {
+        changed(lines, &mut |value| {
+            if let Some(number) = number(value) {
+                *value = Value::String(format!("{:.13e}", number + 0.0));
+            }
+        })
+    };
+    if values(ours) != values(theirs) {
+        return None;
+    }
+    // One of mongod's two executors keeps the first of equal values for $min and
+    // $max, the other the last; one turns doubles to decimals of 15 digits. Which
+    // one runs depends on what stands before the $group.
+    if named(command, &["\"$group\"", "\"$sortByCount\"", "\"$bucket"]) {
+        return Some("a $group, whose numbers are spelled by the executor that ran it");
+    }
+    // Its library's last digits; ours are computed with more and rounded.
+    let inexact = [
+        "$sin",
+        "$cos",
+        "$tan",
+        "$asin",
+        "$acos",
+        "$atan",
+        "Radians",
+        "ToDegrees",
+        "$pow",
+        "$exp",
+        "$ln",
+        "$log",
+    ];
+    named(command, &inexact).then_some("the last digits of a function of real numbers")
+}
+
+fn number(value: &Value) -> Option<f64> {
+    let names = [
+        "$numberInt",
+        "$numberLong",
+        "$numberDouble",
+        "$numberDecimal",
+    ];
+    names
+        .iter()
+        .find_map(|name| value.get(name)?.as_str()?.parse().ok())
+}
+
+/// Whether only what mongod's newer executor mistakes differs: it shows the
+/// least and the greatest key in a document of their own, and code as text.
+fn executed(command: &Document, ours: &[String], theirs: &[String]) -> Option<&'static str> {
+    let executed = named(command, &["$group", "$lookup", "$sortByCount", "$bucket"]);
+    let shown = |lines: &[String]| changed(lines, &mut mistaken);
+    (executed && shown(ours) == shown(theirs))
+        .then_some("keys at the ends and code, as mongod's newer executor shows them")
+}
+
+fn mistaken(value: &mut Value) {
+    let Some(object) = value.as_object().filter(|object| object.len() == 1) else {
+        return;
+    };
+    let key = |value: &&Value| value.get("$minKey").or(value.get("$maxKey")).is_some();
+    if let Some(inner) = object.get("").filter(key).or(object.get("$code")) {
+        *value = inner.clone();
+    }
+}
+
+/// Whether only what may be chosen freely differs.
+fn chosen(command: &Document, ours: &[String], theirs: &[String]) -> Option<&'static str> {
+    // It keeps what it computes in a table whose order is another in each run.
+    if named(command, &["\"$setWindowFields\"", "\"$fill\""]) {
+        let by_name = |lines: &[String]| {
+            changed(lines, &mut |value| {
+                if let Value::Object(object) = value {
+                    object.sort_keys();
+                }
+            })
+        };
+        if by_name(ours) == by_name(theirs) {
+            return Some("the order of the fields that windows add, which is by chance");
+        }
+    }
+    if named(command, &["$graphLookup"]) {
+        let sorted = |lines: &[String]| {
+            let mut lines = changed(lines, &mut |value| {
+                if let Value::Array(values) = value {
+                    values.sort_by_cached_key(Value::to_string);
+                }
+            });
+            lines.sort();
+            lines
+        };
+        if sorted(ours) == sorted(theirs) {
+            return Some("the order of what a $graphLookup found");
+        }
+    }
+    if named(command, &["$group"]) && named(command, &["$min", "$max"]) {
+        let (ours, theirs) = (parsed(ours), parsed(theirs));
+        let extremes = extremes(command);
+        let same = ours.len() == theirs.len()
+            && ours
+                .iter()
+                .zip(&theirs)
+                .all(|(a, b)| same_but(a, b, &extremes));
+        if same {
+            return Some("which of the texts that are equal by collation a $min or $max keeps");
+        }
+    }
+    None
+}
+
+/// The fields of `$group`s that are the least or the greatest.
+fn extremes(command: &Document) -> Vec<String> {
+    let stages = command.get_array("pipeline").into_iter().flatten();
+    let groups = stages.filter_map(|stage| stage.as_document()?.get_document("$group").ok());
+    let fields = groups.flatten().filter(|(_, field)| {
+        field
+            .as_document()
+            .is_some_and(|field| field.contains_key("$min") || field.contains_key("$max"))
+    });
+    fields.map(|(name, _)| name.clone()).collect()
+}
+
+/// Lines by what they are without the fields that are the least or the greatest.
+fn parsed(lines: &[String]) -> Vec<Value> {
+    let parsed = lines
+        .iter()
+        .filter_map(|line| serde_json::from_str(line).ok());
+    parsed.collect()
+}
+
+/// Whether two lines are equal but for texts in some fields, which are so by
+/// the coarsest collation.
+fn same_but(ours: &Value, theirs: &Value, fields: &[String]) -> bool {
+    let (Value::Object(ours), Value::Object(theirs)) = (ours, theirs) else {
+        return ours == theirs;
+    };
+    ours.len() == theirs.len()
+        && ours.iter().all(|(name, a)| match theirs.get(name) {
+            Some(b) if fields.contains(name) => same_texts(a, b),
+            b => Some(a) == b,
+        })
+}
+
+fn same_texts(ours: &Value, theirs: &Value) -> bool {
+    match (ours, theirs) {
+        (Value::String(a), Value::String(b)) => coarse(a) == coarse(b),
+        (Value::Array(a), Value::Array(b)) => {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same_texts(a, b))
+        }
+        (Value::Object(a), Value::Object(b)) => {
+            let mut pairs = a.iter().zip(b);
+            a.len() == b.len() && pairs.all(|((n, a), (m, b))| n == m && same_texts(a, b))
+        }
+        (a, b) => a == b,
+    }
+}
+
+/// A text as the coarsest collation sees it, of those that programs have:
+/// without case, accents, and what is no letter at all.
+fn coarse(text: &str) -> String {
+    let seen = text.chars().filter(|c| !c.is_control() && *c != '\u{301}');
+    let lower = seen.flat_map(char::to_lowercase).collect::<String>();
+    lower.replace('é', "e").replace('ß', "ss")
+}
+
+/// Whether one of these is in the command.
+fn named(command: &Document, names: &[&str]) -> bool {
+    let text = command.to_string();
+    names.iter().any(|name| text.contains(name))
+}
+
+/// Lines with each value changed, those inside first.
+fn changed(lines: &[String], change: &mut dyn FnMut(&mut Value)) -> Vec<String> {
+    fn walk(value: &mut Value, change: &mut dyn FnMut(&mut Value)) {
+        match value {
+            Value::Object(object) => object.values_mut().for_each(|value| walk(value, change)),
+            Value::Array(list) => list.iter_mut().for_each(|value| walk(value, change)),
+            _ => {}
+        }
+        change(value);
+    }
+    lines
+        .iter()
+        .map(|line| match serde_json::from_str(line) {
+            Ok(mut value) => {
+                walk(&mut value, change);
+                value.to_string()
+            }
+            Err(_) => line.clone(),
+        })
+        .collect()
+}
