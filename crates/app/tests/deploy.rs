@@ -1,21 +1,20 @@
 //! The funnel: what is compiled, what is live after a restart, a lost race, a
 //! failure, and while requests are in flight.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use app::{App, Author, Backstitch, Calling, Cx, NewApp, Rejected, RequestInfo, Settings};
+use app::{App, Backstitch, Calling, Cx, NewApp, Rejected, RequestInfo};
 use bson::{Bson, RawDocument, rawdoc};
 use config::{AppConfig, Files, Kind, Node};
 use engine::{
     Answer, BoxFuture, Capabilities, ChangeFeed, CommandError, Engine, SharedEngine, WatchRequest,
 };
 use engine_embedded::Embedded;
-use js::{Limits, PoolSettings};
 use kit::{Problem, SystemClock};
 use serde_json::json;
-use state::MasterKey;
+
+use crate::{author, settings};
 
 /// An engine whose revisions can be made to fail.
 struct Flaky {
@@ -68,27 +67,9 @@ fn engine() -> Arc<Flaky> {
 /// A server's core on an engine: another one on the same engine is a restart,
 /// or another process.
 async fn core(engine: &Arc<Flaky>) -> Arc<Backstitch> {
-    let engine: SharedEngine = engine.clone();
-    let workers = PoolSettings::new(env!("CARGO_BIN_EXE_app-test-worker"), [""; 0]);
-    Backstitch::open(Settings {
-        engine,
-        clusters: HashMap::new(),
-        state: None,
-        master_key: MasterKey::from_text("test"),
-        workers,
-        limits: Limits::default(),
-        clock: Arc::new(SystemClock),
-        cheap_passwords: true,
-    })
-    .await
-    .unwrap()
-}
-
-fn author() -> Author {
-    Author {
-        user_id: "u".to_owned(),
-        origin: "API".to_owned(),
-    }
+    Backstitch::open(settings(engine.clone(), None))
+        .await
+        .unwrap()
 }
 
 async fn new_app(core: &Arc<Backstitch>) -> Arc<App> {

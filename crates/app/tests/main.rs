@@ -10,3 +10,32 @@ mod deploy;
 mod functions;
 mod on_mongodb;
 mod servers;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use app::{Author, Settings, StateSettings};
+use engine::SharedEngine;
+use kit::SystemClock;
+use state::MasterKey;
+
+/// A server with its documents on an engine, and its records there or elsewhere.
+fn settings(engine: SharedEngine, state: Option<StateSettings>) -> Settings {
+    Settings {
+        engine,
+        clusters: HashMap::new(),
+        state,
+        master_key: MasterKey::from_text("test"),
+        workers: js::PoolSettings::new(env!("CARGO_BIN_EXE_app-test-worker"), [""; 0]),
+        limits: js::Limits::default(),
+        clock: Arc::new(SystemClock),
+        cheap_passwords: true,
+    }
+}
+
+fn author() -> Author {
+    Author {
+        user_id: "u".to_owned(),
+        origin: "API".to_owned(),
+    }
+}

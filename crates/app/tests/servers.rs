@@ -1,13 +1,12 @@
 //! Two servers on one set of records: what one changes, the other knows; with
 //! a change stream and without one.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use app::users::Device;
-use app::{App, Author, Backstitch, Calling, Cx, NewApp, RequestInfo, Settings, StateSettings};
+use app::{App, Backstitch, Calling, Cx, NewApp, RequestInfo, Settings, StateSettings};
 use bson::{Bson, RawDocument, doc, rawdoc};
 use engine::{
     Answer, BoxFuture, Capabilities, ChangeFeed, CommandError, Engine, SharedEngine, WatchRequest,
@@ -15,6 +14,8 @@ use engine::{
 use engine_embedded::Embedded;
 use kit::{Problem, SystemClock};
 use state::MasterKey;
+
+use crate::{author, settings};
 
 /// How long a change may take to be known: reached only when it is not.
 const KNOWN: Duration = Duration::from_secs(20);
@@ -59,31 +60,18 @@ impl Engine for Records {
     }
 }
 
-async fn server(records: &SharedEngine) -> Arc<Backstitch> {
-    let clock = Arc::new(SystemClock);
-    Backstitch::open(Settings {
+/// A server with everything on one engine, which others share.
+fn sharing(records: &SharedEngine) -> Settings {
+    let state = StateSettings {
         engine: records.clone(),
-        clusters: HashMap::new(),
-        state: Some(StateSettings {
-            engine: records.clone(),
-            database: "records".to_owned(),
-            shared: true,
-        }),
-        master_key: MasterKey::from_text("shared"),
-        workers: js::PoolSettings::new(env!("CARGO_BIN_EXE_app-test-worker"), [""; 0]),
-        limits: js::Limits::default(),
-        clock,
-        cheap_passwords: true,
-    })
-    .await
-    .unwrap()
+        database: "records".to_owned(),
+        shared: true,
+    };
+    settings(records.clone(), Some(state))
 }
 
-fn author() -> Author {
-    Author {
-        user_id: "u".to_owned(),
-        origin: "API".to_owned(),
-    }
+async fn server(records: &SharedEngine) -> Arc<Backstitch> {
+    Backstitch::open(sharing(records)).await.unwrap()
 }
 
 fn files(source: &str) -> config::Files {
@@ -300,18 +288,8 @@ async fn another_master_key_is_refused() {
     let records: SharedEngine = Records::new(true);
     server(&records).await;
     let refused = Backstitch::open(Settings {
-        engine: records.clone(),
-        clusters: HashMap::new(),
-        state: Some(StateSettings {
-            engine: records,
-            database: "records".to_owned(),
-            shared: true,
-        }),
         master_key: MasterKey::from_text("another"),
-        workers: js::PoolSettings::new("/nonexistent", [""; 0]),
-        limits: js::Limits::default(),
-        clock: Arc::new(SystemClock),
-        cheap_passwords: true,
+        ..sharing(&records)
     })
     .await;
     let problem = refused.err().unwrap();
