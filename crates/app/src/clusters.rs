@@ -96,6 +96,14 @@ impl Clusters {
         Some(cluster.deployment.clone())
     }
 
+    /// Deployment and database of the server's own records, unless they are
+    /// where the default cluster is.
+    pub(crate) fn records_apart(&self) -> Option<(SharedEngine, &str)> {
+        let apart = !Arc::ptr_eq(&self.state, &self.default.deployment);
+        let state: SharedEngine = self.state.clone();
+        apart.then(|| (state, self.closed.own()))
+    }
+
     /// The databases that are closed to apps.
     pub(crate) fn closed(&self) -> &[String] {
         self.closed.names()

@@ -145,6 +145,12 @@ impl Backstitch {
         })
     }
 
+    /// Deployment and database of the server's own records, unless they are
+    /// where the default cluster is: for the operator.
+    pub fn records_apart(&self) -> Option<(SharedEngine, &str)> {
+        self.clusters.records_apart()
+    }
+
     /// The databases that apps may not use.
     pub fn closed_databases(&self) -> &[String] {
         self.clusters.closed()

@@ -31,11 +31,22 @@ struct Which {
     /// No namespaces that match this (may be repeated)
     #[arg(long)]
     exclude: Vec<String>,
+    /// Only users' data: not the server's own records (apps, users, secrets)
+    #[arg(long)]
+    data_only: bool,
 }
 
 impl Which {
-    fn options(&self) -> Options {
+    /// As options; a server knows what is its own.
+    fn options(&self, reached: &Reached) -> Options {
         let mut options = Options::default();
+        match reached {
+            Reached::Server(_) => options.switch("data-only", self.data_only),
+            Reached::Engine(_) if self.data_only => {
+                options.add("exclude", format!("{}.*", server::STATE_DATABASE));
+            }
+            Reached::Engine(_) => {}
+        }
         for (name, value) in [("db", &self.db), ("collection", &self.collection)] {
             if let Some(value) = value {
                 options.add(name, value);
@@ -56,9 +67,6 @@ pub(crate) struct Backup {
     directory: PathBuf,
     #[command(flatten)]
     which: Which,
-    /// Only users' data: not the server's own records (apps, users, secrets)
-    #[arg(long)]
-    data_only: bool,
     /// Pack each file
     #[arg(long)]
     gzip: bool,
@@ -73,9 +81,6 @@ pub(crate) struct Restore {
     directory: PathBuf,
     #[command(flatten)]
     which: Which,
-    /// Only users' data: not the server's own records (apps, users, secrets)
-    #[arg(long)]
-    data_only: bool,
     /// Drop each collection before it is restored
     #[arg(long)]
     drop: bool,
@@ -228,17 +233,10 @@ pub(crate) fn run(work: impl Future<Output = Result<ExitCode, Failed>>) -> ExitC
     })
 }
 
-/// Everything of the server's own that a dump has, left out.
-fn without_own(options: &mut Options, data_only: bool) {
-    if data_only {
-        options.add("exclude", format!("{}.*", server::STATE_DATABASE));
-    }
-}
-
 pub(crate) async fn backup(backup: Backup) -> Result<ExitCode, Failed> {
-    let mut options = backup.which.options();
-    without_own(&mut options, backup.data_only);
-    match backup.place.reach().await? {
+    let reached = backup.place.reach().await?;
+    let options = backup.which.options(&reached);
+    match reached {
         Reached::Engine(engine) => {
             let selection = options.into_selection()?;
             let mut directory = Directory::create(&backup.directory, backup.gzip)?;
@@ -269,14 +267,14 @@ pub(crate) async fn backup(backup: Backup) -> Result<ExitCode, Failed> {
 }
 
 pub(crate) async fn restore(restore: Restore) -> Result<ExitCode, Failed> {
-    let mut options = restore.which.options();
-    without_own(&mut options, restore.data_only);
+    let reached = restore.place.reach().await?;
+    let mut options = restore.which.options(&reached);
     options.switch("drop", restore.drop);
     options.switch("no-indexes", restore.no_indexes);
     options.switch("no-options", restore.no_options);
     options.switch("stop-on-error", restore.stop_on_error);
     options.switch("dry-run", restore.dry_run);
-    let told = match restore.place.reach().await? {
+    let told = match reached {
         Reached::Engine(engine) => {
             let options = options.into_restore()?;
             let restored = archive::restore(&engine, &restore.directory, &options).await?;

@@ -5,6 +5,7 @@ mod archives;
 mod check;
 mod clusters;
 mod dev;
+mod durability;
 mod serve;
 mod servers;
 

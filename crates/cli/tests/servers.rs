@@ -3,6 +3,9 @@
 
 use std::time::{Duration, Instant};
 
+use bson::doc;
+use engine::Engine as _;
+use engine_mongo::{Mongo, Settings};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use testkit::mongod::{Kind, Mongod, free_port};
@@ -249,6 +252,13 @@ fn two_servers_are_one() {
 /// An app whose function writes to the cluster `Shop`, on a server with this
 /// setting of clusters.
 fn with_cluster(home: &TempDir, clusters: &str) -> (Served, String) {
+    let reads = json!({ "readPreference": "secondaryPreferred" });
+    reading(home, clusters, reads)
+}
+
+/// The same with a read preference.
+fn reading(home: &TempDir, clusters: &str, mut config: Value) -> (Served, String) {
+    config["clusterName"] = "Shop".into();
     let mut command = program(&["serve", "--listen", "127.0.0.1:0", "--data-dir"]);
     command
         .arg(home.path().join("server"))
@@ -261,7 +271,7 @@ fn with_cluster(home: &TempDir, clusters: &str) -> (Served, String) {
     let (app, client_id) = admin.app("exports = () => 1");
     let source = json!({
         "name": "db", "type": "mongodb-atlas",
-        "config": { "clusterName": "Shop", "readPreference": "secondaryPreferred" },
+        "config": config,
     });
     let source = admin.ask("POST", &format!("/{app}/services"), &source);
     let source = source["_id"].as_str().unwrap().to_owned();
@@ -381,4 +391,113 @@ fn a_standalone_serves_what_it_can_and_says_what_it_cannot() {
         ),
         (0, &json!("standalone"), &json!(false), &json!(false))
     );
+}
+
+/// Gives the one member of a set tags.
+async fn tagged(mongod: &Mongod, tags: bson::Document) {
+    let settings = Settings::new(mongod.uri());
+    let mongo = Mongo::connect(settings).await.unwrap();
+    let run = async |command: bson::Document| {
+        let command = bson::RawDocumentBuf::try_from(&command).unwrap();
+        let reply = mongo.command("admin", &command).await.unwrap();
+        bson::Document::try_from(reply).unwrap()
+    };
+    let found = run(doc! { "replSetGetConfig": 1 }).await;
+    let mut config = found.get_document("config").unwrap().clone();
+    let version = config.get_i32("version").unwrap();
+    config.insert("version", version + 1);
+    let member = config.get_array_mut("members").unwrap()[0].as_document_mut();
+    member.unwrap().insert("tags", tags);
+    run(doc! { "replSetReconfig": config }).await;
+}
+
+/// The read preference of a data source gets to the driver, tags included.
+#[test]
+fn a_data_source_is_read_where_its_tags_are() {
+    let Some(mongod) = mongod(Kind::default()) else {
+        return;
+    };
+    wait(tagged(&mongod, doc! { "dc": "ny", "use": "reports" }));
+    let of_the_set = "replicaSet=r&serverSelectionTimeoutMS=1000";
+    let uri = mongod
+        .uri_of("")
+        .replace("directConnection=true", of_the_set);
+    let clusters = format!("Shop={uri}");
+    let one = (200, json!({ "$numberInt": "1" }));
+    for (n, (tags, fits)) in [
+        (json!([{ "dc": "sf" }]), false),
+        (
+            json!([{ "dc": "sf" }, { "dc": "ny", "use": "reports" }]),
+            true,
+        ),
+        (json!([{ "dc": "ny", "use": "shop" }]), false),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let home = data();
+        let reads = json!({ "readPreference": "nearest", "readPreferenceTagSets": tags });
+        let (served, token) = reading(&home, &clusters, reads);
+        // Writes go to the primary, whatever its tags.
+        if n == 0 {
+            assert_eq!(served.call(&token, "insert"), (200, json!(true)));
+        }
+        let counted = served.call(&token, "count");
+        assert_eq!(counted == one, fits, "{tags} {counted:?}");
+        if !fits {
+            let (_, why) = refusal(counted);
+            assert!(why.contains("cannot be reached"), "{why}");
+        }
+    }
+}
+
+/// A server's clusters are backed up and restored by their names.
+#[test]
+fn a_named_cluster_is_backed_up_and_restored() {
+    let Some(mongod) = mongod(Kind::default()) else {
+        return;
+    };
+    let (home, files) = (data(), data());
+    let clusters = format!("Shop={}", mongod.uri_of(""));
+    let (served, token) = with_cluster(&home, &clusters);
+    assert_eq!(served.call(&token, "insert"), (200, json!(true)));
+    let folder = home.path().join("server");
+    let (one, all) = (files.path().join("one"), files.path().join("all"));
+    let on = |verb: &str, dump: &std::path::Path, more: &[&str]| {
+        let mut command = program(&[verb, dump.to_str().unwrap()]);
+        super::run(command.arg("--data-dir").arg(&folder).args(more))
+    };
+    let (code, _, errors) = on("backup", &one, &["--cluster", "Shop"]);
+    assert_eq!(code, 0, "{errors}");
+    assert!(one.join("d/c.bson").is_file());
+    assert!(
+        !one.join("backstitch").exists(),
+        "records are not a cluster's"
+    );
+    let (code, _, errors) = on("backup", &all, &[]);
+    assert_eq!(code, 0, "{errors}");
+    assert!(all.join("backstitch/apps.bson").is_file() && !all.join("d").exists());
+    let none = files.path().join("none");
+    let (code, _, errors) = on("backup", &none, &["--cluster", "Nothing"]);
+    assert_eq!(code, 1);
+    assert!(
+        errors.contains("no cluster of the name 'Nothing'"),
+        "{errors}"
+    );
+
+    let two = json!({ "$numberInt": "2" });
+    assert_eq!(served.call(&token, "insert"), (200, json!(true)));
+    assert_eq!(served.call(&token, "count"), (200, two));
+    let (code, said, errors) = on("restore", &one, &["--cluster", "Shop", "--drop"]);
+    assert_eq!(
+        (code, &*said),
+        (0, "d.c: 1 documents, 0 indexes\n"),
+        "{errors}"
+    );
+    let counted = served.call(&token, "count");
+    assert_eq!(counted, (200, json!({ "$numberInt": "1" })));
+    served.kill();
+    let (code, _, errors) = on("backup", &none, &["--cluster", "Shop"]);
+    assert_eq!(code, 1);
+    assert!(errors.contains("a folder knows no clusters"), "{errors}");
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use app::Backstitch;
-use archive::{ArchiveError, Imported, Options, Restored, Tar};
+use archive::{ArchiveError, Imported, Options, Restored, Selection, Tar};
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, HeaderValue, Method, Response, header};
 use engine::{BoxFuture, SharedEngine};
@@ -57,11 +57,11 @@ pub(crate) async fn answer(
             "only the server's operator moves its data",
         ));
     }
-    let (cluster, options) = options(ask.query);
-    let engine = core.whole_cluster(&cluster)?;
+    let (what, options) = options(ask.query);
+    let engine = core.whole_cluster(&what.cluster)?;
     let closed = core.closed_databases();
     match (ask.method, ask.verb) {
-        (&Method::GET, "backup") => backup(engine, options).await,
+        (&Method::GET, "backup") => backup(core, engine, &what, options).await,
         (&Method::POST, "restore") => {
             let restored = restore(engine, closed, options, read(ask.body, ask.patience)).await?;
             Ok(Answer::ok(&told(&restored)).0)
@@ -75,27 +75,77 @@ pub(crate) async fn answer(
     }
 }
 
-/// The cluster and the options that a query has.
-fn options(query: &str) -> (String, Options) {
-    let (mut cluster, mut options) = (String::new(), Options::default());
+/// What of the server's data is meant.
+#[derive(Default)]
+struct What {
+    /// The cluster; the default one if empty.
+    cluster: String,
+    /// Without the server's own records.
+    data_only: bool,
+}
+
+impl What {
+    /// Whether the server's own records are meant: they belong to the default
+    /// cluster, wherever they are.
+    fn has_records(&self) -> bool {
+        !self.data_only && matches!(&*self.cluster, "" | app::DEFAULT_CLUSTER)
+    }
+}
+
+/// What is meant, and the options that a query has.
+fn options(query: &str) -> (What, Options) {
+    let (mut what, mut options) = (What::default(), Options::default());
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         match &*web::decode(name) {
-            "cluster" => cluster = web::decode(value),
+            "cluster" => what.cluster = web::decode(value),
+            "data-only" => what.data_only = value == "true",
             name => options.add(name, web::decode(value)),
         }
     }
-    (cluster, options)
+    (what, options)
+}
+
+/// The selection, and the one of own records that are in another deployment.
+fn selections(
+    core: &Backstitch,
+    what: &What,
+    options: Options,
+) -> Result<(Selection, Option<(SharedEngine, Selection)>), Problem> {
+    let mut selection = options.into_selection().map_err(wrong)?;
+    if !what.has_records() {
+        selection.exclude.extend(all_of(core.closed_databases()));
+        return Ok((selection, None));
+    }
+    let Some((records, database)) = core.records_apart() else {
+        return Ok((selection, None));
+    };
+    let mut own = selection.clone();
+    selection.exclude.extend(all_of(&[database.to_owned()]));
+    let named = own.database.get_or_insert_with(|| database.to_owned());
+    let meant = named == database && own.collection.is_none();
+    Ok((selection, meant.then_some((records, own))))
+}
+
+/// Patterns that match everything in some databases.
+fn all_of(databases: &[String]) -> impl Iterator<Item = String> {
+    databases.iter().map(|database| format!("{database}.*"))
 }
 
 /// A dump of everything that is selected, in the form of tar.
-async fn backup(engine: SharedEngine, options: Options) -> Result<Response<Body>, Problem> {
-    let selection = options.into_selection().map_err(wrong)?;
+async fn backup(
+    core: &Backstitch,
+    engine: SharedEngine,
+    what: &What,
+    options: Options,
+) -> Result<Response<Body>, Problem> {
+    let (selection, own) = selections(core, what, options)?;
     let (send, stream) = mpsc::channel(PIECES);
     tokio::spawn(async move {
         let failed = send.clone();
         let mut tar = Tar::new(move |bytes| Box::pin(pass(send.clone(), bytes)));
-        let dumped = archive::dump(&engine, &selection, &mut tar).await;
+        let own = own.as_ref().map(|(engine, selection)| (engine, selection));
+        let dumped = archive::dump_of_two((&engine, &selection), own, &mut tar).await;
         finish(&failed, dumped.map(drop)).await;
     });
     streamed("application/x-tar", stream).await
@@ -168,8 +218,7 @@ async fn restore(
 ) -> Result<Restored, Problem> {
     let mut restore = options.into_restore().map_err(wrong)?;
     // A running server's own records are no data that may change under it.
-    let closed = closed.iter().map(|database| format!("{database}.*"));
-    restore.selection.exclude.extend(closed);
+    restore.selection.exclude.extend(all_of(closed));
     blocking(move |handle| {
         // Unpacked whole first: a stream that breaks off changes nothing.
         let folder = tempfile::tempdir().map_err(failed)?;

@@ -138,5 +138,13 @@ async fn a_backup_goes_in_again_whole_or_not_at_all() {
     // The server's own records are in the backup, and stay as they are.
     assert_eq!(keys.count(bson::doc! {}).await.unwrap(), before);
     let text = String::from_utf8_lossy(&stream);
-    assert!(text.contains("backstitch/admin_keys.bson"));
+    let own = |database: &String| text.contains(&format!("{database}/admin_keys.bson"));
+    assert!(world.core.closed_databases().iter().any(own));
+    // Only what is asked for.
+    for target in ["backup?data-only=true", "backup?db=shop"] {
+        let (_, stream) = streamed(&world, ask("GET", target).bearer(&operator)).await;
+        let stream = stream.unwrap();
+        let text = String::from_utf8_lossy(&stream);
+        assert!(text.contains("shop/notes.bson") && !text.contains("admin_keys"));
+    }
 }

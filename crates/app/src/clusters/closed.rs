@@ -33,6 +33,11 @@ impl Closed {
         Self(own.chain(INTERNAL).map(str::to_owned).collect())
     }
 
+    /// The database of the server's own records.
+    pub(crate) fn own(&self) -> &str {
+        self.0.first().map_or(state::DATABASE, String::as_str)
+    }
+
     pub(crate) fn names(&self) -> &[String] {
         &self.0
     }

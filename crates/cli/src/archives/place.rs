@@ -25,6 +25,9 @@ pub(crate) struct Place {
     /// A MongoDB deployment (mongodb:// or mongodb+srv://), instead of a folder
     #[arg(long)]
     uri: Option<String>,
+    /// Which of a running server's clusters (default: the one of every other name)
+    #[arg(long, conflicts_with = "uri")]
+    cluster: Option<String>,
     /// The operator's public key
     #[arg(
         long,
@@ -57,6 +60,11 @@ impl Place {
             return self.log_in(url, kept);
         }
         match Embedded::open(&self.data_dir, Arc::new(SystemClock)) {
+            Ok(_) if self.cluster.is_some() => {
+                let text = "no server runs here, and a folder knows no clusters; name a \
+                            deployment with --uri";
+                Err(text.into())
+            }
             Ok(engine) => Ok(Reached::Engine(Arc::new(engine))),
             Err(error) if error.code == engine_embedded::IN_USE => match &kept.url {
                 Some(url) => self.log_in(&url.clone(), kept),
@@ -80,6 +88,8 @@ impl Place {
             )
             .into());
         };
-        Ok(Reached::Server(Server::log_in(url, &public, &private)?))
+        let cluster = self.cluster.clone();
+        let server = Server::log_in(url, (&public, &private), cluster)?;
+        Ok(Reached::Server(server))
     }
 }

@@ -1,5 +1,6 @@
 //! A running server, asked for its data by its operator.
 
+use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, BufReader, Read, Write};
 use std::path::Path;
@@ -17,6 +18,7 @@ pub(crate) struct Server {
     agent: Agent,
     base: String,
     token: String,
+    cluster: Option<String>,
 }
 
 /// What a restore did.
@@ -73,8 +75,12 @@ impl From<Imported> for Counted {
 }
 
 impl Server {
-    /// Logs in with a key pair.
-    pub(crate) fn log_in(url: &str, public: &str, private: &str) -> Result<Self, Failed> {
+    /// Logs in with a key pair, to ask for a cluster.
+    pub(crate) fn log_in(
+        url: &str,
+        (public, private): (&str, &str),
+        cluster: Option<String>,
+    ) -> Result<Self, Failed> {
         let agent: Agent = Agent::config_builder()
             .http_status_as_error(false)
             .build()
@@ -90,7 +96,12 @@ impl Server {
         let answer: serde_json::Value = serde_json::from_str(&text)?;
         let token = answer["access_token"].as_str();
         let token = token.ok_or("the server gave no access token")?.to_owned();
-        Ok(Self { agent, base, token })
+        Ok(Self {
+            agent,
+            base,
+            token,
+            cluster,
+        })
     }
 
     /// Reads a stream.
@@ -145,25 +156,11 @@ impl Server {
 
     fn uri(&self, verb: &str, options: &Options) -> Result<Uri, Failed> {
         let mut uri = format!("{}/data/{verb}?", self.base);
-        for (name, value) in options.iter() {
-            uri.push_str(name);
-            uri.push('=');
-            encode(value, &mut uri);
-            uri.push('&');
+        let cluster = self.cluster.as_deref().map(|name| ("cluster", name));
+        for (name, value) in options.iter().chain(cluster) {
+            let _ = write!(uri, "{name}={}&", archive::escaped(value));
         }
         Ok(uri.parse()?)
-    }
-}
-
-/// Percent-encodes a query's value.
-fn encode(text: &str, out: &mut String) {
-    use std::fmt::Write as _;
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            let _ = write!(out, "%{byte:02X}");
-        }
     }
 }
 
