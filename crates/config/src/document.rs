@@ -9,7 +9,7 @@ use kit::{Finding, Severity};
 use serde_json::{Map, Value, json};
 
 use crate::check::flaws;
-use crate::parse::endpoint_key;
+use crate::parse::endpoint_key_of;
 use crate::{AppConfig, Flaw, Kind, Node, Places, Reading};
 
 /// The environments: what the document calls each, and its file.
@@ -300,7 +300,7 @@ impl Reader {
         for entry in self.entries("endpoints", section("endpoints")) {
             self.add(
                 Kind::Endpoint,
-                endpoint_key(&entry),
+                endpoint_key_of(&entry),
                 Node::new(entry),
                 "endpoints",
             );
@@ -366,7 +366,7 @@ impl Reader {
         }
         let resolvers = section.get("custom_resolvers").unwrap_or(&Value::Null);
         for entry in self.entries("custom_resolvers", resolvers) {
-            let key = resolver_key(&entry);
+            let key = resolver_key_of(&entry);
             self.add(
                 Kind::GraphqlResolver,
                 key,
@@ -420,9 +420,14 @@ impl Reader {
     }
 }
 
+/// The key of the custom resolver that a file's entry describes.
+pub(crate) fn resolver_key_of(json: &Value) -> String {
+    resolver_key(&text(json, "on_type"), &text(json, "field_name"))
+}
+
 /// A custom resolver's key, which is its file's name.
-pub(crate) fn resolver_key(json: &Value) -> String {
-    format!("{}_{}", text(json, "on_type"), text(json, "field_name")).to_lowercase()
+pub fn resolver_key(on_type: &str, field: &str) -> String {
+    format!("{on_type}_{field}").to_lowercase()
 }
 
 fn text(json: &Value, name: &str) -> String {

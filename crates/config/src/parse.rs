@@ -184,7 +184,7 @@ impl Reader {
                 };
                 for (index, json) in entries.into_iter().enumerate() {
                     let key = match kind {
-                        Kind::Endpoint => endpoint_key(&json),
+                        Kind::Endpoint => endpoint_key_of(&json),
                         _ => text(&json, "name").to_owned(),
                     };
                     self.add(kind, key, Node::new(json), path, &format!("/{index}"));
@@ -384,9 +384,14 @@ fn text<'a>(json: &'a Value, name: &str) -> &'a str {
     json.get(name).and_then(Value::as_str).unwrap_or_default()
 }
 
-/// An endpoint's key: method and route.
-pub(crate) fn endpoint_key(json: &Value) -> String {
-    match (text(json, "http_method"), text(json, "route")) {
+/// The key of the endpoint that a file's entry describes.
+pub(crate) fn endpoint_key_of(json: &Value) -> String {
+    endpoint_key(text(json, "http_method"), text(json, "route"))
+}
+
+/// An endpoint's key: method and route; empty without either.
+pub fn endpoint_key(method: &str, route: &str) -> String {
+    match (method, route) {
         ("", "") => String::new(),
         (method, route) => format!("{method} {route}"),
     }

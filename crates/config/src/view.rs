@@ -51,6 +51,22 @@ impl AppConfig {
         self.viewed(Kind::Trigger, Trigger)
     }
 
+    /// The names of the values that differ by environment, sorted.
+    pub fn environment_value_names(&self) -> Vec<&str> {
+        let files = self.all(Kind::Environment);
+        let values = files.filter_map(|(_, node)| node.at("/values")?.as_object());
+        let mut names: Vec<&str> = values.flat_map(Map::keys).map(String::as_str).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
+    /// A value in an environment, which is named as its file.
+    pub fn environment_value(&self, environment: &str, name: &str) -> Option<&Value> {
+        let node = self.get(Kind::Environment, environment)?;
+        node.at("/values")?.get(name)
+    }
+
     fn viewed<'a, V: 'a>(
         &'a self,
         kind: Kind,
