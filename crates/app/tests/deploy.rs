@@ -5,21 +5,21 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use app::{App, Backstitch, Calling, Cx, NewApp, Rejected, RequestInfo};
-use bson::{Bson, RawDocument, rawdoc};
+use bson::{Bson, RawDocument};
 use config::{AppConfig, Files, Kind, Node};
-use engine::{
-    Answer, BoxFuture, Capabilities, ChangeFeed, CommandError, Engine, SharedEngine, WatchRequest,
-};
+use engine::{Answer, BoxFuture, Capabilities, ChangeFeed, CommandError, Engine, WatchRequest};
 use engine_embedded::Embedded;
 use kit::{Problem, SystemClock};
 use serde_json::json;
 
 use crate::{author, settings};
 
-/// An engine whose revisions can be made to fail.
+/// An engine whose revisions can be made to fail, and whose collection `gate` is
+/// read only once the gate is open.
 struct Flaky {
     inner: Embedded,
     broken: AtomicBool,
+    gate: tokio::sync::Notify,
 }
 
 impl Engine for Flaky {
@@ -29,6 +29,12 @@ impl Engine for Flaky {
 
     fn command<'a>(&'a self, database: &'a str, command: &'a RawDocument) -> BoxFuture<'a, Answer> {
         let first = command.iter().next().and_then(Result::ok);
+        if first.is_some_and(|(verb, of)| verb == "find" && of.as_str() == Some("gate")) {
+            return Box::pin(async move {
+                self.gate.notified().await;
+                self.inner.command(database, command).await
+            });
+        }
         let writes_a_revision = first.is_some_and(|(verb, collection)| {
             verb == "insert"
                 && collection
@@ -61,6 +67,7 @@ fn engine() -> Arc<Flaky> {
     Arc::new(Flaky {
         inner,
         broken: AtomicBool::new(false),
+        gate: tokio::sync::Notify::new(),
     })
 }
 
@@ -388,9 +395,9 @@ async fn begun<F: Future + Unpin>(future: &mut F) -> bool {
 async fn a_call_in_flight_ends_on_the_release_it_began_with() {
     const WAITS: &str = r#"
         exports = async () => {
-            const signals = context.services.get("db").db("d").collection("signals");
-            await signals.insertOne({ _id: "begun" });
-            while (!(await signals.findOne({ _id: "go" }))) {}
+            const db = context.services.get("db").db("d");
+            await db.collection("signals").insertOne({ _id: "begun" });
+            await db.collection("gate").findOne({});
             return context.functions.execute("version");
         };"#;
     let engine = engine();
@@ -419,10 +426,7 @@ async fn a_call_in_flight_ends_on_the_release_it_began_with() {
     signals.next().await.unwrap();
     app.push(&with(2), &author()).await.unwrap();
     assert_eq!(number(answer(&app).await), 2, "new calls see the new code");
-    engine::Collection::new(&(engine.clone() as SharedEngine), "d", "signals")
-        .insert_one(&rawdoc! { "_id": "go" })
-        .await
-        .unwrap();
+    engine.gate.notify_one();
     assert_eq!(
         number(calling.await.unwrap()),
         1,
