@@ -9,10 +9,12 @@ pub mod clock;
 pub mod ejson;
 pub mod finding;
 pub mod limit;
+pub mod network;
 pub mod problem;
 pub mod secret;
 
 pub use clock::{Clock, SystemClock};
 pub use finding::{Finding, Severity};
+pub use network::Network;
 pub use problem::{Kind, Problem};
 pub use secret::Secret;

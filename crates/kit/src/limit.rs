@@ -57,6 +57,16 @@ pub const PROJECT_NAME_CHARS_MAX: usize = 64;
 pub const ACCESS_TOKEN_S: i64 = 1800;
 /// Lifetime of a refresh token, unless the app sets another.
 pub const REFRESH_TOKEN_S: i64 = 60 * 24 * 3600;
+/// Shortest lifetime of a refresh token that an app may set.
+pub const REFRESH_TOKEN_S_MIN: i64 = 1800;
+/// Longest lifetime of a refresh token that an app may set: five years.
+pub const REFRESH_TOKEN_S_MAX: i64 = 5 * 365 * 24 * 3600;
+/// Entries of an app's access list.
+pub const ACCESS_LIST_ENTRIES_MAX: usize = 200;
+/// Private endpoints of an app.
+pub const PRIVATE_ENDPOINTS_MAX: usize = 100;
+/// Longest comment in a setting.
+pub const COMMENT_CHARS_MAX: usize = 256;
 /// Lifetime of an anonymous user's refresh token.
 pub const ANONYMOUS_REFRESH_TOKEN_S: i64 = 1_576_800_000;
 /// Shortest password.

@@ -23,7 +23,7 @@ use tokio::task::JoinHandle;
 
 pub use clusters::{ClusterSettings, Listed, Tried};
 pub use engine_embedded::{Durability, Options as EmbeddedOptions, Retention};
-pub use peer::Network;
+pub use kit::Network;
 pub use settings::{Kept, KeySettings, Settings, kept};
 pub use state::DATABASE as STATE_DATABASE;
 

@@ -15,13 +15,13 @@ use axum::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use axum::http::{Method, Request as HttpRequest, Response, StatusCode};
 use client::Client;
 use hyper::body::Incoming;
-use kit::{Kind, Problem};
+use kit::{Kind, Network, Problem};
 use web::Request;
 
 use crate::archives;
 use crate::intake::Intake;
 use crate::metrics::{Counted, Metrics};
-use crate::peer::{self, Network};
+use crate::peer;
 use crate::{Door, Listening};
 
 /// How long an answer about the deployments is good for: `/ready` is anybody's
