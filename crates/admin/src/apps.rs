@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use web::Scope::{Read, Write};
 use web::{Answer, Request};
 
-use crate::{Cx, Row, body, row};
+use crate::{Cx, Row, body, regions, row};
 
 const ALL: &str = "/groups/{groupId}/apps";
 const ONE: &str = "/groups/{groupId}/apps/{appId}";
@@ -38,25 +38,7 @@ pub(crate) const ROWS: &[Row] = &[
 
 const NAME_CHARS_MAX: usize = 32;
 const STANDARD: &str = "standard";
-/// Regions with their older locations (admin-api.md §4.1).
-const REGIONS: [(&str, &str); 14] = [
-    ("aws-us-east-1", "US-VA"),
-    ("aws-us-west-2", "US-OR"),
-    ("aws-eu-west-1", "IE"),
-    ("aws-ap-southeast-2", "AU"),
-    ("aws-eu-central-1", "DE-FF"),
-    ("aws-ap-south-1", "IN-MB"),
-    ("aws-ap-southeast-1", "SG"),
-    ("aws-sa-east-1", "BR-SP"),
-    ("aws-us-east-2", "US-VA"),
-    ("aws-eu-west-2", "IE"),
-    ("azure-eastus2", "US-VA"),
-    ("azure-westus", "US-OR"),
-    ("azure-westeurope", "DE-FF"),
-    ("azure-southeastasia", "SG"),
-];
-
-async fn show(cx: &Cx, app: &state::App) -> Result<Value, Problem> {
+pub(crate) async fn show(cx: &Cx, app: &state::App) -> Result<Value, Problem> {
     let loaded = cx.core.app(&app.id).await?;
     let release = loaded.release();
     let root = release.config.get(Kind::Root, "");
@@ -140,16 +122,9 @@ fn configuration(name: &str, fields: &Map<String, Value>) -> Result<AppConfig, P
     };
     let (region, location) = (text("provider_region")?, text("location")?);
     if !region.is_empty() || !location.is_empty() {
-        let known = REGIONS.iter().find(|(r, l)| {
-            (region.is_empty() || *r == region) && (location.is_empty() || *l == location)
-        });
-        let (region, location) = known.ok_or_else(|| {
-            Problem::bad_request(format!(
-                "unknown region '{region}' or location '{location}'"
-            ))
-        })?;
-        root.json["provider_region"] = json!(region);
-        root.json["location"] = json!(location);
+        let region = regions::region(region, location)?;
+        root.json["provider_region"] = json!(region.id);
+        root.json["location"] = json!(region.location);
     }
     for name in ["deployment_model", "environment"] {
         if !text(name)?.is_empty() {

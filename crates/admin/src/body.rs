@@ -80,6 +80,22 @@ pub(crate) fn text<'a>(fields: &'a Map<String, Value>, name: &str) -> Result<&'a
     }
 }
 
+/// A required flag.
+///
+/// # Errors
+/// `MissingParameter`, `InvalidParameter`.
+pub(crate) fn flag(fields: &Map<String, Value>, name: &str) -> Result<bool, Problem> {
+    match fields.get(name) {
+        Some(Value::Bool(flag)) => Ok(*flag),
+        None | Some(Value::Null) => Err(Problem::missing_parameter(format!(
+            "'{name}' is a required boolean"
+        ))),
+        Some(_) => Err(Problem::invalid_parameter(format!(
+            "'{name}' must be true or false"
+        ))),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;

@@ -30,14 +30,18 @@ pub(crate) const ROWS: &[Row] = &[
     ),
 ];
 
-fn show(app: &App, deployment: &state::Deployment) -> Value {
+pub(crate) fn show(app: &App, deployment: &state::Deployment) -> Value {
     let release = app.release();
     let root = release.config.get(config::Kind::Root, "");
+    let name = match deployment.name.as_str() {
+        "" => &deployment.id,
+        name => name,
+    };
     json!({
         "_id": deployment.id, "app_id": app.id, "user_id": deployment.user_id,
         "deployed_at": deployment.at / 1000, "origin": deployment.origin, "commit": "",
         "status": deployment.status, "status_error_message": deployment.error, "diff_url": "",
-        "name": deployment.id, "remote_location": root.map_or("", |root| root.text("location")),
+        "name": name, "draft_id": deployment.draft_id, "remote_location": root.map_or("", |root| root.text("location")),
     })
 }
 

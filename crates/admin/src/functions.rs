@@ -1,6 +1,6 @@
 //! Functions: manifest and source (admin-api.md §2.14, #123–#127).
 
-use app::App;
+use app::Seen;
 use axum::http::Method;
 use config::{Kind, Node};
 use kit::Problem;
@@ -51,7 +51,7 @@ impl Resource for Function {
     ];
 
     fn node(
-        _app: &App,
+        _seen: &Seen,
         fields: &Map<String, Value>,
         before: Option<&Node>,
     ) -> Result<Node, Problem> {

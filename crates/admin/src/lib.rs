@@ -10,25 +10,37 @@ mod apps;
 mod auth_providers;
 mod body;
 mod custom_user_data;
+mod data_api;
 mod debug;
+mod deploy_config;
 mod deployments;
+mod drafts;
+mod endpoints;
+mod environments;
 mod functions;
+mod graphql;
+mod hosting;
+mod log_forwarders;
 mod logs;
 mod projects;
+mod regions;
 mod resource;
 mod rules;
 mod schemas;
 mod secrets;
+mod security;
 mod services;
 mod session;
 mod transfer;
+mod triggers;
 mod users;
 mod values;
+mod webhooks;
 
 use std::sync::Arc;
 
 use app::administrators::{Administrator, group_not_found};
-use app::{App, Author, Backstitch};
+use app::{App, Author, Backstitch, Seen};
 use axum::body::Body;
 use axum::http::{Method, Response};
 use kit::{Kind, Problem};
@@ -40,18 +52,30 @@ pub const PREFIX: &str = "/api/admin/v3.0/";
 /// Every operation.
 const TABLES: &[&[Row]] = &[
     session::ROWS,
+    regions::ROWS,
     projects::ROWS,
     apps::ROWS,
     transfer::ROWS,
     deployments::ROWS,
+    drafts::ROWS,
+    deploy_config::ROWS,
     functions::ROWS,
     values::ROWS,
     secrets::ROWS,
+    environments::ROWS,
     services::ROWS,
     rules::ROWS,
     schemas::ROWS,
     auth_providers::ROWS,
     custom_user_data::ROWS,
+    triggers::ROWS,
+    endpoints::ROWS,
+    data_api::ROWS,
+    graphql::ROWS,
+    log_forwarders::ROWS,
+    webhooks::ROWS,
+    hosting::ROWS,
+    security::ROWS,
     users::ROWS,
     api_keys::ROWS,
     debug::ROWS,
@@ -79,6 +103,13 @@ const fn row(
     }
 }
 
+/// A time in milliseconds as answers have it: RFC 3339.
+fn date(ms: i64) -> String {
+    bson::DateTime::from_millis(ms)
+        .try_to_rfc3339_string()
+        .unwrap_or_default()
+}
+
 /// What a handler works with.
 #[derive(Clone)]
 struct Cx {
@@ -98,6 +129,11 @@ impl Cx {
     fn app(&self) -> Result<&Arc<App>, Problem> {
         let missing = || Problem::internal("the operation's path has no app");
         self.app.as_ref().ok_or_else(missing)
+    }
+
+    /// The configuration of the path's app as the administrator sees it.
+    async fn seen(&self) -> Result<Seen, Problem> {
+        self.app()?.seen_by(&self.administrator()?.id).await
     }
 
     /// Who changes something, and through what.

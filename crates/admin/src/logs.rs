@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use web::Scope::Read;
 use web::{Answer, Request};
 
-use crate::{Cx, Row, row};
+use crate::{Cx, Row, date, row};
 
 const PATH: &str = "/groups/{groupId}/apps/{appId}/logs";
 
@@ -54,23 +54,17 @@ async fn list(cx: Cx, request: Request) -> Result<Answer, Problem> {
         } else {
             0
         };
-        shown["nextEndDate"] = json!(rfc3339(last.started));
+        shown["nextEndDate"] = json!(date(last.started));
         shown["nextSkip"] = json!(same + earlier);
     }
     Ok(Answer::ok(&shown))
 }
 
-fn rfc3339(ms: i64) -> String {
-    DateTime::from_millis(ms)
-        .try_to_rfc3339_string()
-        .unwrap_or_default()
-}
-
 fn show(app: &App, entry: &LogEntry) -> Value {
     let mut shown = json!({
         "_id": entry.id, "co_id": entry.co_id, "type": entry.kind, "domain_id": app.domain_id,
-        "app_id": entry.app_id, "group_id": app.project_id, "started": rfc3339(entry.started),
-        "completed": rfc3339(entry.completed),
+        "app_id": entry.app_id, "group_id": app.project_id, "started": date(entry.started),
+        "completed": date(entry.completed),
     });
     for (name, text) in [
         ("user_id", &entry.user_id),

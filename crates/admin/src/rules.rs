@@ -1,7 +1,7 @@
 //! Rules of a service: of its collections, its default rule, and of legacy
 //! third-party services (admin-api.md §2.7).
 
-use app::{App, refused};
+use app::{Seen, refused};
 use axum::http::Method;
 use config::{EditError, Kind, Node};
 use kit::Problem;
@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use web::Scope::{Read, Write};
 use web::{Answer, Request};
 
-use crate::resource::{Entry, edit, kept, key_of};
+use crate::resource::{Entry, edit, kept, key_of, rename};
 use crate::services::Service;
 use crate::{Cx, Row, body, row};
 
@@ -97,71 +97,61 @@ fn rule_kind(service: &Service) -> Kind {
 }
 
 /// The path's rule: its service, kind, key and node.
-fn found(app: &App, request: &Request) -> Result<(Service, Kind, String, Node), Problem> {
-    let service = Service::of(app, request)?;
+fn found(seen: &Seen, request: &Request) -> Result<(Service, Kind, String, Node), Problem> {
+    let service = Service::of(seen, request)?;
     let kind = rule_kind(&service);
     let id = request.parameter("ruleId");
-    let key = key_of(app, kind, id)?;
-    let release = app.release();
+    let key = key_of(seen, kind, id)?;
     let inside = key.starts_with(&format!("{}/", service.name));
-    match release.config.get(kind, &key).filter(|_| inside) {
+    match seen.config().get(kind, &key).filter(|_| inside) {
         Some(node) => Ok((service, kind, key, Node::clone(node))),
         None => Err(refused(&EditError::NotFound(kind, id.to_owned()))),
     }
 }
 
 async fn list(cx: Cx, request: Request) -> Result<Answer, Problem> {
-    let app = cx.app()?;
-    let service = Service::of(app, &request)?;
+    let seen = cx.seen().await?;
+    let service = Service::of(&seen, &request)?;
     let (kind, inside) = (rule_kind(&service), format!("{}/", service.name));
-    let release = app.release();
-    let shown = release
-        .config
+    let shown = seen
+        .config()
         .all(kind)
         .filter(|(key, _)| key.starts_with(&inside))
-        .map(|(key, node)| Entry::of(app, kind, key, node).show_all())
+        .map(|(key, node)| Entry::of(&seen, kind, key, node).show_all())
         .collect();
     Ok(Answer::ok(&shown))
 }
 
 async fn create(cx: Cx, request: Request) -> Result<Answer, Problem> {
-    let app = cx.app()?;
-    let service = Service::of(app, &request)?;
+    let seen = cx.seen().await?;
+    let service = Service::of(&seen, &request)?;
     let (kind, key, node) = node(&service.name, service.kind, &body::object(&request)?, None)?;
-    edit(app, &cx.author(&request)?, |config| {
+    let seen = edit(cx.app()?, &cx.author(&request)?, |config| {
         config.insert(kind, &key, node.clone())
     })
     .await?;
     Ok(Answer::created(
-        &Entry::of(app, kind, &key, &node).show_all(),
+        &Entry::of(&seen, kind, &key, &node).show_all(),
     ))
 }
 
 async fn get(cx: Cx, request: Request) -> Result<Answer, Problem> {
-    let app = cx.app()?;
-    let (_, kind, key, node) = found(app, &request)?;
-    Ok(Answer::ok(&Entry::of(app, kind, &key, &node).show_all()))
+    let seen = cx.seen().await?;
+    let (_, kind, key, node) = found(&seen, &request)?;
+    Ok(Answer::ok(&Entry::of(&seen, kind, &key, &node).show_all()))
 }
 
 async fn replace(cx: Cx, request: Request) -> Result<Answer, Problem> {
-    let app = cx.app()?;
-    let (service, kind, key, before) = found(app, &request)?;
+    let (service, kind, key, before) = found(&cx.seen().await?, &request)?;
     let fields = body::object(&request)?;
     let (_, new, node) = node(&service.name, service.kind, &fields, Some(&before))?;
-    app.edit(&cx.author(&request)?, |config| {
-        config
-            .replace(kind, &key, &new, node.clone())
-            .map_err(|error| refused(&error))?;
-        Ok(vec![(kind, key.clone(), new.clone())])
-    })
-    .await?;
+    rename(&cx, &request, kind, &key, &new, &node).await?;
     Ok(Answer::no_content())
 }
 
 async fn delete(cx: Cx, request: Request) -> Result<Answer, Problem> {
-    let app = cx.app()?;
-    let (_, kind, key, _) = found(app, &request)?;
-    edit(app, &cx.author(&request)?, |config| {
+    let (_, kind, key, _) = found(&cx.seen().await?, &request)?;
+    edit(cx.app()?, &cx.author(&request)?, |config| {
         config.remove(kind, &key)
     })
     .await?;
@@ -173,52 +163,50 @@ fn default_missing(text: &str) -> Problem {
 }
 
 async fn get_default(cx: Cx, request: Request) -> Result<Answer, Problem> {
-    let app = cx.app()?;
-    let service = Service::of(app, &request)?;
-    let release = app.release();
-    let node = release
-        .config
+    let seen = cx.seen().await?;
+    let service = Service::of(&seen, &request)?;
+    let node = seen
+        .config()
         .get(Kind::DefaultRule, &service.name)
         .ok_or_else(|| default_missing("default rule does not exist on service"))?;
-    let entry = Entry::of(app, Kind::DefaultRule, &service.name, node);
+    let entry = Entry::of(&seen, Kind::DefaultRule, &service.name, node);
     Ok(Answer::ok(&entry.show_all()))
 }
 
 async fn create_default(cx: Cx, request: Request) -> Result<Answer, Problem> {
-    let app = cx.app()?;
-    let service = Service::of(app, &request)?;
+    let seen = cx.seen().await?;
+    let service = Service::of(&seen, &request)?;
     if service.kind != Kind::DataSource {
         return Err(Problem::bad_request(
             "only data sources have a default rule",
         ));
     }
     let node = Node::new(kept(DEFAULT_FIELDS, &body::object(&request)?, None));
-    let added = edit(app, &cx.author(&request)?, |config| {
+    let added = edit(cx.app()?, &cx.author(&request)?, |config| {
         config.insert(Kind::DefaultRule, &service.name, node.clone())
     })
     .await;
-    added.map_err(|problem| match problem.kind {
+    let seen = added.map_err(|problem| match problem.kind {
         kit::Kind::Conflict => Problem::bad_request("default rule already exists"),
         _ => problem,
     })?;
-    let entry = Entry::of(app, Kind::DefaultRule, &service.name, &node);
+    let entry = Entry::of(&seen, Kind::DefaultRule, &service.name, &node);
     Ok(Answer::created(&entry.show_all()))
 }
 
 async fn replace_default(cx: Cx, request: Request) -> Result<Answer, Problem> {
-    let app = cx.app()?;
-    let service = Service::of(app, &request)?;
+    let seen = cx.seen().await?;
+    let service = Service::of(&seen, &request)?;
     let fields = body::object(&request)?;
-    let Some(id) = app.node_id(Kind::DefaultRule, &service.name) else {
+    let Some(id) = seen.node_id(Kind::DefaultRule, &service.name) else {
         return Err(Problem::bad_request("default rule does not exist"));
     };
     if fields.get("_id") != Some(&json!(id)) {
         return Err(Problem::bad_request("service default rule id mismatch"));
     }
-    let release = app.release();
-    let before = release.config.get(Kind::DefaultRule, &service.name);
+    let before = seen.config().get(Kind::DefaultRule, &service.name);
     let node = Node::new(kept(DEFAULT_FIELDS, &fields, before.map(|node| &**node)));
-    edit(app, &cx.author(&request)?, |config| {
+    edit(cx.app()?, &cx.author(&request)?, |config| {
         config.replace(
             Kind::DefaultRule,
             &service.name,
@@ -231,9 +219,9 @@ async fn replace_default(cx: Cx, request: Request) -> Result<Answer, Problem> {
 }
 
 async fn delete_default(cx: Cx, request: Request) -> Result<Answer, Problem> {
-    let app = cx.app()?;
-    let service = Service::of(app, &request)?;
-    let gone = edit(app, &cx.author(&request)?, |config| {
+    let seen = cx.seen().await?;
+    let service = Service::of(&seen, &request)?;
+    let gone = edit(cx.app()?, &cx.author(&request)?, |config| {
         config.remove(Kind::DefaultRule, &service.name)
     })
     .await;

@@ -1,7 +1,8 @@
 //! Schemas of collections, with their relationships: two nodes that the Admin
-//! API shows as one (admin-api.md §2.18, #154–#158).
+//! API shows as one, and how null is validated (admin-api.md §2.18, #154–#158,
+//! #178 and #179).
 
-use app::{App, refused};
+use app::{Seen, refused};
 use axum::http::Method;
 use config::{EditError, Kind, Node};
 use kit::Problem;
@@ -31,7 +32,25 @@ pub(crate) const ROWS: &[Row] = &[
     row("adminDeleteSchema", Method::DELETE, ONE, Write, |cx, r| {
         Box::pin(delete(cx, r))
     }),
+    row(
+        "adminGetNullTypeSchemaValidationSetting",
+        Method::GET,
+        NULLS,
+        Read,
+        |cx, r| Box::pin(get_nulls(cx, r)),
+    ),
+    row(
+        "adminSetNullTypeSchemaValidationSetting",
+        Method::PUT,
+        NULLS,
+        Write,
+        |cx, r| Box::pin(set_nulls(cx, r)),
+    ),
 ];
+
+/// Whether null is checked as a type of its own: no part of an export.
+const NULLS: &str =
+    "/groups/{groupId}/apps/{appId}/validation_settings/null_type_schema_validation";
 
 const METADATA: [&str; 3] = ["data_source", "database", "collection"];
 
@@ -66,54 +85,53 @@ fn read(fields: &Map<String, Value>) -> Result<Body, Problem> {
     })
 }
 
-fn brief(app: &App, key: &str) -> Value {
+fn brief(seen: &Seen, key: &str) -> Value {
     let metadata: Map<String, Value> = METADATA
         .iter()
         .zip(key.splitn(3, '/'))
         .map(|(name, part)| ((*name).to_owned(), json!(part)))
         .collect();
-    json!({ "_id": app.node_id(Kind::Schema, key), "metadata": metadata })
+    json!({ "_id": seen.node_id(Kind::Schema, key), "metadata": metadata })
 }
 
-fn full(app: &App, key: &str) -> Value {
-    let release = app.release();
+fn full(seen: &Seen, key: &str) -> Value {
     let part = |kind| {
-        let node = release.config.get(kind, key);
+        let node = seen.config().get(kind, key);
         node.map_or_else(|| json!({}), |node| node.json.clone())
     };
-    let mut shown = brief(app, key);
+    let mut shown = brief(seen, key);
     shown["schema"] = part(Kind::Schema);
     shown["relationships"] = part(Kind::Relationships);
     shown
 }
 
 async fn list(cx: Cx, _request: Request) -> Result<Answer, Problem> {
-    let app = cx.app()?;
-    let release = app.release();
-    let keys = release.config.all(Kind::Schema);
-    Ok(Answer::ok(&keys.map(|(key, _)| brief(app, key)).collect()))
+    let seen = cx.seen().await?;
+    let keys = seen.config().all(Kind::Schema);
+    let shown = keys.map(|(key, _)| brief(&seen, key)).collect();
+    Ok(Answer::ok(&shown))
 }
 
 async fn create(cx: Cx, request: Request) -> Result<Answer, Problem> {
-    let app = cx.app()?;
     let new = read(&body::object(&request)?)?;
-    edit(app, &cx.author(&request)?, |config| {
+    let seen = edit(cx.app()?, &cx.author(&request)?, |config| {
         config.insert(Kind::Schema, &new.key, new.schema.clone())?;
         config.set(Kind::Relationships, &new.key, new.relationships.clone())
     })
     .await?;
-    Ok(Answer::created(&full(app, &new.key)))
+    Ok(Answer::created(&full(&seen, &new.key)))
 }
 
 async fn get(cx: Cx, request: Request) -> Result<Answer, Problem> {
-    let app = cx.app()?;
-    let key = key_of(app, Kind::Schema, request.parameter("schemaId"))?;
-    Ok(Answer::ok(&full(app, &key)))
+    let seen = cx.seen().await?;
+    let key = key_of(&seen, Kind::Schema, request.parameter("schemaId"))?;
+    Ok(Answer::ok(&full(&seen, &key)))
 }
 
 async fn replace(cx: Cx, request: Request) -> Result<Answer, Problem> {
     let app = cx.app()?;
-    let key = key_of(app, Kind::Schema, request.parameter("schemaId"))?;
+    let seen = cx.seen().await?;
+    let key = key_of(&seen, Kind::Schema, request.parameter("schemaId"))?;
     let new = read(&body::object(&request)?)?;
     app.edit(&cx.author(&request)?, |config| {
         let refused = |error: EditError| refused(&error);
@@ -135,7 +153,8 @@ async fn replace(cx: Cx, request: Request) -> Result<Answer, Problem> {
 
 async fn delete(cx: Cx, request: Request) -> Result<Answer, Problem> {
     let app = cx.app()?;
-    let key = key_of(app, Kind::Schema, request.parameter("schemaId"))?;
+    let seen = cx.seen().await?;
+    let key = key_of(&seen, Kind::Schema, request.parameter("schemaId"))?;
     edit(app, &cx.author(&request)?, |config| {
         config.remove(Kind::Schema, &key)?;
         match config.remove(Kind::Relationships, &key) {
@@ -144,5 +163,21 @@ async fn delete(cx: Cx, request: Request) -> Result<Answer, Problem> {
         }
     })
     .await?;
+    Ok(Answer::no_content())
+}
+
+async fn get_nulls(cx: Cx, _request: Request) -> Result<Answer, Problem> {
+    let enabled = cx.app()?.record().settings.null_type_validation;
+    Ok(Answer::ok(&json!({ "enabled": enabled })))
+}
+
+async fn set_nulls(cx: Cx, request: Request) -> Result<Answer, Problem> {
+    let enabled = body::flag(&body::object(&request)?, "enabled")?;
+    cx.app()?
+        .change_settings(|settings| {
+            settings.null_type_validation = enabled;
+            Ok(())
+        })
+        .await?;
     Ok(Answer::no_content())
 }

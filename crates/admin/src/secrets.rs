@@ -1,8 +1,9 @@
 //! Secrets: names are shown, values never (admin-api.md §2.5, #119–#122).
 
+use app::App;
 use axum::http::Method;
 use kit::Problem;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use web::Scope::{Read, Write};
 use web::{Answer, Request};
 
@@ -65,4 +66,21 @@ async fn delete(cx: Cx, request: Request) -> Result<Answer, Problem> {
         .delete_secret(request.parameter("secretId"))
         .await?;
     Ok(Answer::no_content())
+}
+
+/// Turns the `secret_id` of a body into the `secret_name` that files have.
+///
+/// # Errors
+/// `BadRequest` for an id that no secret has.
+pub(crate) async fn name_of(app: &App, fields: &mut Map<String, Value>) -> Result<(), Problem> {
+    let given = fields.shift_remove("secret_id");
+    let id = given.as_ref().and_then(Value::as_str).unwrap_or_default();
+    if id.is_empty() {
+        return Ok(());
+    }
+    let secrets = app.list_secrets().await?;
+    let known = secrets.iter().find(|secret| secret.id == id);
+    let known = known.ok_or_else(|| Problem::bad_request(format!("secret not found: \"{id}\"")))?;
+    fields.insert("secret_name".to_owned(), json!(known.name));
+    Ok(())
 }

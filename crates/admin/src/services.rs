@@ -1,7 +1,7 @@
 //! Services: linked data sources, and legacy third-party services
 //! (admin-api.md §2.6, #27–#36).
 
-use app::App;
+use app::Seen;
 use axum::http::Method;
 use config::{AppConfig, EditError, Kind, Node};
 use kit::Problem;
@@ -65,18 +65,18 @@ impl Service {
     ///
     /// # Errors
     /// `ServiceNotFound`.
-    pub(crate) fn of(app: &App, request: &Request) -> Result<Self, Problem> {
+    pub(crate) fn of(seen: &Seen, request: &Request) -> Result<Self, Problem> {
         let id = request.parameter("serviceId");
-        let (kind, name) = match app.node_key(Kind::Service, id) {
-            Some(name) => (Kind::Service, name),
-            None => (Kind::DataSource, key_of(app, Kind::DataSource, id)?),
+        let (kind, name) = match seen.ids.key(Kind::Service, id) {
+            Some(name) => (Kind::Service, name.to_owned()),
+            None => (Kind::DataSource, key_of(seen, Kind::DataSource, id)?),
         };
         Ok(Self { kind, name })
     }
 }
 
-fn show(app: &App, kind: Kind, name: &str, node: &Node) -> Value {
-    let entry = Entry::of(app, kind, name, node);
+fn show(seen: &Seen, kind: Kind, name: &str, node: &Node) -> Value {
+    let entry = Entry::of(seen, kind, name, node);
     let mut shown = entry.show(&["name", "type"]);
     shown["version"] = node
         .json
@@ -88,24 +88,21 @@ fn show(app: &App, kind: Kind, name: &str, node: &Node) -> Value {
 }
 
 async fn list(cx: Cx, _request: Request) -> Result<Answer, Problem> {
-    let app = cx.app()?;
-    let release = app.release();
+    let seen = cx.seen().await?;
     let shown = [Kind::DataSource, Kind::Service]
         .into_iter()
         .flat_map(|kind| {
-            release
-                .config
+            seen.config()
                 .all(kind)
                 .map(move |(name, node)| (kind, name, node))
         })
-        .map(|(kind, name, node)| show(app, kind, name, node))
+        .map(|(kind, name, node)| show(&seen, kind, name, node))
         .collect();
     Ok(Answer::ok(&shown))
 }
 
 /// A new service, with the rules that the body brings along.
 async fn create(cx: Cx, request: Request) -> Result<Answer, Problem> {
-    let app = cx.app()?;
     let fields = body::object(&request)?;
     let name = body::text(&fields, "name")?.to_owned();
     let kind = if DATA_SOURCES.contains(&body::text(&fields, "type")?) {
@@ -115,7 +112,7 @@ async fn create(cx: Cx, request: Request) -> Result<Answer, Problem> {
     };
     let node = Node::new(kept(FIELDS, &fields, None));
     let rules = rules_of(&name, kind, &fields)?;
-    edit(app, &cx.author(&request)?, |config| {
+    let seen = edit(cx.app()?, &cx.author(&request)?, |config| {
         free(config, &name)?;
         config.insert(kind, &name, node.clone())?;
         rules
@@ -123,7 +120,7 @@ async fn create(cx: Cx, request: Request) -> Result<Answer, Problem> {
             .try_for_each(|(kind, key, rule)| config.insert(*kind, key, rule.clone()))
     })
     .await?;
-    Ok(Answer::created(&show(app, kind, &name, &node)))
+    Ok(Answer::created(&show(&seen, kind, &name, &node)))
 }
 
 /// Names are unique among all services.
@@ -165,17 +162,16 @@ fn rules_of(
 }
 
 async fn get(cx: Cx, request: Request) -> Result<Answer, Problem> {
-    let app = cx.app()?;
-    let service = Service::of(app, &request)?;
-    let node = node(app, &service)?;
-    let mut shown = show(app, service.kind, &service.name, &node);
+    let seen = cx.seen().await?;
+    let service = Service::of(&seen, &request)?;
+    let node = node(&seen, &service)?;
+    let mut shown = show(&seen, service.kind, &service.name, &node);
     shown["config"] = node.json["config"].clone();
     Ok(Answer::ok(&shown))
 }
 
-fn node(app: &App, service: &Service) -> Result<Node, Problem> {
-    let release = app.release();
-    let found = release.config.get(service.kind, &service.name);
+fn node(seen: &Seen, service: &Service) -> Result<Node, Problem> {
+    let found = seen.config().get(service.kind, &service.name);
     found
         .map(|node| Node::clone(node))
         .ok_or_else(|| app::refused(&EditError::NotFound(service.kind, service.name.clone())))
@@ -183,8 +179,8 @@ fn node(app: &App, service: &Service) -> Result<Node, Problem> {
 
 /// Changes the version. A service keeps its name: rules and functions use it.
 async fn update(cx: Cx, request: Request) -> Result<Answer, Problem> {
-    let app = cx.app()?;
-    let service = Service::of(app, &request)?;
+    let seen = cx.seen().await?;
+    let service = Service::of(&seen, &request)?;
     let fields = body::object(&request)?;
     if fields
         .get("name")
@@ -192,16 +188,16 @@ async fn update(cx: Cx, request: Request) -> Result<Answer, Problem> {
     {
         return Err(Problem::bad_request("a service cannot be renamed"));
     }
-    let mut changed = node(app, &service)?;
+    let mut changed = node(&seen, &service)?;
     if let Some(version) = fields.get("version") {
         changed.json["version"] = version.clone();
     }
-    edit(app, &cx.author(&request)?, |config| {
+    edit(cx.app()?, &cx.author(&request)?, |config| {
         config.replace(service.kind, &service.name, &service.name, changed.clone())
     })
     .await?;
     Ok(Answer::ok(&show(
-        app,
+        &seen,
         service.kind,
         &service.name,
         &changed,
@@ -209,9 +205,9 @@ async fn update(cx: Cx, request: Request) -> Result<Answer, Problem> {
 }
 
 async fn delete(cx: Cx, request: Request) -> Result<Answer, Problem> {
-    let app = cx.app()?;
-    let service = Service::of(app, &request)?;
-    edit(app, &cx.author(&request)?, |config| {
+    let seen = cx.seen().await?;
+    let service = Service::of(&seen, &request)?;
+    edit(cx.app()?, &cx.author(&request)?, |config| {
         config.remove(service.kind, &service.name)
     })
     .await?;
@@ -219,8 +215,8 @@ async fn delete(cx: Cx, request: Request) -> Result<Answer, Problem> {
 }
 
 async fn get_config(cx: Cx, request: Request) -> Result<Answer, Problem> {
-    let app = cx.app()?;
-    let config = node(app, &Service::of(app, &request)?)?.json["config"].clone();
+    let seen = cx.seen().await?;
+    let config = node(&seen, &Service::of(&seen, &request)?)?.json["config"].clone();
     Ok(Answer::ok(&if config.is_null() {
         json!({})
     } else {
@@ -230,10 +226,10 @@ async fn get_config(cx: Cx, request: Request) -> Result<Answer, Problem> {
 
 /// Merges the body into the configuration.
 async fn patch_config(cx: Cx, request: Request) -> Result<Answer, Problem> {
-    let app = cx.app()?;
-    let service = Service::of(app, &request)?;
+    let seen = cx.seen().await?;
+    let service = Service::of(&seen, &request)?;
     let fields = body::object(&request)?;
-    edit(app, &cx.author(&request)?, |config| {
+    edit(cx.app()?, &cx.author(&request)?, |config| {
         let missing = || EditError::NotFound(service.kind, service.name.clone());
         let before = config
             .get(service.kind, &service.name)

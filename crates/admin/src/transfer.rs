@@ -37,7 +37,8 @@ async fn pull(cx: Cx, request: Request) -> Result<Answer, Problem> {
             "pulling a zip archive is not supported yet",
         ));
     }
-    Ok(Answer::ok(&cx.app()?.pull_document()))
+    let seen = cx.seen().await?;
+    Ok(Answer::ok(&config::to_document(seen.config())))
 }
 
 /// Replaces everything, or says every problem and changes nothing.

@@ -1,6 +1,6 @@
 //! Values: plain, or the name of a secret (admin-api.md §2.5, #21–#25).
 
-use app::App;
+use app::Seen;
 use axum::http::Method;
 use config::{Kind, Node};
 use kit::Problem;
@@ -42,7 +42,7 @@ impl Resource for Value {
     const FIELDS: &'static [&'static str] = &["name", "value", "from_secret", "private"];
 
     fn node(
-        _app: &App,
+        _seen: &Seen,
         fields: &Map<String, Json>,
         before: Option<&Node>,
     ) -> Result<Node, Problem> {

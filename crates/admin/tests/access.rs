@@ -1,7 +1,6 @@
 //! Logins, sessions, and who may call what.
 
 use admin::Admin;
-use app::Backstitch;
 use axum::http::Method;
 use serde_json::json;
 use web::Scope;
@@ -66,21 +65,7 @@ async fn a_read_only_administrator_changes_nothing() {
     let world = World::new().await;
     let operator = world.operator().await;
     let app = operator.app("shop").await;
-    let mut key = world
-        .core
-        .state
-        .admin_keys
-        .list(bson::doc! {}, bson::doc! { "_id": 1 }, 0, 0)
-        .await
-        .unwrap()
-        .remove(0);
-    let pair = Backstitch::new_key_pair();
-    key.id = "0123456789abcdef0123aaaa".to_owned();
-    key.public_key.clone_from(&pair.public_key);
-    key.private_digest = state::digest(pair.private_key.expose());
-    key.role = "GROUP_READ_ONLY".to_owned();
-    key.operator = false;
-    world.core.state.admin_keys.insert(&key).await.unwrap();
+    let pair = world.colleague("GROUP_READ_ONLY").await;
     let reader = world.administrator(&world.project, &pair).await;
     for (id, method, path, scope) in Admin::operations() {
         let path = filled(path, &world.project, &app.id);

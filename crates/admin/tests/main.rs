@@ -4,7 +4,10 @@
 mod access;
 mod apps;
 mod configuration;
+mod drafts;
+mod resources;
 mod runtime;
+mod settings;
 mod transfer;
 
 use std::collections::HashMap;
@@ -134,6 +137,22 @@ impl World {
             token: login.body["access_token"].as_str().unwrap().to_owned(),
             project: project.to_owned(),
         }
+    }
+
+    /// A key pair of another administrator of the operator's project, in a role.
+    pub(crate) async fn colleague(&self, role: &str) -> KeyPair {
+        let keys = &self.core.state.admin_keys;
+        let pair = Backstitch::new_key_pair();
+        let key = state::AdminKey {
+            id: "0123456789abcdef0123aaaa".to_owned(),
+            project_id: self.project.clone(),
+            public_key: pair.public_key.clone(),
+            private_digest: state::digest(pair.private_key.expose()),
+            role: role.to_owned(),
+            operator: false,
+        };
+        keys.insert(&key).await.unwrap();
+        pair
     }
 
     /// The operator.

@@ -1,13 +1,14 @@
 //! Whole configurations: push, pull, deployments.
 
 use bson::doc;
-use config::{Files, Reading};
+use config::{Files, Kind, Node, Reading};
 use kit::{Finding, Problem};
 use serde_json::Value;
 
 use crate::compile::compile_read;
-use crate::live::{Author, Renames, read_revision};
-use crate::{App, Release, stored};
+use crate::live::{Author, Next, Seen};
+use crate::revisions::read_revision;
+use crate::{App, Renames, stored};
 
 /// A push that went live.
 #[derive(Debug, Clone)]
@@ -45,43 +46,46 @@ impl App {
         self.replace(author, |_| config::read(files)).await
     }
 
-    /// Replaces the whole configuration by what the document of
-    /// [`App::pull_document`] says. Secrets that it names have to exist.
+    /// Replaces the whole configuration by what a document of pull
+    /// (admin-api.md §4.5) says. Secrets that it names have to exist.
     pub async fn push_document(
         &self,
         document: &Value,
         author: &Author,
     ) -> Result<Deployed, Rejected> {
-        let reading = config::read_document(document, &self.release().config);
+        let seen = self.seen_by(&author.user_id).await;
+        let seen = seen.map_err(Rejected::Problem)?;
+        let reading = config::read_document(document, seen.config());
         if reading.whole {
             let named = reading.config.secret_names();
             self.secrets_exist(named).await.map_err(Rejected::Problem)?;
         }
-        let read = |base: &Release| config::read_document(document, &base.config);
+        let read = |base: &Seen| config::read_document(document, base.config());
         self.replace(author, read).await
     }
 
     async fn replace(
         &self,
         author: &Author,
-        read: impl Fn(&Release) -> Reading,
+        read: impl Fn(&Seen) -> Reading,
     ) -> Result<Deployed, Rejected> {
         let (mut changed, mut warnings) = (false, Vec::new());
-        let live = self
-            .deploy(author, |base| {
+        let seen = self
+            .change(author, |base| {
                 let mut reading = read(base);
-                reading.config.share(&base.config);
-                let (release, findings) = compile_read(reading, Some(base));
+                reading.config.share(base.config());
+                let (release, findings) = compile_read(reading, Some(&base.release));
                 let Some(release) = release else {
                     return Err(Rejected::Findings(findings));
                 };
                 warnings = findings;
-                changed = release.config != base.config;
-                Ok(changed.then(|| (release, Renames::new())))
+                changed = release.config != *base.config();
+                let renames = Renames::new();
+                Ok(changed.then_some(Next { release, renames }))
             })
             .await?;
         Ok(Deployed {
-            revision: live.revision.clone(),
+            revision: seen.release.revision.clone(),
             changed,
             warnings,
         })
@@ -105,11 +109,6 @@ impl App {
     /// The live configuration's files.
     pub fn pull(&self) -> Files {
         config::print(&self.release().config)
-    }
-
-    /// The live configuration as the JSON document of pull (admin-api.md §4.5).
-    pub fn pull_document(&self) -> Value {
-        config::to_document(&self.release().config)
     }
 
     /// The newest deployments, at most 25.
@@ -158,11 +157,45 @@ impl App {
     /// `DeploymentNotFound`.
     pub async fn redeploy(&self, id: &str, author: &Author) -> Result<(), Problem> {
         let config = read_revision(&self.core, &self.deployment(id).await?.revision).await?;
-        self.edit(author, |current| {
+        self.edit_live(author, |current| {
             *current = config.clone();
             Ok(Renames::new())
         })
         .await
         .map(drop)
+    }
+
+    /// Moves the app to another deployment model or region: what it says of
+    /// itself, at once. It is served where this server is.
+    pub async fn migrate(
+        &self,
+        author: &Author,
+        migration: state::Migration,
+        location: &str,
+    ) -> Result<(), Problem> {
+        self.edit_live(author, |config| {
+            let root = config.get(Kind::Root, "");
+            let mut root = root.map_or_else(Node::default, |root| Node::clone(root));
+            for (name, value) in [
+                ("deployment_model", migration.to_model.as_str()),
+                ("provider_region", &migration.to_region),
+                ("location", location),
+            ] {
+                root.json[name] = value.into();
+            }
+            let set = config.set(Kind::Root, "", root);
+            set.map_err(|error| crate::refused(&error))?;
+            Ok(Renames::new())
+        })
+        .await?;
+        let at = self.core.clock.now_ms();
+        self.change_settings(|settings| {
+            settings.migration = Some(state::Migration {
+                at,
+                ..migration.clone()
+            });
+            Ok(())
+        })
+        .await
     }
 }

@@ -1,21 +1,23 @@
 //! An app that serves: its live release, and the one funnel through which its
-//! configuration changes.
+//! configuration goes live.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::sync::{Arc, RwLock};
 
 use arc_swap::ArcSwap;
 use bson::{Bson, doc};
-use config::{AppConfig, EditError, Files, Kind, NodeKey};
+use config::{AppConfig, EditError, Kind};
 use kit::{Finding, Problem, Secret};
-use state::{Blob, Deployment, NodeId, Revision, RevisionFile};
+use state::{AppSettings, Deployment, NodeId};
 
 use crate::compile::compile;
+use crate::drafts::Drafts;
+use crate::ids::{Ids, Renames};
+use crate::revisions::{read_revision, write_revision};
 use crate::{Backstitch, Rejected, Release, new_id, stored};
 
 /// Tries of an edit that keeps losing the race for the live pointer.
-const EDIT_TRIES_MAX: u32 = 20;
+pub(crate) const EDIT_TRIES_MAX: u32 = 20;
 
 /// An app.
 pub struct App {
@@ -32,6 +34,7 @@ pub struct App {
     pub(crate) signing_key: Secret<Vec<u8>>,
     live: Arc<Live>,
     editing: Arc<tokio::sync::Mutex<()>>,
+    pub(crate) drafts: Drafts,
     pub(crate) secrets: RwLock<crate::secrets::Known>,
     pub(crate) tokens: crate::users::TokenCache,
     pub(crate) streams: crate::users::Streams,
@@ -47,6 +50,7 @@ pub struct App {
 struct Live {
     release: ArcSwap<Release>,
     record: ArcSwap<state::App>,
+    ids: ArcSwap<Ids>,
 }
 
 /// Who changes a configuration, and through what.
@@ -58,8 +62,52 @@ pub struct Author {
     pub origin: String,
 }
 
-/// A change of node keys, so that ids follow: kind, old key, new key.
-pub type Renames = Vec<(Kind, NodeKey, NodeKey)>;
+/// A configuration as an administrator sees it: their draft's, or the live one.
+#[derive(Clone)]
+pub struct Seen {
+    /// The value, compiled.
+    pub release: Arc<Release>,
+    /// The ids of its nodes.
+    pub ids: Arc<Ids>,
+    /// The draft.
+    pub draft: Option<Arc<state::Draft>>,
+}
+
+/// What comes after a configuration: the next one, compiled.
+pub(crate) struct Next {
+    pub(crate) release: Release,
+    /// Nodes whose ids follow them to a new key.
+    pub(crate) renames: Renames,
+}
+
+/// What the record of a deployment says of it.
+#[derive(Clone)]
+pub(crate) struct Occasion {
+    pub(crate) author: Author,
+    /// The draft that goes live, and the name that its owner gives to that.
+    pub(crate) draft: Option<(Arc<state::Draft>, String)>,
+}
+
+impl From<&Author> for Occasion {
+    fn from(author: &Author) -> Self {
+        Self {
+            author: author.clone(),
+            draft: None,
+        }
+    }
+}
+
+impl Seen {
+    /// The value.
+    pub fn config(&self) -> &AppConfig {
+        &self.release.config
+    }
+
+    /// A node's id.
+    pub fn node_id(&self, kind: Kind, key: &str) -> Option<&str> {
+        self.ids.record(kind, key).map(|node| node.id.as_str())
+    }
+}
 
 impl App {
     pub(crate) async fn load(
@@ -96,9 +144,11 @@ impl App {
             signing_key: Secret::new(key),
             live: Arc::new(Live {
                 release: ArcSwap::from_pointee(release),
+                ids: ArcSwap::from_pointee(Ids::new(record.ids.clone())),
                 record: ArcSwap::from_pointee(record),
             }),
             editing: Arc::default(),
+            drafts: Drafts::default(),
             secrets: RwLock::default(),
             tokens: crate::users::TokenCache::default(),
             streams: crate::users::Streams::default(),
@@ -115,10 +165,12 @@ impl App {
         author: &Author,
     ) -> Result<Arc<Self>, Problem> {
         let mut release = compile(config, None).map_err(|findings| rejected(&findings))?;
-        let revision = write_revision(core, &record, &release.config, "", author).await?;
+        let revision = write_revision(core, &record.id, &release.config, "", author).await?;
         release.revision.clone_from(&revision);
         record.live = revision;
-        record.ids = ids(&release.config, None, &[], &Renames::new(), record.created);
+        let none = Ids::default();
+        let ids = none.next(&release.config, None, &Renames::new(), record.created);
+        record.ids = ids.list().to_vec();
         core.state.apps.insert(&record).await.map_err(stored)?;
         Self::with(core, record, release)
     }
@@ -133,29 +185,19 @@ impl App {
         self.live.record.load_full()
     }
 
-    /// A node's id.
+    /// The live configuration with its ids.
+    pub fn live(&self) -> Seen {
+        Seen {
+            release: self.release(),
+            ids: self.live.ids.load_full(),
+            draft: None,
+        }
+    }
+
+    /// A live node's id.
     pub fn node_id(&self, kind: Kind, key: &str) -> Option<String> {
-        self.node_record(kind, key).map(|id| id.id)
-    }
-
-    /// A node's id and when it last changed.
-    pub fn node_record(&self, kind: Kind, key: &str) -> Option<NodeId> {
-        let record = self.live.record.load();
-        let found = record
-            .ids
-            .iter()
-            .find(|id| id.kind == kind.noun() && id.key == key);
-        found.cloned()
-    }
-
-    /// The key of the node that has an id.
-    pub fn node_key(&self, kind: Kind, id: &str) -> Option<NodeKey> {
-        let record = self.live.record.load();
-        let found = record
-            .ids
-            .iter()
-            .find(|known| known.kind == kind.noun() && known.id == id);
-        found.map(|known| known.key.clone())
+        let ids = self.live.ids.load();
+        ids.record(kind, key).map(|node| node.id.clone())
     }
 
     /// When somebody last used the app, in milliseconds: its newest log entry.
@@ -163,80 +205,100 @@ impl App {
         self.core.logbook.newest(&self.id).await
     }
 
-    /// Changes the configuration and deploys it: clone, change, compile, store,
-    /// compare and set, swap. `change` may run more than once. Any failure
-    /// leaves the release before serving.
+    /// Changes the configuration: in its author's draft, if there is one, else
+    /// live. Clone, change, compile, store, compare and set, swap. `change` may
+    /// run more than once. Any failure leaves what was before.
     ///
     /// # Errors
     /// What `change` refuses, what does not compile, or a conflict.
-    pub async fn edit<F>(&self, author: &Author, change: F) -> Result<Arc<Release>, Problem>
+    pub async fn edit<F>(&self, author: &Author, change: F) -> Result<Seen, Problem>
     where
         F: Fn(&mut AppConfig) -> Result<Renames, Problem>,
     {
-        let made = self.deploy(author, |base| {
-            let mut config = base.config.clone();
-            let renames = change(&mut config).map_err(Rejected::Problem)?;
-            let release = compile(config, Some(base)).map_err(Rejected::Findings)?;
-            Ok(Some((release, renames)))
-        });
-        Ok(made.await?)
+        Ok(self.change(author, edited(change)).await?)
     }
 
-    /// The funnel. `make` builds the next release from the one that it is given,
-    /// or nothing when that one does; it runs again when another process was
+    /// As [`App::edit`], whatever drafts there are.
+    pub(crate) async fn edit_live<F>(&self, author: &Author, change: F) -> Result<Seen, Problem>
+    where
+        F: Fn(&mut AppConfig) -> Result<Renames, Problem>,
+    {
+        let made = self.deploy(&author.into(), edited(change)).await?;
+        Ok(made.0)
+    }
+
+    /// The funnel. `make` builds the next configuration from the one that it is
+    /// given, or nothing when that one does; it runs again when somebody was
     /// faster.
+    pub(crate) async fn change<F>(&self, author: &Author, mut make: F) -> Result<Seen, Rejected>
+    where
+        F: FnMut(&Seen) -> Result<Option<Next>, Rejected>,
+    {
+        match self.change_draft(author, &mut make).await? {
+            Some(seen) => Ok(seen),
+            None => Ok(self.deploy(&author.into(), make).await?.0),
+        }
+    }
+
+    /// The funnel of what goes live; answers what is live now, and the record of
+    /// the deployment if there was one.
     pub(crate) async fn deploy<F>(
         &self,
-        author: &Author,
+        occasion: &Occasion,
         mut make: F,
-    ) -> Result<Arc<Release>, Rejected>
+    ) -> Result<(Seen, Option<Deployment>), Rejected>
     where
-        F: FnMut(&Release) -> Result<Option<(Release, Renames)>, Rejected>,
+        F: FnMut(&Seen) -> Result<Option<Next>, Rejected>,
     {
         let mut editing = self.editing.clone().lock_owned().await;
         for _ in 0..EDIT_TRIES_MAX {
-            let (base, record) = (self.release(), self.record());
-            let Some((mut release, renames)) = make(&base)? else {
-                return Ok(base);
+            let (base, record) = (self.live(), self.record());
+            let Some(Next {
+                mut release,
+                renames,
+            }) = make(&base)?
+            else {
+                return Ok((base, None));
             };
-            let revision =
-                write_revision(&self.core, &record, &release.config, &record.live, author)
-                    .await
-                    .map_err(Rejected::Problem)?;
+            let revision = write_revision(
+                &self.core,
+                &record.id,
+                &release.config,
+                &record.live,
+                &occasion.author,
+            )
+            .await
+            .map_err(Rejected::Problem)?;
             release.revision.clone_from(&revision);
+            let now = self.core.clock.now_ms();
+            let known = match &occasion.draft {
+                Some((draft, _)) => Cow::Owned(base.ids.with(&Ids::new(draft.ids.clone()))),
+                None => Cow::Borrowed(base.ids.as_ref()),
+            };
+            let ids = known.next(&release.config, Some(base.config()), &renames, now);
             let mut next = state::App::clone(&record);
             next.live.clone_from(&revision);
-            next.ids = ids(
-                &release.config,
-                Some(&base.config),
-                &record.ids,
-                &renames,
-                self.core.clock.now_ms(),
-            );
+            next.ids = ids.list().to_vec();
             next.name = release.config.name().to_owned();
             // A caller who goes away must not leave the pointer moved and the
             // release before serving.
             let (live, core) = (self.live.clone(), self.core.clone());
-            let author = author.clone();
+            let occasion = occasion.clone();
             let going_live = tokio::spawn(async move {
-                let moved = live.replace(&core, &author, next, release).await;
+                let moved = live.replace(&core, &occasion, next, ids, release).await;
                 (moved, editing)
             });
             let (moved, lock) = going_live
                 .await
                 .map_err(|error| Rejected::Problem(Problem::internal(error.to_string())))?;
-            if let Some(release) = moved.map_err(Rejected::Problem)? {
-                return Ok(release);
+            if let Some((seen, deployment)) = moved.map_err(Rejected::Problem)? {
+                return Ok((seen, Some(deployment)));
             }
             // Another process deployed: begin from what it made.
             editing = lock;
             self.follow().await.map_err(Rejected::Problem)?;
         }
-        Err(Rejected::Problem(Problem::new(
-            kit::Kind::Conflict,
-            "DeploymentConflict",
-            "the configuration keeps changing; try again",
-        )))
+        Err(Rejected::Problem(keeps_changing()))
     }
 
     /// Takes over what another server deployed; an app that is gone is served
@@ -245,7 +307,10 @@ impl App {
         // A change that is being made here knows what it began from.
         let _editing = self.editing.lock().await;
         match self.core.state.apps.get(&self.id).await.map_err(stored)? {
-            Some(record) if record.live == self.record().live => Ok(()),
+            Some(record) if record.live == self.record().live => {
+                self.live.record.store(Arc::new(record));
+                Ok(())
+            }
             Some(record) => self.take_over(record).await,
             None => {
                 self.core.drop_app(self);
@@ -254,13 +319,51 @@ impl App {
         }
     }
 
+    /// Changes what is set of the app beside its configuration. `change` may run
+    /// more than once.
+    ///
+    /// # Errors
+    /// What `change` refuses.
+    pub async fn change_settings<T>(
+        &self,
+        change: impl Fn(&mut AppSettings) -> Result<T, Problem>,
+    ) -> Result<T, Problem> {
+        // The record in memory is not replaced by an older one.
+        let _editing = self.editing.lock().await;
+        for _ in 0..EDIT_TRIES_MAX {
+            let mut record = self.stored_record().await?;
+            let before = record.settings.version;
+            let made = change(&mut record.settings)?;
+            record.settings.version = before + 1;
+            let settings = bson::serialize_to_document(&record.settings)
+                .map_err(|error| Problem::internal(error.to_string()))?;
+            let apps = &self.core.state.apps;
+            let at = if before == 0 {
+                // An app of before there were settings has none.
+                doc! { "_id": &self.id, "settings.version": { "$in": [0, Bson::Null] } }
+            } else {
+                doc! { "_id": &self.id, "settings.version": before }
+            };
+            let to = doc! { "$set": { "settings": settings } };
+            if apps.change(at, to).await.map_err(stored)? {
+                let mut known = state::App::clone(&self.record());
+                known.settings = record.settings;
+                self.live.record.store(Arc::new(known));
+                return Ok(made);
+            }
+        }
+        Err(keeps_changing())
+    }
+
     /// Takes over what the store has as live.
     async fn follow(&self) -> Result<(), Problem> {
+        self.take_over(self.stored_record().await?).await
+    }
+
+    async fn stored_record(&self) -> Result<state::App, Problem> {
         let record = self.core.state.apps.get(&self.id).await.map_err(stored)?;
-        let record = record.ok_or_else(|| {
-            Problem::new(kit::Kind::NotFound, "AppNotFound", "the app was deleted")
-        })?;
-        self.take_over(record).await
+        record
+            .ok_or_else(|| Problem::new(kit::Kind::NotFound, "AppNotFound", "the app was deleted"))
     }
 
     async fn take_over(&self, record: state::App) -> Result<(), Problem> {
@@ -269,9 +372,31 @@ impl App {
             compile(config, Some(&self.release())).map_err(|findings| rejected(&findings))?;
         release.revision.clone_from(&record.live);
         self.live.release.store(Arc::new(release));
+        self.live.ids.store(Arc::new(Ids::new(record.ids.clone())));
         self.live.record.store(Arc::new(record));
         Ok(())
     }
+}
+
+/// The maker of a change to the value.
+fn edited<F>(change: F) -> impl FnMut(&Seen) -> Result<Option<Next>, Rejected>
+where
+    F: Fn(&mut AppConfig) -> Result<Renames, Problem>,
+{
+    move |base| {
+        let mut config = base.config().clone();
+        let renames = change(&mut config).map_err(Rejected::Problem)?;
+        let release = compile(config, Some(&base.release)).map_err(Rejected::Findings)?;
+        Ok(Some(Next { release, renames }))
+    }
+}
+
+pub(crate) fn keeps_changing() -> Problem {
+    Problem::new(
+        kit::Kind::Conflict,
+        "DeploymentConflict",
+        "the configuration keeps changing; try again",
+    )
 }
 
 impl Live {
@@ -279,37 +404,35 @@ impl Live {
     async fn replace(
         &self,
         core: &Backstitch,
-        author: &Author,
+        occasion: &Occasion,
         next: state::App,
+        ids: Ids,
         release: Release,
-    ) -> Result<Option<Arc<Release>>, Problem> {
+    ) -> Result<Option<(Seen, Deployment)>, Problem> {
         if !move_pointer(core, &self.record.load().live, &next).await? {
             return Ok(None);
         }
-        let release = Arc::new(release);
-        self.release.store(release.clone());
-        let app_id = next.id.clone();
+        let deployment = deployment(core, &next.id, occasion, &release.revision);
+        let seen = Seen {
+            release: Arc::new(release),
+            ids: Arc::new(ids),
+            draft: None,
+        };
+        self.release.store(seen.release.clone());
+        self.ids.store(seen.ids.clone());
         self.record.store(Arc::new(next));
         // It is live: that its record is missing is no reason to call it a failure.
-        if let Err(problem) = note_deployment(core, &app_id, author, &release.revision).await {
-            tracing::error!(app = app_id, %problem, "a deployment could not be recorded");
+        if let Err(error) = core.state.deployments.insert(&deployment).await {
+            let app = &deployment.app_id;
+            tracing::error!(app, %error, "a deployment could not be recorded");
         }
-        Ok(Some(release))
+        Ok(Some((seen, deployment)))
     }
 }
 
 /// Whether `next` went live in place of the revision `before`.
 async fn move_pointer(core: &Backstitch, before: &str, next: &state::App) -> Result<bool, Problem> {
-    let ids: Vec<Bson> = next
-        .ids
-        .iter()
-        .map(|id| {
-            doc! {
-                "kind": &id.kind, "key": &id.key, "id": &id.id, "modified": id.modified,
-            }
-            .into()
-        })
-        .collect();
+    let ids = Bson::Array(node_ids(&next.ids));
     core.state
         .apps
         .change(
@@ -320,27 +443,33 @@ async fn move_pointer(core: &Backstitch, before: &str, next: &state::App) -> Res
         .map_err(stored)
 }
 
-async fn note_deployment(
-    core: &Backstitch,
-    app_id: &str,
-    author: &Author,
-    revision: &str,
-) -> Result<(), Problem> {
-    let deployment = Deployment {
+/// Ids as records keep them.
+pub(crate) fn node_ids(ids: &[NodeId]) -> Vec<Bson> {
+    ids.iter()
+        .map(|id| {
+            doc! {
+                "kind": &id.kind, "key": &id.key, "id": &id.id, "modified": id.modified,
+            }
+            .into()
+        })
+        .collect()
+}
+
+/// The record of a deployment.
+fn deployment(core: &Backstitch, app_id: &str, occasion: &Occasion, revision: &str) -> Deployment {
+    let draft = occasion.draft.as_ref();
+    Deployment {
         id: new_id(),
         app_id: app_id.to_owned(),
         revision: revision.to_owned(),
-        user_id: author.user_id.clone(),
+        user_id: occasion.author.user_id.clone(),
         at: core.clock.now_ms(),
-        origin: author.origin.clone(),
+        origin: occasion.author.origin.clone(),
         status: "successful".to_owned(),
         error: String::new(),
-    };
-    core.state
-        .deployments
-        .insert(&deployment)
-        .await
-        .map_err(stored)
+        name: draft.map_or_else(String::new, |(_, name)| name.clone()),
+        draft_id: draft.map_or_else(String::new, |(draft, _)| draft.id.clone()),
+    }
 }
 
 /// The findings of a configuration that was refused, as one problem.
@@ -393,132 +522,5 @@ fn thing(kind: Kind) -> &'static str {
         Kind::GraphqlResolver => "CustomResolver",
         Kind::LogForwarder => "LogForwarder",
         _ => "Configuration",
-    }
-}
-
-/// Ids of a configuration's nodes: kept by kind and key, new where missing;
-/// with `now` where the node is not what it was.
-fn ids(
-    config: &AppConfig,
-    was: Option<&AppConfig>,
-    before: &[NodeId],
-    renames: &Renames,
-    now: i64,
-) -> Vec<NodeId> {
-    let mut known: HashMap<(&str, &str), &NodeId> = before
-        .iter()
-        .map(|id| ((id.kind.as_str(), id.key.as_str()), id))
-        .collect();
-    for (kind, old, new) in renames {
-        if let Some(id) = known.remove(&(kind.noun(), old.as_str())) {
-            known.insert((kind.noun(), new.as_str()), id);
-        }
-    }
-    let mut ids = Vec::new();
-    for kind in config.kinds() {
-        if kind == Kind::HostingFile {
-            continue;
-        }
-        for (key, node) in config.all(kind) {
-            let known = known.get(&(kind.noun(), key.as_str()));
-            let same = was.and_then(|was| was.get(kind, key)) == Some(node);
-            ids.push(NodeId {
-                kind: kind.noun().to_owned(),
-                key: key.clone(),
-                id: known.map_or_else(new_id, |known| known.id.clone()),
-                modified: known.filter(|_| same).map_or(now, |known| known.modified),
-            });
-        }
-    }
-    ids
-}
-
-/// Stores a configuration's files by content and its manifest by hash.
-async fn write_revision(
-    core: &Backstitch,
-    app: &state::App,
-    config: &AppConfig,
-    parent: &str,
-    author: &Author,
-) -> Result<String, Problem> {
-    let printed = config::print(config);
-    let mut manifest = format!("{}\n", app.id);
-    let (mut files, mut blobs) = (Vec::new(), Vec::new());
-    for (path, bytes) in &printed.0 {
-        let hash = state::content_hash(bytes);
-        manifest.extend([hash.as_str(), " ", path, "\n"]);
-        files.push(RevisionFile {
-            path: path.clone(),
-            hash: hash.clone(),
-        });
-        blobs.push(Blob {
-            id: hash,
-            bytes: bytes.to_vec(),
-        });
-    }
-    let known: Vec<&str> = blobs.iter().map(|blob| blob.id.as_str()).collect();
-    let stored_already = core
-        .state
-        .blobs
-        .list(doc! { "_id": { "$in": known } }, doc! { "_id": 1 }, 0, 0)
-        .await
-        .map_err(stored)?;
-    let mut missing: Vec<Blob> = blobs
-        .into_iter()
-        .filter(|blob| stored_already.iter().all(|known| known.id != blob.id))
-        .collect();
-    missing.sort_by(|a, b| a.id.cmp(&b.id));
-    missing.dedup_by(|a, b| a.id == b.id);
-    core.state
-        .blobs
-        .insert_missing(&missing)
-        .await
-        .map_err(stored)?;
-    let revision = Revision {
-        id: state::content_hash(manifest.as_bytes()),
-        app_id: app.id.clone(),
-        parent: parent.to_owned(),
-        author: author.user_id.clone(),
-        at: core.clock.now_ms(),
-        files,
-    };
-    core.state
-        .revisions
-        .insert_missing(std::slice::from_ref(&revision))
-        .await
-        .map_err(stored)?;
-    Ok(revision.id)
-}
-
-/// Reads a revision back.
-pub(crate) async fn read_revision(core: &Backstitch, id: &str) -> Result<AppConfig, Problem> {
-    let damaged = |what: &str| Problem::internal(format!("revision {id}: {what}"));
-    let revision = core.state.revisions.get(id).await.map_err(stored)?;
-    let revision = revision.ok_or_else(|| damaged("is missing"))?;
-    let hashes: Vec<&str> = revision
-        .files
-        .iter()
-        .map(|file| file.hash.as_str())
-        .collect();
-    let blobs = core
-        .state
-        .blobs
-        .list(doc! { "_id": { "$in": hashes } }, doc! { "_id": 1 }, 0, 0)
-        .await
-        .map_err(stored)?;
-    let by_hash: HashMap<&str, &Blob> = blobs.iter().map(|blob| (blob.id.as_str(), blob)).collect();
-    let mut files = Files::default();
-    for file in &revision.files {
-        let blob = by_hash
-            .get(file.hash.as_str())
-            .ok_or_else(|| damaged(&file.path))?;
-        files.insert(file.path.clone(), blob.bytes.clone());
-    }
-    // What a newer version would complain about was good when it was stored.
-    let reading = config::read(&files);
-    if reading.whole {
-        Ok(reading.config)
-    } else {
-        Err(damaged("does not parse"))
     }
 }

@@ -358,6 +358,7 @@ impl Backstitch {
             live: String::new(),
             ids: Vec::new(),
             created: self.clock.now_ms(),
+            settings: state::AppSettings::default(),
         };
         let config = new.config.unwrap_or_else(|| AppConfig::new(name));
         let app = App::create(self, record, config, author)
@@ -401,7 +402,7 @@ impl Backstitch {
     }
 }
 
-fn app_not_found(id: &str) -> Problem {
+pub(crate) fn app_not_found(id: &str) -> Problem {
     Problem::new(
         Kind::NotFound,
         "AppNotFound",

@@ -100,6 +100,7 @@ impl Client {
         }
         let token = request.bearer()?;
         let app = self.core.app_of_token(token).await?;
+        app.check_address(request.peer).map_err(of(&app))?;
         app.check_origin(request.header("origin"))
             .map_err(of(&app))?;
         let result = match (request.method.clone(), parts) {

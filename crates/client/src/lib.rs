@@ -75,6 +75,7 @@ impl Client {
             ["auth", part @ ..] => self.auth(part, &request).await,
             ["app", id, part @ ..] => {
                 let app = self.core.app_by_client_id(id).await?;
+                app.check_address(request.peer).map_err(of(&app))?;
                 app.check_origin(request.header("origin"))
                     .map_err(of(&app))?;
                 self.of_app(&app, part, request, base_url).await

@@ -16,7 +16,7 @@ use engine_embedded::{Disk, Embedded, Options};
 use kit::clock::FakeClock;
 
 use crate::http::{Ask, Reply, parse, raw};
-use crate::world::{APP, Storage, World, auth, in_memory, login, of_app};
+use crate::world::{APP, Storage, World, auth, call, in_memory, login, of_app};
 
 fn cors(reply: &Reply) -> Vec<Option<&str>> {
     [
@@ -100,12 +100,36 @@ async fn an_app_that_lists_origins_is_called_from_those_only() {
             if allowed {
                 assert_eq!(reply.status, 200, "{origin:?}");
             } else {
-                assert_eq!(reply.refusal(), "403 -", "{origin:?}");
+                assert_eq!(reply.refusal(), "403 DomainNotAllowed", "{origin:?}");
                 // The page is told why.
                 assert_eq!(reply.header("access-control-allow-origin"), origin);
             }
         }
     }
+}
+
+#[tokio::test]
+async fn an_address_that_is_not_listed_opens_no_door_of_an_app() {
+    let world = World::new().await;
+    let user = world.anonymous().await;
+    let open = world.app.record().settings.access_list[0].id.clone();
+    world.app.allow_address("203.0.113.0/24", "").await.unwrap();
+    world.app.forbid_address(&open).await.unwrap();
+    for ask in [
+        login("anon-user", "{}"),
+        auth("GET", "profile").bearer(&user.access),
+        auth("POST", "session").bearer(&user.refresh),
+        Ask::new("GET", of_app("location")),
+        call(&user.access, "{}"),
+    ] {
+        let reply = world.send(ask).await;
+        assert_eq!(reply.refusal(), "403 RequestNotAllowed");
+    }
+    // What a client says of itself is nothing: only a trusted proxy is believed.
+    let forged = login("anon-user", "{}").header("X-Forwarded-For", "203.0.113.5");
+    assert_eq!(world.send(forged).await.refusal(), "403 RequestNotAllowed");
+    world.app.allow_address("127.0.0.0/8", "").await.unwrap();
+    assert_eq!(world.send(login("anon-user", "{}")).await.status, 200);
 }
 
 #[tokio::test]

@@ -13,8 +13,9 @@ use bson::{Document, doc};
 use engine::{CommandError, SharedEngine};
 
 pub use records::{
-    AdminKey, AdminSession, Agreement, ApiKey, App, Blob, Deployment, Identity, Lease, LogChunk,
-    LogEntry, NodeId, Password, Project, Record, Revision, RevisionFile, Secret, Session, User,
+    ANYWHERE, AccessListEntry, AdminKey, AdminSession, Agreement, ApiKey, App, AppSettings, Blob,
+    DeployConfig, Deployment, Draft, Identity, Lease, LogChunk, LogEntry, Migration, NodeId,
+    Password, PrivateEndpoint, Project, Record, Revision, RevisionFile, Secret, Session, User,
 };
 pub use seal::{MasterKey, SealError, content_hash, digest, random_bytes, random_hex};
 pub use table::Table;
@@ -39,6 +40,8 @@ pub struct State {
     pub blobs: Table<Blob>,
     /// Deployments.
     pub deployments: Table<Deployment>,
+    /// Drafts of configurations.
+    pub drafts: Table<Draft>,
     /// Secret values, sealed.
     pub secrets: Table<Secret>,
     /// Users of apps.
@@ -68,6 +71,7 @@ impl State {
             revisions: Table::new(engine, database),
             blobs: Table::new(engine, database),
             deployments: Table::new(engine, database),
+            drafts: Table::new(engine, database),
             secrets: Table::new(engine, database),
             users: Table::new(engine, database),
             passwords: Table::new(engine, database),
@@ -96,6 +100,11 @@ impl State {
         state
             .deployments
             .index("app", doc! { "app_id": 1, "at": -1 }, false)
+            .await?;
+        // One draft of an app for each administrator.
+        state
+            .drafts
+            .index("owner", doc! { "app_id": 1, "user_id": 1 }, true)
             .await?;
         state
             .secrets
@@ -144,6 +153,7 @@ impl State {
     pub async fn erase_app(&self, app_id: &str) -> Result<(), CommandError> {
         let of: Document = doc! { "app_id": app_id };
         self.deployments.delete_all(of.clone()).await?;
+        self.drafts.delete_all(of.clone()).await?;
         self.secrets.delete_all(of.clone()).await?;
         self.users.delete_all(of.clone()).await?;
         self.passwords.delete_all(of.clone()).await?;

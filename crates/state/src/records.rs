@@ -20,6 +20,7 @@ macro_rules! tables {
 tables! {
     Project => "projects", AdminKey => "admin_keys", AdminSession => "admin_sessions",
     App => "apps", Revision => "revisions", Blob => "blobs", Deployment => "deployments",
+    Draft => "drafts",
     Secret => "secrets", User => "users", Password => "passwords", Session => "sessions",
     ApiKey => "api_keys", LogChunk => "logs", Agreement => "agreements", Lease => "leases",
 }
@@ -106,6 +107,114 @@ pub struct App {
     pub ids: Vec<NodeId>,
     /// When it was made.
     pub created: i64,
+    /// What is set of it beside its configuration.
+    #[serde(default)]
+    pub settings: AppSettings,
+}
+
+/// The entry of an access list that is open to all.
+pub const ANYWHERE: &str = "0.0.0.0/0";
+
+/// What is set of an app beside its configuration: it acts at once and is in no
+/// export. A new app is open to all addresses.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct AppSettings {
+    /// Grows with each change; compared and set.
+    pub version: i64,
+    /// Who may be a client.
+    pub access_list: Vec<AccessListEntry>,
+    /// Seconds that a refresh token lives; the default when none.
+    pub refresh_token_s: Option<i64>,
+    /// Private endpoints.
+    pub private_endpoints: Vec<PrivateEndpoint>,
+    /// Whether clients may come from elsewhere than a private endpoint.
+    pub allow_non_vpc: bool,
+    /// How deployments are made.
+    pub deploy: DeployConfig,
+    /// Whether null is checked as a type of its own where documents are
+    /// validated.
+    pub null_type_validation: bool,
+    /// The last move to another deployment model or region.
+    pub migration: Option<Migration>,
+}
+
+impl Default for AppSettings {
+    fn default() -> Self {
+        Self {
+            version: 0,
+            access_list: vec![AccessListEntry {
+                id: "000000000000000000000001".to_owned(),
+                address: ANYWHERE.to_owned(),
+                comment: String::new(),
+            }],
+            refresh_token_s: None,
+            private_endpoints: Vec::new(),
+            allow_non_vpc: true,
+            deploy: DeployConfig::default(),
+            null_type_validation: false,
+            migration: None,
+        }
+    }
+}
+
+/// A move to another deployment model or region.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Migration {
+    /// The deployment model before.
+    pub from_model: String,
+    /// The region before.
+    pub from_region: String,
+    /// The deployment model after.
+    pub to_model: String,
+    /// The region after.
+    pub to_region: String,
+    /// When it was done.
+    pub at: i64,
+}
+
+/// Addresses that clients may have.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccessListEntry {
+    /// Its id.
+    #[serde(rename = "_id")]
+    pub id: String,
+    /// An address or a network such as `10.0.0.0/8`.
+    pub address: String,
+    /// What it is for.
+    pub comment: String,
+}
+
+/// A private endpoint of a cloud.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PrivateEndpoint {
+    /// Its id.
+    #[serde(rename = "_id")]
+    pub id: String,
+    /// Where it is.
+    pub cloud_provider_region: String,
+    /// What the cloud calls it.
+    pub cloud_provider_endpoint_id: String,
+    /// `sync` or `general`.
+    pub endpoint_type: String,
+    /// What it is for.
+    pub comment: String,
+}
+
+/// How deployments are made.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct DeployConfig {
+    /// Whether the console deploys each edit.
+    pub ui_drafts_disabled: bool,
+    /// Whether a repository's pushes are deployed.
+    pub automatic: bool,
+    /// Whose repository; `github`.
+    pub provider: String,
+    /// Ids of the provider's installations.
+    pub installation_ids: Vec<String>,
+    /// When this was last changed; 0 for never.
+    pub modified: i64,
 }
 
 /// A configuration at rest.
@@ -166,6 +275,32 @@ pub struct Deployment {
     pub status: String,
     /// Why it failed.
     pub error: String,
+    /// What the administrator calls it; empty for its id.
+    #[serde(default)]
+    pub name: String,
+    /// The draft that it was; empty for an edit without one.
+    #[serde(default)]
+    pub draft_id: String,
+}
+
+/// A configuration in progress, which one administrator owns.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Draft {
+    /// Its id.
+    #[serde(rename = "_id")]
+    pub id: String,
+    /// Its app.
+    pub app_id: String,
+    /// Its owner: one draft of an app each.
+    pub user_id: String,
+    /// The revision that it began from.
+    pub base: String,
+    /// What it is now; compared and set.
+    pub revision: String,
+    /// Ids of its nodes.
+    pub ids: Vec<NodeId>,
+    /// When it was opened.
+    pub created: i64,
 }
 
 /// A secret.

@@ -320,7 +320,7 @@ impl App {
         let lifetime = if identity.provider_type == "anon-user" {
             limit::ANONYMOUS_REFRESH_TOKEN_S
         } else {
-            limit::REFRESH_TOKEN_S
+            self.refresh_token_expiration()
         };
         let is_id = |id: &String| {
             id.len() == 24 && id.bytes().all(|b| b.is_ascii_hexdigit()) && id != NO_DEVICE

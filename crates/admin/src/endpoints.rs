@@ -1,0 +1,108 @@
+//! HTTPS endpoints (admin-api.md §2.19, #159–#163).
+
+use app::Seen;
+use axum::http::Method;
+use config::{Kind, Node};
+use kit::Problem;
+use serde_json::{Map, Value, json};
+use web::Scope::{Read, Write};
+use web::{Answer, Request};
+
+use crate::resource::{Entry, FUNCTION, Resource, create_of, delete, get, kept, list, replace_of};
+use crate::{Cx, Row, body, row, secrets};
+
+const ALL: &str = "/groups/{groupId}/apps/{appId}/endpoints";
+const ONE: &str = "/groups/{groupId}/apps/{appId}/endpoints/{endpointId}";
+
+pub(crate) const ROWS: &[Row] = &[
+    row("adminGetAllEndpoints", Method::GET, ALL, Read, |cx, r| {
+        Box::pin(list::<Endpoint>(cx, r))
+    }),
+    row("adminCreateEndpoint", Method::POST, ALL, Write, |cx, r| {
+        Box::pin(create(cx, r))
+    }),
+    row("adminGetEndpoint", Method::GET, ONE, Read, |cx, r| {
+        Box::pin(get::<Endpoint>(cx, r))
+    }),
+    row("adminModifyEndpoint", Method::PUT, ONE, Write, |cx, r| {
+        Box::pin(replace(cx, r))
+    }),
+    row(
+        "adminDeleteEndpoint",
+        Method::DELETE,
+        ONE,
+        Write,
+        |cx, r| Box::pin(delete::<Endpoint>(cx, r)),
+    ),
+];
+
+struct Endpoint;
+
+impl Resource for Endpoint {
+    const KIND: Kind = Kind::Endpoint;
+    const ID: &'static str = "endpointId";
+    const FIELDS: &'static [&'static str] = &[
+        "route",
+        "http_method",
+        "function_name",
+        "validation_method",
+        "secret_name",
+        "respond_result",
+        "return_type",
+        "fetch_custom_user_data",
+        "create_user_on_auth",
+        "disabled",
+    ];
+
+    fn key(fields: &Map<String, Value>) -> Result<String, Problem> {
+        let method = body::text(fields, "http_method")?;
+        let route = body::text(fields, "route")?;
+        Ok(config::endpoint_key(method, route))
+    }
+
+    fn node(
+        seen: &Seen,
+        fields: &Map<String, Value>,
+        before: Option<&Node>,
+    ) -> Result<Node, Problem> {
+        let mut fields = fields.clone();
+        FUNCTION.read(seen, &mut fields)?;
+        fields
+            .entry("validation_method")
+            .or_insert(json!("NO_VALIDATION"));
+        for flag in [
+            "respond_result",
+            "fetch_custom_user_data",
+            "create_user_on_auth",
+            "disabled",
+        ] {
+            fields.entry(flag).or_insert(json!(false));
+        }
+        Ok(Node::new(kept(Self::FIELDS, &fields, before)))
+    }
+
+    fn brief(entry: &Entry) -> Value {
+        Self::full(entry)
+    }
+
+    fn full(entry: &Entry) -> Value {
+        let mut shown = entry.show_all();
+        FUNCTION.show(entry.seen, &mut shown);
+        shown["last_modified"] = json!(entry.modified);
+        shown
+    }
+}
+
+async fn create(cx: Cx, request: Request) -> Result<Answer, Problem> {
+    let mut fields = body::object(&request)?;
+    secrets::name_of(cx.app()?, &mut fields).await?;
+    let entry = create_of::<Endpoint>(&cx, &request, &fields).await?;
+    Ok(Answer::created(&entry))
+}
+
+async fn replace(cx: Cx, request: Request) -> Result<Answer, Problem> {
+    let mut fields = body::object(&request)?;
+    secrets::name_of(cx.app()?, &mut fields).await?;
+    let entry = replace_of::<Endpoint>(&cx, &request, fields).await?;
+    Ok(Answer::ok(&entry))
+}
