@@ -50,12 +50,14 @@ const TWINS: &[(i32, &[i32])] = &[
     (5_075_303, &[40096]),
     (5_126_702, &[28690]),
     (5_126_704, &[28689]),
-    (5_126_900, &[17043, 17047, 17049]),
+    (5_126_900, &[17043, 17047, 17048, 17049]),
     (5_154_000, &[16611]),
+    (5_154_300, &[34443]),
     (5_154_901, &[34435]),
     (5_159_200, &[17041]),
     (5_166_500, &[5_166_307]),
     (5_166_501, &[5_166_307]),
+    (5_166_503, &[5_439_014]),
     (5_166_505, &[40485]),
     (5_166_602, &[40485]),
     (5_166_603, &[5_166_403]),
@@ -105,6 +107,12 @@ pub fn not_asked(command: &Document, indexed: bool, code: i32) -> Option<&'stati
         _ => 0,
     };
     let many = predicates("filter") > 1 || predicates("query") > 1;
+    if [2, 16746].contains(&code) && sorts_in_facets(command) {
+        return Some(IN_FACETS);
+    }
+    if [14, 16554].contains(&code) && named(command, &["$group", "$sortByCount", "$bucket"]) {
+        return Some("mongod's newer executor sees a null before an operand that is wrong");
+    }
     ((many || indexed) && COMPUTED.contains(&code))
         .then_some("an expression failed for one and was not asked by the other")
 }
@@ -220,6 +228,25 @@ fn chosen(command: &Document, ours: &[String], theirs: &[String]) -> Option<&'st
             return Some("the order of the fields that windows add, which is by chance");
         }
     }
+    if sorts_in_facets(command) {
+        return Some(IN_FACETS);
+    }
+    let last = |lines: &[String]| {
+        let mut placed = lines.to_vec();
+        for name in looked_up(command) {
+            placed = changed(&placed, &mut |value| {
+                if let Value::Object(object) = value
+                    && let Some(found) = object.shift_remove(&name)
+                {
+                    object.insert(name.clone(), found);
+                }
+            });
+        }
+        placed
+    };
+    if named(command, &["\"$lookup\""]) && last(ours) == last(theirs) {
+        return Some("the place of what a $lookup found, by the executor that ran it");
+    }
     if named(command, &["$graphLookup"]) {
         let sorted = |lines: &[String]| {
             let mut lines = changed(lines, &mut |value| {
@@ -247,6 +274,30 @@ fn chosen(command: &Document, ours: &[String], theirs: &[String]) -> Option<&'st
         }
     }
     None
+}
+
+const IN_FACETS: &str = "a sort in a $facet by an element's place, after the fields that are not asked for were left out";
+
+/// Whether a `$facet` sorts by a path with a number in it.
+fn sorts_in_facets(command: &Document) -> bool {
+    let stages = command.get_array("pipeline").into_iter().flatten();
+    let facets = stages.filter_map(|stage| stage.as_document()?.get_document("$facet").ok());
+    let inner = facets.flatten().filter_map(|(_, stages)| stages.as_array());
+    let sorts = inner
+        .flatten()
+        .filter_map(|stage| stage.as_document()?.get_document("$sort").ok());
+    let is_number = |part: &str| part.parse::<u32>().is_ok();
+    sorts
+        .flat_map(Document::keys)
+        .any(|path| path.split('.').any(is_number))
+}
+
+/// The top-level fields that `$lookup`s write to.
+fn looked_up(command: &Document) -> Vec<String> {
+    let stages = command.get_array("pipeline").into_iter().flatten();
+    let lookups = stages.filter_map(|stage| stage.as_document()?.get_document("$lookup").ok());
+    let into = lookups.filter_map(|lookup| lookup.get_str("as").ok()?.split('.').next());
+    into.map(str::to_owned).collect()
 }
 
 /// The fields of `$group`s that are the least or the greatest.

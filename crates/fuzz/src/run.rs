@@ -191,6 +191,8 @@ pub async fn replay(side: &Side, recorded: &Recorded) -> Tally {
             tally.refused += 1;
             if mask::twins(ours, theirs) {
                 *tally.masked.entry(mask::TWIN).or_default() += 1;
+            } else if let Some(why) = mask::mishap(theirs) {
+                *tally.masked.entry(why).or_default() += 1;
             } else if ours != theirs {
                 *tally.codes.entry((ours, theirs)).or_default() += 1;
                 tally

@@ -30,6 +30,7 @@ use bson::raw::RawBsonRef;
 use bson::{Bson, Document, RawDocument};
 
 use crate::collation::Collation;
+use crate::decimal::Decimal;
 use crate::error::{MqlError, Result};
 use crate::field::field;
 use crate::key;
@@ -265,6 +266,8 @@ pub(crate) fn truthy(value: Option<&Bson>) -> bool {
     match value {
         None | Some(Bson::Null | Bson::Undefined) => false,
         Some(Bson::Boolean(value)) => *value,
+        // The least are nothing as doubles.
+        Some(Bson::Decimal128(n)) => !Decimal::from(*n).is_zero(),
         Some(value) => crate::number::double(value).is_none_or(|n| n != 0.0),
     }
 }

@@ -265,7 +265,11 @@ fn a_match_goes_before_what_it_does_not_depend_on() {
         (doc! { "$sort": { "z": 1 } }, "match 2, sort"),
         (doc! { "$limit": 1 }, "limit, match 2"),
         (doc! { "$set": { "a": "$z" } }, "match 1, other, match 1"),
-        (doc! { "$set": { "b.d": "$z" } }, "match 1, other, match 1"),
+        (doc! { "$set": { "b.d": "$z" } }, "match 2, other"),
+        (
+            doc! { "$set": { "b.c.d": "$z" } },
+            "match 1, other, match 1",
+        ),
         (doc! { "$unset": "z" }, "match 2, other"),
         (doc! { "$unwind": "$b" }, "match 1, other, match 1"),
         (

@@ -188,7 +188,9 @@ impl Read {
             _ => {
                 check_fields(command, &["key", "query", "collation"])?;
                 let key = distinct_key(command)?;
-                query = matcher(document(command, "query")?, collation.as_ref())?;
+                // Values are told apart by the collation, also without a query.
+                query = matcher(document(command, "query")?, collation.as_ref())?
+                    .collated(collation.as_ref());
                 (0, Kind::Distinct(key))
             }
         };
@@ -409,7 +411,15 @@ fn distinct(
                 values.push(value);
             }
         };
-        along(found.document()?, key.parts(), &mut take);
+        let mut elements = Vec::new();
+        along(found.document()?, key.parts(), &mut |element| {
+            elements.push(element);
+        });
+        if collation.is_some() {
+            // Of those that are equal in one document, the least stays.
+            elements.sort_by(|a, b| mql::order::compare(*a, *b));
+        }
+        elements.into_iter().for_each(&mut take);
         if bytes > DISTINCT_BYTES_MAX {
             return Err(CommandError::new(17217, "distinct too big, 16mb cap"));
         }

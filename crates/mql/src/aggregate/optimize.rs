@@ -3,15 +3,16 @@
 //! only the second is done.
 
 use super::{Pipeline, Stage};
-use crate::Matcher;
 use crate::matcher::Node;
+use crate::{Matcher, Sort};
 
 impl Pipeline {
     /// Moves `$match`es, or those parts of them that can be moved, to the front,
-    /// and leaves out sorts that another one follows.
+    /// leaves out sorts that another one follows, and sorts before an `$unwind`.
     pub fn optimize(&mut self) {
         let mut stages: Vec<Stage> = Vec::new();
-        for mut stage in std::mem::take(&mut self.stages) {
+        let mut rest = std::mem::take(&mut self.stages).into_iter().peekable();
+        while let Some(mut stage) = rest.next() {
             match &mut stage {
                 Stage::Facet(facets) => facets.iter_mut().for_each(|(_, inner)| inner.optimize()),
                 Stage::Lookup(lookup) => lookup.optimize(),
@@ -24,14 +25,32 @@ impl Pipeline {
                 // Nobody sees the order that a sort makes for another one, nor
                 // what it would refuse.
                 Stage::Sort(sort) => {
+                    // There are fewer documents to sort before an $unwind, unless
+                    // a limit makes them few.
+                    let limited = matches!(rest.peek(), Some(Stage::Limit(_)));
+                    let passed = stages.iter().rev();
+                    let passed = passed.take_while(|last| !limited && is_apart(last, &sort));
+                    let mut after = stages.split_off(stages.len() - passed.count());
                     stages.pop_if(|last| matches!(last, Stage::Sort(_)));
                     stages.push(Stage::Sort(sort));
+                    stages.append(&mut after);
                 }
                 other => stages.push(other),
             }
         }
         self.stages = stages;
     }
+}
+
+/// Whether a stage is an `$unwind` that changes nothing that is sorted by.
+fn is_apart(stage: &Stage, sort: &Sort) -> bool {
+    let Stage::Unwind(_) = stage else {
+        return false;
+    };
+    sort.parts().iter().all(|(path, _)| {
+        let names = path.parts().iter().map(|part| part.name.as_str());
+        keeps(stage, &names.collect::<Vec<_>>())
+    })
 }
 
 /// Puts a `$match` behind `stages`, or as far before their end as it may be.
@@ -79,8 +98,10 @@ fn independent(node: &Node, stage: &Stage) -> bool {
             nodes.iter().all(|node| independent(node, stage))
         }
         Node::Field(path, _) => {
-            let names = path.parts().iter().map(|part| part.name.as_str());
-            let names: Vec<&str> = names.collect();
+            // A number may be a place in an array, which any change to it moves.
+            let parts = path.parts().iter().enumerate();
+            let names = parts.take_while(|(at, part)| *at == 0 || part.index.is_none());
+            let names: Vec<&str> = names.map(|(_, part)| part.name.as_str()).collect();
             keeps(stage, &names)
         }
         Node::Expr(_) => matches!(stage, Stage::Sort(_)),
@@ -102,8 +123,8 @@ fn keeps(stage: &Stage, path: &[&str]) -> bool {
     };
     match stage {
         Stage::Sort(_) => true,
-        Stage::AddFields(fields) => fields.names().all(|name| path.first() != Some(&name)),
-        Stage::Unset(unset) => unset.names().all(|name| path.first() != Some(&name)),
+        Stage::AddFields(fields) => fields.paths().iter().all(|other| apart(other)),
+        Stage::Unset(unset) => unset.paths().iter().all(|other| apart(other)),
         Stage::Project(projection) => projection.keeps(path),
         Stage::Unwind(unwind) => unwind.paths().all(apart),
         Stage::Lookup(lookup) => apart(lookup.changed()),

@@ -104,11 +104,6 @@ impl AddFields {
         Ok(())
     }
 
-    /// The top-level fields that are computed or computed in.
-    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
-        self.fields.iter().map(|(name, _)| name.as_str())
-    }
-
     /// The paths that are computed.
     pub(super) fn paths(&self) -> Vec<Vec<String>> {
         fn walk<T>(fields: &[(String, Added<T>)], above: &[String], into: &mut Vec<Vec<String>>) {
@@ -331,11 +326,6 @@ impl Unset {
             _ => return refused(31002, "$unset specification must be a string or an array"),
         }
         Ok(made)
-    }
-
-    /// The top-level fields that are removed or removed from.
-    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
-        self.fields.iter().map(|(name, _)| name.as_str())
     }
 
     /// The paths that are removed.

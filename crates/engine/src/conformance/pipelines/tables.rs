@@ -442,4 +442,28 @@ pub(super) const PIPELINES: &[(&str, &[&str])] = &[
         r#"[{"$match":{"$expr":{"$toInt":"$k"}}},{"$match":{"k":"none"}}]"#,
         &[],
     ),
+    (
+        r#"[{"$unwind":"$o.a"},{"$sort":{"t":1,"v":1}},{"$project":{"o":1}}]"#,
+        &[r#"{"_id":4,"o":{"a":1}}"#, r#"{"_id":4,"o":{"a":{"b":2}}}"#],
+    ),
+    (
+        r#"[{"$sort":{"t":1,"t.x":1}},{"$unwind":"$k"},{"$sort":{"_id":-1}},{"$limit":1},{"$project":{"_id":1}}]"#,
+        &[r#"{"_id":3}"#],
+    ),
+    (
+        r#"[{"$unwind":{"path":"$t"}},{"$sort":{"v":1,"t":-1}},{"$project":{"t":1}}]"#,
+        &[
+            r#"{"_id":4,"t":5}"#,
+            r#"{"_id":1,"t":"y"}"#,
+            r#"{"_id":1,"t":"x"}"#,
+        ],
+    ),
+    (
+        r#"[{"$addFields":{"o.x":{"$toInt":"$k"}}},{"$match":{"o.y":1}}]"#,
+        &[],
+    ),
+    (
+        r#"[{"$limit":1},{"$project":{"a":{"$cond":[{"$literal":{"$numberDecimal":"1E-6176"}},"yes","no"]}}}]"#,
+        &[r#"{"_id":1,"a":"yes"}"#],
+    ),
 ];
