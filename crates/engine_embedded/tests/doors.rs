@@ -1,10 +1,11 @@
 //! Commands that are nested so deep that walking them takes the whole stack: in
-//! every field of every command, and refused before anything looks at it.
+//! every field of every command, and refused before anything looks at it. And
+//! those that are too large.
 
 use std::sync::Arc;
 
-use bson::{RawArrayBuf, RawDocumentBuf, doc, rawdoc};
-use engine::{SharedEngine, WatchRequest};
+use bson::{RawArrayBuf, RawDocumentBuf, cstr, doc, rawdoc};
+use engine::{Engine as _, SharedEngine, WatchRequest};
 use engine_embedded::Embedded;
 use kit::SystemClock;
 
@@ -88,4 +89,23 @@ async fn no_command_is_deep_enough_to_take_the_stack() {
     // And the engine is well.
     let ping = RawDocumentBuf::try_from(&doc! { "ping": 1 }).unwrap();
     assert!(engine.command("d", &ping).await.is_ok());
+}
+
+/// A command may bring as much as a message of drivers does.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_command_is_larger_than_a_message() {
+    use kit::limit::COMMAND_BYTES_MAX;
+    let engine = Embedded::in_memory(Arc::new(SystemClock)).expect("opens");
+    let of = |bytes: usize| {
+        let mut find = rawdoc! { "find": "c", "filter": { "a": { "$ne": "" } } };
+        let rest = find.as_bytes().len();
+        // A field of its own: its type, name, length and end.
+        find.append(cstr!("comment"), "x".repeat(bytes - rest - 14));
+        assert_eq!(find.as_bytes().len(), bytes);
+        find
+    };
+    let most = engine.command("d", &of(COMMAND_BYTES_MAX)).await;
+    most.expect("is taken");
+    let more = engine.command("d", &of(COMMAND_BYTES_MAX + 1)).await;
+    assert_eq!(more.expect_err("is refused").code, 10334);
 }

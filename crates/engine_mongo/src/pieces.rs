@@ -162,3 +162,64 @@ fn moved(
     }
     Ok(true)
 }
+
+#[cfg(test)]
+mod tests {
+    use bson::rawdoc;
+
+    use super::*;
+
+    fn large(bytes: usize) -> RawDocumentBuf {
+        rawdoc! { "q": {}, "u": { "text": "x".repeat(bytes) } }
+    }
+
+    #[test]
+    fn a_large_update_goes_in_pieces_that_know_their_places() {
+        let seven_mb = large(7_000_000);
+        let updates = [seven_mb.clone(), seven_mb.clone(), seven_mb];
+        let mut command = rawdoc! { "update": "c", "ordered": false, "startTransaction": true };
+        command.append(cstr!("updates"), RawArrayBuf::from_iter(updates));
+        let pieces = split(&command).unwrap().unwrap();
+        let of = |piece: &Piece| {
+            let list = piece.command.get_array("updates").unwrap();
+            let starts = piece.command.get("startTransaction").unwrap().is_some();
+            let ordered = piece.command.get_bool("ordered").unwrap();
+            (piece.start, list.into_iter().count(), starts, ordered)
+        };
+        let pieces: Vec<_> = pieces.iter().map(of).collect();
+        assert_eq!(pieces, [(0, 2, true, false), (2, 1, false, false)]);
+        let mut replies = Replies::default();
+        let first = rawdoc! { "n": 2, "nModified": 1, "upserted": [{ "index": 1, "_id": 7 }] };
+        replies.add(0, &first).unwrap();
+        assert!(!replies.failed());
+        let second = rawdoc! { "n": 0, "nModified": 0, "writeErrors": [{ "index": 0, "code": 2 }] };
+        replies.add(2, &second).unwrap();
+        assert!(replies.failed());
+        let whole = rawdoc! {
+            "n": 2, "nModified": 1, "upserted": [{ "index": 1, "_id": 7 }],
+            "writeErrors": [{ "index": 2, "code": 2 }], "ok": 1.0,
+        };
+        assert_eq!(replies.reply(), whole);
+    }
+
+    #[test]
+    fn what_no_command_may_bring_is_refused() {
+        let of = |bytes: usize| {
+            let list: RawArrayBuf = (0..4).map(|_| large(bytes)).collect();
+            let mut command = rawdoc! { "insert": "c" };
+            command.append(cstr!("documents"), list);
+            command
+        };
+        let most = of(11_999_900);
+        assert!(most.as_bytes().len() <= COMMAND_BYTES_MAX);
+        assert_eq!(split(&most).unwrap().map(|pieces| pieces.len()), Some(4));
+        let more = of(12_000_000);
+        let refused = split(&more).err().map(|error| error.code);
+        assert_eq!(refused, Some(10334));
+        // What is small goes as it is, and what is no write is the server's.
+        let small = rawdoc! { "insert": "c", "documents": [{}] };
+        assert!(split(&small).unwrap().is_none());
+        let find = rawdoc! { "find": "c", "filter": large(17_000_000) };
+        assert!(split(&find).unwrap().is_none());
+    }
+}
