@@ -501,3 +501,43 @@ fn a_named_cluster_is_backed_up_and_restored() {
     assert_eq!(code, 1);
     assert!(errors.contains("a folder knows no clusters"), "{errors}");
 }
+
+/// Without its own records a server is not ready, and it is by itself when they
+/// are there again.
+#[test]
+fn a_server_without_its_records_says_so() {
+    if testkit::mongod::binary().is_none() {
+        println!("left out: no mongod (BACKSTITCH_MONGOD or PATH)");
+        return;
+    }
+    let port = free_port();
+    let start = || {
+        let kind = Kind {
+            port: Some(port),
+            ..Kind::default()
+        };
+        wait(Mongod::of(kind)).expect("a mongod")
+    };
+    let (mongod, home) = (start(), data());
+    let uri = mongod.uri_of("records") + "&serverSelectionTimeoutMS=500";
+    let mut command = program(&["serve", "--listen", "127.0.0.1:0", "--data-dir"]);
+    command
+        .arg(home.path().join("server"))
+        .env("BACKSTITCH_MASTER_KEY", "a key")
+        .env("BACKSTITCH_STATE_URI", uri);
+    let mut served = Served::of(&mut command);
+    ready(&mut served);
+    let says = |status: u16, text: &str| {
+        let wanted = (status, json!(text));
+        until(text, || {
+            served.ask("GET", "/ready", "", &Value::Null) == wanted
+        });
+    };
+    says(200, "ok\n");
+    drop(mongod);
+    says(503, "unavailable\n");
+    let (status, _) = served.ask("GET", "/health", "", &Value::Null);
+    assert_eq!(status, 200, "it lives all the same");
+    let _again = start();
+    says(200, "ok\n");
+}
