@@ -82,6 +82,10 @@ fn pipeline(stages: &[Bson], natural: bool) -> Order {
                 ordered = distinct && densified(operand);
                 distinct = false;
             }
+            "$unionWith" if mentions(operand, "$densify") => {
+                distinct = false;
+                ordered = false;
+            }
             "$unwind" | "$replaceRoot" | "$replaceWith" | "$unionWith" | "$facet" | "$project"
             | "$count" => distinct = false,
             "$set" | "$addFields" | "$unset" | "$lookup" if mentions(operand, "_id") => {
@@ -106,15 +110,38 @@ fn windows(operand: &Bson, distinct: bool) -> Option<bool> {
     };
     match sort {
         Some(sort) if own(sort) && distinct => Some(true),
+        _ if methods(spec) == 0 && !spec.contains_key("partitionBy") => Some(false),
         _ => None,
     }
 }
 
+/// How many fields a `$fill` fills by a method; one of a `$setWindowFields`.
+fn methods(spec: &Document) -> usize {
+    match spec.get_document("output") {
+        Ok(output) if !output.is_empty() => output
+            .iter()
+            .filter(|(_, how)| {
+                how.as_document()
+                    .is_none_or(|how| !how.contains_key("value"))
+            })
+            .count(),
+        _ => 1,
+    }
+}
+
+/// Whether densified documents come in one order: by a value that no two share,
+/// and not partition by partition as a table has them.
 fn densified(operand: &Bson) -> bool {
-    operand
-        .as_document()
-        .and_then(|spec| spec.get_str("field").ok())
-        .is_some_and(|field| ["_id", "u", "v"].contains(&field))
+    let Some(spec) = operand.as_document() else {
+        return false;
+    };
+    let own = ["_id", "u", "v"];
+    let field = spec.get_str("field");
+    let bounds = spec
+        .get_document("range")
+        .and_then(|range| range.get_str("bounds"));
+    field.is_ok_and(|field| own.contains(&field))
+        && (!spec.contains_key("partitionByFields") || bounds.is_ok_and(|b| b == "partition"))
 }
 
 /// Whether a name or a path that begins with it occurs in a value.

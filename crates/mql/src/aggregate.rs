@@ -7,7 +7,9 @@
 
 mod accumulator;
 mod bucket;
+mod densify;
 mod environment;
+mod fill;
 mod flat;
 mod granularity;
 mod group;
@@ -72,6 +74,8 @@ pub enum Stage {
     Facet(Vec<(String, Pipeline)>),
     /// `$setWindowFields`, in the order of a `$sort` before it.
     Windows(Box<window::Windows>),
+    /// `$densify`, in the order of a `$sort` before it.
+    Densify(Box<densify::Densify>),
     /// `$bucketAuto`
     BucketAuto(bucket::BucketAuto),
     /// `$sample`
@@ -280,6 +284,7 @@ impl Stage {
             | Self::Unwind(_)
             | Self::Sample(_)
             | Self::Statistics(..)
+            | Self::Densify(_)
             | Self::Out(_) => Ok(()),
         }
     }
@@ -293,6 +298,7 @@ impl Stage {
             Self::Sort(sort) => *sort = std::mem::take(sort).collated(collation),
             Self::Group(group) => group.collate(collation),
             Self::Windows(windows) => windows.collate(collation),
+            Self::Densify(densify) => densify.collate(collation),
             Self::BucketAuto(bucket) => bucket.collate(collation),
             Self::Facet(facets) => facets
                 .iter_mut()

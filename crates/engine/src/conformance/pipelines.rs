@@ -2,6 +2,7 @@
 //! comes out of it.
 
 mod errors;
+mod filled;
 mod tables;
 mod windows;
 
@@ -10,6 +11,7 @@ use bson::{Bson, Document, doc, rawdoc};
 use super::{Case, World, documents};
 use crate::{Collection, Session};
 use errors::ERRORS;
+use filled::FILLED;
 use tables::PIPELINES;
 use windows::{REFUSED, W, WINDOWS};
 
@@ -26,6 +28,7 @@ pub(super) const CASES: &[Case] = &[
     ("lookup_uses_an_index", |w| Box::pin(indexed(w))),
     ("pipelines_are_sorted_by_an_index", |w| Box::pin(sorted(w))),
     ("window_fields", |w| Box::pin(window_fields(w))),
+    ("fill_and_densify", |w| Box::pin(fill_and_densify(w))),
 ];
 
 const C: &[&str] = &[
@@ -148,6 +151,44 @@ async fn window_fields(w: World) {
     for (text, code) in REFUSED {
         w.fails(run(text), *code).await;
     }
+}
+
+async fn fill_and_densify(w: World) {
+    w.ok(doc! { "insert": "w", "documents": all(W) }).await;
+    let run = |text: &str| {
+        let shown = if text.contains(r#""field":"d""#) {
+            doc! { "d": 1 }
+        } else {
+            doc! { "d": 0, "p": 0 }
+        };
+        let stages = vec![parse(text), Bson::from(doc! { "$project": shown })];
+        doc! { "aggregate": "w", "pipeline": stages, "cursor": {} }
+    };
+    for (text, wanted) in FILLED {
+        let found: Vec<Bson> = documents(&w.ok(run(text)).await)
+            .into_iter()
+            .map(Bson::Document)
+            .collect();
+        assert_eq!(Bson::Array(found), parse(wanted), "{text}");
+    }
+    for (text, code) in filled::REFUSED {
+        w.fails(run(text), *code).await;
+    }
+    // By values alone it is an $addFields, which an update may have.
+    let value = doc! { "$fill": { "output": { "n": { "value": 9 } } } };
+    let update = |stage: Document| {
+        let statement = doc! { "q": { "_id": 5 }, "u": [stage] };
+        doc! { "update": "w", "updates": [statement] }
+    };
+    let updated = w.ok(update(value)).await;
+    assert_eq!(updated.get_i32("nModified").ok(), Some(1), "{updated}");
+    let method = doc! { "$fill": { "output": { "n": { "method": "locf" } } } };
+    let refused = w.ok(update(method)).await;
+    let code = refused
+        .get_array("writeErrors")
+        .ok()
+        .and_then(|errors| errors.first()?.as_document()?.get_i32("code").ok());
+    assert_eq!(code, Some(72), "{refused}");
 }
 
 async fn variables(w: World) {

@@ -279,16 +279,19 @@ pub(super) fn fill(r: &mut Random) -> Document {
     let mut spec = Document::new();
     match r.below(6) {
         0 => {
-            spec.insert("partitionBy", partition(r));
+            let by = match r.below(4) {
+                0 => partition(r),
+                1 => Bson::from(doc! { "$ifNull": ["$p", "$q.r"] }),
+                _ => Bson::from(doc! { "p": "$p", "r": "$q.r" }),
+            };
+            spec.insert("partitionBy", by);
         }
         1 => {
-            spec.insert(
-                "partitionByFields",
-                vec![r.text(&["p", "q.r", "b", "$p", ""])],
-            );
+            let name = r.text(&["p", "p", "q", "b", "i", "q.r", "$p", ""]);
+            spec.insert("partitionByFields", vec![name]);
         }
         2 => {
-            spec.insert("partitionByFields", vec!["p", r.text(&["q.r", "b", "p"])]);
+            spec.insert("partitionByFields", vec!["p", r.text(&["q", "b", "p"])]);
         }
         _ => {}
     }
@@ -307,7 +310,8 @@ pub(super) fn fill(r: &mut Random) -> Document {
             2..=3 => doc! { "method": "linear" },
             4 => doc! { "value": expression::typed(r, 1) },
             5 => doc! { "value": r.text(&["$m", "$$y", "none"]) },
-            _ => doc! { "method": r.text(&["none", "locf"]), "value": 1 },
+            _ if r.one_in(3) => doc! { "method": r.text(&["none", "locf"]), "value": 1 },
+            _ => doc! { "method": r.text(&["none", "locf", "locf"]) },
         };
         output.insert(r.text(&["n", "m", "i", "z", "q.s", "o.b", "s"]), how);
     }

@@ -12,6 +12,7 @@ use super::reshape::{AddFields, Unset};
 use super::unwind::Unwind;
 use super::window;
 use super::{Pipeline, Stage};
+use super::{densify, fill};
 use crate::depth::check_path;
 use crate::error::{MqlError, Result};
 use crate::expression::Expression;
@@ -64,8 +65,14 @@ pub(super) fn pipeline(stages: &RawArray, place: Place, depth: usize) -> Result<
             continue;
         };
         let (name, operand) = entry.map_err(malformed)?;
+        let before = parsed.len();
         stage(name.as_str(), operand, &mut parsed, depth)?;
-        names.push(name.as_str());
+        // A `$fill` by values is nothing but an `$addFields`.
+        let adds = matches!(parsed.get(before..), Some([] | [Stage::AddFields(_)]));
+        names.push(match name.as_str() {
+            "$fill" if adds => "$addFields",
+            name => name,
+        });
     }
     position::check(&names, place)?;
     if place == Place::Top {
@@ -209,6 +216,8 @@ fn stage(name: &str, operand: RawBsonRef<'_>, stages: &mut Vec<Stage>, depth: us
             }
         },
         "$setWindowFields" => return window::parse(operand, stages),
+        "$fill" => return fill::parse(operand, stages),
+        "$densify" => return densify::parse(operand, stages),
         "$out" => Stage::Out(Target::parse_out(operand)?),
         "$merge" => Stage::Merge(Box::new(Merge::parse(operand)?)),
         "$currentOp" => {
@@ -243,8 +252,6 @@ fn stage(name: &str, operand: RawBsonRef<'_>, stages: &mut Vec<Stage>, depth: us
 /// MongoDB's stages that are not here.
 const UNSUPPORTED: &[&str] = &[
     "$changeStream",
-    "$densify",
-    "$fill",
     "$geoNear",
     "$listLocalSessions",
     "$planCacheStats",

@@ -10,6 +10,7 @@ use std::collections::VecDeque;
 use bson::{Bson, RawArrayBuf, RawBson, RawDocument, RawDocumentBuf};
 
 use super::bucket::Bucketing;
+use super::densify::Densifying;
 use super::environment::{Environment, Nowhere};
 use super::group::Grouping;
 use super::lookup::{GraphLookup, Looking, Union};
@@ -60,6 +61,7 @@ enum Step {
     Sample(Sampling),
     BucketAuto(Bucketing),
     Windows(Windowing),
+    Densify(Densifying),
     Documents(Expression),
     Statistics(&'static str, RawDocumentBuf, String),
     Unwind(Unwind),
@@ -221,6 +223,7 @@ impl Step {
             Stage::Union(union) => Self::Union(union.clone()),
             Stage::Sample(size) => Self::Sample(Sampling::new(*size as usize)),
             Stage::BucketAuto(bucket) => Self::BucketAuto(Bucketing::new(bucket.clone())),
+            Stage::Densify(densify) => Self::Densify(Densifying::new((**densify).clone())),
             Stage::Windows(windows) => Self::Windows(Windowing::new((**windows).clone())),
             Stage::Documents(expression) => Self::Documents(expression.clone()),
             Stage::Statistics(name, specification) => {
@@ -281,6 +284,9 @@ impl Step {
             Self::BucketAuto(bucketing) => {
                 bucketing.take(env, &document)?;
                 return Ok(Next::Nothing);
+            }
+            Self::Densify(densifying) => {
+                return Ok(Next::Many(densifying.take(env, document)?));
             }
             Self::Windows(windowing) => {
                 return Ok(match windowing.take(env, document)? {
@@ -352,6 +358,7 @@ impl Step {
                 Some(Box::new(kept.into_iter().map(Ok)))
             }
             Self::Windows(windowing) => windowing.finish()?,
+            Self::Densify(densifying) => Some(densifying.finish()?),
             Self::BucketAuto(bucketing) => Some(Box::new(bucketing.finish()?.into_iter().map(Ok))),
             Self::Documents(expression) => {
                 Some(Box::new(documents(expression)?.into_iter().map(Ok)))

@@ -26,6 +26,7 @@ use crate::error::{MqlError, Result};
 use crate::expression::{Expression, Scope, Variables};
 use crate::matcher::malformed;
 use crate::order::raw;
+pub(super) use bounds::unit_of;
 use function::Function;
 use partition::{Order, Partition};
 use state::Running;
@@ -81,7 +82,8 @@ pub(super) fn parse(operand: RawBsonRef<'_>, stages: &mut Vec<Stage>) -> Result<
     let (mut functions, mut places) = (Vec::new(), Places::default());
     for entry in output {
         let (name, value) = entry.map_err(malformed)?;
-        places.add(&field_path(name.as_str())?).map_err(|_| {
+        let path: Vec<String> = name.as_str().split('.').map(str::to_owned).collect();
+        places.add(&path).map_err(|_| {
             MqlError::new(
                 6_307_900,
                 "$setWindowFields 'output' specification contains two conflicting paths",
@@ -94,6 +96,7 @@ pub(super) fn parse(operand: RawBsonRef<'_>, stages: &mut Vec<Stage>) -> Result<
             )));
         };
         functions.push(Function::parse(value, sorted)?);
+        field_path(name.as_str())?;
     }
     sequence(by, sort, functions, places, stages)
 }

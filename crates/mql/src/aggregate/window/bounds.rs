@@ -173,7 +173,7 @@ impl Bound<Bson> {
 ///
 /// # Errors
 /// 9 for none.
-pub(super) fn unit_of(name: &str) -> Result<Unit> {
+pub(in crate::aggregate) fn unit_of(name: &str) -> Result<Unit> {
     Unit::parse(name)
         .ok_or_else(|| MqlError::failed_to_parse(format!("unknown time unit value: {name}")))
 }

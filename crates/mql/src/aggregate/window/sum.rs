@@ -170,6 +170,7 @@ impl Deviation {
         };
         if !is_finite(value) {
             self.special += by;
+            self.count += by;
             return;
         }
         if self.count == 0 {
