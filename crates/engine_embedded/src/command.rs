@@ -93,6 +93,7 @@ pub(crate) async fn run(core: &Arc<Core>, database: &str, command: &RawDocument)
     // Before anything walks it.
     mql::depth::check(command).map_err(crate::mql)?;
     let concern = Concern::of(command)?;
+    check_read_concern(command)?;
     if matches!(name, "find" | "count" | "distinct" | "getMore")
         && command.get("writeConcern")?.is_some()
     {
@@ -370,6 +371,7 @@ pub(crate) fn whole(command: &RawDocument, name: &str) -> Result<Option<i64>, Co
         Some(RawBsonRef::Int32(n)) => Some(n.into()),
         Some(RawBsonRef::Int64(n)) => Some(n),
         Some(RawBsonRef::Double(n)) => Some(n as i64),
+        Some(RawBsonRef::Decimal128(n)) => Some(mql::decimal::to_double(n) as i64),
         Some(other) => {
             return Err(CommandError::new(
                 14,
@@ -382,6 +384,51 @@ pub(crate) fn whole(command: &RawDocument, name: &str) -> Result<Option<i64>, Co
     })
 }
 
+/// Yes or no, and nothing else; `None` when the field is missing.
+fn yes(command: &RawDocument, name: &str) -> Result<Option<bool>, CommandError> {
+    match command.get(name)? {
+        None | Some(RawBsonRef::Null | RawBsonRef::Undefined) => Ok(None),
+        Some(RawBsonRef::Boolean(value)) => Ok(Some(value)),
+        Some(other) => Err(CommandError::new(
+            14,
+            format!(
+                "BSON field '{name}' is the wrong type '{}', expected type 'bool'",
+                mql::type_name(other)
+            ),
+        )),
+    }
+}
+
+/// Refuses a read concern that there is not.
+fn check_read_concern(command: &RawDocument) -> Result<(), CommandError> {
+    const LEVELS: [&str; 5] = ["local", "majority", "linearizable", "available", "snapshot"];
+    let concern = match command.get("readConcern")? {
+        None => return Ok(()),
+        Some(RawBsonRef::Document(concern)) => concern,
+        Some(_) => {
+            return Err(CommandError::new(
+                9,
+                "readConcern field should be an object",
+            ));
+        }
+    };
+    match concern.get("level")? {
+        None => Ok(()),
+        Some(RawBsonRef::String(level)) if LEVELS.contains(&level) => Ok(()),
+        Some(RawBsonRef::String(_)) => Err(CommandError::new(
+            9,
+            "readConcern.level must be either 'local', 'majority', 'linearizable', 'available', or 'snapshot'",
+        )),
+        Some(other) => Err(CommandError::new(
+            14,
+            format!(
+                "\"level\" had the wrong type. Expected string, found {}",
+                mql::type_name(other)
+            ),
+        )),
+    }
+}
+
 fn flag(command: &RawDocument, name: &str) -> Result<bool, CommandError> {
     Ok(match command.get(name)? {
         None | Some(RawBsonRef::Null) => false,
@@ -389,6 +436,7 @@ fn flag(command: &RawDocument, name: &str) -> Result<bool, CommandError> {
         Some(RawBsonRef::Int32(n)) => n != 0,
         Some(RawBsonRef::Int64(n)) => n != 0,
         Some(RawBsonRef::Double(n)) => n != 0.0,
+        Some(RawBsonRef::Decimal128(n)) => mql::decimal::to_double(n) != 0.0,
         Some(other) => {
             return Err(CommandError::new(
                 14,

@@ -37,6 +37,7 @@ use crate::{Matcher, Projection, Sort};
 
 pub use environment::{Collections, Environment, Take};
 pub use output::{Merge, Target, WhenMatched, WhenNotMatched};
+pub(crate) use parse::field_path;
 pub use run::Runner;
 
 /// A parsed pipeline.
@@ -129,6 +130,15 @@ impl Pipeline {
     pub fn parse_open(stages: &RawArray) -> Result<Self> {
         let stages = parse::pipeline(stages, position::Place::Top, 0)?;
         Ok(Self { stages })
+    }
+
+    /// Looks at the names of the stages only.
+    ///
+    /// # Errors
+    /// 14 for what is no object, 40323 for a stage with more than one field, 40324
+    /// for an unknown one.
+    pub fn check_names(stages: &RawArray) -> Result<()> {
+        parse::check_names(stages)
     }
 
     /// Parses a pipeline from owned stages.

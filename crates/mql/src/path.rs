@@ -3,6 +3,7 @@
 use bson::raw::RawBsonRef;
 use bson::{RawArray, RawDocument};
 
+use crate::error::Result;
 use crate::field::field;
 
 /// A dotted field path, split once.
@@ -35,6 +36,15 @@ impl Path {
             text: text.to_owned(),
             parts,
         }
+    }
+
+    /// Reads a path of field names, of which none is empty or begins with a `$`.
+    ///
+    /// # Errors
+    /// 40352, 40353, 15998 and 16410 for what is none.
+    pub fn parse(text: &str) -> Result<Self> {
+        crate::aggregate::field_path(text)?;
+        Ok(Self::new(text))
     }
 
     /// The path as written.

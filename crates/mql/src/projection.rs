@@ -260,22 +260,7 @@ impl Parser {
             None => (name, false),
         };
         crate::depth::check_path(&path)?;
-        if name.split('.').any(str::is_empty) {
-            let (code, text) = if name.is_empty() {
-                (40352, "FieldPath cannot be constructed with empty string")
-            } else {
-                (40353, "FieldPath must not end with a '.'.")
-            };
-            return Err(MqlError::new(code, text));
-        }
-        if name.starts_with('$') {
-            return Err(MqlError::new(
-                16410,
-                format!(
-                    "FieldPath field names may not start with '$'. Consider using $getField or $setField. ({name})"
-                ),
-            ));
-        }
+        crate::path::Path::parse(name)?;
         let field = match value {
             _ if positional => {
                 if self.seen.element {
@@ -314,6 +299,12 @@ impl Parser {
             }
             RawBsonRef::Document(inner) => return self.nested(name, &path, inner, fields, depth),
             expression => {
+                if self.inclusive == Some(false) {
+                    return Err(MqlError::new(
+                        31310,
+                        format!("Cannot use an expression {path} in an exclusion projection"),
+                    ));
+                }
                 self.expression(&path)?;
                 Field::Computed(computed(expression)?)
             }
@@ -390,6 +381,9 @@ impl Parser {
             _ => {
                 for entry in inner {
                     let (inner_name, value) = entry.map_err(malformed)?;
+                    if inner_name.as_str().is_empty() {
+                        crate::path::Path::parse("")?;
+                    }
                     let full = format!("{name}.{}", inner_name.as_str());
                     self.field("", &full, value, fields, depth + 1)?;
                 }
@@ -428,21 +422,27 @@ fn computed(value: RawBsonRef<'_>) -> Result<Expression> {
     })
 }
 
+/// Whether a `$slice` is not one of `find`: a list that is not how many to skip and
+/// how many to take.
 fn is_expression_slice(operand: RawBsonRef<'_>) -> bool {
-    match operand {
-        RawBsonRef::Array(array) => {
-            let first = array.into_iter().next().and_then(std::result::Result::ok);
-            !matches!(
-                first,
-                Some(
-                    RawBsonRef::Int32(_)
-                        | RawBsonRef::Int64(_)
-                        | RawBsonRef::Double(_)
-                        | RawBsonRef::Decimal128(_)
-                )
-            )
-        }
-        _ => false,
+    let RawBsonRef::Array(array) = operand else {
+        return false;
+    };
+    let elements: Vec<_> = array.into_iter().flatten().collect();
+    match elements.as_slice() {
+        [skip, take] => !matches!((whole(*skip), whole(*take)), (Some(_), Some(1..))),
+        other => other.len() > 2,
+    }
+}
+
+/// The whole part of a number.
+fn whole(value: RawBsonRef<'_>) -> Option<i64> {
+    match value {
+        RawBsonRef::Int32(n) => Some(n.into()),
+        RawBsonRef::Int64(n) => Some(n),
+        RawBsonRef::Double(n) => Some(n as i64),
+        RawBsonRef::Decimal128(n) => Some(crate::decimal::to_double(n) as i64),
+        _ => None,
     }
 }
 
@@ -454,13 +454,7 @@ fn no_slice() -> MqlError {
 }
 
 fn slice(operand: RawBsonRef<'_>) -> Result<Field> {
-    let number = |value: RawBsonRef<'_>| match value {
-        RawBsonRef::Int32(n) => Ok(i64::from(n)),
-        RawBsonRef::Int64(n) => Ok(n),
-        RawBsonRef::Double(n) => Ok(n as i64),
-        RawBsonRef::Decimal128(n) => Ok(crate::decimal::to_double(n) as i64),
-        _ => Err(no_slice()),
-    };
+    let number = |value: RawBsonRef<'_>| whole(value).ok_or_else(no_slice);
     match operand {
         RawBsonRef::Array(array) => {
             let numbers: Vec<i64> = array
@@ -468,11 +462,8 @@ fn slice(operand: RawBsonRef<'_>) -> Result<Field> {
                 .map(|entry| number(entry.map_err(malformed)?))
                 .collect::<Result<_>>()?;
             match numbers.as_slice() {
-                [skip, limit] if *limit > 0 => Ok(Field::Slice(*skip, Some(*limit))),
-                _ => Err(MqlError::new(
-                    28724,
-                    "First argument to $slice must be an array",
-                )),
+                [skip, limit] => Ok(Field::Slice(*skip, Some(*limit))),
+                _ => Err(no_slice()),
             }
         }
         single => Ok(Field::Slice(number(single)?, None)),

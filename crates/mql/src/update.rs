@@ -147,7 +147,7 @@ impl Update {
     ///
     /// # Errors
     /// MongoDB's: 9 for unknown modifiers and bad array filters, 40 for
-    /// conflicting paths, 52 for `$`-prefixed names, 2 and 14 for operands.
+    /// conflicting paths, 2 and 14 for operands.
     pub fn parse(update: RawBsonRef<'_>, array_filters: Option<&RawArray>) -> Result<Self> {
         Self::parse_with(update, array_filters, None, &Variables::default())
     }
@@ -168,13 +168,13 @@ impl Update {
         }
         let filters = parse::array_filters(array_filters)?;
         let kind = match update {
-            RawBsonRef::Array(_) if array_filters.is_some_and(|filters| !filters.is_empty()) => {
-                return Err(MqlError::failed_to_parse(
-                    "arrayFilters may not be specified for pipeline-syle updates",
-                ));
-            }
             RawBsonRef::Array(stages) => {
                 let mut pipeline = Pipeline::parse_update(stages)?;
+                if array_filters.is_some_and(|filters| !filters.is_empty()) {
+                    return Err(MqlError::failed_to_parse(
+                        "arrayFilters may not be specified for pipeline-syle updates",
+                    ));
+                }
                 // MongoDB computes nothing of it before there is a document.
                 let mut variables = variables.clone().literal();
                 variables.collate(collation);
@@ -185,19 +185,6 @@ impl Update {
                 Kind::Operators(parse::operators(document, &filters)?, filters)
             }
             RawBsonRef::Document(document) => {
-                for entry in document {
-                    let (name, _) = entry.map_err(malformed)?;
-                    if name.as_str().starts_with('$') {
-                        return Err(MqlError::new(
-                            52,
-                            format!(
-                                "The dollar ($) prefixed field '{name}' in '{name}' is not allowed in the \
-                                 context of an update's replacement document. Consider using an \
-                                 aggregation pipeline with $replaceWith."
-                            ),
-                        ));
-                    }
-                }
                 Kind::Replacement(Document::try_from(document).map_err(malformed)?)
             }
             _ => {
@@ -264,7 +251,8 @@ impl Update {
     /// Applies the update to `before`.
     ///
     /// # Errors
-    /// MongoDB's: 28 through a scalar, 66 for a changed `_id`, 2, 14, 16837.
+    /// MongoDB's: 28 through a scalar, 52 for a new field with a `$`, 66 for a
+    /// changed `_id`, 2, 14, 16837.
     pub fn apply(&self, before: &RawDocument, cx: UpdateContext<'_>) -> Result<Applied> {
         let mut document = Document::try_from(before).map_err(malformed)?;
         let mut description = UpdateDescription::default();
@@ -285,6 +273,10 @@ impl Update {
                     if name != "_id" || !replaced.contains_key("_id") {
                         replaced.insert(name.clone(), value.clone());
                     }
+                }
+                let dollar = replaced.keys().find(|name| name.starts_with('$'));
+                if let Some(name) = dollar.filter(|_| !cx.inserting) {
+                    return Err(dollar_prefixed(name));
                 }
                 document = replaced;
             }
@@ -355,6 +347,18 @@ fn altered_id(new: &Bson) -> MqlError {
         format!(
             "After applying the update, the (immutable) field '_id' was found to have been altered to \
              _id: {new}"
+        ),
+    )
+}
+
+/// The error of a top-level field that an update may not make, though an insert
+/// may.
+fn dollar_prefixed(name: &str) -> MqlError {
+    MqlError::new(
+        52,
+        format!(
+            "The dollar ($) prefixed field '{name}' in '{name}' is not allowed in the context of an \
+             update's replacement document. Consider using an aggregation pipeline with $replaceWith."
         ),
     )
 }

@@ -11,7 +11,8 @@ use crate::update::{Update, immutable_id};
 /// its `_id` from there.
 ///
 /// # Errors
-/// 54 when two equalities set one path, or a replacement's `_id` is an array;
+/// 54 when two equalities set one path, or the `_id` of what is not made by
+/// operators is an array;
 /// 111 for a replacement and a path into `_id`; 66 for an operator that sets the
 /// `_id` of which the query knows a part; 224 for an `$expr`.
 pub fn upsert_document(query: &RawDocument, update: &Update) -> Result<Document> {
@@ -19,6 +20,7 @@ pub fn upsert_document(query: &RawDocument, update: &Update) -> Result<Document>
     let mut found = Vec::new();
     derive(matcher.root(), &mut found);
     let part = found.iter().find(|(path, _)| path.starts_with("_id."));
+    let has_part = part.is_some();
     if update.is_replacement() {
         if let Some((path, _)) = part {
             return Err(MqlError::new(
@@ -29,8 +31,6 @@ pub fn upsert_document(query: &RawDocument, update: &Update) -> Result<Document>
             ));
         }
         found.retain(|(path, _)| *path == "_id");
-    } else if part.is_some() && update.sets_id() {
-        return Err(immutable_id());
     }
     // MongoDB sorts a query before it reads fields from it.
     found.sort_by_key(|(path, _)| *path);
@@ -48,7 +48,10 @@ pub fn upsert_document(query: &RawDocument, update: &Update) -> Result<Document>
         }
         set(&mut document, path, value.clone());
     }
-    if update.is_replacement() && matches!(document.get("_id"), Some(Bson::Array(_))) {
+    if has_part && update.sets_id() {
+        return Err(immutable_id());
+    }
+    if !update.is_operators() && matches!(document.get("_id"), Some(Bson::Array(_))) {
         return Err(MqlError::new(
             54,
             "After applying the update to the document, the (immutable) field '_id' was found to be an array or array descendant.",

@@ -23,6 +23,12 @@ pub(super) struct Concern {
 
 impl Concern {
     pub(super) fn of(command: &RawDocument) -> Result<Self, CommandError> {
+        if let Some(RawBsonRef::Null) = command.get("writeConcern")? {
+            return Err(CommandError::new(
+                14,
+                "\"writeConcern\" had the wrong type. Expected object, found null",
+            ));
+        }
         let Some(options) = document(command, "writeConcern")? else {
             return Ok(Self::default());
         };

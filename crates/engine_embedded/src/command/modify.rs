@@ -15,10 +15,10 @@ use mql::matcher::{Compare, Node, Test};
 use mql::{Collation, Matcher, Projection, Sort, Update};
 
 use super::given::Given;
-use super::shape::{DELETE, UPDATE, array_filters, list};
+use super::shape::{DELETE, UPDATE, array_filters, list, number};
 use super::tally::{Done, Tally, write_error};
 use super::write::Statements;
-use super::{check_fields, collation, document, flag, reply, whole};
+use super::{check_fields, collation, document, flag, reply, yes};
 use crate::catalog::Collection;
 use crate::layout::Record;
 use crate::plan::{Hint, natural_sort};
@@ -113,6 +113,9 @@ impl Single {
                 "collation",
             ],
         )?;
+        for name in ["query", "sort", "fields", "let"] {
+            document(command, name)?;
+        }
         let collation = collation(command, default)?;
         let collation = collation.as_ref();
         let remove = flag(command, "remove")?;
@@ -220,7 +223,7 @@ impl Operation {
         default: Option<&Collation>,
     ) -> Result<Self, CommandError> {
         let given = Given::by(core, command, now);
-        let ordered = command.get("ordered")?.is_none() || flag(command, "ordered")?;
+        let ordered = yes(command, "ordered")?.unwrap_or(true);
         let kind = match name {
             "insert" => {
                 check_fields(
@@ -267,7 +270,7 @@ impl Operation {
                     Ok(Removal {
                         matcher: given.matcher(query, collation, (None, false))?,
                         hint: Hint::parse(statement)?,
-                        many: whole(statement, "limit")?.unwrap_or(0) == 0,
+                        many: statement.get("limit")?.map_or(0.0, number) == 0.0,
                     })
                 })?;
                 Kind::Delete {

@@ -13,7 +13,8 @@ use mql::{Matcher, Projection, Sort};
 
 use super::cursors::answer;
 use super::given::{Given, Moment};
-use super::{check_fields, collection, document, flag, reply, time_limit, waited_for, whole};
+use super::shape::number;
+use super::{check_fields, collection, document, flag, reply, time_limit, waited_for, whole, yes};
 use crate::catalog::Collection;
 use crate::cursor::{Cursor, Cursors, Owner, Rows};
 use crate::kv::sizes::Size;
@@ -28,6 +29,27 @@ use crate::{Core, View, mql as mql_error};
 pub(super) const FIRST_BATCH: usize = 101;
 /// Bytes of the values that a distinct may answer.
 const DISTINCT_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// Fields of a find.
+const FIND: &[&str] = &[
+    "filter",
+    "sort",
+    "projection",
+    "skip",
+    "limit",
+    "batchSize",
+    "singleBatch",
+    "hint",
+    "allowDiskUse",
+    "noCursorTimeout",
+    "allowPartialResults",
+    "let",
+    "collation",
+];
+/// Fields of a count.
+const COUNT: &[&str] = &["query", "skip", "limit", "hint", "fields", "collation"];
+/// Fields of a distinct.
+const DISTINCT: &[&str] = &["key", "query", "collation"];
 
 pub(super) async fn run(
     core: &Arc<Core>,
@@ -109,6 +131,12 @@ impl Read {
             }
         };
         super::check_namespace(&target)?;
+        let known = match name {
+            "find" => FIND,
+            "count" => COUNT,
+            _ => DISTINCT,
+        };
+        check_fields(command, known)?;
         let default = super::default_collation(view, database, &target);
         let collation = super::collation(command, default.as_ref())?;
         let positive = |name: &str| match whole(command, name)? {
@@ -124,24 +152,6 @@ impl Read {
         let query;
         let (limit, kind) = match name {
             "find" => {
-                check_fields(
-                    command,
-                    &[
-                        "filter",
-                        "sort",
-                        "projection",
-                        "skip",
-                        "limit",
-                        "batchSize",
-                        "singleBatch",
-                        "hint",
-                        "allowDiskUse",
-                        "noCursorTimeout",
-                        "allowPartialResults",
-                        "let",
-                        "collation",
-                    ],
-                )?;
                 check_nulls(command)?;
                 given.check(collation.as_ref())?;
                 // The query is what is looked at first, and the sort last.
@@ -166,7 +176,7 @@ impl Read {
                         None => Document::new(),
                     },
                     batch: positive("batchSize")?.unwrap_or(FIRST_BATCH),
-                    single: flag(command, "singleBatch")?,
+                    single: yes(command, "singleBatch")?.unwrap_or(false),
                     patient: flag(command, "noCursorTimeout")?,
                     owner: Owner::of(command)?,
                 };
@@ -174,24 +184,15 @@ impl Read {
                 (limit, Kind::Find(Box::new(find)))
             }
             "count" => {
-                check_fields(
-                    command,
-                    &["query", "skip", "limit", "hint", "fields", "collation"],
-                )?;
-                if let Some(RawBsonRef::Null) = command.get("limit")? {
-                    return Err(CommandError::bad_value("limit value is not a valid number"));
-                }
-                let limit = whole(command, "limit")?.unwrap_or(0).unsigned_abs() as usize;
                 query = matcher(document(command, "query")?, collation.as_ref())?;
-                (limit, Kind::Count)
+                (count_limit(command)?, Kind::Count)
             }
             _ => {
-                check_fields(command, &["key", "query", "collation"])?;
                 let key = distinct_key(command)?;
                 // Values are told apart by the collation, also without a query.
                 query = matcher(document(command, "query")?, collation.as_ref())?
                     .collated(collation.as_ref());
-                (0, Kind::Distinct(key))
+                (0, Kind::Distinct(Path::parse(key).map_err(mql_error)?))
             }
         };
         Ok(Self {
@@ -360,30 +361,46 @@ fn check_nulls(command: &RawDocument) -> Result<(), CommandError> {
     Ok(())
 }
 
-fn distinct_key(command: &RawDocument) -> Result<Path, CommandError> {
-    let key = match command.get("key")? {
-        Some(RawBsonRef::String(key)) => key,
+/// How many documents are counted at most; a negative number is as a positive one.
+fn count_limit(command: &RawDocument) -> Result<usize, CommandError> {
+    let Some(limit) = command.get("limit")? else {
+        return Ok(0);
+    };
+    let is_number = matches!(
+        limit,
+        RawBsonRef::Int32(_)
+            | RawBsonRef::Int64(_)
+            | RawBsonRef::Double(_)
+            | RawBsonRef::Decimal128(_)
+    );
+    if !is_number {
+        return Err(CommandError::bad_value("limit value is not a valid number"));
+    }
+    let n = number(limit);
+    if n.trunc() != n {
+        return Err(CommandError::new(
+            9,
+            format!("Expected an integer: limit: {n}"),
+        ));
+    }
+    Ok(whole(command, "limit")?.unwrap_or(0).unsigned_abs() as usize)
+}
+
+fn distinct_key(command: &RawDocument) -> Result<&str, CommandError> {
+    match command.get("key")? {
+        Some(RawBsonRef::String(key)) => Ok(key),
+        None | Some(RawBsonRef::Null | RawBsonRef::Undefined) => Err(CommandError::new(
+            40414,
+            "BSON field 'distinct.key' is missing but a required field",
+        )),
         Some(other) => {
             let found = mql::type_name(other);
             let text = format!(
                 "BSON field 'distinct.key' is the wrong type '{found}', expected type 'string'"
             );
-            return Err(CommandError::new(14, text));
+            Err(CommandError::new(14, text))
         }
-        None => {
-            return Err(CommandError::new(
-                40414,
-                "BSON field 'distinct.key' is missing but a required field",
-            ));
-        }
-    };
-    if key.is_empty() {
-        return Err(CommandError::new(
-            40352,
-            "FieldPath cannot be constructed with empty string",
-        ));
     }
-    Ok(Path::new(key))
 }
 
 /// The values at a path of the matches, in their order.

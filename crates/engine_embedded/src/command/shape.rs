@@ -1,7 +1,7 @@
 //! The shapes of writes' statements.
 
 use bson::raw::RawBsonRef;
-use bson::{Bson, RawDocument};
+use bson::{Bson, RawArray, RawDocument};
 use engine::CommandError;
 use kit::limit::WRITES_PER_COMMAND_MAX;
 
@@ -19,10 +19,10 @@ pub(super) const UPDATE: &[Field] = &[
     ("arrayFilters", &["array"]),
     ("hint", &["string", "object"]),
 ];
-/// The fields of a delete's statement.
+/// The fields of a delete's statement; its limit may be anything.
 pub(super) const DELETE: &[Field] = &[
     ("q", &["object"]),
-    ("limit", &["int", "long", "double", "decimal"]),
+    ("limit", &[]),
     ("collation", &["object"]),
     ("hint", &["string", "object"]),
 ];
@@ -47,7 +47,10 @@ fn check_statement(
         // For these null is to be without; for a query, that is to lack it.
         let is_optional =
             *types == ["bool"] || ["c", "collation", "limit"].contains(&field.as_str());
-        if types.contains(&found) || (found == "null" && is_optional) {
+        if let ("u", RawBsonRef::Array(stages)) = (field.as_str(), value) {
+            check_stages(stages)?;
+        }
+        if types.is_empty() || types.contains(&found) || (found == "null" && is_optional) {
             continue;
         }
         return Err(match field.as_str() {
@@ -65,17 +68,13 @@ fn check_statement(
         });
     }
     if let Some(limit) = statement.get("limit")?
-        && limit != RawBsonRef::Null
+        && ![0.0, 1.0].contains(&number(limit))
     {
         let limit = Bson::try_from(limit)?;
-        let one = matches!(limit, Bson::Int32(0 | 1) | Bson::Int64(0 | 1))
-            || matches!(limit, Bson::Double(n) if n == 0.0 || n == 1.0);
-        if !one {
-            return Err(CommandError::new(
-                9,
-                format!("The limit field in delete objects must be 0 or 1. Got {limit}"),
-            ));
-        }
+        return Err(CommandError::new(
+            9,
+            format!("The limit field in delete objects must be 0 or 1. Got {limit}"),
+        ));
     }
     for (field, _) in fields
         .iter()
@@ -86,6 +85,30 @@ fn check_statement(
         }
     }
     Ok(())
+}
+
+/// Refuses a pipeline of what are no objects.
+pub(super) fn check_stages(stages: &RawArray) -> Result<(), CommandError> {
+    for stage in stages {
+        if !matches!(stage?, RawBsonRef::Document(_)) {
+            return Err(CommandError::new(
+                14,
+                "Each element of the 'pipeline' array must be an object",
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// A number of any type; what is none is 0.
+pub(super) fn number(value: RawBsonRef<'_>) -> f64 {
+    match value {
+        RawBsonRef::Int32(n) => n.into(),
+        RawBsonRef::Int64(n) => n as f64,
+        RawBsonRef::Double(n) => n,
+        RawBsonRef::Decimal128(n) => mql::decimal::to_double(n),
+        _ => 0.0,
+    }
 }
 
 fn missing(field: &str) -> CommandError {
@@ -109,11 +132,8 @@ pub(super) fn list<T>(
 ) -> Result<Vec<Result<T, CommandError>>, CommandError> {
     let array = match command.get(name)? {
         Some(RawBsonRef::Array(array)) => array,
-        None => {
-            return Err(CommandError::new(
-                40414,
-                format!("BSON field '{name}' is missing but a required field"),
-            ));
+        None | Some(RawBsonRef::Null | RawBsonRef::Undefined) => {
+            return Err(missing(&format!("BSON field '{name}'")));
         }
         Some(other) => {
             return Err(CommandError::new(
@@ -134,6 +154,8 @@ pub(super) fn list<T>(
                 }
                 list.push(parse(document));
             }
+            // MongoDB looks past these.
+            RawBsonRef::Null | RawBsonRef::Undefined => {}
             _ => return Err(CommandError::new(14, format!("'{name}' must hold objects"))),
         }
     }

@@ -104,7 +104,12 @@ fn inserting(r: &mut Random, step: i32) -> Document {
 
 fn deleting(r: &mut Random) -> Document {
     let narrow = doc! { "$and": [filter(r, 1), { "_id": { "$mod": [3, r.below(3) as i32] } }] };
-    doc! { "delete": "c", "deletes": [{ "q": narrow, "limit": i32::from(r.one_in(3)) }] }
+    let mut statement = doc! { "q": narrow, "limit": i32::from(r.one_in(3)) };
+    hinted(r, &mut statement);
+    let lets = variables(r, &mut statement, "q");
+    let mut command = doc! { "delete": "c", "deletes": [statement] };
+    command.extend(lets);
+    command
 }
 
 fn regular(r: &mut Random) -> Document {
@@ -132,6 +137,8 @@ fn sorted(r: &mut Random) -> Document {
     if r.one_in(6) {
         find.insert("batchSize", r.below(4) as i32);
     }
+    let lets = variables(r, &mut find, "filter");
+    find.extend(lets);
     find
 }
 
@@ -154,7 +161,57 @@ fn updating(r: &mut Random, kind: Kind, upsert: bool) -> Document {
     if matches!(&update, Bson::Document(u) if u.keys().all(|key| !key.starts_with('$'))) {
         statement.insert("multi", r.one_in(20));
     }
-    doc! { "update": "c", "updates": [statement] }
+    hinted(r, &mut statement);
+    let lets = variables(r, &mut statement, "q");
+    if let Some(Bson::Array(stages)) = statement.get_mut("u")
+        && r.one_in(6)
+    {
+        let name = r.text(&["$$x", "$$y", "$$NOW", "$$CLUSTER_TIME", "$$x.b", "$$z"]);
+        stages.push(doc! { "$set": { "v": name } }.into());
+        if r.one_in(2) {
+            statement.insert("c", doc! { "x": value(r, 1), "z": { "$add": [1, 2] } });
+        }
+    }
+    let mut command = doc! { "update": "c", "updates": [statement] };
+    command.extend(lets);
+    command
+}
+
+/// Adds a hint now and then.
+fn hinted(r: &mut Random, to: &mut Document) {
+    if r.one_in(12) {
+        let hints = [
+            Bson::from("_id_"),
+            Bson::Document(doc! { "_id": 1 }),
+            Bson::Document(doc! { "$natural": 1 }),
+            Bson::Document(doc! { "$natural": -1 }),
+            Bson::from("nowhere"),
+            Bson::Document(doc! { "n": 1 }),
+        ];
+        to.insert("hint", r.pick(&hints).clone());
+    }
+}
+
+/// A command's `let`, now and then, and a query that looks at it.
+fn variables(r: &mut Random, of: &mut Document, query: &str) -> Document {
+    if !r.one_in(8) {
+        return Document::new();
+    }
+    if r.one_in(2) {
+        let test = doc! { r.text(&["$eq", "$lt", "$gte"]): ["$n", r.text(&["$$x", "$$y"])] };
+        of.insert(query, doc! { "$expr": test });
+    }
+    let mut lets = doc! { "x": { "$literal": value(r, 1) } };
+    if !r.one_in(4) {
+        let second = [
+            Bson::Document(doc! { "$ifNull": ["$$x", 1] }),
+            Bson::Document(doc! { "$toInt": "$$x" }),
+            Bson::from("$a"),
+            Bson::Int32(2),
+        ];
+        lets.insert("y", r.pick(&second).clone());
+    }
+    doc! { "let": lets }
 }
 
 /// A filter from which an upsert takes fields.
@@ -210,6 +267,9 @@ fn modify(r: &mut Random) -> Document {
     if r.one_in(3) {
         modify.insert("fields", projection(r, true));
     }
+    hinted(r, &mut modify);
+    let lets = variables(r, &mut modify, "query");
+    modify.extend(lets);
     modify
 }
 

@@ -145,6 +145,9 @@ impl Accumulator {
                 other => refused(15952, format!("unknown group operator '{other}'")),
             };
         };
+        if matches!(operand, RawBsonRef::Array(_)) {
+            return refused(40237, format!("The {name} accumulator is a unary operator"));
+        }
         match what {
             What::Count => {
                 if !matches!(operand, RawBsonRef::Document(d) if d.is_empty()) {
@@ -153,12 +156,7 @@ impl Accumulator {
                 Ok(Self::count())
             }
             _ if what.is_named() => Self::of_named(what, name, operand),
-            _ => {
-                if matches!(operand, RawBsonRef::Array(_)) {
-                    return refused(40237, format!("The {name} accumulator is a unary operator"));
-                }
-                Ok(Self::of(what, Expression::parse_open(operand)?))
-            }
+            _ => Ok(Self::of(what, Expression::parse_open(operand)?)),
         }
     }
 

@@ -141,8 +141,18 @@ impl Group {
     }
 }
 
+/// The code of a field that is no accumulator, which comes before what is wrong
+/// with its name.
+const NO_ACCUMULATOR: i32 = 40234;
+
 /// A computed field of a group.
 pub(super) fn field(name: &str, value: RawBsonRef<'_>) -> Result<(String, Accumulator)> {
+    let accumulator = Accumulator::parse(name, value);
+    if let Err(error) = &accumulator
+        && error.code == NO_ACCUMULATOR
+    {
+        return accumulator.map(|accumulator| (name.to_owned(), accumulator));
+    }
     if name.contains('.') {
         return Err(MqlError::new(
             40235,
@@ -155,7 +165,7 @@ pub(super) fn field(name: &str, value: RawBsonRef<'_>) -> Result<(String, Accumu
             format!("The field name '{name}' cannot be an operator name"),
         ));
     }
-    Ok((name.to_owned(), Accumulator::parse(name, value)?))
+    Ok((name.to_owned(), accumulator?))
 }
 
 /// A `$group` under way: groups in the order in which they first appear.

@@ -138,6 +138,10 @@ impl Target {
                 database: None,
                 collection: name.to_owned(),
             }),
+            RawBsonRef::Document(spec) if other_field(spec)?.is_some() => {
+                let name = other_field(spec)?.unwrap_or_default();
+                Err(unknown_field("NamespaceSpec", &name))
+            }
             RawBsonRef::Document(spec) => match spec.get("coll").map_err(malformed)? {
                 Some(RawBsonRef::String(name)) if !name.is_empty() => Ok(Self {
                     database: spec.get_str("db").ok().map(str::to_owned),
@@ -322,6 +326,17 @@ impl Merge {
         pipeline.bind(&variables)?;
         Ok(Some(pipeline))
     }
+}
+
+/// A field that a namespace does not have.
+fn other_field(namespace: &RawDocument) -> Result<Option<String>> {
+    for entry in namespace {
+        let (name, _) = entry.map_err(malformed)?;
+        if !["db", "coll"].contains(&name.as_str()) {
+            return Ok(Some(name.as_str().to_owned()));
+        }
+    }
+    Ok(None)
 }
 
 fn when_matched(mode: &str) -> Result<WhenMatched> {

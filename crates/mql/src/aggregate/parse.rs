@@ -20,6 +20,8 @@ use crate::matcher::malformed;
 use crate::number::whole_double;
 use crate::{Matcher, Projection, Sort};
 
+/// The code of a stage that is not known.
+const UNKNOWN: i32 = 40324;
 /// Pipelines in pipelines at most.
 const DEPTH_MAX: usize = 20;
 
@@ -40,19 +42,7 @@ pub(super) fn pipeline(stages: &RawArray, place: Place, depth: usize) -> Result<
             ),
         ));
     }
-    for entry in stages {
-        let RawBsonRef::Document(stage) = entry.map_err(malformed)? else {
-            return Err(MqlError::type_mismatch(
-                "Each element of the 'pipeline' array must be an object",
-            ));
-        };
-        if stage.iter().count() != 1 {
-            return Err(MqlError::new(
-                40323,
-                "A pipeline stage specification object must contain exactly one field.",
-            ));
-        }
-    }
+    check_names(stages)?;
     let mut parsed = Vec::new();
     let mut names = Vec::new();
     for entry in stages {
@@ -79,6 +69,38 @@ pub(super) fn pipeline(stages: &RawArray, place: Place, depth: usize) -> Result<
         planned(&mut parsed);
     }
     Ok(parsed)
+}
+
+/// Looks at the names of the stages of a pipeline, and at nothing in them.
+///
+/// # Errors
+/// 14 for what is no object, 40323 for one with more than one field, 40324 for an
+/// unknown one.
+pub(super) fn check_names(stages: &RawArray) -> Result<()> {
+    let mut documents = Vec::new();
+    for entry in stages {
+        let RawBsonRef::Document(document) = entry.map_err(malformed)? else {
+            return Err(MqlError::type_mismatch(
+                "Each element of the 'pipeline' array must be an object",
+            ));
+        };
+        documents.push(document);
+    }
+    for document in documents {
+        let mut entries = document.iter();
+        let (Some(entry), None) = (entries.next(), entries.next()) else {
+            return Err(MqlError::new(
+                40323,
+                "A pipeline stage specification object must contain exactly one field.",
+            ));
+        };
+        let (name, _) = entry.map_err(malformed)?;
+        match stage(name.as_str(), RawBsonRef::Null, &mut Vec::new(), 0) {
+            Err(error) if error.code == UNKNOWN => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// Marks the `$lookup`s that mongod's planner takes over: those that nothing
@@ -240,7 +262,7 @@ fn stage(name: &str, operand: RawBsonRef<'_>, stages: &mut Vec<Stage>, depth: us
         }
         other => {
             return Err(MqlError::new(
-                40324,
+                UNKNOWN,
                 format!("Unrecognized pipeline stage name: '{other}'"),
             ));
         }
@@ -279,7 +301,7 @@ pub(super) fn unknown_field(stage: &str, field: &str) -> MqlError {
 ///
 /// # Errors
 /// 40352, 40353, 15998, 16410 and 16411 for what is none.
-pub(super) fn field_path(text: &str) -> Result<Vec<String>> {
+pub(crate) fn field_path(text: &str) -> Result<Vec<String>> {
     let refused = |code: i32, text: &str| Err(MqlError::new(code, text));
     check_path(text)?;
     if text.is_empty() {

@@ -85,6 +85,10 @@ impl Node {
             constant &= node.is_constant();
             Ok(())
         })?;
+        // These are left to be computed for each document.
+        if matches!(self, Self::Named(operator, _) if operator.name.ends_with("setField")) {
+            return Ok(());
+        }
         self.fold_call(constant, folding)?;
         if constant {
             *self = folding.compute(self)?;

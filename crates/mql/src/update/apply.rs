@@ -7,7 +7,7 @@ use bson::{Bson, Document, RawDocument, RawDocumentBuf, Timestamp};
 use super::paths::{array_index, get, not_viable, set, unset};
 use super::{
     Action, BitOperation, Operator, PullBy, Push, PushSort, Step, UpdateContext, UpdateDescription,
-    immutable_id, same_value,
+    dollar_prefixed, immutable_id, same_value,
 };
 use crate::collation::Collation;
 use crate::error::{MqlError, Result};
@@ -206,7 +206,7 @@ fn one(
     let old = get(document, path);
     let new = match action {
         Action::Unset => return remove(document, path, description),
-        Action::Rename(to) => return rename(document, path, to, description),
+        Action::Rename(to) => return rename(document, path, (to, cx.inserting), description),
         Action::Push(push) => return self::push(push, path, document, cx, description),
         Action::Set(value) | Action::SetOnInsert(value) => Some(value.clone()),
         Action::Inc(by) => Some(arithmetic(Arithmetic::Add, old, by, path)?),
@@ -249,7 +249,7 @@ fn one(
     if old.is_some_and(|old| identical(old, &new)) {
         return Ok(());
     }
-    store(document, path, new, description)
+    store(document, path, new, cx.inserting, description)
 }
 
 /// Refuses a path that goes on below a value that has nothing below it, even
@@ -270,10 +270,14 @@ fn store(
     document: &mut Document,
     path: &[String],
     new: Bson,
+    inserting: bool,
     description: &mut UpdateDescription,
 ) -> Result<()> {
     if path[0] == "_id" && document.contains_key("_id") {
         return Err(immutable_id());
+    }
+    if path[0].starts_with('$') && !inserting {
+        return Err(dollar_prefixed(&path[0]));
     }
     let made = set(document, path, new)?;
     describe(document, &path[..made], description);
@@ -318,7 +322,7 @@ fn remove(
 fn rename(
     document: &mut Document,
     from: &[String],
-    to: &str,
+    (to, inserting): (&str, bool),
     description: &mut UpdateDescription,
 ) -> Result<()> {
     let Some(value) = get(document, from).cloned() else {
@@ -346,7 +350,7 @@ fn rename(
     }
     unset(document, from);
     description.removed_fields.push(from.join("."));
-    store(document, &to, value, description)
+    store(document, &to, value, inserting, description)
 }
 
 fn arithmetic(
@@ -586,7 +590,7 @@ fn push(
     if existed && push.each.is_empty() && (length == 0 || as_it_was) {
         return Ok(());
     }
-    store(document, path, new, description)
+    store(document, path, new, cx.inserting, description)
 }
 
 /// Equal in type and bytes: what `modifiedCount` counts by.

@@ -7,6 +7,7 @@ use bson::{Bson, RawArray, RawDocument, RawDocumentBuf};
 
 use super::{Action, BitOperation, Operator, PullBy, Push, PushSort, Step};
 use crate::Sort;
+use crate::decimal::Decimal;
 use crate::error::{MqlError, Result};
 use crate::matcher::{Matcher, is_operators, malformed, type_name};
 use crate::path::array_index;
@@ -142,7 +143,7 @@ fn operator(
     operand: RawBsonRef<'_>,
     (filters, taken): (&[(String, Matcher)], &mut Vec<String>),
 ) -> Result<Operator> {
-    let path = steps(name, text)?;
+    let path = steps(text)?;
     // The source of a $rename is a path of its own.
     if name == "$rename" {
         take(text, taken)?;
@@ -192,7 +193,7 @@ fn operator(
     })
 }
 
-fn steps(operator: &str, text: &str) -> Result<Vec<Step>> {
+fn steps(text: &str) -> Result<Vec<Step>> {
     if text.is_empty() {
         return Err(MqlError::new(56, "An empty update path is not valid."));
     }
@@ -210,15 +211,6 @@ fn steps(operator: &str, text: &str) -> Result<Vec<Step>> {
             "$[]" => Step::All,
             part => match part.strip_prefix("$[").and_then(|rest| rest.strip_suffix(']')) {
                 Some(identifier) => Step::Filtered(identifier.to_owned()),
-                None if part.starts_with('$') && steps.is_empty() && operator != "$unset" => {
-                    return Err(MqlError::new(
-                        52,
-                        format!(
-                            "The dollar ($) prefixed field '{part}' in '{text}' is not allowed in the context of an update's replacement document. \
-                             Consider using an aggregation pipeline with $replaceWith."
-                        ),
-                    ));
-                }
                 None => Step::Name(part.to_owned()),
             },
         });
@@ -273,7 +265,7 @@ fn rename(from: &str, to: RawBsonRef<'_>) -> Result<Action> {
         ));
     }
     for path in [from, to] {
-        if steps("$rename", path)?
+        if steps(path)?
             .iter()
             .any(|step| !matches!(step, Step::Name(_)))
         {
@@ -399,13 +391,13 @@ fn sort(by: &RawDocument) -> Result<Sort> {
 }
 
 fn whole(name: &str, value: RawBsonRef<'_>) -> Result<i64> {
+    let wrong = || MqlError::bad_value(format!("The value for {name} must be an integer value"));
     match value {
         RawBsonRef::Int32(n) => Ok(n.into()),
         RawBsonRef::Int64(n) => Ok(n),
         RawBsonRef::Double(n) if n.trunc() == n => Ok(n as i64),
-        _ => Err(MqlError::bad_value(format!(
-            "The value for {name} must be an integer value"
-        ))),
+        RawBsonRef::Decimal128(n) => Decimal::from(n).exact_i64().ok_or_else(wrong),
+        _ => Err(wrong()),
     }
 }
 
@@ -520,8 +512,11 @@ fn bit(operand: RawBsonRef<'_>) -> Result<Action> {
 pub(super) fn array_filters(filters: Option<&RawArray>) -> Result<Vec<(String, Matcher)>> {
     let mut found: Vec<(String, Matcher)> = Vec::new();
     for entry in filters.into_iter().flatten() {
-        let RawBsonRef::Document(filter) = entry.map_err(malformed)? else {
-            return Err(MqlError::type_mismatch("array filters must be objects"));
+        let filter = match entry.map_err(malformed)? {
+            RawBsonRef::Document(filter) => filter,
+            // MongoDB looks past these.
+            RawBsonRef::Null | RawBsonRef::Undefined => continue,
+            _ => return Err(MqlError::type_mismatch("array filters must be objects")),
         };
         let matcher = Matcher::parse_plain(filter).map_err(|error| in_filter(&error))?;
         let identifier = identifier(filter)?;
