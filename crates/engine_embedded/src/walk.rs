@@ -101,6 +101,15 @@ pub(crate) struct Place {
     ended: bool,
 }
 
+impl Place {
+    /// Notes the key that the walk has come to, where the one before was.
+    fn reached(&mut self, key: &[u8]) {
+        let last = self.last.get_or_insert_default();
+        last.clear();
+        last.extend_from_slice(key);
+    }
+}
+
 /// A match, lent by the store or by the transaction that wrote it.
 pub(crate) struct Found<'v> {
     record: Record,
@@ -189,7 +198,7 @@ impl<'v> Walk<'v> {
             let (key, value) = pair?;
             self.effort.document()?;
             let record = record_of(&key, &[]);
-            place.last = Some(key.to_vec());
+            place.reached(&key);
             if let Some(record) = record
                 && !self.is_overlaid(record)
                 && let Some(located) = self.matched(record, value)?
@@ -291,7 +300,7 @@ impl<'v> Walk<'v> {
                 let (key, value) = pair?;
                 self.effort.key()?;
                 let record = record_of(&key, &value);
-                place.last = Some(key.to_vec());
+                place.reached(&key);
                 if let Some(record) = record
                     && !self.is_overlaid(record)
                     && (!once || place.seen.insert(record))
