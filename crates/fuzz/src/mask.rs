@@ -292,12 +292,14 @@ fn sorts_in_facets(command: &Document) -> bool {
         .any(|path| path.split('.').any(is_number))
 }
 
-/// The top-level fields that `$lookup`s write to.
+/// The names on the paths that `$lookup`s write to.
 fn looked_up(command: &Document) -> Vec<String> {
     let stages = command.get_array("pipeline").into_iter().flatten();
     let lookups = stages.filter_map(|stage| stage.as_document()?.get_document("$lookup").ok());
-    let into = lookups.filter_map(|lookup| lookup.get_str("as").ok()?.split('.').next());
-    into.map(str::to_owned).collect()
+    let into = lookups.filter_map(|lookup| lookup.get_str("as").ok());
+    into.flat_map(|path| path.split('.'))
+        .map(str::to_owned)
+        .collect()
 }
 
 /// The fields of `$group`s that are the least or the greatest.
