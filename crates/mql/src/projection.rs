@@ -333,12 +333,18 @@ impl Parser {
     ) -> Result<()> {
         let first = inner.iter().next().transpose().map_err(malformed)?;
         let Some((operator, operand)) = first else {
-            return Err(MqlError::new(
-                51270,
-                "An empty sub-projection is not a valid value. Found empty object at path",
-            ));
+            return Err(empty_inside());
         };
+        // An operator beside other fields is a field whose name is not valid.
+        let alone = inner.iter().nth(1).is_none();
         let field = match operator.as_str() {
+            text if text.starts_with('$') && !alone => {
+                if matches!(operand, RawBsonRef::Document(operand) if operand.is_empty()) {
+                    return Err(empty_inside());
+                }
+                crate::path::Path::parse(text)?;
+                return Ok(());
+            }
             "$slice" if self.find && !is_expression_slice(operand) => {
                 self.seen.slice = true;
                 let field = slice(operand)?;
@@ -444,6 +450,13 @@ fn whole(value: RawBsonRef<'_>) -> Option<i64> {
         RawBsonRef::Decimal128(n) => Some(crate::decimal::to_double(n) as i64),
         _ => None,
     }
+}
+
+fn empty_inside() -> MqlError {
+    MqlError::new(
+        51270,
+        "An empty sub-projection is not a valid value. Found empty object at path",
+    )
 }
 
 fn no_slice() -> MqlError {

@@ -11,6 +11,7 @@ use crate::update::{Update, immutable_id};
 /// its `_id` from there.
 ///
 /// # Errors
+/// 20 for an equality of the field without a name;
 /// 54 when two equalities set one path, or the `_id` of what is not made by
 /// operators is an array;
 /// 111 for a replacement and a path into `_id`; 66 for an operator that sets the
@@ -34,6 +35,9 @@ pub fn upsert_document(query: &RawDocument, update: &Update) -> Result<Document>
     }
     // MongoDB sorts a query before it reads fields from it.
     found.sort_by_key(|(path, _)| *path);
+    if found.iter().any(|(path, _)| path.is_empty()) {
+        return Err(MqlError::new(20, "Cannot call setValue on the root object"));
+    }
     let mut document = Document::new();
     for (at, (path, value)) in found.iter().enumerate() {
         let clash = found[..at].iter().any(|(other, _)| {

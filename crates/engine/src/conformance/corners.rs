@@ -103,6 +103,7 @@ async fn elements_are_not_looked_into(w: World) {
             vec![2],
         ),
         (doc! { "l": { "$all": [[5, 6], "a"] } }, vec![1]),
+        (doc! { "l": { "$all": [{ "$add": 1 }] } }, vec![]),
     ] {
         assert_eq!(ids(&w, filter.clone()).await, wanted, "{filter}");
     }
@@ -432,6 +433,7 @@ async fn updates_that_change_nothing(w: World) {
         (doc! { "$min": { "n": 1 } }, 0),
         (doc! { "$rename": { "x": "y" } }, 0),
         (doc! { "$push": { "l": { "$each": [] } } }, 0),
+        (doc! { "$push": { "l": { "$each": [], "$slice": -2 } } }, 0),
         (doc! { "$setOnInsert": { "q": 1 } }, 0),
         (doc! { "$inc": { "n": 0 } }, 0),
         // Done, though nothing is different afterwards.

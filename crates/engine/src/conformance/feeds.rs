@@ -271,6 +271,32 @@ async fn updates_are_told_as_they_were_made(w: World) {
             doc! { "a": 3, "bb": {} },
             vec!["b"],
         ),
+        (
+            bson!({ "$set": { "l": [{ "b": 1, "c": 1 }, { "b": 2 }], "m": [[1, 2], 3] } }),
+            doc! { "l": [{ "b": 1, "c": 1 }, { "b": 2 }], "m": [[1, 2], 3] },
+            vec![],
+        ),
+        // One that changed of several that were chosen is told whole.
+        (
+            bson!({ "$set": { "l.$[].b": 1 }, "$inc": { "m.0.$[]": 1 } }),
+            doc! { "l.1": { "b": 1 }, "m.0": [2, 3] },
+            vec![],
+        ),
+        (
+            bson!({ "$unset": { "l.$[].c": 1 }, "$pop": { "m": 1 } }),
+            doc! { "l.0": { "b": 1 }, "m": [[2, 3]] },
+            vec![],
+        ),
+        (
+            bson!({ "$set": { "l": [{ "b": 1 }] }, "$inc": { "m.$[].$[]": 1 } }),
+            doc! { "l": [{ "b": 1 }], "m.0": [3, 4] },
+            vec![],
+        ),
+        (
+            bson!({ "$unset": { "l.$[].b": 1 } }),
+            doc! {},
+            vec!["l.0.b"],
+        ),
     ] {
         let shown = change.to_string();
         w.ok(update(change)).await;

@@ -74,7 +74,7 @@ fn top_level(
         "jsonSchema" => match value {
             RawBsonRef::Document(schema) => {
                 let parsed = Schema::parse_strict(schema)?;
-                if refuses_documents(schema)? {
+                if refuses_documents(schema) {
                     Node::Never
                 } else {
                     Node::Schema(Box::new(parsed))
@@ -110,27 +110,29 @@ fn top_level(
     }))
 }
 
-/// Whether a schema asks for what no document is.
-fn refuses_documents(schema: &RawDocument) -> Result<bool> {
-    for entry in schema {
-        let (keyword, value) = entry.map_err(malformed)?;
-        let refuses = match (keyword.as_str(), value) {
-            ("type" | "bsonType", RawBsonRef::String(name)) => name != "object",
-            ("type" | "bsonType", RawBsonRef::Array(names)) => {
-                let mut names = names.into_iter().flatten();
-                !names.any(|name| name == RawBsonRef::String("object"))
-            }
-            ("enum", RawBsonRef::Array(values)) => {
-                let mut values = values.into_iter().flatten();
-                !values.any(|value| matches!(value, RawBsonRef::Document(_)))
-            }
-            _ => false,
+/// Whether a schema asks for what no document is, as far as MongoDB looks: not
+/// into `not`, and into `oneOf` only where there is no other.
+fn refuses_documents(schema: &RawDocument) -> bool {
+    let refuses = |schema: RawBsonRef<'_>| match schema {
+        RawBsonRef::Document(schema) => refuses_documents(schema),
+        _ => false,
+    };
+    schema.iter().flatten().any(|(keyword, value)| {
+        let keyword = keyword.as_str();
+        let RawBsonRef::Array(array) = value else {
+            let is_type = matches!(keyword, "type" | "bsonType");
+            return is_type && value.as_str().is_some_and(|name| name != "object");
         };
-        if refuses {
-            return Ok(true);
+        let mut values = array.into_iter().flatten();
+        match keyword {
+            "type" | "bsonType" => !values.any(|name| name == RawBsonRef::String("object")),
+            "enum" => !values.any(|value| matches!(value, RawBsonRef::Document(_))),
+            "allOf" => values.any(refuses),
+            "anyOf" => values.all(refuses),
+            "oneOf" => values.next().is_some_and(refuses) && values.next().is_none(),
+            _ => false,
         }
-    }
-    Ok(false)
+    })
 }
 
 fn branches(name: &str, value: RawBsonRef<'_>, depth: usize, place: Place) -> Result<Vec<Node>> {
@@ -237,6 +239,36 @@ fn operators(document: &RawDocument, depth: usize) -> Result<Vec<Test>> {
     Ok(tests)
 }
 
+/// The operators of fields, but for `$not`.
+const OPERATORS: &[&str] = &[
+    "$eq",
+    "$ne",
+    "$lt",
+    "$lte",
+    "$gt",
+    "$gte",
+    "$in",
+    "$nin",
+    "$exists",
+    "$type",
+    "$all",
+    "$elemMatch",
+    "$size",
+    "$mod",
+    "$regex",
+    "$options",
+    "$bitsAllSet",
+    "$bitsAnySet",
+    "$bitsAllClear",
+    "$bitsAnyClear",
+    "$within",
+    "$geoWithin",
+    "$geoIntersects",
+    "$near",
+    "$nearSphere",
+    "$geoNear",
+];
+
 fn comparable(compare: Compare, value: RawBsonRef<'_>) -> Result<Test> {
     match value {
         RawBsonRef::Undefined => Err(MqlError::bad_value("cannot compare to undefined")),
@@ -272,6 +304,13 @@ fn in_list(name: &str, value: RawBsonRef<'_>) -> Result<Test> {
     Ok(Test::In(values, regexes))
 }
 
+/// Whether a document of `$all` begins with an operator of fields. MongoDB takes
+/// one that begins with another `$` for a value.
+fn is_operator(document: &RawDocument) -> bool {
+    let first = document.iter().flatten().next();
+    first.is_some_and(|(name, _)| OPERATORS.contains(&name.as_str()))
+}
+
 fn all(value: RawBsonRef<'_>, depth: usize) -> Result<Test> {
     let RawBsonRef::Array(array) = value else {
         return Err(MqlError::bad_value("$all needs an array"));
@@ -280,7 +319,7 @@ fn all(value: RawBsonRef<'_>, depth: usize) -> Result<Test> {
     let mut elements = 0;
     for entry in array {
         let test = match entry.map_err(malformed)? {
-            RawBsonRef::Document(document) if is_operators(document) => {
+            RawBsonRef::Document(document) if is_operator(document) => {
                 let mut found = operators(document, depth + 1)?;
                 let is_element =
                     |test: &Test| matches!(test, Test::ElementMatches(_) | Test::ElementPasses(_));

@@ -9,6 +9,7 @@ use super::{Node, node};
 use crate::collation::Collation;
 use crate::decimal::{Decimal, Rounding};
 use crate::error::Result;
+use crate::number::TWO_63;
 use crate::order::{compare_with, rank};
 use crate::path::{self, Part};
 use crate::regex::Regex;
@@ -314,16 +315,13 @@ fn is_nan(value: RawBsonRef<'_>) -> bool {
     }
 }
 
-/// A number truncated to a whole one.
+/// A number truncated to a whole one of 64 bits.
 fn whole(value: RawBsonRef<'_>) -> Option<i64> {
     match value {
         RawBsonRef::Int32(n) => Some(n.into()),
         RawBsonRef::Int64(n) => Some(n),
-        RawBsonRef::Double(n) if n.is_finite() && n.abs() < 9.3e18 => Some(n as i64),
-        RawBsonRef::Decimal128(n) => {
-            let n = crate::decimal::to_double(n);
-            (n.is_finite() && n.abs() < 9.3e18).then_some(n as i64)
-        }
+        RawBsonRef::Double(n) => (-TWO_63..TWO_63).contains(&n).then_some(n as i64),
+        RawBsonRef::Decimal128(n) => Decimal::from(n).to_i64(Rounding::Down),
         _ => None,
     }
 }

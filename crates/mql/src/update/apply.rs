@@ -1,6 +1,6 @@
 //! Operators on an owned document, and what they did.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bson::{Bson, Document, RawDocument, RawDocumentBuf, Timestamp};
 
@@ -30,25 +30,36 @@ pub(super) fn operators(
     // Elements are chosen as they were before.
     let original = operators.iter().any(dynamic).then(|| document.clone());
     let mut taken = original.is_some().then(BTreeMap::new);
+    let mut reached = Reached::new();
     for operator in operators {
         let chosen = (before, original.as_ref().unwrap_or(document));
-        let paths = concrete(operator, filters, chosen, cx, taken.as_mut())?;
+        let paths = concrete(
+            operator,
+            filters,
+            chosen,
+            cx,
+            (taken.as_mut(), &mut reached),
+        )?;
         if matches!(operator.action, Action::SetOnInsert(_)) && !cx.inserting {
             continue;
         }
         for path in &paths {
             one(&operator.action, path, document, cx, description)?;
         }
-        let array = operator
-            .path
-            .iter()
-            .position(|step| matches!(step, Step::All | Step::Filtered(_)));
-        if let (Some(depth), Some(path)) = (array, paths.first()) {
-            gather(document, &path[..depth], description);
+    }
+    // Those inside first.
+    let mut arrays: Vec<_> = reached.into_iter().collect();
+    arrays.sort_by_key(|(path, _)| std::cmp::Reverse(path.len()));
+    for (path, elements) in arrays {
+        if elements.len() > 1 {
+            gather(document, &path, description);
         }
     }
     Ok(())
 }
+
+/// The arrays that `$[]` and `$[id]` went into, with the elements they chose.
+type Reached = BTreeMap<Vec<String>, BTreeSet<usize>>;
 
 /// What operators do at a place of a document.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -87,7 +98,8 @@ fn apart(
     Ok(())
 }
 
-/// When several elements of an array changed, the change is the array.
+/// Where several elements of an array were chosen, the change is told as the
+/// array when several changed, or as the one whole element that did.
 fn gather(document: &Document, array: &[String], description: &mut UpdateDescription) {
     let prefix = format!("{}.", array.join("."));
     let element = |path: &str| {
@@ -96,15 +108,11 @@ fn gather(document: &Document, array: &[String], description: &mut UpdateDescrip
     };
     let updated = description.updated_fields.keys().map(String::as_str);
     let removed = description.removed_fields.iter().map(String::as_str);
-    let mut elements = updated.chain(removed.clone()).filter_map(element);
+    let mut elements = updated.chain(removed).filter_map(element);
     let Some(first) = elements.next() else {
         return;
     };
     let one = elements.all(|other| other == first);
-    // A removal inside of one element is told as that element's new value.
-    if one && !removed.clone().any(|path| element(path).is_some()) {
-        return;
-    }
     description
         .removed_fields
         .retain(|path| element(path).is_none());
@@ -124,7 +132,7 @@ fn concrete(
     filters: &[(String, Matcher)],
     (before, document): (&RawDocument, &Document),
     cx: UpdateContext<'_>,
-    mut taken: Option<&mut BTreeMap<Vec<String>, Taken>>,
+    (mut taken, reached): (Option<&mut BTreeMap<Vec<String>, Taken>>, &mut Reached),
 ) -> Result<Vec<Vec<String>>> {
     let mut paths: Vec<Vec<String>> = vec![Vec::new()];
     for (at, step) in operator.path.iter().enumerate() {
@@ -159,8 +167,10 @@ fn concrete(
                             )));
                         }
                     };
+                    let chosen = reached.entry(path.clone()).or_default();
                     for (index, element) in array.iter().enumerate() {
                         if selected(step, filters, element)? {
+                            chosen.insert(index);
                             let mut path = path.clone();
                             path.push(index.to_string());
                             expanded.push(path);
@@ -560,6 +570,7 @@ fn push(
             array = keyed.into_iter().map(|(_, element)| element).collect();
         }
     }
+    let pushed = array.len();
     if let Some(slice) = push.slice {
         let keep = (slice.unsigned_abs() as usize).min(array.len());
         if slice < 0 {
@@ -583,10 +594,10 @@ fn push(
         }
         return Ok(());
     }
-    let new = Bson::Array(array);
     // Pushing nothing is nothing, unless something is sorted or cut off; pushing
     // something counts, also when the slice puts the array back.
-    let as_it_was = push.sort.is_none() && push.slice.is_none();
+    let as_it_was = push.sort.is_none() && array.len() == pushed;
+    let new = Bson::Array(array);
     if existed && push.each.is_empty() && (length == 0 || as_it_was) {
         return Ok(());
     }
