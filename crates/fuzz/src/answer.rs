@@ -110,7 +110,7 @@ pub fn compare(command: &Document, indexed: bool, ours: &Reply, theirs: &Reply) 
 }
 
 /// Compares two states of a collection, in the order of insertion.
-pub fn compare_documents(ours: &[Document], theirs: &[Document]) -> Verdict {
+pub fn compare_documents(command: &Document, ours: &[Document], theirs: &[Document]) -> Verdict {
     let lines = |documents: &[Document]| -> Vec<String> {
         let documents = documents.iter().cloned().map(Bson::Document);
         documents
@@ -120,6 +120,8 @@ pub fn compare_documents(ours: &[Document], theirs: &[Document]) -> Verdict {
     let (a, b) = (lines(ours), lines(theirs));
     if a == b {
         Verdict::Equal
+    } else if let Some(why) = mask::stored(command, &a, &b) {
+        Verdict::Masked(why)
     } else {
         Verdict::Different(Difference::State, apart(&a, &b))
     }

@@ -20,13 +20,17 @@ pub struct Case {
 }
 
 impl Case {
-    /// The case as a program.
+    /// The case as a program. Its events are compared too where it begins with
+    /// the making of a collection.
     pub fn program(&self, number: u64) -> Program {
         Program {
             area: Area::Mixed,
             seed: number,
             commands: self.commands.clone(),
-            watched: false,
+            watched: self
+                .commands
+                .first()
+                .is_some_and(|c| c.contains_key("create")),
         }
     }
 }

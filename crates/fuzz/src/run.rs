@@ -167,7 +167,7 @@ pub async fn replay(side: &Side, recorded: &Recorded) -> Tally {
     side.clear().await;
     let mut tally = Tally::default();
     let mut feed = None;
-    let mut indexed = false;
+    let (mut indexed, mut sparse) = (false, false);
     let mut mended = false;
     for (at, step) in recorded.steps.iter().enumerate() {
         let Step {
@@ -184,9 +184,16 @@ pub async fn replay(side: &Side, recorded: &Recorded) -> Tally {
             .map(String::as_str)
             .unwrap_or_default();
         indexed |= name == "createIndexes";
+        sparse |= indexes_sparsely(command);
         let ours = side.run(command).await;
         tally.ran += 1;
         let mut verdict = compare(command, indexed, &ours, reply);
+        if sparse
+            && matches!(verdict, Verdict::Different(..))
+            && let Some(why) = mask::sparse(command)
+        {
+            verdict = Verdict::Masked(why);
+        }
         if let Verdict::Refused(ours, theirs) = verdict {
             tally.refused += 1;
             if mask::twins(ours, theirs) {
@@ -203,7 +210,12 @@ pub async fn replay(side: &Side, recorded: &Recorded) -> Tally {
         }
         if let (Some(state), Some(collection)) = (state, written(command)) {
             let now = side.state(collection).await;
-            if let Verdict::Different(how, text) = compare_documents(&now, state) {
+            let left = compare_documents(command, &now, state);
+            if let Verdict::Masked(why) = left {
+                mended = true;
+                mend(side, collection, state).await;
+                *tally.masked.entry(why).or_default() += 1;
+            } else if let Verdict::Different(how, text) = left {
                 mended = true;
                 mend(side, collection, state).await;
                 verdict = match verdict {
@@ -246,6 +258,13 @@ pub async fn replay(side: &Side, recorded: &Recorded) -> Tally {
         .areas
         .insert(recorded.area, (tally.ran, tally.different.len()));
     tally
+}
+
+fn indexes_sparsely(command: &Document) -> bool {
+    let indexes = command.get_array("indexes").into_iter().flatten();
+    indexes
+        .filter_map(Bson::as_document)
+        .any(|index| index.get_bool("sparse").unwrap_or(false))
 }
 
 /// Puts these documents in the place of all.
