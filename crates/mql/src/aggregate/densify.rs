@@ -361,7 +361,23 @@ struct Table {
     index: HashMap<Vec<u8>, usize>,
     /// The least and the greatest value so far.
     ends: Option<(Bson, Bson)>,
+    /// Whether the last value was below explicit bounds, with partitions. Then
+    /// MongoDB does not look at what partition a document is in until there is
+    /// a value within: of several partitions that are wholly below and follow
+    /// one another, it knows only the first.
+    below: bool,
     made: usize,
+}
+
+impl Table {
+    /// Whether a document is only passed on, and its partition not looked at.
+    fn passes(&mut self, bounds: &Bounds, value: &Bson) -> bool {
+        let Bounds::Range(ends) = bounds else {
+            return false;
+        };
+        let order = compare_bson(value, &ends.0);
+        std::mem::replace(&mut self.below, order.is_lt()) && order.is_le()
+    }
 }
 
 struct Progress {
@@ -371,7 +387,7 @@ struct Progress {
     /// Whether it is made for a greater one even if explicit bounds have no room
     /// for it, which they have not when both are the same.
     sure: bool,
-    /// The value of the only document so far.
+    /// The value of the only document so far that was looked at.
     below: Option<Bson>,
 }
 
@@ -421,6 +437,10 @@ impl Densifying {
                 value.clone()
             }
         };
+        let was_below = table.below;
+        if !self.densify.partition.is_empty() && table.passes(&self.densify.bounds, &value) {
+            return Ok(Box::new(std::iter::once(Ok(document.into_owned()))));
+        }
         let known = table.index.get(&id).copied();
         let mut weight = 0;
         let at = if let Some(at) = known {
@@ -445,7 +465,18 @@ impl Densifying {
         if known.is_some()
             && let Some(progress) = table.partitions.get_mut(at)
         {
-            progress.below = None;
+            let before = progress.below.take();
+            // The first value of the bounds was passed on: the sequence goes on
+            // from the one below them.
+            if let (Bounds::Range(ends), Some(before)) = (&self.densify.bounds, before)
+                && !was_below
+                && !self.densify.partition.is_empty()
+                && compare_bson(&before, &ends.0).is_lt()
+                && compare_bson(&value, &ends.0).is_gt()
+            {
+                progress.next = self.densify.after(&before)?;
+                progress.sure = false;
+            }
         }
         drop(table);
         self.bytes += weight;

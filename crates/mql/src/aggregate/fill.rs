@@ -153,6 +153,7 @@ pub(super) fn names<'a>(stage: &str, value: RawBsonRef<'a>) -> Result<Vec<&'a st
     for (place, name) in names.into_iter().enumerate() {
         match name.map_err(malformed)? {
             RawBsonRef::String(name) => found.push(name),
+            RawBsonRef::Null | RawBsonRef::Undefined => {}
             other => return Err(wrong_type(&format!("{at}.{place}"), other, "string")),
         }
     }

@@ -202,6 +202,16 @@ impl Windows {
             .try_for_each(|function| function.bind(variables))
     }
 
+    fn start(&self, remembered: &Remembered) -> Result<Vec<Running>> {
+        let functions = self.functions.iter().zip(remembered.iter());
+        functions
+            .map(|(function, decimal)| {
+                let decimal = decimal.load(Ordering::Relaxed);
+                Running::start(function, self.collation.as_ref(), decimal)
+            })
+            .collect()
+    }
+
     pub(super) fn collate(&mut self, collation: Option<&Collation>) {
         self.collation = collation.cloned();
         for function in &mut self.functions {
@@ -245,9 +255,17 @@ impl Windowing {
         if let Some(by) = &self.windows.by {
             let value = by.evaluate(&Scope::of(&document))?;
             if let Err(error) = not_array(value.as_ref()) {
+                // It is met where the document before it, or one that asks for
+                // all of its partition, is computed.
+                let all = self.windows.functions.iter().any(Function::reads_all);
+                let before = if all {
+                    0
+                } else {
+                    self.held.len().saturating_sub(1)
+                };
                 let rest = std::iter::once(Err(error));
                 return Ok(Some(match self.finish()? {
-                    Some(before) => Box::new(before.chain(rest)),
+                    Some(partition) => Box::new(partition.take(before).chain(rest)),
                     None => Box::new(rest),
                 }));
             }
@@ -273,6 +291,8 @@ impl Windowing {
     pub(super) fn finish(&mut self) -> Result<Option<Source>> {
         self.bytes = 0;
         if self.held.is_empty() {
+            // Also without documents a function may be one that cannot be begun.
+            self.windows.start(&self.remembered)?;
             return Ok(None);
         }
         let held = std::mem::take(&mut self.held);
@@ -304,13 +324,7 @@ impl Finished {
     fn made(&mut self, at: usize) -> Result<Option<RawDocumentBuf>> {
         let collation = self.windows.collation.as_ref();
         if at == 0 {
-            let functions = self.windows.functions.iter();
-            self.running = functions
-                .zip(self.remembered.iter())
-                .map(|(function, decimal)| {
-                    Running::start(function, collation, decimal.load(Ordering::Relaxed))
-                })
-                .collect::<Result<_>>()?;
+            self.running = self.windows.start(&self.remembered)?;
         }
         let Some(document) = self.partition.get(at) else {
             return Ok(None);

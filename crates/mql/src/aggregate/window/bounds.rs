@@ -142,6 +142,14 @@ impl Bounds {
         )
     }
 
+    /// Whether it always goes on to the end of the partition.
+    pub(super) fn never_ends(&self) -> bool {
+        matches!(
+            self,
+            Self::Documents(_, Bound::Unbounded) | Self::Range(_, Bound::Unbounded, _)
+        )
+    }
+
     /// Whether it depends on what the documents are sorted by.
     pub(super) fn reads_order(&self) -> bool {
         matches!(self, Self::Range(..))

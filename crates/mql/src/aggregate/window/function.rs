@@ -11,7 +11,7 @@ use crate::decimal::Decimal;
 use crate::error::{MqlError, Result};
 use crate::expression::{Expression, Unit, Variables};
 use crate::matcher::malformed;
-use crate::number::{decimal, double, is_number, whole_i32};
+use crate::number::{decimal, double, is_number, whole, whole_i32};
 
 /// A parsed window function.
 #[derive(Debug, Clone)]
@@ -110,6 +110,11 @@ impl Function {
             | Self::Integral(_, _, bounds) => Some(bounds),
             _ => None,
         }
+    }
+
+    /// Whether all documents of a partition are read for the first one.
+    pub(super) fn reads_all(&self) -> bool {
+        self.bounds().is_some_and(Bounds::never_ends)
     }
 
     /// Whether it wants to know what the documents are sorted by.
@@ -427,8 +432,10 @@ impl<'a> Spec<'a> {
         let alpha = match (get("N")?, get("alpha")?) {
             (Some(n), _) => {
                 let value = Bson::try_from(n).map_err(malformed)?;
-                match whole_i32(&value) {
-                    Some(n) if n > 0 => Decimal::from(2i64).divide(Decimal::from(i64::from(n) + 1)),
+                match whole_or_most(&value) {
+                    Some(n) if n > 0 => {
+                        Decimal::from(2i64).divide(Decimal::from(i128::from(n) + 1))
+                    }
                     Some(n) => {
                         return failed(format!("'N' must be greater than zero. Got {n}"));
                     }
@@ -459,6 +466,12 @@ impl<'a> Spec<'a> {
         };
         Ok(Function::Moving(input, alpha))
     }
+}
+
+/// A whole number; the greatest int64 for what is more than one.
+fn whole_or_most(value: &Bson) -> Option<i64> {
+    const TWO_63: f64 = 9_223_372_036_854_775_808.0;
+    whole(value).or_else(|| double(value).filter(|n| *n >= TWO_63).map(|_| i64::MAX))
 }
 
 fn small_unit(name: &str) -> Result<Unit> {

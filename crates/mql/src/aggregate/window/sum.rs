@@ -71,26 +71,21 @@ impl Removable {
                 Bson::Double(special)
             };
         }
-        let mut total = self.sum.total();
-        if let Bson::Decimal128(n) = total
-            && self.decimals == 0
-        {
-            total = Bson::Double(to_double(n));
+        if self.decimals == 0 && self.doubles == 0 {
+            // Only whole numbers are left, and no digit of them is lost.
+            let whole = i64::try_from(self.sum.whole());
+            return match whole {
+                Ok(n) => i32::try_from(n).map_or(Bson::Int64(n), Bson::Int32),
+                Err(_) => Bson::Double(self.sum.whole() as f64),
+            };
         }
-        if let Bson::Double(n) = total
-            && self.doubles == 0
-            && (-TWO_63..TWO_63).contains(&n)
-        {
-            total = Bson::Int64(n.round() as i64);
-        }
-        match total {
-            Bson::Int64(n) => i32::try_from(n).map_or(total, Bson::Int32),
+        match self.sum.total() {
+            Bson::Decimal128(n) if self.decimals == 0 => Bson::Double(to_double(n)),
+            Bson::Int64(n) => i32::try_from(n).map_or(Bson::Int64(n), Bson::Int32),
             other => other,
         }
     }
 }
-
-const TWO_63: f64 = 9_223_372_036_854_775_808.0;
 
 /// Whether a number is one that can be calculated with.
 pub(super) fn is_finite(value: &Bson) -> bool {
