@@ -13,6 +13,7 @@ mod fill;
 mod flat;
 mod granularity;
 mod group;
+mod local;
 mod lookup;
 mod optimize;
 mod output;

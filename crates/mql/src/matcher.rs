@@ -123,7 +123,14 @@ impl Matcher {
             Node::And(nodes) => nodes,
             other => vec![other],
         };
-        let (wanted, others): (Vec<Node>, Vec<Node>) = nodes.into_iter().partition(wanted);
+        let nodes = nodes.into_iter().flat_map(|node| match node {
+            Node::Nor(nodes) => nodes
+                .into_iter()
+                .map(|node| Node::Nor(vec![node]))
+                .collect(),
+            node => vec![node],
+        });
+        let (wanted, others): (Vec<Node>, Vec<Node>) = nodes.partition(wanted);
         let some = |nodes: Vec<Node>| {
             (!nodes.is_empty()).then(|| Self {
                 root: Node::And(nodes),

@@ -7,6 +7,7 @@ use bson::raw::RawBsonRef;
 use bson::{Bson, RawArray, RawArrayBuf, RawBson, RawDocument, RawDocumentBuf, cstr, rawdoc};
 
 use super::environment::{Environment, Take};
+use super::local::{known_values, values};
 use super::parse::{field_path, kind, pipeline, shown};
 use super::position::Place;
 use super::reshape::{put_last, replace};
@@ -287,7 +288,7 @@ impl Looking {
             }
             return Ok(found);
         };
-        let values = values(document, local);
+        let values = values(document, local)?;
         let collation = lookup.collation.as_ref();
         let matcher = equal_to_any(foreign, &values)?.collated(collation);
         match &self.known {
@@ -366,23 +367,6 @@ impl Hashed {
         }
         Ok(found)
     }
-}
-
-/// What a local field is compared with: its values, those of arrays one by
-/// one; null when there is none.
-fn values(document: &RawDocument, path: &Path) -> Vec<RawBson> {
-    let mut found = Vec::new();
-    path::visit_keys(document, path.parts(), &mut |value, _| match value {
-        None => {}
-        Some(RawBsonRef::Array(array)) => {
-            found.extend(array.into_iter().flatten().map(RawBson::from));
-        }
-        Some(value) => found.push(value.into()),
-    });
-    if found.is_empty() {
-        found.push(RawBson::Null);
-    }
-    found
 }
 
 /// `{path: {$in: values}}`
@@ -701,7 +685,7 @@ impl GraphLookup {
                             "$graphLookup reached maximum memory consumption",
                         ));
                     }
-                    let more = values_or_none(&document, &self.connect_from);
+                    let more = known_values(&document, &self.connect_from)?;
                     next.extend(more);
                     found.push(match &self.depth_field {
                         Some(path) => replace(&document, path, Some(RawBsonRef::Int64(depth)))?,
@@ -725,19 +709,6 @@ fn key_of(value: RawBsonRef<'_>) -> Vec<u8> {
     let mut key = Vec::new();
     crate::key::encode(value, &mut key);
     key
-}
-
-/// [`values`], without null for a field that is not there.
-fn values_or_none(document: &RawDocument, path: &Path) -> Vec<RawBson> {
-    let mut missing = true;
-    path::visit_keys(document, path.parts(), &mut |value, _| {
-        missing &= value.is_none();
-    });
-    if missing {
-        Vec::new()
-    } else {
-        values(document, path)
-    }
 }
 
 fn depth(value: RawBsonRef<'_>) -> Result<i64> {

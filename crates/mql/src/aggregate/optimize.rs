@@ -2,8 +2,10 @@
 //! see fewer documents and the planner sees the query. Of two sorts in a row
 //! only the second is done.
 
+use bson::RawBson;
+
 use super::{Pipeline, Stage};
-use crate::matcher::Node;
+use crate::matcher::{Node, Test};
 use crate::{Matcher, Sort};
 
 impl Pipeline {
@@ -26,13 +28,22 @@ impl Pipeline {
                 // what it would refuse.
                 Stage::Sort(sort) => {
                     // There are fewer documents to sort before an $unwind, unless
-                    // a limit makes them few.
+                    // a limit makes them few; a limit goes before a $lookup too.
                     let limited = matches!(rest.peek(), Some(Stage::Limit(_)));
-                    let passed = stages.iter().rev();
-                    let passed = passed.take_while(|last| !limited && is_apart(last, &sort));
-                    let mut after = stages.split_off(stages.len() - passed.count());
+                    let mut at = stages.len();
+                    while let Some((last, before)) = stages[..at].split_last()
+                        && (!limited || matches!(last, Stage::Lookup(_)))
+                        && is_apart(last, &sort)
+                        && !is_of_lookup(last, before)
+                    {
+                        at -= 1;
+                    }
+                    let mut after = stages.split_off(at);
                     stages.pop_if(|last| matches!(last, Stage::Sort(_)));
                     stages.push(Stage::Sort(sort));
+                    if !after.is_empty() {
+                        stages.extend(rest.next_if(|stage| matches!(stage, Stage::Limit(_))));
+                    }
                     stages.append(&mut after);
                 }
                 other => stages.push(other),
@@ -42,15 +53,23 @@ impl Pipeline {
     }
 }
 
-/// Whether a stage is an `$unwind` that changes nothing that is sorted by.
+/// Whether a stage is an `$unwind` or a `$lookup` that changes nothing that is
+/// sorted by.
 fn is_apart(stage: &Stage, sort: &Sort) -> bool {
-    let Stage::Unwind(_) = stage else {
+    if !matches!(stage, Stage::Unwind(_) | Stage::Lookup(_)) {
         return false;
-    };
+    }
     sort.parts().iter().all(|(path, _)| {
         let names = path.parts().iter().map(|part| part.name.as_str());
         keeps(stage, &names.collect::<Vec<_>>())
     })
+}
+
+/// Whether a stage is an `$unwind` of what the `$lookup` before it found, which
+/// are one stage then.
+fn is_of_lookup(stage: &Stage, before: &[Stage]) -> bool {
+    matches!((before.last(), stage), (Some(Stage::Lookup(lookup)), Stage::Unwind(unwind))
+        if unwind.paths().next() == Some(lookup.changed()))
 }
 
 /// Puts a `$match` behind `stages`, or as far before their end as it may be.
@@ -73,7 +92,43 @@ fn place(stages: &mut Vec<Stage>, matcher: Matcher) {
                 stages.push(Stage::Match(bound));
             }
         }
+        Some(Stage::Redact(_)) => {
+            // What it leaves out here, it leaves out before too.
+            if let (Some(safe), _) = matcher.clone().split(&is_safe) {
+                let redact = stages.split_off(at - 1);
+                place(stages, safe);
+                stages.extend(redact);
+            }
+            stages.push(Stage::Match(matcher));
+        }
         _ => stages.push(Stage::Match(matcher)),
+    }
+}
+
+/// Whether what passes a test after a `$redact` passes it before: there is a
+/// value for it that is left whole or out, in a field that no place names.
+fn is_safe(node: &Node) -> bool {
+    fn scalar(value: &RawBson) -> bool {
+        !matches!(
+            value,
+            RawBson::Array(_) | RawBson::Document(_) | RawBson::Null | RawBson::Undefined
+        )
+    }
+    fn passes(test: &Test) -> bool {
+        match test {
+            Test::Compare(_, value) => scalar(value),
+            Test::In(values, _) => values.iter().all(scalar),
+            Test::All(tests) => tests.iter().all(passes),
+            Test::Mod(..) | Test::Regex(_) | Test::Type(_) => true,
+            _ => false,
+        }
+    }
+    match node {
+        Node::And(nodes) | Node::Or(nodes) => nodes.iter().all(is_safe),
+        Node::Field(path, test) => {
+            path.parts().iter().all(|part| part.index.is_none()) && passes(test)
+        }
+        _ => false,
     }
 }
 
@@ -97,21 +152,36 @@ fn independent(node: &Node, stage: &Stage) -> bool {
         Node::And(nodes) | Node::Or(nodes) | Node::Nor(nodes) => {
             nodes.iter().all(|node| independent(node, stage))
         }
-        Node::Field(path, _) => {
+        Node::Field(path, test) => {
             // A number may be a place in an array, which any change to it moves.
             let parts = path.parts().iter().enumerate();
             let names = parts.take_while(|(at, part)| *at == 0 || part.index.is_none());
             let names: Vec<&str> = names.map(|(_, part)| part.name.as_str()).collect();
-            keeps(stage, &names)
+            is_plain(test) && keeps(stage, &names)
         }
-        Node::Expr(_) => matches!(stage, Stage::Sort(_)),
+        Node::Expr(expression) => expression.paths().is_some_and(|paths| {
+            paths.iter().all(|path| {
+                let names: Vec<&str> = path.iter().map(String::as_str).collect();
+                keeps(stage, &names)
+            })
+        }),
         Node::Schema(schema) => {
-            matches!(stage, Stage::Sort(_))
-                || schema
-                    .fields()
-                    .is_some_and(|names| names.iter().all(|name| keeps(stage, &[name])))
+            let fields = schema.required_fields();
+            fields.is_some_and(|names| names.iter().all(|name| keeps(stage, &[name])))
         }
-        Node::Never => true,
+        // What would be refused before it is refused all the same.
+        Node::Never => false,
+    }
+}
+
+/// Whether MongoDB moves such a test: none of an array's elements or length, and
+/// none that it knows to be false.
+fn is_plain(test: &Test) -> bool {
+    match test {
+        Test::ElementMatches(_) | Test::ElementPasses(_) | Test::Size(_) => false,
+        Test::All(tests) => !tests.is_empty() && tests.iter().all(is_plain),
+        Test::Not(test) => is_plain(test),
+        _ => true,
     }
 }
 

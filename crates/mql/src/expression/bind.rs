@@ -222,6 +222,13 @@ impl Expression {
         self.is_constant() || !self.reads_document()
     }
 
+    /// The paths in a document that the value depends on; `None` when it depends
+    /// on the whole of it, or on chance.
+    pub(crate) fn paths(&self) -> Option<Vec<Vec<String>>> {
+        let mut paths = Vec::new();
+        self.node.clone().paths(&mut paths).then_some(paths)
+    }
+
     /// Whether the value depends on the document.
     fn reads_document(&mut self) -> bool {
         self.node
@@ -274,6 +281,25 @@ impl Node {
             },
             _ => {}
         }
+    }
+
+    fn paths(&mut self, found: &mut Vec<Vec<String>>) -> bool {
+        match self {
+            Self::Random(_) => return false,
+            Self::Path(name, parts) if name == "ROOT" || name == "CURRENT" => {
+                if parts.is_empty() {
+                    return false;
+                }
+                found.push(parts.clone());
+            }
+            _ => {}
+        }
+        let mut all = true;
+        let walked = self.each(&mut |node| {
+            all &= node.paths(found);
+            Ok(())
+        });
+        all && walked.is_ok()
     }
 
     fn any(&mut self, wanted: &dyn Fn(&Self) -> bool) -> bool {
