@@ -39,7 +39,7 @@ pub(super) fn text(value: Option<&Bson>) -> Result<String> {
     match value {
         Bson::Null | Bson::Undefined => Ok(String::new()),
         Bson::Timestamp(at) => Ok(super::dates::stamp(*at)),
-        value => super::convert::scalar_text(value).ok_or_else(|| {
+        value => super::convert::scalar_text(value)?.ok_or_else(|| {
             MqlError::new(
                 16007,
                 format!(

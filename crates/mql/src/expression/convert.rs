@@ -197,7 +197,7 @@ fn one(value: &Bson, to: Target) -> Result<Bson> {
             Bson::Boolean(b) => b.to_string(),
             Bson::ObjectId(id) => id.to_hex(),
             Bson::JavaScriptCode(_) | Bson::Symbol(_) => return Err(unsupported(value, to)),
-            other => scalar_text(other).ok_or_else(|| unsupported(value, to))?,
+            other => scalar_text(other)?.ok_or_else(|| unsupported(value, to))?,
         }),
         Target::Int => {
             let n = whole(value, to)?;
@@ -398,16 +398,19 @@ fn parse_decimal(text: &str) -> Result<Decimal> {
 }
 
 /// The text of what has one in more than `$toString`.
-pub(super) fn scalar_text(value: &Bson) -> Option<String> {
-    Some(match value {
+///
+/// # Errors
+/// 18537 for a date whose year has more or fewer than four digits.
+pub(super) fn scalar_text(value: &Bson) -> Result<Option<String>> {
+    Ok(Some(match value {
         Bson::String(text) | Bson::Symbol(text) | Bson::JavaScriptCode(text) => text.clone(),
         Bson::Int32(n) => n.to_string(),
         Bson::Int64(n) => n.to_string(),
         Bson::Double(n) => short(*n),
         Bson::Decimal128(n) => n.to_string(),
-        Bson::DateTime(date) => super::dates::iso(*date),
-        _ => return None,
-    })
+        Bson::DateTime(date) => super::dates::iso_text(*date)?,
+        _ => return Ok(None),
+    }))
 }
 
 /// The alias of a value's type.

@@ -48,6 +48,20 @@ pub(super) fn iso(date: DateTime) -> String {
     )
 }
 
+/// [`iso`] of a date that is to be a string.
+pub(super) fn iso_text(date: DateTime) -> Result<String> {
+    let year = Parts::of(date.timestamp_millis()).year;
+    if (0..=9999).contains(&year) {
+        return Ok(iso(date));
+    }
+    Err(MqlError::new(
+        18537,
+        format!(
+            "Could not convert date to string: date component was outside the supported range of 0-9999: {year}"
+        ),
+    ))
+}
+
 /// A timestamp as a string: `Sep 13 12:26:40:3`.
 pub(super) fn stamp(at: Timestamp) -> String {
     const MONTHS: [&str; 12] = [

@@ -59,14 +59,11 @@ impl Node {
     /// Computes what depends on no document, innermost first. What fails then
     /// fails whatever the documents are, as MongoDB has it.
     pub(super) fn fold(&mut self, folding: &Folding<'_>) -> Result<()> {
-        if let Self::Switch(branches, default) = self {
-            for (case, _) in branches.iter_mut() {
-                case.fold(folding)?;
-            }
-            if let Some(decided) = decide(branches, default)? {
-                *self = decided;
-                return self.fold(folding);
-            }
+        if let Self::Switch(branches, default) = self
+            && let Some(decided) = decide(branches, default, folding)?
+        {
+            *self = decided;
+            return self.fold(folding);
         }
         if let Self::Call(operator, nodes) = self {
             flatten(operator, nodes);
@@ -294,23 +291,25 @@ fn join(operator: &'static Operator, nodes: &mut Vec<Node>, folding: &Folding<'_
 }
 
 /// Drops the branches that are never taken; the node that is always taken,
-/// where there is one.
+/// where there is one. What comes after a case that always holds is not computed.
 fn decide(
     branches: &mut Vec<(Node, Node)>,
     default: &mut Option<Box<Node>>,
+    folding: &Folding<'_>,
 ) -> Result<Option<Node>> {
-    let always = |case: &Node| match case {
-        Node::Constant(value) => Some(truthy(Some(value))),
-        Node::Missing => Some(false),
-        _ => None,
-    };
-    branches.retain(|(case, _)| always(case) != Some(false));
-    if let Some(at) = branches
-        .iter()
-        .position(|(case, _)| always(case) == Some(true))
-    {
-        let taken = branches.drain(at..).next();
-        *default = taken.map(|(_, then)| Box::new(then));
+    if let Some(default) = default {
+        default.fold(folding)?;
+    }
+    for (mut case, then) in std::mem::take(branches) {
+        case.fold(folding)?;
+        match &case {
+            Node::Constant(value) if truthy(Some(value)) => {
+                *default = Some(Box::new(then));
+                break;
+            }
+            Node::Constant(_) | Node::Missing => {}
+            _ => branches.push((case, then)),
+        }
     }
     if !branches.is_empty() {
         return Ok(None);

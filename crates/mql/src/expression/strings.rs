@@ -231,7 +231,9 @@ pub(super) fn index_of(name: &'static str, values: &[Option<Bson>]) -> Result<Op
     };
     let found = (start..last).find(|&at| {
         let from = byte_of(at);
-        from + wanted.len() <= limit && text.as_bytes()[from..].starts_with(wanted.as_bytes())
+        // What begins before the end of characters may go beyond it.
+        (!of_bytes || from + wanted.len() <= limit)
+            && text.as_bytes()[from..].starts_with(wanted.as_bytes())
     });
     Ok(Some(Bson::Int32(found.map_or(-1, |at| at as i32))))
 }

@@ -116,11 +116,17 @@ pub(in crate::expression) fn from_parts(
     const ISO_WEEK: usize = 8;
     const ISO_DAY: usize = 9;
     let null = Ok(Some(Bson::Null));
-    let (Some(hour), Some(minute)) = (near(args, HOUR, 0)?, near(args, MINUTE, 0)?) else {
+    // The first that is null decides, and what comes after it is not asked.
+    let Some(hour) = near(args, HOUR, 0)? else {
         return null;
     };
-    let (Some(second), Some(millisecond)) = (part(args, SECOND, 0)?, part(args, MILLISECOND, 0)?)
-    else {
+    let Some(minute) = near(args, MINUTE, 0)? else {
+        return null;
+    };
+    let Some(second) = part(args, SECOND, 0)? else {
+        return null;
+    };
+    let Some(millisecond) = part(args, MILLISECOND, 0)? else {
         return null;
     };
     let Some(zone) = Zone::of(
@@ -130,24 +136,26 @@ pub(in crate::expression) fn from_parts(
     else {
         return null;
     };
-    let days = if args.node(YEAR).is_some() {
-        let (Some(year), Some(month), Some(day)) = (
-            year(args, YEAR, 40523)?,
-            near(args, MONTH, 1)?,
-            near(args, DAY, 1)?,
-        ) else {
-            return null;
-        };
-        days_of(year, month, day)
+    let iso = args.node(YEAR).is_none();
+    let (first, code, others) = if iso {
+        (ISO_YEAR, 31095, [ISO_WEEK, ISO_DAY])
     } else {
-        let (Some(year), Some(week), Some(day)) = (
-            year(args, ISO_YEAR, 31095)?,
-            near(args, ISO_WEEK, 1)?,
-            near(args, ISO_DAY, 1)?,
-        ) else {
-            return null;
-        };
-        days_of_iso(year, week, day)
+        (YEAR, 40523, [MONTH, DAY])
+    };
+    let Some(year) = year(args, first, code)? else {
+        return null;
+    };
+    let [middle, last] = others;
+    let Some(middle) = near(args, middle, 1)? else {
+        return null;
+    };
+    let Some(day) = near(args, last, 1)? else {
+        return null;
+    };
+    let days = if iso {
+        days_of_iso(year, middle, day)
+    } else {
+        days_of(year, middle, day)
     };
     let local = days * DAY_MS + hour * 3_600_000 + minute * 60_000;
     let local = second
