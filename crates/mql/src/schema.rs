@@ -136,11 +136,13 @@ impl Schema {
         found.is_empty()
     }
 
-    /// The top-level fields that a document must have, or must not; `None` when
-    /// anything else decides too.
-    pub(crate) fn required_fields(&self) -> Option<Vec<&str>> {
+    /// The top-level fields by which a document has violations or none; `None`
+    /// when it may be any, or goes by the type of one: such a schema MongoDB
+    /// leaves where it is.
+    pub(crate) fn fields(&self) -> Option<Vec<&str>> {
+        let typed = |(_, schema): &(String, Self)| !schema.types.is_empty();
         let any = self.choices.is_some()
-            || !self.properties.is_empty()
+            || self.properties.iter().any(typed)
             || self.additional.is_some()
             || !self.patterns.is_empty()
             || !self.dependencies.is_empty()
@@ -148,10 +150,12 @@ impl Schema {
         if any {
             return None;
         }
-        let mut fields: Vec<&str> = self.required.iter().map(String::as_str).collect();
+        let properties = self.properties.iter().map(|(name, _)| name);
+        let names = self.required.iter().chain(properties);
+        let mut fields: Vec<&str> = names.map(String::as_str).collect();
         let parts = [&self.all_of, &self.any_of, &self.one_of].into_iter();
         for part in parts.flatten().chain(self.not.as_deref()) {
-            fields.extend(part.required_fields()?);
+            fields.extend(part.fields()?);
         }
         Some(fields)
     }

@@ -166,7 +166,7 @@ fn independent(node: &Node, stage: &Stage) -> bool {
             })
         }),
         Node::Schema(schema) => {
-            let fields = schema.required_fields();
+            let fields = schema.fields();
             fields.is_some_and(|names| names.iter().all(|name| keeps(stage, &[name])))
         }
         // What would be refused before it is refused all the same.
