@@ -113,13 +113,7 @@ fn configuration(name: &str, fields: &Map<String, Value>) -> Result<AppConfig, P
     let mut root = config
         .get(Kind::Root, "")
         .map_or_else(Node::default, |root| Node::clone(root));
-    let text = |name: &str| match fields.get(name) {
-        None | Some(Value::Null) => Ok(""),
-        Some(Value::String(text)) => Ok(text.as_str()),
-        Some(_) => Err(Problem::invalid_parameter(format!(
-            "'{name}' must be a string"
-        ))),
-    };
+    let text = |name: &str| body::optional_text(fields, name).map(Option::unwrap_or_default);
     let (region, location) = (text("provider_region")?, text("location")?);
     if !region.is_empty() || !location.is_empty() {
         let region = regions::region(region, location)?;

@@ -2,14 +2,14 @@
 
 use app::Seen;
 use axum::http::Method;
-use config::{Kind, Node};
+use config::Kind;
 use kit::Problem;
 use serde_json::{Map, Value, json};
 use web::Scope::{Read, Write};
 use web::{Answer, Request};
 
 use crate::resource::{
-    Entry, Reference, Resource, create, delete, edit_node, get, kept, key_of, list, switch,
+    Entry, Reference, Resource, create, delete, edit_node, get, key_of, list, switch,
 };
 use crate::{Cx, Row, body, row};
 
@@ -94,19 +94,14 @@ impl Resource for Provider {
         body::text(fields, "type").map(str::to_owned)
     }
 
-    fn node(
-        seen: &Seen,
-        fields: &Map<String, Value>,
-        before: Option<&Node>,
-    ) -> Result<Node, Problem> {
-        let mut fields = fields.clone();
-        let kind = body::text(&fields, "type")?.to_owned();
+    fn complete(seen: &Seen, fields: &mut Map<String, Value>) -> Result<(), Problem> {
+        let kind = body::text(fields, "type")?.to_owned();
         fields.entry("name").or_insert_with(|| json!(kind));
         fields.entry("disabled").or_insert(json!(false));
         if let Some(config) = fields.get_mut("config").and_then(Value::as_object_mut) {
             functions_by_name(seen, config)?;
         }
-        Ok(Node::new(kept(Self::FIELDS, &fields, before)))
+        Ok(())
     }
 
     fn brief(entry: &Entry) -> Value {
@@ -142,11 +137,8 @@ async fn patch(cx: Cx, request: Request) -> Result<Answer, Problem> {
         return Err(Problem::bad_request("a provider's type cannot be changed"));
     }
     fields.retain(|name, _| Provider::FIELDS.contains(&name.as_str()));
-    let mut config = match fields.shift_remove("config") {
-        Some(Value::Object(config)) => config,
-        None | Some(Value::Null) => Map::new(),
-        Some(_) => return Err(Problem::invalid_parameter("'config' must be an object")),
-    };
+    let mut config = body::optional_object(&fields, "config")?;
+    fields.shift_remove("config");
     functions_by_name(&seen, &mut config)?;
     edit_node(&cx, &request, Kind::AuthProvider, &key, |known| {
         known.extend(fields.clone());

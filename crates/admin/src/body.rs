@@ -80,6 +80,40 @@ pub(crate) fn text<'a>(fields: &'a Map<String, Value>, name: &str) -> Result<&'a
     }
 }
 
+/// A text field that may be left out or null.
+///
+/// # Errors
+/// `InvalidParameter`.
+pub(crate) fn optional_text<'a>(
+    fields: &'a Map<String, Value>,
+    name: &str,
+) -> Result<Option<&'a str>, Problem> {
+    match fields.get(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text)),
+        Some(_) => Err(Problem::invalid_parameter(format!(
+            "'{name}' must be a string"
+        ))),
+    }
+}
+
+/// An object that may be left out or null: an empty one then.
+///
+/// # Errors
+/// `InvalidParameter`.
+pub(crate) fn optional_object(
+    fields: &Map<String, Value>,
+    name: &str,
+) -> Result<Map<String, Value>, Problem> {
+    match fields.get(name) {
+        None | Some(Value::Null) => Ok(Map::new()),
+        Some(Value::Object(object)) => Ok(object.clone()),
+        Some(_) => Err(Problem::invalid_parameter(format!(
+            "'{name}' must be an object"
+        ))),
+    }
+}
+
 /// A required flag.
 ///
 /// # Errors

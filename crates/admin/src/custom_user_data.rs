@@ -54,7 +54,7 @@ const REFERENCES: [Reference; 2] = [
 
 async fn get(cx: Cx, _request: Request) -> Result<Answer, Problem> {
     let seen = cx.seen().await?;
-    let mut shown = single(&seen, Kind::CustomUserData);
+    let mut shown = single(seen.config(), Kind::CustomUserData);
     shown.entry("enabled").or_insert(json!(false));
     let mut shown = Value::Object(shown);
     for reference in &REFERENCES {

@@ -72,15 +72,7 @@ async fn patch(cx: Cx, request: Request) -> Result<Answer, Problem> {
         Some(_) => body::flag(fields, name).map(Some),
     };
     let drafts = optional(&fields, "ui_drafts_disabled")?;
-    let automatic = match fields.get("automatic_deployment") {
-        None | Some(Value::Null) => Map::new(),
-        Some(Value::Object(automatic)) => automatic.clone(),
-        Some(_) => {
-            return Err(Problem::invalid_parameter(
-                "'automatic_deployment' must be an object",
-            ));
-        }
-    };
+    let automatic = body::optional_object(&fields, "automatic_deployment")?;
     let enabled = optional(&automatic, "enabled")?;
     let provider = match automatic.get("provider") {
         None | Some(Value::Null) => None,

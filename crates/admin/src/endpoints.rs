@@ -2,13 +2,13 @@
 
 use app::Seen;
 use axum::http::Method;
-use config::{Kind, Node};
+use config::Kind;
 use kit::Problem;
 use serde_json::{Map, Value, json};
 use web::Scope::{Read, Write};
 use web::{Answer, Request};
 
-use crate::resource::{Entry, FUNCTION, Resource, create_of, delete, get, kept, list, replace_of};
+use crate::resource::{Entry, FUNCTION, Resource, create_of, delete, get, list, replace_of};
 use crate::{Cx, Row, body, row, secrets};
 
 const ALL: &str = "/groups/{groupId}/apps/{appId}/endpoints";
@@ -60,13 +60,8 @@ impl Resource for Endpoint {
         Ok(config::endpoint_key(method, route))
     }
 
-    fn node(
-        seen: &Seen,
-        fields: &Map<String, Value>,
-        before: Option<&Node>,
-    ) -> Result<Node, Problem> {
-        let mut fields = fields.clone();
-        FUNCTION.read(seen, &mut fields)?;
+    fn complete(seen: &Seen, fields: &mut Map<String, Value>) -> Result<(), Problem> {
+        FUNCTION.read(seen, fields)?;
         fields
             .entry("validation_method")
             .or_insert(json!("NO_VALIDATION"));
@@ -78,11 +73,7 @@ impl Resource for Endpoint {
         ] {
             fields.entry(flag).or_insert(json!(false));
         }
-        Ok(Node::new(kept(Self::FIELDS, &fields, before)))
-    }
-
-    fn brief(entry: &Entry) -> Value {
-        Self::full(entry)
+        Ok(())
     }
 
     fn full(entry: &Entry) -> Value {

@@ -4,7 +4,7 @@
 
 use app::Seen;
 use axum::http::Method;
-use config::{AppConfig, EditError, Kind, Node};
+use config::{AppConfig, ENVIRONMENTS, EditError, Kind, Node};
 use kit::Problem;
 use serde_json::{Map, Value, json};
 use web::Scope::{Read, Write};
@@ -60,15 +60,6 @@ pub(crate) const ROWS: &[Row] = &[
         Write,
         |cx, r| Box::pin(delete(cx, r)),
     ),
-];
-
-/// What the Admin API calls each environment, and its file.
-const ENVIRONMENTS: [(&str, &str); 5] = [
-    ("none", "no-environment"),
-    ("development", "development"),
-    ("testing", "testing"),
-    ("qa", "qa"),
-    ("production", "production"),
 ];
 
 async fn set_environment(cx: Cx, request: Request) -> Result<Answer, Problem> {
@@ -146,11 +137,7 @@ struct Named {
 fn read(request: &Request) -> Result<Named, Problem> {
     let fields = body::object(request)?;
     let name = body::text(&fields, "name")?.to_owned();
-    let given = match fields.get("values") {
-        None | Some(Value::Null) => Map::new(),
-        Some(Value::Object(given)) => given.clone(),
-        Some(_) => return Err(Problem::invalid_parameter("'values' must be an object")),
-    };
+    let given = body::optional_object(&fields, "values")?;
     let mut values = Vec::new();
     for (name, value) in given {
         let known = ENVIRONMENTS.iter().find(|(shown, _)| *shown == name);

@@ -3,14 +3,14 @@
 
 use app::Seen;
 use axum::http::Method;
-use config::{Kind, Node};
+use config::Kind;
 use kit::Problem;
 use serde_json::{Map, Value, json};
 use web::Scope::{Read, Write};
 use web::{Answer, Request};
 
 use crate::resource::{
-    Entry, FUNCTION, Resource, create, delete, get, kept, list, merge_single, replace, single,
+    Entry, FUNCTION, Resource, create, delete, get, list, merge_single, replace, single,
 };
 use crate::{Cx, Row, body, row};
 
@@ -117,18 +117,8 @@ impl Resource for Resolver {
         Ok(config::resolver_key(on_type, field))
     }
 
-    fn node(
-        seen: &Seen,
-        fields: &Map<String, Value>,
-        before: Option<&Node>,
-    ) -> Result<Node, Problem> {
-        let mut fields = fields.clone();
-        FUNCTION.read(seen, &mut fields)?;
-        Ok(Node::new(kept(Self::FIELDS, &fields, before)))
-    }
-
-    fn brief(entry: &Entry) -> Value {
-        Self::full(entry)
+    fn complete(seen: &Seen, fields: &mut Map<String, Value>) -> Result<(), Problem> {
+        FUNCTION.read(seen, fields)
     }
 
     fn full(entry: &Entry) -> Value {
@@ -139,7 +129,7 @@ impl Resource for Resolver {
 }
 
 async fn get_config(cx: Cx, _request: Request) -> Result<Answer, Problem> {
-    let known = single(&cx.seen().await?, Kind::GraphqlConfig);
+    let known = single(cx.seen().await?.config(), Kind::GraphqlConfig);
     let on = |name: &str| known.get(name).and_then(Value::as_bool);
     Ok(Answer::ok(&json!({
         NATURAL: on(NATURAL).unwrap_or(true), HIDDEN: on(HIDDEN).unwrap_or(false),
@@ -149,7 +139,7 @@ async fn get_config(cx: Cx, _request: Request) -> Result<Answer, Problem> {
 /// Natural names cannot be given up: clients' queries use them.
 async fn set_config(cx: Cx, request: Request) -> Result<Answer, Problem> {
     let fields = body::object(&request)?;
-    let before = single(&cx.seen().await?, Kind::GraphqlConfig);
+    let before = single(cx.seen().await?.config(), Kind::GraphqlConfig);
     let natural = before.get(NATURAL).and_then(Value::as_bool);
     if natural.unwrap_or(true) && fields.get(NATURAL) == Some(&json!(false)) {
         return Err(Problem::bad_request(
@@ -162,7 +152,7 @@ async fn set_config(cx: Cx, request: Request) -> Result<Answer, Problem> {
 }
 
 async fn get_validation(cx: Cx, _request: Request) -> Result<Answer, Problem> {
-    let known = single(&cx.seen().await?, Kind::GraphqlValidation);
+    let known = single(cx.seen().await?.config(), Kind::GraphqlValidation);
     let shown: Map<String, Value> = SETTINGS
         .iter()
         .map(|(name, [default, _])| {

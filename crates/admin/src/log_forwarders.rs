@@ -2,13 +2,13 @@
 
 use app::Seen;
 use axum::http::Method;
-use config::{Kind, Node};
+use config::Kind;
 use kit::Problem;
 use serde_json::{Map, Value, json};
 use web::Scope::{Read, Write};
 use web::{Answer, Request};
 
-use crate::resource::{Entry, Resource, create, delete, get, kept, list, patch_of, switch};
+use crate::resource::{Entry, Resource, create, delete, get, list, patch_of, switch};
 use crate::{Cx, Row, row};
 
 const ALL: &str = "/groups/{groupId}/apps/{appId}/log_forwarders";
@@ -59,18 +59,9 @@ impl Resource for Forwarder {
         "disabled",
     ];
 
-    fn node(
-        _seen: &Seen,
-        fields: &Map<String, Value>,
-        before: Option<&Node>,
-    ) -> Result<Node, Problem> {
-        let mut fields = fields.clone();
+    fn complete(_seen: &Seen, fields: &mut Map<String, Value>) -> Result<(), Problem> {
         fields.entry("disabled").or_insert(json!(false));
-        Ok(Node::new(kept(Self::FIELDS, &fields, before)))
-    }
-
-    fn brief(entry: &Entry) -> Value {
-        Self::full(entry)
+        Ok(())
     }
 
     fn full(entry: &Entry) -> Value {

@@ -26,17 +26,27 @@ pub(crate) trait Resource: 'static {
         body::text(fields, "name").map(str::to_owned)
     }
 
+    /// Makes of a body's fields what files have: names in place of ids, and what
+    /// they say whether it was said or not.
+    fn complete(_seen: &Seen, _fields: &mut Map<String, Value>) -> Result<(), Problem> {
+        Ok(())
+    }
+
     /// The node that a body describes; `before` is the one that it replaces.
     fn node(
-        _seen: &Seen,
+        seen: &Seen,
         fields: &Map<String, Value>,
         before: Option<&Node>,
     ) -> Result<Node, Problem> {
-        Ok(Node::new(kept(Self::FIELDS, fields, before)))
+        let mut fields = fields.clone();
+        Self::complete(seen, &mut fields)?;
+        Ok(Node::new(kept(Self::FIELDS, &fields, before)))
     }
 
     /// The node as lists show it.
-    fn brief(entry: &Entry) -> Value;
+    fn brief(entry: &Entry) -> Value {
+        Self::full(entry)
+    }
 
     /// The node as it is shown alone.
     fn full(entry: &Entry) -> Value;
@@ -191,8 +201,8 @@ pub(crate) async fn edit_node(
 }
 
 /// The fields of what there is once in an app; none while there is no such node.
-pub(crate) fn single(seen: &Seen, kind: Kind) -> Map<String, Value> {
-    let node = seen.config().get(kind, "");
+pub(crate) fn single(config: &AppConfig, kind: Kind) -> Map<String, Value> {
+    let node = config.get(kind, "");
     node.and_then(|node| node.fields().cloned())
         .unwrap_or_default()
 }
@@ -205,10 +215,7 @@ pub(crate) async fn merge_single(
     fields: &Map<String, Value>,
 ) -> Result<Answer, Problem> {
     edit(cx.app()?, &cx.author(request)?, |config| {
-        let before = config.get(kind, "");
-        let mut merged = before
-            .and_then(|node| node.fields().cloned())
-            .unwrap_or_default();
+        let mut merged = single(config, kind);
         merged.extend(fields.clone());
         config.set(kind, "", Node::new(Value::Object(merged)))
     })

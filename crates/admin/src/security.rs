@@ -5,7 +5,7 @@ use app::settings::{NewPrivateEndpoint, includes};
 use axum::http::Method;
 use config::Kind;
 use kit::{Problem, limit};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use state::{AccessListEntry, PrivateEndpoint};
 use web::Scope::{Read, Write};
 use web::{Answer, Request};
@@ -214,7 +214,7 @@ async fn add_address(cx: Cx, request: Request) -> Result<Answer, Problem> {
     } else {
         body::text(&fields, "address")?
     };
-    let comment = comment(&fields)?.unwrap_or_default();
+    let comment = body::optional_text(&fields, "comment")?.unwrap_or_default();
     let entry = cx.app()?.allow_address(address, comment).await?;
     Ok(Answer::created(&show_address(&entry, &request)))
 }
@@ -222,7 +222,7 @@ async fn add_address(cx: Cx, request: Request) -> Result<Answer, Problem> {
 async fn change_address(cx: Cx, request: Request) -> Result<Answer, Problem> {
     let fields = body::object(&request)?;
     let address = body::text(&fields, "address")?;
-    let comment = comment(&fields)?;
+    let comment = body::optional_text(&fields, "comment")?;
     let id = request.parameter("ipId");
     let entry = cx.app()?.change_address(id, address, comment).await?;
     Ok(Answer::ok(&show_address(&entry, &request)))
@@ -231,14 +231,6 @@ async fn change_address(cx: Cx, request: Request) -> Result<Answer, Problem> {
 async fn remove_address(cx: Cx, request: Request) -> Result<Answer, Problem> {
     cx.app()?.forbid_address(request.parameter("ipId")).await?;
     Ok(Answer::no_content())
-}
-
-fn comment(fields: &Map<String, Value>) -> Result<Option<&str>, Problem> {
-    match fields.get("comment") {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::String(text)) => Ok(Some(text)),
-        Some(_) => Err(Problem::invalid_parameter("'comment' must be a string")),
-    }
 }
 
 fn show_endpoint(endpoint: &PrivateEndpoint) -> Value {
@@ -256,7 +248,9 @@ fn read_endpoint(request: &Request) -> Result<NewPrivateEndpoint, Problem> {
         region: text("cloud_provider_region")?,
         endpoint_id: text("cloud_provider_endpoint_id")?,
         kind: text("endpoint_type")?,
-        comment: comment(&fields)?.unwrap_or_default().to_owned(),
+        comment: body::optional_text(&fields, "comment")?
+            .unwrap_or_default()
+            .to_owned(),
     })
 }
 

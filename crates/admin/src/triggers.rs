@@ -3,15 +3,13 @@
 
 use app::Seen;
 use axum::http::Method;
-use config::{Kind, Node};
+use config::Kind;
 use kit::Problem;
 use serde_json::{Map, Value, json};
 use web::Scope::{Read, Write};
 use web::{Answer, Request};
 
-use crate::resource::{
-    Entry, FUNCTION, Reference, Resource, create, delete, get, kept, list, replace,
-};
+use crate::resource::{Entry, FUNCTION, Reference, Resource, create, delete, get, list, replace};
 use crate::{Cx, Row, body, row};
 
 const ALL: &str = "/groups/{groupId}/apps/{appId}/triggers";
@@ -94,29 +92,20 @@ impl Resource for Trigger {
         Ok(name.to_owned())
     }
 
-    fn node(
-        seen: &Seen,
-        fields: &Map<String, Value>,
-        before: Option<&Node>,
-    ) -> Result<Node, Problem> {
-        let mut fields = fields.clone();
+    fn complete(seen: &Seen, fields: &mut Map<String, Value>) -> Result<(), Problem> {
         fields.entry("disabled").or_insert(json!(false));
-        function_into_processors(seen, &mut fields)?;
-        let kind = body::text(&fields, "type")?.to_owned();
-        if let Some(config) = object(&mut fields, "config")? {
+        function_into_processors(seen, fields)?;
+        let kind = body::text(fields, "type")?.to_owned();
+        if let Some(config) = object(fields, "config")? {
             SERVICE.read(seen, config)?;
             with_defaults(&kind, config);
         }
-        if let Some(handler) = object(&mut fields, "error_handler")?
+        if let Some(handler) = object(fields, "error_handler")?
             && let Some(config) = object(handler, "config")?
         {
             FUNCTION.read(seen, config)?;
         }
-        Ok(Node::new(kept(Self::FIELDS, &fields, before)))
-    }
-
-    fn brief(entry: &Entry) -> Value {
-        Self::full(entry)
+        Ok(())
     }
 
     fn full(entry: &Entry) -> Value {

@@ -2,12 +2,12 @@
 
 use app::Seen;
 use axum::http::Method;
-use config::{Kind, Node};
+use config::Kind;
 use kit::Problem;
 use serde_json::{Map, Value as Json};
 use web::Scope::{Read, Write};
 
-use crate::resource::{Entry, Resource, create, delete, get, kept, list, replace};
+use crate::resource::{Entry, Resource, create, delete, get, list, replace};
 use crate::{Row, row};
 
 const ALL: &str = "/groups/{groupId}/apps/{appId}/values";
@@ -41,11 +41,7 @@ impl Resource for Value {
     const ID: &'static str = "valueId";
     const FIELDS: &'static [&'static str] = &["name", "value", "from_secret", "private"];
 
-    fn node(
-        _seen: &Seen,
-        fields: &Map<String, Json>,
-        before: Option<&Node>,
-    ) -> Result<Node, Problem> {
+    fn complete(_seen: &Seen, fields: &mut Map<String, Json>) -> Result<(), Problem> {
         let name = fields
             .get("name")
             .and_then(Json::as_str)
@@ -57,7 +53,7 @@ impl Resource for Value {
                 "value names begin with a letter or number and have at most {NAME_CHARS_MAX} ASCII letters, numbers, underscores and hyphens"
             )));
         }
-        Ok(Node::new(kept(Self::FIELDS, fields, before)))
+        Ok(())
     }
 
     fn brief(entry: &Entry) -> Json {

@@ -12,8 +12,8 @@ use crate::check::flaws;
 use crate::parse::endpoint_key_of;
 use crate::{AppConfig, Flaw, Kind, Node, Places, Reading};
 
-/// The environments: what the document calls each, and its file.
-const ENVIRONMENTS: [(&str, &str); 5] = [
+/// The environments: what documents and the Admin API call each, and its file.
+pub const ENVIRONMENTS: [(&str, &str); 5] = [
     ("none", "no-environment"),
     ("development", "development"),
     ("testing", "testing"),

@@ -20,7 +20,7 @@ mod schedule;
 pub mod view;
 
 pub use diff::{changed, text_diff};
-pub use document::{read_document, resolver_key, to_document};
+pub use document::{ENVIRONMENTS, read_document, resolver_key, to_document};
 pub use edit::EditError;
 pub use files::Files;
 pub use json::{Parsed, Place, parse_json};
