@@ -213,12 +213,10 @@ async fn forged_tokens_open_nothing() {
     let unsigned = format!("eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0.{}.", parts[1]);
     let other = World::new().await;
     let elsewhere = other.operator().await.token;
-    let flipped = format!(
-        "{}.{}.{}A",
-        parts[0],
-        parts[1],
-        &parts[2][..parts[2].len() - 1]
-    );
+    // Another first character: the last one of a signature has bits that count
+    // for nothing, and may be the same.
+    let other = if parts[2].starts_with('A') { 'B' } else { 'A' };
+    let flipped = format!("{}.{}.{other}{}", parts[0], parts[1], &parts[2][1..]);
     let long = "a".repeat(100_000);
     for token in ["", "null", &unsigned, &elsewhere, &flipped, &long, "é.é.é"] {
         let reply = world
