@@ -373,3 +373,35 @@ impl Batch for Writer<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn space_is_given_back_when_that_much_of_it_is_free() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("data");
+        let mut store = Store::open(&path, &Options::default()).expect("opens");
+        let row = |n: u32| n.to_be_bytes();
+        let fill = |batch: &mut dyn Batch| {
+            (0..2000).try_for_each(|n| batch.put(Table::Log, &row(n), &[7; 900]))
+        };
+        let clear =
+            |batch: &mut dyn Batch| (0..2000).try_for_each(|n| batch.remove(Table::Log, &row(n)));
+        store.write(&mut |batch| fill(batch)).expect("written");
+        store.write(&mut |batch| clear(batch)).expect("cleared");
+        // Pages are free only after the commit that follows.
+        store.write(&mut |_| Ok(())).expect("written");
+        let before = store.sizes().expect("sizes");
+        assert!(before.free_bytes * 2 > before.file_bytes, "{before:?}");
+        store.compact(100).expect("is left");
+        assert_eq!(store.sizes().expect("sizes").file_bytes, before.file_bytes);
+        store.compact(50).expect("is compacted");
+        let after = store.sizes().expect("sizes");
+        assert!(
+            after.file_bytes * 4 < before.file_bytes,
+            "{before:?} {after:?}"
+        );
+    }
+}
