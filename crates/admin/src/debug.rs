@@ -1,7 +1,7 @@
 //! Running a function, or a source that is none yet, and seeing everything
 //! (admin-api.md §2.10, #78 and #79).
 
-use app::{Cx as Call, RequestInfo};
+use app::Cx as Call;
 use axum::http::{Method, StatusCode};
 use bson::{Bson, Document, RawBson};
 use kit::Problem;
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use web::Scope::Write;
 use web::{Answer, Request};
 
-use crate::{Cx, Row, row};
+use crate::{Cx, Row, info, row};
 
 const RUN: &str = "/groups/{groupId}/apps/{appId}/debug/execute_function";
 const RUN_SOURCE: &str = "/groups/{groupId}/apps/{appId}/debug/execute_function_source";
@@ -30,16 +30,7 @@ pub(crate) const ROWS: &[Row] = &[
 /// The call's context: as a user, or as the system.
 async fn call(cx: &Cx, request: &Request) -> Result<Call, Problem> {
     let app = cx.app()?;
-    let info = RequestInfo {
-        id: request.id.clone(),
-        remote_address: request
-            .peer
-            .map(|peer| peer.ip().to_string())
-            .unwrap_or_default(),
-        method: request.method.to_string(),
-        path: request.path.clone(),
-        ..RequestInfo::default()
-    };
+    let info = info(request);
     let system = request.query_value("run_as_system").as_deref() == Some("true");
     match request.query_value("user_id").filter(|id| !id.is_empty()) {
         Some(_) if system => Err(Problem::bad_request(

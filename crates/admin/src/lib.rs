@@ -24,6 +24,7 @@ mod log_forwarders;
 mod logs;
 mod projects;
 mod regions;
+mod registrations;
 mod resource;
 mod rules;
 mod schemas;
@@ -40,7 +41,7 @@ mod webhooks;
 use std::sync::Arc;
 
 use app::administrators::{Administrator, group_not_found};
-use app::{App, Author, Backstitch, Seen};
+use app::{App, Author, Backstitch, RequestInfo, Seen};
 use axum::body::Body;
 use axum::http::{Method, Response};
 use kit::{Kind, Problem};
@@ -77,6 +78,7 @@ const TABLES: &[&[Row]] = &[
     hosting::ROWS,
     security::ROWS,
     users::ROWS,
+    registrations::ROWS,
     api_keys::ROWS,
     debug::ROWS,
     logs::ROWS,
@@ -108,6 +110,18 @@ fn date(ms: i64) -> String {
     bson::DateTime::from_millis(ms)
         .try_to_rfc3339_string()
         .unwrap_or_default()
+}
+
+/// What runs and log entries know of a request.
+fn info(request: &Request) -> RequestInfo {
+    let peer = request.peer.map(|peer| peer.ip().to_string());
+    RequestInfo {
+        id: request.id.clone(),
+        remote_address: peer.unwrap_or_default(),
+        method: request.method.to_string(),
+        path: request.path.clone(),
+        ..RequestInfo::default()
+    }
 }
 
 /// What a handler works with.

@@ -1,4 +1,4 @@
-//! Users of an app (admin-api.md §2.9, #63–#72).
+//! Users of an app, their tokens and devices (admin-api.md §2.9, #63–#72).
 
 use app::users::UserQuery;
 use axum::http::Method;
@@ -15,6 +15,9 @@ const ONE: &str = "/groups/{groupId}/apps/{appId}/users/{userId}";
 const LOGOUT: &str = "/groups/{groupId}/apps/{appId}/users/{userId}/logout";
 const ENABLE: &str = "/groups/{groupId}/apps/{appId}/users/{userId}/enable";
 const DISABLE: &str = "/groups/{groupId}/apps/{appId}/users/{userId}/disable";
+const VERIFY: &str = "/groups/{groupId}/apps/{appId}/users/verify_token";
+const EMAIL: &str = "/groups/{groupId}/apps/{appId}/users/{userId}/reset_email";
+const DEVICES: &str = "/groups/{groupId}/apps/{appId}/users/{userId}/devices";
 
 pub(crate) const ROWS: &[Row] = &[
     row("adminListUsers", Method::GET, ALL, Read, |cx, r| {
@@ -28,6 +31,23 @@ pub(crate) const ROWS: &[Row] = &[
     }),
     row("adminDeleteUser", Method::DELETE, ONE, Write, |cx, r| {
         Box::pin(delete(cx, r))
+    }),
+    row(
+        "adminVerifyUserAccessToken",
+        Method::POST,
+        VERIFY,
+        Read,
+        |cx, r| Box::pin(verify(cx, r)),
+    ),
+    row(
+        "adminResetUserEmail",
+        Method::PATCH,
+        EMAIL,
+        Write,
+        |cx, r| Box::pin(reset_email(cx, r)),
+    ),
+    row("adminListDevices", Method::GET, DEVICES, Read, |cx, r| {
+        Box::pin(devices(cx, r))
     }),
     row("adminUserLogout", Method::PUT, LOGOUT, Write, |cx, r| {
         Box::pin(logout(cx, r))
@@ -113,4 +133,34 @@ async fn switch(cx: Cx, request: Request, disabled: bool) -> Result<Answer, Prob
         .set_user_disabled(request.parameter("userId"), disabled)
         .await?;
     Ok(Answer::no_content())
+}
+
+async fn verify(cx: Cx, request: Request) -> Result<Answer, Problem> {
+    let fields = body::object(&request)?;
+    let claims = cx
+        .app()?
+        .inspect_token(body::text(&fields, "token")?)
+        .await?;
+    Ok(Answer::ok(
+        &claims.unwrap_or_else(|| json!("token expired")),
+    ))
+}
+
+async fn reset_email(cx: Cx, request: Request) -> Result<Answer, Problem> {
+    let fields = body::object(&request)?;
+    let email = body::text(&fields, "email")?;
+    cx.app()?
+        .reset_email(request.parameter("userId"), email)
+        .await?;
+    Ok(Answer::no_content())
+}
+
+async fn devices(cx: Cx, request: Request) -> Result<Answer, Problem> {
+    let devices = cx.app()?.devices(request.parameter("userId")).await?;
+    let shown = devices.into_iter().map(|device| {
+        let mut shown = Bson::Document(device.about).into_relaxed_extjson();
+        shown["_id"] = json!(device.device_id);
+        shown
+    });
+    Ok(Answer::ok(&shown.collect()))
 }

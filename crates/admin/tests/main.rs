@@ -2,6 +2,7 @@
 //! what it changes.
 
 mod access;
+mod accounts;
 mod apps;
 mod configuration;
 mod drafts;

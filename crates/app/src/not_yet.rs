@@ -60,12 +60,7 @@ impl Finder<'_> {
             match name {
                 "anon-user" | "api-key" => {}
                 "local-userpass" => {
-                    if provider.on("runConfirmationFunction") {
-                        later(
-                            "/config/runConfirmationFunction",
-                            "confirming users by function",
-                        );
-                    } else if !provider.on("autoConfirm") {
+                    if !provider.on("runConfirmationFunction") && !provider.on("autoConfirm") {
                         later("/config", "confirming e-mail addresses by mail");
                     }
                     if provider.on("runResetFunction") {

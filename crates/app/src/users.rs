@@ -2,17 +2,21 @@
 
 mod administration;
 mod api_keys;
+mod devices;
 mod failures;
 mod login;
 mod password;
+mod registration;
 mod streams;
 mod tokens;
 
 pub use administration::UserQuery;
 pub use api_keys::NewApiKey;
+pub use devices::Device;
 pub(crate) use failures::Failures;
-pub use login::{Device, Login};
+pub use login::Login;
 pub(crate) use password::Hasher;
+pub use registration::ConfirmationToken;
 pub use state::ApiKey;
 pub(crate) use streams::Streams;
 pub use streams::UserStream;

@@ -7,6 +7,8 @@ mod calls;
 mod collections;
 #[path = "functions/context.rs"]
 mod context;
+#[path = "functions/registrations.rs"]
+mod registrations;
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -24,7 +24,10 @@ pub(crate) async fn login(app: &Arc<App>, provider: &str, request: &Request) -> 
             Bson::Document(mut options) => options.remove("device"),
             _ => None,
         })
-        .map_or_else(Device::default, |device| self::device(&device));
+        .map_or_else(Device::default, |device| match device {
+            Bson::Document(device) => Device::new(&device),
+            _ => Device::default(),
+        });
     let login = app
         .login(provider, &credentials, device, &info(request))
         .await
@@ -35,30 +38,39 @@ pub(crate) async fn login(app: &Arc<App>, provider: &str, request: &Request) -> 
     })))
 }
 
-fn device(device: &Bson) -> Device {
-    let Bson::Document(device) = device else {
-        return Device::default();
-    };
-    Device {
-        id: match device.get("deviceId") {
-            Some(Bson::ObjectId(id)) => Some(id.to_hex()),
-            Some(Bson::String(id)) => Some(id.clone()),
-            _ => None,
-        },
-        described: !device.is_empty(),
-    }
-}
-
 /// `POST auth/providers/local-userpass/…`.
 pub(crate) async fn local_userpass(app: &Arc<App>, verb: &[&str], request: &Request) -> Handled {
     match verb {
         ["register"] => {
             let body = body(request).map_err(of(app))?;
             let (email, password) = (text(&body, "email"), text(&body, "password"));
-            app.register(email, password).await.map_err(of(app))?;
+            app.register(email, password, &info(request))
+                .await
+                .map_err(of(app))?;
             Ok(Answer::empty(StatusCode::CREATED))
         }
-        ["confirm" | "reset", ..] => Err(of(app)(not_yet("confirming and resetting passwords"))),
+        ["confirm"] => {
+            let body = body(request).map_err(of(app))?;
+            app.confirm(text(&body, "token"), text(&body, "tokenId"))
+                .await
+                .map_err(of(app))?;
+            Ok(Answer::empty(StatusCode::OK))
+        }
+        ["confirm", "send"] => {
+            let body = body(request).map_err(of(app))?;
+            app.send_confirmation(text(&body, "email"))
+                .await
+                .map_err(of(app))?;
+            Ok(Answer::empty(StatusCode::OK))
+        }
+        ["confirm", "call"] => {
+            let body = body(request).map_err(of(app))?;
+            app.run_confirmation(text(&body, "email"), &info(request))
+                .await
+                .map_err(of(app))?;
+            Ok(Answer::empty(StatusCode::OK))
+        }
+        ["reset", ..] => Err(of(app)(not_yet("resetting passwords"))),
         _ => Err(of(app)(unknown())),
     }
 }

@@ -75,6 +75,12 @@ pub const PASSWORD_CHARS_MIN: usize = 6;
 pub const PASSWORD_CHARS_MAX: usize = 128;
 /// Longest name of an email/password account.
 pub const EMAIL_CHARS_MAX: usize = 320;
+/// Lifetime of a token that confirms an address.
+pub const CONFIRMATION_TOKEN_S: i64 = 1800;
+/// Devices that are remembered of one user, the latest.
+pub const USER_DEVICES_MAX: u64 = 100;
+/// Longest text that a device says of itself; more is cut off.
+pub const DEVICE_TEXT_CHARS_MAX: usize = 256;
 /// Largest body of a request that logs in, registers or manages a session; a
 /// JWT of a million characters fits.
 pub const AUTH_BODY_BYTES_MAX: usize = 2 * 1024 * 1024;

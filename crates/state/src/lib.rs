@@ -4,21 +4,30 @@
 //! Not here: what the records mean. Keys, passwords and private keys come in
 //! hashed or sealed.
 
+mod devices;
 pub mod leases;
+mod messages;
 mod records;
 mod seal;
 mod table;
+mod triggers;
+mod usage;
 
 use bson::{Document, doc};
 use engine::{CommandError, SharedEngine};
 
+pub use devices::Device;
+pub use messages::Message;
 pub use records::{
     ANYWHERE, AccessListEntry, AdminKey, AdminSession, Agreement, ApiKey, App, AppSettings, Blob,
-    DeployConfig, Deployment, Draft, Identity, Lease, LogChunk, LogEntry, Migration, NodeId,
-    Password, PrivateEndpoint, Project, Record, Revision, RevisionFile, Secret, Session, User,
+    Confirmation, DeployConfig, Deployment, Draft, Identity, Lease, LogChunk, LogEntry, Migration,
+    NodeId, Password, PrivateEndpoint, Project, Record, Revision, RevisionFile, Secret, Session,
+    User,
 };
 pub use seal::{MasterKey, SealError, content_hash, digest, random_bytes, random_hex};
 pub use table::Table;
+pub use triggers::{Execution, TriggerProgress};
+pub use usage::{HourOfUse, MinutesOfUse};
 
 /// The database that the records live in unless another is named.
 pub const DATABASE: &str = "backstitch";
@@ -52,8 +61,18 @@ pub struct State {
     pub sessions: Table<Session>,
     /// API keys of users and servers.
     pub api_keys: Table<ApiKey>,
+    /// Devices that users logged in from.
+    pub devices: Table<Device>,
     /// Log entries.
     pub logs: Table<LogChunk>,
+    /// Push notifications.
+    pub messages: Table<Message>,
+    /// How far triggers came.
+    pub triggers: Table<TriggerProgress>,
+    /// What apps used, by hour.
+    pub usage_hours: Table<HourOfUse>,
+    /// What apps used, by minute.
+    pub usage_minutes: Table<MinutesOfUse>,
     /// What servers agreed on.
     pub agreements: Table<Agreement>,
     /// Jobs that one server does at a time.
@@ -77,7 +96,12 @@ impl State {
             passwords: Table::new(engine, database),
             sessions: Table::new(engine, database),
             api_keys: Table::new(engine, database),
+            devices: Table::new(engine, database),
             logs: Table::new(engine, database),
+            messages: Table::new(engine, database),
+            triggers: Table::new(engine, database),
+            usage_hours: Table::new(engine, database),
+            usage_minutes: Table::new(engine, database),
             agreements: Table::new(engine, database),
             leases: Table::new(engine, database),
         };
@@ -120,6 +144,38 @@ impl State {
             .index("email", doc! { "app_id": 1, "email": 1 }, true)
             .await?;
         state
+            .passwords
+            .index(
+                "pending",
+                doc! { "app_id": 1, "pending": 1, "_id": 1 },
+                false,
+            )
+            .await?;
+        state
+            .passwords
+            .index("confirmation", doc! { "confirmation.token_id": 1 }, false)
+            .await?;
+        state
+            .devices
+            .index("user", doc! { "user_id": 1, "last_login": -1 }, false)
+            .await?;
+        state
+            .messages
+            .index("app", doc! { "app_id": 1, "_id": 1 }, false)
+            .await?;
+        state
+            .usage_hours
+            .index("hour", doc! { "app_id": 1, "hour": 1 }, false)
+            .await?;
+        state
+            .usage_hours
+            .index("project", doc! { "project_id": 1, "hour": 1 }, false)
+            .await?;
+        state
+            .usage_minutes
+            .index("hour", doc! { "app_id": 1, "hour": 1 }, false)
+            .await?;
+        state
             .sessions
             .index("user_expires", doc! { "user_id": 1, "expires": 1 }, false)
             .await?;
@@ -149,7 +205,8 @@ impl State {
         Ok(agreed.map_or_else(|| value.to_owned(), |agreed| agreed.value))
     }
 
-    /// Removes everything that belongs to an app.
+    /// Removes everything that belongs to an app, but what it used hour by hour:
+    /// its project has used that.
     pub async fn erase_app(&self, app_id: &str) -> Result<(), CommandError> {
         let of: Document = doc! { "app_id": app_id };
         self.deployments.delete_all(of.clone()).await?;
@@ -159,7 +216,11 @@ impl State {
         self.passwords.delete_all(of.clone()).await?;
         self.sessions.delete_all(of.clone()).await?;
         self.api_keys.delete_all(of.clone()).await?;
+        self.devices.delete_all(of.clone()).await?;
         self.logs.delete_all(of.clone()).await?;
+        self.messages.delete_all(of.clone()).await?;
+        self.triggers.delete_all(of.clone()).await?;
+        self.usage_minutes.delete_all(of.clone()).await?;
         self.revisions.delete_all(of).await?;
         self.apps.delete(app_id).await.map(drop)
     }

@@ -367,8 +367,25 @@ pub struct Password {
     pub hash: String,
     /// Whether the address is confirmed.
     pub confirmed: bool,
+    /// Whether no user came of it yet: one does with the first login.
+    #[serde(default)]
+    pub pending: bool,
+    /// What confirms the address, once asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confirmation: Option<Confirmation>,
     /// When it was registered.
     pub created: i64,
+}
+
+/// What confirms the address of an email/password account.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Confirmation {
+    /// The id of its token.
+    pub token_id: String,
+    /// Digest of the token.
+    pub digest: String,
+    /// Until when it counts.
+    pub expires: i64,
 }
 
 /// A user's session: what a refresh token stands for.

@@ -109,6 +109,19 @@ impl<T: Record> Table<T> {
         Ok(done.matched > 0)
     }
 
+    /// Updates the record of an id, or makes it by the update.
+    pub async fn change_or_make(&self, id: &str, update: Document) -> Result<(), CommandError> {
+        let made = |update| {
+            self.collection
+                .update(doc! { "_id": id }, update, false, true)
+        };
+        match made(update.clone()).await {
+            // Another server made it a moment earlier.
+            Err(error) if error.is_duplicate_key() => made(update).await.map(drop),
+            done => done.map(drop),
+        }
+    }
+
     /// Updates every record that matches; answers how many.
     pub async fn change_all(
         &self,

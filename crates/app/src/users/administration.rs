@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bson::doc;
-use kit::{Kind, Problem};
+use kit::{Kind, Problem, limit};
 use state::User;
 
 use crate::{App, stored};
@@ -151,10 +151,51 @@ impl App {
                 state.passwords.delete(&identity.id).await.map_err(stored)?;
             }
         }
+        state.devices.delete_all(of.clone()).await.map_err(stored)?;
         state.users.delete(id).await.map_err(stored)?;
         self.tokens.forget(id);
         self.streams.end(id, None);
         state.sessions.delete_all(of).await.map_err(stored)?;
         Ok(())
+    }
+
+    /// Gives the email/password identity of a user another address; the password
+    /// stays.
+    ///
+    /// # Errors
+    /// `UserNotFound`, `BadRequest` for no address and for a user without such
+    /// an identity, `AccountNameInUse`.
+    pub async fn reset_email(&self, id: &str, email: &str) -> Result<(), Problem> {
+        if email.is_empty() || email.chars().count() > limit::EMAIL_CHARS_MAX {
+            return Err(Problem::bad_request("email invalid"));
+        }
+        let user = self.user(id).await?;
+        let mut identities = user.identities.iter();
+        let account = identities
+            .find(|identity| identity.provider_type == "local-userpass")
+            .map(|identity| identity.id.clone())
+            .ok_or_else(|| Problem::bad_request("the user has no email/password identity"))?;
+        let state = &self.core.state;
+        // The account first: it is what the user logs in with.
+        let set = doc! { "$set": { "email": email } };
+        let found = state.passwords.change(doc! { "_id": &account }, set).await;
+        let found = found.map_err(|error| {
+            if error.is_duplicate_key() {
+                Problem::new(Kind::Conflict, "AccountNameInUse", "name already in use")
+            } else {
+                stored(error)
+            }
+        })?;
+        if !found {
+            return Err(missing(id));
+        }
+        let of = doc! {
+            "_id": id, "app_id": &self.id,
+            "identities": { "$elemMatch": { "provider_type": "local-userpass", "id": account } },
+        };
+        let set = doc! { "$set": { "identities.$.data.email": email } };
+        let found = state.users.change(of, set).await.map_err(stored)?;
+        self.tokens.forget(id);
+        if found { Ok(()) } else { Err(missing(id)) }
     }
 }

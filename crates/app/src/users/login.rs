@@ -7,22 +7,10 @@ use kit::{Kind, Problem, limit};
 use serde_json::{Value, json};
 use state::{Identity, Password, Session, User};
 
-use super::invalid_session;
+use super::{Device, invalid_session};
 use crate::call::Started;
 use crate::caller::{Cx, RequestInfo, merged_data};
 use crate::{App, new_id, stored};
-
-/// Twenty-four zeros: the device of a client that said nothing of itself.
-const NO_DEVICE: &str = "000000000000000000000000";
-
-/// What a client says of its device.
-#[derive(Debug, Clone, Default)]
-pub struct Device {
-    /// The id it was given before.
-    pub id: Option<String>,
-    /// Whether it described itself at all.
-    pub described: bool,
-}
 
 /// The answer to a login.
 #[derive(Debug, Clone)]
@@ -63,7 +51,7 @@ impl App {
     ) -> Result<Login, Problem> {
         let started = Started::now(self);
         let result = self
-            .counted_login(provider, credentials, device, request)
+            .counted_login(provider, credentials, &device, request)
             .await;
         let mut cx = Cx::of_system(self, request.clone());
         if let Ok((user, _)) = &result {
@@ -75,9 +63,10 @@ impl App {
                 "",
             )?));
         }
-        let details = doc! {
+        let mut details = doc! {
             "auth_event": { "type": "LOGIN", "provider": provider, "failed": result.is_err() },
         };
+        device.logged(&mut details);
         self.log(&cx, "AUTH", &started, details, result.as_ref().err());
         result.map(|(_, login)| login)
     }
@@ -87,7 +76,7 @@ impl App {
         &self,
         provider: &str,
         credentials: &Document,
-        device: Device,
+        device: &Device,
         request: &RequestInfo,
     ) -> Result<(User, Login), Problem> {
         if provider != "local-userpass" {
@@ -111,7 +100,7 @@ impl App {
         &self,
         provider: &str,
         credentials: &Document,
-        device: Device,
+        device: &Device,
     ) -> Result<(User, Login), Problem> {
         self.provider(provider)?;
         let proven = match provider {
@@ -289,6 +278,7 @@ impl App {
             Ok(()) if proven.identity.provider_type == "local-userpass" => {
                 // Another server may have removed the account meanwhile.
                 if self.has_account(&proven.identity.id).await? {
+                    self.came_to_life(&proven.identity.id).await?;
                     return Ok(user);
                 }
                 users.delete(&user.id).await.map_err(stored)?;
@@ -314,7 +304,7 @@ impl App {
         &self,
         user: &User,
         identity: &Identity,
-        device: Device,
+        device: &Device,
     ) -> Result<Login, Problem> {
         let now = self.core.clock.now_ms();
         let lifetime = if identity.provider_type == "anon-user" {
@@ -322,14 +312,7 @@ impl App {
         } else {
             self.refresh_token_expiration()
         };
-        let is_id = |id: &String| {
-            id.len() == 24 && id.bytes().all(|b| b.is_ascii_hexdigit()) && id != NO_DEVICE
-        };
-        let device_id = match device.id.filter(is_id) {
-            Some(id) => id,
-            None if device.described => new_id(),
-            None => NO_DEVICE.to_owned(),
-        };
+        let device_id = device.id();
         let started = now - now.rem_euclid(1000);
         let session = Session {
             id: new_id(),
@@ -346,6 +329,8 @@ impl App {
         let over = doc! { "user_id": &user.id, "expires": { "$lte": now } };
         sessions.delete_all(over).await.map_err(stored)?;
         sessions.insert(&session).await.map_err(stored)?;
+        self.remember_device(&user.id, &device_id, device, now)
+            .await?;
         let custom = self.custom_data(&user.id).await?;
         Ok(Login {
             access_token: self.access_token(&session, &custom)?,
@@ -438,7 +423,7 @@ impl App {
         }))
     }
 
-    async fn account(&self, email: &str) -> Result<Option<Password>, Problem> {
+    pub(super) async fn account(&self, email: &str) -> Result<Option<Password>, Problem> {
         let filter = doc! { "app_id": &self.id, "email": email };
         self.core
             .state
@@ -446,56 +431,5 @@ impl App {
             .first(filter)
             .await
             .map_err(stored)
-    }
-
-    /// Registers an email/password account.
-    ///
-    /// # Errors
-    /// `AccountNameInUse`, `BadRequest`.
-    pub async fn register(&self, email: &str, password: &str) -> Result<Password, Problem> {
-        let confirmed = self
-            .release()
-            .config
-            .get(config::Kind::AuthProvider, "local-userpass")
-            .and_then(|node| node.at("/config/autoConfirm")?.as_bool())
-            .unwrap_or(false);
-        self.add_account(email, password, confirmed).await
-    }
-
-    pub(super) async fn add_account(
-        &self,
-        email: &str,
-        password: &str,
-        confirmed: bool,
-    ) -> Result<Password, Problem> {
-        self.provider("local-userpass")?;
-        if email.is_empty() || email.chars().count() > limit::EMAIL_CHARS_MAX {
-            return Err(Problem::bad_request("email invalid"));
-        }
-        let length = password.chars().count();
-        if !(limit::PASSWORD_CHARS_MIN..=limit::PASSWORD_CHARS_MAX).contains(&length) {
-            return Err(Problem::bad_request(format!(
-                "password must be between {} and {} characters",
-                limit::PASSWORD_CHARS_MIN,
-                limit::PASSWORD_CHARS_MAX
-            )));
-        }
-        let taken = || Problem::new(Kind::Conflict, "AccountNameInUse", "name already in use");
-        if self.account(email).await?.is_some() {
-            return Err(taken());
-        }
-        let account = Password {
-            id: new_id(),
-            app_id: self.id.clone(),
-            email: email.to_owned(),
-            hash: self.core.passwords.hash(password).await?,
-            confirmed,
-            created: self.core.clock.now_ms(),
-        };
-        match self.core.state.passwords.insert(&account).await {
-            Err(error) if error.is_duplicate_key() => Err(taken()),
-            Err(error) => Err(stored(error)),
-            Ok(()) => Ok(account),
-        }
     }
 }

@@ -105,6 +105,8 @@ struct Claims {
     #[serde(default)]
     sub: String,
     #[serde(default)]
+    iat: i64,
+    #[serde(default)]
     exp: i64,
     #[serde(default)]
     iss: String,
@@ -245,6 +247,36 @@ impl App {
         )?);
         self.tokens.put(token, claims.exp, user.clone(), forgotten);
         Ok(user)
+    }
+
+    /// What an access token says, for an administrator who checks it; nothing
+    /// when it ran out.
+    ///
+    /// # Errors
+    /// `BadRequest` for what is no token, 401 for one that the app did not sign,
+    /// `InvalidSession` for a refresh token and when user or session are gone.
+    pub async fn inspect_token(&self, token: &str) -> Result<Option<Value>, Problem> {
+        peek::<Claims>(token).ok_or_else(|| Problem::bad_request("the token is no JWT"))?;
+        let Some(claims) = verify::<Claims>(self.signing_key.expose(), token) else {
+            // Without a code: clients would refresh their own session on one.
+            let text = "signature is invalid";
+            return Err(Problem::new(Kind::Unauthenticated, "", text));
+        };
+        if claims.typ != "access" {
+            return Err(invalid_session());
+        }
+        if claims.exp <= self.core.clock.now_s() {
+            return Ok(None);
+        }
+        self.holder(&claims.sub, &claims.iss).await?;
+        let mut shown = json!({
+            "sub": claims.sub, "iat": claims.iat, "exp": claims.exp, "iss": claims.iss,
+            "domain_id": claims.baas_domain_id, "device_id": claims.baas_device_id,
+        });
+        if let Some(data) = claims.user_data {
+            shown["custom_user_data"] = data;
+        }
+        Ok(Some(shown))
     }
 
     /// A user who is not disabled, and one of the user's sessions.
