@@ -114,6 +114,39 @@ pub(crate) fn optional_object(
     }
 }
 
+/// A flag that may be left out or null.
+///
+/// # Errors
+/// `InvalidParameter`.
+pub(crate) fn optional_flag(
+    fields: &Map<String, Value>,
+    name: &str,
+) -> Result<Option<bool>, Problem> {
+    match fields.get(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(_) => flag(fields, name).map(Some),
+    }
+}
+
+/// The objects of a list that may be left out or null.
+///
+/// # Errors
+/// `InvalidParameter`.
+pub(crate) fn optional_objects<'a>(
+    fields: &'a Map<String, Value>,
+    name: &str,
+) -> Result<Vec<&'a Map<String, Value>>, Problem> {
+    let wrong = || Problem::invalid_parameter(format!("'{name}' must be an array of objects"));
+    match fields.get(name) {
+        None | Some(Value::Null) => Ok(Vec::new()),
+        Some(Value::Array(items)) => items
+            .iter()
+            .map(|item| item.as_object().ok_or_else(wrong))
+            .collect(),
+        Some(_) => Err(wrong()),
+    }
+}
+
 /// A required flag.
 ///
 /// # Errors

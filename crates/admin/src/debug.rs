@@ -49,9 +49,12 @@ async fn run(cx: Cx, request: Request) -> Result<Answer, Problem> {
     let mut fields = request.ejson()?;
     let name = text(&fields, "name")?;
     let arguments = web::arguments(&mut fields)?;
-    if let Ok(service) = fields.get_str("service")
-        && !service.is_empty()
-    {
+    let service = match fields.get("service") {
+        None | Some(Bson::Null) => "",
+        Some(Bson::String(service)) => service,
+        Some(_) => return Err(Problem::invalid_parameter("'service' must be a string")),
+    };
+    if !service.is_empty() {
         let argument = web::action_argument(arguments)?;
         let result = call.data(service, &name, &argument).await;
         return Ok(answer(result, &[], &[], 0));

@@ -9,6 +9,7 @@ mod api_keys;
 mod apps;
 mod auth_providers;
 mod body;
+pub mod contract;
 mod custom_user_data;
 mod data_api;
 mod debug;
@@ -41,7 +42,7 @@ mod webhooks;
 use std::sync::Arc;
 
 use app::administrators::{Administrator, group_not_found};
-use app::{App, Author, Backstitch, RequestInfo, Seen};
+use app::{App, Author, Backstitch, RequestInfo, Seen, app_not_found};
 use axum::body::Body;
 use axum::http::{Method, Response};
 use kit::{Kind, Problem};
@@ -223,12 +224,9 @@ impl Admin {
             app: None,
         };
         if operation.scope != Scope::Open {
-            let administrator = self.core.administrator(request.bearer()?).await?;
-            admit(
-                &administrator,
-                operation.scope,
-                request.parameter("groupId"),
-            )?;
+            let administrator = self.core.administrator(bearer(&request)?).await?;
+            self.admit(&administrator, operation.scope, &request)
+                .await?;
             cx.administrator = Some(administrator);
         }
         let app_id = request.parameter("appId");
@@ -240,24 +238,44 @@ impl Admin {
         }
         (operation.run)(cx, request).await
     }
+
+    /// Whether an administrator may call an operation of a project. Another
+    /// project's app is not there; a refusal is no 401, on which some clients
+    /// would refresh for ever.
+    async fn admit(
+        &self,
+        administrator: &Administrator,
+        scope: Scope,
+        request: &Request,
+    ) -> Result<(), Problem> {
+        if scope == Scope::Administrator {
+            return Ok(());
+        }
+        let group = request.parameter("groupId");
+        if group != administrator.project_id {
+            if !self.core.has_project(group).await? {
+                return Err(group_not_found(group));
+            }
+            return Err(match request.parameter("appId") {
+                "" => refused("this administrator has no role in the project"),
+                app => app_not_found(app),
+            });
+        }
+        if scope == Scope::Write && administrator.read_only {
+            return Err(refused("this administrator may only read"));
+        }
+        Ok(())
+    }
 }
 
-/// Whether an administrator may call an operation of a project. What is another
-/// project's is not there; a refusal within their own is no 401, on which some
-/// clients would refresh for ever.
-fn admit(administrator: &Administrator, scope: Scope, group: &str) -> Result<(), Problem> {
-    if scope == Scope::Administrator {
-        return Ok(());
-    }
-    if group != administrator.project_id {
-        return Err(group_not_found(group));
-    }
-    if scope == Scope::Write && administrator.read_only {
-        return Err(Problem::new(
-            Kind::Forbidden,
-            "Unauthorized",
-            "this administrator may only read",
-        ));
-    }
-    Ok(())
+/// The access token of a request. One without is a session that ended: clients
+/// know no other reason to log in.
+fn bearer(request: &Request) -> Result<&str, Problem> {
+    let bearer = request.bearer();
+    bearer.map_err(|_| Problem::invalid_session("invalid session"))
+}
+
+/// What an administrator may not do.
+fn refused(message: &'static str) -> Problem {
+    Problem::new(Kind::Forbidden, "Unauthorized", message)
 }

@@ -9,7 +9,7 @@ use web::Scope::{Read, Write};
 use web::{Answer, Request};
 
 use crate::resource::{Entry, Resource, create, delete, get, list, patch_of, switch};
-use crate::{Cx, Row, row};
+use crate::{Cx, Row, body, row};
 
 const ALL: &str = "/groups/{groupId}/apps/{appId}/log_forwarders";
 const ONE: &str = "/groups/{groupId}/apps/{appId}/log_forwarders/{forwarderId}";
@@ -61,7 +61,8 @@ impl Resource for Forwarder {
 
     fn complete(_seen: &Seen, fields: &mut Map<String, Value>) -> Result<(), Problem> {
         fields.entry("disabled").or_insert(json!(false));
-        Ok(())
+        let policy = body::optional_object(fields, "policy")?;
+        body::optional_text(&policy, "type").map(drop)
     }
 
     fn full(entry: &Entry) -> Value {

@@ -129,14 +129,18 @@ impl Reference {
     /// counts: it stays when a name changes.
     ///
     /// # Errors
-    /// `BadRequest` for an id that nothing has.
+    /// `BadRequest` for an id that nothing has, `InvalidParameter` for what is
+    /// no text.
     pub(crate) fn read(&self, seen: &Seen, fields: &mut Map<String, Value>) -> Result<(), Problem> {
-        let given = fields.shift_remove(self.id);
-        let id = given.as_ref().and_then(Value::as_str).unwrap_or_default();
+        body::optional_text(fields, self.name)?;
+        let id = body::optional_text(fields, self.id)?
+            .unwrap_or_default()
+            .to_owned();
+        fields.shift_remove(self.id);
         if id.is_empty() || id == NO_ID {
             return Ok(());
         }
-        let key = seen.ids.key(self.kind, id).ok_or_else(|| {
+        let key = seen.ids.key(self.kind, &id).ok_or_else(|| {
             Problem::bad_request(format!("{} not found: '{id}'", self.kind.noun()))
         })?;
         fields.insert(self.name.to_owned(), json!(key));

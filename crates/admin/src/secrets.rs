@@ -73,8 +73,10 @@ async fn delete(cx: Cx, request: Request) -> Result<Answer, Problem> {
 /// # Errors
 /// `BadRequest` for an id that no secret has.
 pub(crate) async fn name_of(app: &App, fields: &mut Map<String, Value>) -> Result<(), Problem> {
-    let given = fields.shift_remove("secret_id");
-    let id = given.as_ref().and_then(Value::as_str).unwrap_or_default();
+    let id = body::optional_text(fields, "secret_id")?
+        .unwrap_or_default()
+        .to_owned();
+    fields.shift_remove("secret_id");
     if id.is_empty() {
         return Ok(());
     }

@@ -206,7 +206,7 @@ async fn list_addresses(cx: Cx, request: Request) -> Result<Answer, Problem> {
 async fn add_address(cx: Cx, request: Request) -> Result<Answer, Problem> {
     let fields = body::object(&request)?;
     let own = current(&request);
-    let address = if fields.get("use_current") == Some(&json!(true)) {
+    let address = if body::optional_flag(&fields, "use_current")? == Some(true) {
         if own.is_empty() {
             return Err(Problem::bad_request("the caller has no address"));
         }

@@ -110,6 +110,7 @@ async fn create(cx: Cx, request: Request) -> Result<Answer, Problem> {
     } else {
         Kind::Service
     };
+    check_config(&body::optional_object(&fields, "config")?)?;
     let node = Node::new(kept(FIELDS, &fields, None));
     let rules = rules_of(&name, kind, &fields)?;
     let seen = edit(cx.app()?, &cx.author(&request)?, |config| {
@@ -140,22 +141,15 @@ fn rules_of(
     fields: &Map<String, Value>,
 ) -> Result<Vec<(Kind, String, Node)>, Problem> {
     let mut nodes = Vec::new();
-    if let Some(rule @ Value::Object(_)) = fields.get("default_rule") {
+    let default = body::optional_object(fields, "default_rule")?;
+    if fields.get("default_rule").is_some_and(Value::is_object) {
         nodes.push((
             Kind::DefaultRule,
             service.to_owned(),
-            Node::new(rule.clone()),
+            Node::new(default.into()),
         ));
     }
-    for rule in fields
-        .get("rules")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-    {
-        let Value::Object(rule) = rule else {
-            return Err(Problem::bad_request("'rules' must be an array of objects"));
-        };
+    for rule in body::optional_objects(fields, "rules")? {
         nodes.push(crate::rules::node(service, kind, rule, None)?);
     }
     Ok(nodes)
@@ -224,11 +218,23 @@ async fn get_config(cx: Cx, request: Request) -> Result<Answer, Problem> {
     }))
 }
 
+/// The texts and flags of a data source's configuration.
+///
+/// # Errors
+/// `InvalidParameter`.
+fn check_config(config: &Map<String, Value>) -> Result<(), Problem> {
+    for name in ["clusterName", "readPreference", "uri"] {
+        body::optional_text(config, name)?;
+    }
+    body::optional_flag(config, "wireProtocolEnabled").map(drop)
+}
+
 /// Merges the body into the configuration.
 async fn patch_config(cx: Cx, request: Request) -> Result<Answer, Problem> {
     let seen = cx.seen().await?;
     let service = Service::of(&seen, &request)?;
     let fields = body::object(&request)?;
+    check_config(&fields)?;
     edit(cx.app()?, &cx.author(&request)?, |config| {
         let missing = || EditError::NotFound(service.kind, service.name.clone());
         let before = config

@@ -6,7 +6,7 @@ use serde_json::json;
 use web::Scope::{Administrator, Open};
 use web::{Answer, Request};
 
-use crate::{Cx, Row, body, row};
+use crate::{Cx, Row, bearer, body, row};
 
 const SESSION: &str = "/auth/session";
 const LOGIN: &str = "/auth/providers/mongodb-cloud/login";
@@ -74,7 +74,7 @@ async fn profile(cx: Cx, _request: Request) -> Result<Answer, Problem> {
 }
 
 async fn refresh(cx: Cx, request: Request) -> Result<Answer, Problem> {
-    let access_token = cx.core.admin_refresh(request.bearer()?).await?;
+    let access_token = cx.core.admin_refresh(bearer(&request)?).await?;
     Ok(Answer::json(
         StatusCode::CREATED,
         &json!({ "access_token": access_token }),
@@ -82,6 +82,6 @@ async fn refresh(cx: Cx, request: Request) -> Result<Answer, Problem> {
 }
 
 async fn logout(cx: Cx, request: Request) -> Result<Answer, Problem> {
-    cx.core.admin_logout(request.bearer()?).await?;
+    cx.core.admin_logout(bearer(&request)?).await?;
     Ok(Answer::no_content())
 }

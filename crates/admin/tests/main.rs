@@ -5,6 +5,7 @@ mod access;
 mod accounts;
 mod apps;
 mod configuration;
+mod contract;
 mod drafts;
 mod resources;
 mod runtime;
@@ -51,7 +52,10 @@ impl Reply {
 
 impl World {
     pub(crate) async fn new() -> Self {
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        Self::with_clock(Arc::new(SystemClock)).await
+    }
+
+    pub(crate) async fn with_clock(clock: Arc<dyn Clock>) -> Self {
         let core = Backstitch::open(app::Settings {
             engine: Arc::new(Embedded::in_memory(clock.clone()).unwrap()),
             clusters: HashMap::new(),
@@ -84,11 +88,26 @@ impl World {
         token: Option<&str>,
         body: &[u8],
     ) -> Reply {
+        self.request_of(method, path, token, None, body).await
+    }
+
+    /// A request whose body is of a content type.
+    pub(crate) async fn request_of(
+        &self,
+        method: Method,
+        path: &str,
+        token: Option<&str>,
+        media: Option<&str>,
+        body: &[u8],
+    ) -> Reply {
         let (path, query) = path.split_once('?').unwrap_or((path, ""));
         let mut headers = HeaderMap::new();
         if let Some(token) = token {
             let value = HeaderValue::from_str(&format!("Bearer {token}")).unwrap();
             headers.insert(header::AUTHORIZATION, value);
+        }
+        if let Some(media) = media {
+            headers.insert(header::CONTENT_TYPE, HeaderValue::from_str(media).unwrap());
         }
         let request = Request {
             id: app::request_id(),
@@ -107,11 +126,7 @@ impl World {
         Reply {
             status: head.status.as_u16(),
             kind: kind.map(|kind| kind.to_str().unwrap().to_owned()),
-            body: if bytes.is_empty() {
-                Value::Null
-            } else {
-                serde_json::from_slice(&bytes).unwrap()
-            },
+            body: serde_json::from_slice(&bytes).unwrap_or(Value::Null),
         }
     }
 

@@ -36,7 +36,7 @@ pub use ids::{Ids, Renames};
 pub use live::{App, Author, Seen, refused};
 pub use logbook::{LogQuery, Logbook};
 pub use reach::Place;
-pub use registry::{Backstitch, NewApp, Settings, StateSettings};
+pub use registry::{Backstitch, NewApp, Settings, StateSettings, app_not_found};
 pub use state::{LogEntry, NodeId};
 
 use engine::CommandError;

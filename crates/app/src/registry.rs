@@ -187,6 +187,12 @@ impl Backstitch {
         Ok(project)
     }
 
+    /// Whether there is a project of an id.
+    pub async fn has_project(&self, id: &str) -> Result<bool, Problem> {
+        let found = self.state.projects.get(id).await.map_err(stored)?;
+        Ok(found.is_some())
+    }
+
     /// What servers that share their records first said about something.
     pub async fn agree(&self, about: &str, value: &str) -> Result<String, Problem> {
         self.state.agree(about, value).await.map_err(stored)
@@ -402,7 +408,8 @@ impl Backstitch {
     }
 }
 
-pub(crate) fn app_not_found(id: &str) -> Problem {
+/// The app is not there, or not the caller's.
+pub fn app_not_found(id: &str) -> Problem {
     Problem::new(
         Kind::NotFound,
         "AppNotFound",
