@@ -14,7 +14,7 @@
 //!
 //! Beside these: `query` (names and types), `with` (a query to send), `before`
 //! (requests that prepare the app), `path` (other parameters for a name in the
-//! path), `token` (`refresh` for those that take no access token), `media` and
+//! path), `reads` (for a `POST` that changes nothing), `token` (`refresh` for those that take no access token), `media` and
 //! `text` (a body that is no JSON), `kind` (an answer that is no JSON), `apart`
 //! (why no good request can be tried without a running server).
 //!
@@ -92,6 +92,8 @@ pub struct Operation {
     pub kind: Option<String>,
     /// Status and `error_code` of the same request sent again.
     pub again: Option<String>,
+    /// Whether it changes nothing though its method says so.
+    pub reads: bool,
     /// Why no good request can be tried in process.
     pub apart: Option<String>,
 }

@@ -279,7 +279,7 @@ impl Scene<'_> {
             .as_ref()
             .map(|(request, _)| request)
             .or(one.find.as_ref());
-        if request.is_some_and(|request| self.is_below_unknown(request)) {
+        if self.is_below_unknown(request.map_or("", String::as_str)) {
             return Ok(NOBODY.to_owned());
         }
         for step in &one.before {
