@@ -23,10 +23,18 @@ pub(crate) fn object(request: &Request) -> Result<Map<String, Value>, Problem> {
 /// # Errors
 /// `BadRequest`.
 pub(crate) fn value(request: &Request) -> Result<Value, Problem> {
-    if request.body.trim_ascii().is_empty() {
+    parsed(&request.body)
+}
+
+/// The value that bytes say; null when there are none.
+///
+/// # Errors
+/// `BadRequest`.
+pub(crate) fn parsed(bytes: &[u8]) -> Result<Value, Problem> {
+    if bytes.trim_ascii().is_empty() {
         return Ok(Value::Null);
     }
-    let mut value = serde_json::from_slice(&request.body)
+    let mut value = serde_json::from_slice(bytes)
         .map_err(|error| Problem::bad_request(format!("the request body is not JSON: {error}")))?;
     relax(&mut value);
     Ok(value)

@@ -29,7 +29,8 @@ use std::sync::LazyLock;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-/// A request that prepares something: `METHOD /path` below the app, and a body.
+/// A request that prepares something: `METHOD /path` below the app, and a body;
+/// `$media` and `$text` of one that is no JSON.
 pub type Step = (String, Value);
 
 /// The whole of `contract.json`.

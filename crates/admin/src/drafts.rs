@@ -1,13 +1,13 @@
 //! Drafts: edits that go live together (admin-api.md §2.15, #134–#138, and §5).
 
-use app::{App, Changes, FieldDiff, Package};
+use app::{App, Changes, FieldDiff};
 use axum::http::Method;
 use kit::Problem;
 use serde_json::{Value, json};
 use web::Scope::{Read, Write};
 use web::{Answer, Request};
 
-use crate::{Cx, Row, apps, body, deployments, row};
+use crate::{Cx, Row, apps, body, dependencies, deployments, row};
 
 const ALL: &str = "/groups/{groupId}/apps/{appId}/drafts";
 const ONE: &str = "/groups/{groupId}/apps/{appId}/drafts/{draftId}";
@@ -107,11 +107,10 @@ async fn diff(cx: Cx, request: Request) -> Result<Answer, Problem> {
         .app()?
         .draft_diff(owner, request.parameter("draftId"))
         .await?;
-    let paths = |path: &String| json!(path);
     Ok(Answer::ok(&json!({
         "diffs": diff.files,
-        "hosting_files_diff": changes(&diff.hosting, paths, paths),
-        "dependencies_diff": changes(&diff.dependencies, package, modified_package),
+        "hosting_files_diff": paths(&diff.hosting),
+        "dependencies_diff": dependencies::show(&diff.dependencies),
         "graphql_config_diff": { "field_diffs": fields(&diff.graphql) },
         "schema_options_diff": {
             "graphql_validation_diff": fields(&diff.validation), "rest_validation_diff": [],
@@ -119,26 +118,8 @@ async fn diff(cx: Cx, request: Request) -> Result<Answer, Problem> {
     })))
 }
 
-fn changes<T>(
-    of: &Changes<T>,
-    show: impl Fn(&T) -> Value,
-    show_modified: impl Fn(&T) -> Value,
-) -> Value {
-    let list = |items: &[T]| items.iter().map(&show).collect::<Value>();
-    json!({
-        "added": list(&of.added), "deleted": list(&of.deleted),
-        "modified": of.modified.iter().map(show_modified).collect::<Value>(),
-    })
-}
-
-fn package(package: &Package) -> Value {
-    json!({ "name": package.name, "version": package.version })
-}
-
-fn modified_package(package: &Package) -> Value {
-    json!({
-        "name": package.name, "version": package.version, "previous_version": package.previous,
-    })
+fn paths(of: &Changes<String>) -> Value {
+    json!({ "added": of.added, "deleted": of.deleted, "modified": of.modified })
 }
 
 fn fields(of: &[FieldDiff]) -> Value {

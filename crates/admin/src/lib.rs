@@ -13,6 +13,7 @@ pub mod contract;
 mod custom_user_data;
 mod data_api;
 mod debug;
+mod dependencies;
 mod deploy_config;
 mod deployments;
 mod drafts;
@@ -20,6 +21,7 @@ mod endpoints;
 mod environments;
 mod functions;
 mod graphql;
+mod hosted_assets;
 mod hosting;
 mod log_forwarders;
 mod logs;
@@ -45,7 +47,7 @@ use app::administrators::{Administrator, group_not_found};
 use app::{App, Author, Backstitch, RequestInfo, Seen, app_not_found};
 use axum::body::Body;
 use axum::http::{Method, Response};
-use kit::{Kind, Problem};
+use kit::{Kind, Problem, limit};
 use web::{Answer, Found, Operation, Request, Routes, Scope};
 
 /// Where the surface lives.
@@ -77,13 +79,24 @@ const TABLES: &[&[Row]] = &[
     log_forwarders::ROWS,
     webhooks::ROWS,
     hosting::ROWS,
+    hosted_assets::ROWS,
     security::ROWS,
     users::ROWS,
     registrations::ROWS,
     api_keys::ROWS,
+    dependencies::ROWS,
     debug::ROWS,
     logs::ROWS,
 ];
+
+/// The operation that uploads a hosted file.
+const UPLOAD_ASSET: &str = "adminUploadHostedAsset";
+
+/// The operations that install dependencies, as newer and older clients ask.
+const UPLOAD_DEPENDENCIES: &str = "adminUploadDependencies";
+const POST_DEPENDENCIES: &str = "adminPostDependencies";
+/// The operation that compares dependencies with what is installed.
+const DIFF_DEPENDENCIES: &str = "adminDiffDependencies";
 
 /// A row of the table.
 type Row = Operation<Cx>;
@@ -131,6 +144,8 @@ struct Cx {
     core: Arc<Backstitch>,
     administrator: Option<Administrator>,
     app: Option<Arc<App>>,
+    /// The address by which the client reached the server.
+    base_url: String,
 }
 
 impl Cx {
@@ -189,12 +204,28 @@ impl Admin {
             .map(|row| (row.id, &row.method, row.path, row.scope))
     }
 
+    /// Bytes of the largest file that a request may upload; none when it uploads
+    /// nothing, and its body is JSON.
+    pub fn upload_bytes_max(&self, method: &Method, path: &str) -> Option<usize> {
+        let path = path.get(PREFIX.len() - 1..)?;
+        match self.routes.find(method, path) {
+            Found::Operation(operation, _) => match operation.id {
+                UPLOAD_ASSET => Some(limit::HOSTED_FILE_BYTES_MAX),
+                UPLOAD_DEPENDENCIES | POST_DEPENDENCIES | DIFF_DEPENDENCIES => {
+                    Some(limit::DEPENDENCIES_BYTES_MAX)
+                }
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
     /// Answers a request whose path begins with [`PREFIX`]. `base_url` is the
     /// address by which the client reached the server.
     pub async fn handle(&self, request: Request, base_url: &str) -> Response<Body> {
         let id = request.id.clone();
         let mut place = String::new();
-        match self.route(request, &mut place).await {
+        match self.route(request, base_url, &mut place).await {
             Ok(answer) => answer.0,
             Err(problem) => {
                 let link =
@@ -206,7 +237,12 @@ impl Admin {
 
     /// Finds the operation, who calls it and whose app it is about. `place` is
     /// the app's, for links.
-    async fn route(&self, mut request: Request, place: &mut String) -> Result<Answer, Problem> {
+    async fn route(
+        &self,
+        mut request: Request,
+        base_url: &str,
+        place: &mut String,
+    ) -> Result<Answer, Problem> {
         let path = &request.path[PREFIX.len() - 1..];
         let operation = match self.routes.find(&request.method, path) {
             Found::Operation(operation, parameters) => {
@@ -222,6 +258,7 @@ impl Admin {
             core: self.core.clone(),
             administrator: None,
             app: None,
+            base_url: base_url.to_owned(),
         };
         if operation.scope != Scope::Open {
             let administrator = self.core.administrator(bearer(&request)?).await?;

@@ -6,7 +6,9 @@ mod accounts;
 mod apps;
 mod configuration;
 mod contract;
+mod dependencies;
 mod drafts;
+mod hosting;
 mod resources;
 mod runtime;
 mod settings;
@@ -18,6 +20,7 @@ use std::sync::Arc;
 use admin::{Admin, PREFIX};
 use app::Backstitch;
 use app::administrators::KeyPair;
+use axum::http::response::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, header};
 use engine_embedded::Embedded;
 use http_body_util::BodyExt;
@@ -100,6 +103,24 @@ impl World {
         media: Option<&str>,
         body: &[u8],
     ) -> Reply {
+        let (head, body) = self.raw(method, path, token, media, body).await;
+        let kind = head.headers.get(header::CONTENT_TYPE);
+        Reply {
+            status: head.status.as_u16(),
+            kind: kind.map(|kind| kind.to_str().unwrap().to_owned()),
+            body: serde_json::from_slice(&body).unwrap_or(Value::Null),
+        }
+    }
+
+    /// A request whose answer may be anything: head and bytes.
+    pub(crate) async fn raw(
+        &self,
+        method: Method,
+        path: &str,
+        token: Option<&str>,
+        media: Option<&str>,
+        body: &[u8],
+    ) -> (Parts, Vec<u8>) {
         let (path, query) = path.split_once('?').unwrap_or((path, ""));
         let mut headers = HeaderMap::new();
         if let Some(token) = token {
@@ -122,12 +143,7 @@ impl World {
         let response = self.admin.handle(request, "http://here").await;
         let (head, body) = response.into_parts();
         let bytes = body.collect().await.unwrap().to_bytes();
-        let kind = head.headers.get(header::CONTENT_TYPE);
-        Reply {
-            status: head.status.as_u16(),
-            kind: kind.map(|kind| kind.to_str().unwrap().to_owned()),
-            body: serde_json::from_slice(&bytes).unwrap_or(Value::Null),
-        }
+        (head, bytes.to_vec())
     }
 
     /// The answer to a login with a key pair.
@@ -230,6 +246,39 @@ impl AppAdmin<'_> {
         let kind = (status != 204).then(|| "application/json".to_owned());
         assert_eq!(reply.kind, kind, "{method} {path}");
         reply.body
+    }
+
+    /// Sends a file in a body of parts, as the official CLI does; the status and
+    /// what is answered.
+    pub(crate) async fn send_parts(
+        &self,
+        method: &str,
+        path: &str,
+        kind: &str,
+        parts: &[(&str, &str, &[u8])],
+    ) -> (u16, String) {
+        let mut body = Vec::new();
+        for (name, file_name, bytes) in parts {
+            let file = match *file_name {
+                "" => String::new(),
+                file => format!("; filename=\"{file}\""),
+            };
+            let head = format!(
+                "--b0undary\r\nContent-Disposition: form-data; name=\"{name}\"{file}\r\n\r\n"
+            );
+            body.extend([head.as_bytes(), bytes, b"\r\n"].concat());
+        }
+        body.extend(b"--b0undary--\r\n");
+        let kind = format!("{kind}; boundary=b0undary");
+        let admin = self.administrator;
+        let path = format!("groups/{}/apps/{}{path}", admin.project, self.id);
+        let method = Method::from_bytes(method.as_bytes()).unwrap();
+        let (head, answer) = admin
+            .world
+            .raw(method, &path, Some(&admin.token), Some(&kind), &body)
+            .await;
+        let answer = String::from_utf8_lossy(&answer).into_owned();
+        (head.status.as_u16(), answer)
     }
 
     /// A new thing's id.

@@ -1,5 +1,6 @@
 //! What has to be done from time to time, by one server of those that share
-//! their records: old log entries and sessions that have run out are removed.
+//! their records: old log entries, sessions that have run out and bytes
+//! that nothing refers to are removed.
 
 use std::sync::Weak;
 use std::time::{Duration, Instant};
@@ -16,6 +17,12 @@ const LOOK_EVERY: Duration = Duration::from_secs(60);
 const DUE_EVERY_MS: i64 = 3_600_000;
 /// How long a server that does it may be silent: longer than it takes.
 const PATIENCE: Duration = Duration::from_secs(600);
+
+/// How long a body stays that nothing refers to: who reads it may go on, and
+/// who wrote it may say what it is.
+const LOOSE_MS: i64 = 3_600_000;
+/// Bodies that are looked at together.
+const BODIES_AT_ONCE: u64 = 500;
 
 /// Does what is due until the core is gone.
 pub(crate) async fn run(core: Weak<Backstitch>) {
@@ -54,6 +61,7 @@ impl Backstitch {
             self.logbook.trim(now).await?;
             let over = doc! { "expires": { "$lte": now } };
             self.state.sessions.delete_all(over).await.map_err(stored)?;
+            self.tidy_bodies(now).await?;
             let done = held.keep(doc! { "done": now }).await.map_err(stored)?;
             if !done {
                 tracing::warn!("another server took over the removal of old records");
@@ -61,6 +69,39 @@ impl Backstitch {
         }
         held.release().await.map_err(stored)?;
         Ok(does)
+    }
+
+    /// Removes the bytes that nothing has referred to for an hour, as of a time.
+    pub async fn tidy_bodies(&self, now: i64) -> Result<(), Problem> {
+        let bodies = &self.state.bodies;
+        loop {
+            let loose = bodies.loose_before(now - LOOSE_MS, BODIES_AT_ONCE).await;
+            let loose = loose.map_err(stored)?;
+            for body in &loose {
+                let done = if self.refers_to(&body.id).await? {
+                    bodies.bind(&body.id).await
+                } else {
+                    bodies.remove(&body.id).await
+                };
+                done.map_err(stored)?;
+            }
+            if (loose.len() as u64) < BODIES_AT_ONCE {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn refers_to(&self, body: &str) -> Result<bool, Problem> {
+        let assets = self.state.assets.count(doc! { "body": body }).await;
+        let draft = self.state.drafts.count(doc! { "_id": body }).await;
+        let packages = self.state.dependencies.count(doc! { "body": body }).await;
+        let counted = [assets, draft, packages];
+        for count in counted {
+            if count.map_err(stored)? > 0 {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 }
 

@@ -41,9 +41,14 @@ impl From<Rejected> for Problem {
 
 impl App {
     /// Replaces the whole configuration by what the files say. Ids are kept by
-    /// name; the same files again are no deployment.
+    /// name; the same files again are no deployment. Hosted files of the
+    /// directory, if it has any, become all there are.
     pub async fn push(&self, files: &Files, author: &Author) -> Result<Deployed, Rejected> {
-        self.replace(author, |_| config::read(files)).await
+        let (files, hosted) = config::split_hosted(files).map_err(Rejected::Findings)?;
+        crate::hosting::check(&hosted).map_err(Rejected::Problem)?;
+        let deployed = self.replace(author, |_| config::read(&files)).await?;
+        self.host(hosted).await.map_err(Rejected::Problem)?;
+        Ok(deployed)
     }
 
     /// Replaces the whole configuration by what a document of pull

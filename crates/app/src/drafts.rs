@@ -8,12 +8,13 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bson::{Bson, doc};
-use config::{AppConfig, Kind, Node};
+use config::{AppConfig, Kind};
 use kit::Problem;
 use serde_json::Value;
 use state::{Deployment, Draft};
 
 use crate::compile::compile;
+use crate::dependencies::{by_name, package_changes};
 use crate::ids::Ids;
 use crate::live::{Author, EDIT_TRIES_MAX, Next, Occasion, Seen, keeps_changing, node_ids};
 use crate::revisions::{read_revision, write_revision};
@@ -47,7 +48,7 @@ impl Drafts {
 pub struct DraftDiff {
     /// A unified diff for each file.
     pub files: Vec<String>,
-    /// Paths of hosted files.
+    /// Paths of hosted files: what happened to them since it was opened.
     pub hosting: Changes<String>,
     /// npm packages with their versions.
     pub dependencies: Changes<Package>,
@@ -115,8 +116,11 @@ impl App {
     /// `DraftAlreadyExists`: an administrator has one draft of an app.
     pub async fn open_draft(&self, author: &Author) -> Result<Draft, Problem> {
         let live = self.live();
+        let id = new_id();
         let draft = Draft {
-            id: new_id(),
+            packages: self.installed_packages().await?,
+            hosted_bytes: self.remember_hosted(&id).await?,
+            id,
             app_id: self.id.clone(),
             user_id: author.user_id.clone(),
             base: live.release.revision.clone(),
@@ -124,7 +128,16 @@ impl App {
             ids: live.ids.list().to_vec(),
             created: self.core.clock.now_ms(),
         };
-        match self.core.state.drafts.insert(&draft).await {
+        let opened = self.core.state.drafts.insert(&draft).await;
+        let bodies = &self.core.state.bodies;
+        if draft.hosted_bytes > 0 {
+            let settled = match &opened {
+                Ok(()) => bodies.bind(&draft.id).await,
+                Err(_) => bodies.remove(&draft.id).await,
+            };
+            settled.map_err(stored)?;
+        }
+        match opened {
             Ok(()) => Ok(draft),
             Err(error) if error.is_duplicate_key() => Err(Problem::new(
                 kit::Kind::Conflict,
@@ -152,7 +165,7 @@ impl App {
             return Err(draft_not_found(id));
         }
         self.drafts.forget(user_id);
-        Ok(())
+        self.core.state.bodies.remove(id).await.map_err(stored)
     }
 
     /// What a draft of its owner changes.
@@ -162,7 +175,17 @@ impl App {
     pub async fn draft_diff(&self, user_id: &str, id: &str) -> Result<DraftDiff, Problem> {
         let (draft, seen) = self.own_draft(user_id, id).await?;
         let base = read_revision(&self.core, &draft.base).await?;
-        Ok(diff(&base, seen.config()))
+        let hosting = self.hosted_since(&draft).await?;
+        // What was installed acts already; what package.json says will.
+        let mut before = by_name(&draft.packages);
+        let mut after = by_name(&self.installed_packages().await?);
+        before.extend(packages(&base));
+        after.extend(packages(seen.config()));
+        Ok(DraftDiff {
+            hosting,
+            dependencies: package_changes(&before, &after),
+            ..diff(&base, seen.config())
+        })
     }
 
     /// Makes a draft of its owner live, and the draft is gone. What others
@@ -312,33 +335,16 @@ fn draft_not_found(id: &str) -> Problem {
 
 /// What changed between two values.
 fn diff(before: &AppConfig, after: &AppConfig) -> DraftDiff {
-    let mut files = config::text_diff(before, after);
-    // Bytes are no text: they are told by their paths.
-    files.retain(|text| !text.starts_with("--- hosting/files/"));
-    let hosted = |config: &AppConfig| -> BTreeMap<String, Arc<Node>> {
-        let files = config.all(Kind::HostingFile);
-        files
-            .map(|(path, node)| (path.clone(), node.clone()))
-            .collect()
-    };
     DraftDiff {
-        files,
-        hosting: changes(&hosted(before), &hosted(after), |path, _, _| {
-            path.to_owned()
-        }),
-        dependencies: changes(&packages(before), &packages(after), |name, old, new| {
-            Package {
-                name: name.to_owned(),
-                version: new.or(old).cloned().unwrap_or_default(),
-                previous: new.and(old).cloned().unwrap_or_default(),
-            }
-        }),
+        files: config::text_diff(before, after),
+        hosting: Changes::default(),
+        dependencies: Changes::default(),
         graphql: fields(before, after, Kind::GraphqlConfig),
         validation: fields(before, after, Kind::GraphqlValidation),
     }
 }
 
-fn changes<V: PartialEq, T>(
+pub(crate) fn changes<V: PartialEq, T>(
     before: &BTreeMap<String, V>,
     after: &BTreeMap<String, V>,
     show: impl Fn(&str, Option<&V>, Option<&V>) -> T,

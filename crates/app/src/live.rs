@@ -42,6 +42,8 @@ pub struct App {
     /// Held for writing while a user is removed, for reading while one is made:
     /// a login must not bring back the account that goes.
     pub(crate) removing: tokio::sync::RwLock<()>,
+    /// What the hosted files come to; held while one is added.
+    pub(crate) hosting: tokio::sync::Mutex<Option<crate::hosting::Usage>>,
     /// Held while an API key is added.
     pub(crate) adding_keys: tokio::sync::Mutex<()>,
 }
@@ -154,6 +156,7 @@ impl App {
             streams: crate::users::Streams::default(),
             failures: crate::users::Failures::default(),
             removing: tokio::sync::RwLock::default(),
+            hosting: tokio::sync::Mutex::default(),
             adding_keys: tokio::sync::Mutex::default(),
         }))
     }

@@ -113,7 +113,7 @@ impl Finder<'_> {
         for kind in LATER {
             for (key, node) in config.all(kind) {
                 let used = match kind {
-                    Kind::Hosting => node.flag("enabled"),
+                    Kind::Hosting => node.flag("enabled") && !node.text("custom_domain").is_empty(),
                     Kind::Sync => node.text("state") == "enabled",
                     _ => !node.flag("disabled"),
                 };
@@ -123,7 +123,7 @@ impl Finder<'_> {
                 let (field, what) = match kind {
                     Kind::Endpoint => ("/route", format!("HTTPS endpoints; {key} is not served")),
                     Kind::DataApi => ("", "the Data API".to_owned()),
-                    Kind::Hosting => ("/enabled", "static hosting".to_owned()),
+                    Kind::Hosting => ("/custom_domain", "custom domains of hosting".to_owned()),
                     Kind::Sync => ("/state", "Device Sync".to_owned()),
                     Kind::GraphqlResolver => ("/field_name", "GraphQL custom resolvers".to_owned()),
                     Kind::LogForwarder => ("/name", format!("log forwarders; \"{key}\" is idle")),

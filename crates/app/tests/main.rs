@@ -8,6 +8,7 @@
 mod data;
 mod deploy;
 mod functions;
+mod hosting;
 mod on_mongodb;
 mod servers;
 

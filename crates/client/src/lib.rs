@@ -5,6 +5,7 @@
 
 mod auth;
 mod functions;
+mod hosting;
 mod watch;
 
 use std::sync::Arc;
@@ -15,6 +16,8 @@ use axum::http::{Method, Response};
 use kit::{Kind, Problem};
 use serde_json::json;
 use web::{Answer, Request};
+
+pub use hosting::{Page, SITES};
 
 /// Where the surface lives.
 pub const PREFIX: &str = "/api/client/v2.0/";

@@ -53,6 +53,27 @@ pub const SECRET_CHARS_MAX: usize = 500;
 /// Longest name of a project.
 pub const PROJECT_NAME_CHARS_MAX: usize = 64;
 
+/// Largest hosted file.
+pub const HOSTED_FILE_BYTES_MAX: usize = 25 * 1024 * 1024;
+/// Hosted files of one app.
+pub const HOSTED_FILES_MAX: u64 = 20_000;
+/// What the hosted files of one app come to.
+pub const HOSTED_BYTES_MAX: i64 = 1024 * 1024 * 1024;
+/// Longest path of a hosted file.
+pub const HOSTED_PATH_BYTES_MAX: usize = 1024;
+/// Longest value of a hosted file's attribute.
+pub const HOSTED_ATTRIBUTE_BYTES_MAX: usize = 1024;
+/// Largest archive of functions' dependencies.
+pub const DEPENDENCIES_BYTES_MAX: usize = 15 * 1024 * 1024;
+/// What such an archive unpacks to.
+pub const DEPENDENCIES_UNPACKED_BYTES_MAX: u64 = 256 * 1024 * 1024;
+/// Entries of such an archive.
+pub const DEPENDENCIES_ENTRIES_MAX: usize = 50_000;
+/// Packages that one app depends on.
+pub const DEPENDENCIES_PACKAGES_MAX: usize = 1000;
+/// What a request holds beside the file that it uploads.
+pub const UPLOAD_ENVELOPE_BYTES_MAX: usize = 1024 * 1024;
+
 /// Lifetime of an access token.
 pub const ACCESS_TOKEN_S: i64 = 1800;
 /// Lifetime of a refresh token, unless the app sets another.

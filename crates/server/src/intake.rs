@@ -53,15 +53,44 @@ impl Intake {
     /// # Errors
     /// `ReadSizeLimitExceeded`; `BadRequest` for one that breaks off or comes
     /// too slowly; 503 when there is no room for too long.
-    pub(crate) async fn take<B>(&self, mut body: B) -> Result<Taken, Problem>
+    pub(crate) async fn take<B>(&self, body: B) -> Result<Taken, Problem>
+    where
+        B: Body<Data = Bytes> + Unpin,
+        B::Error: std::fmt::Display,
+    {
+        let mut taken = self.collect(body, limit::BODY_BYTES_MAX).await?;
+        let parsed = VALUE_BYTES * values_max(&taken.bytes);
+        let bytes = taken.bytes.len();
+        self.hold(&mut taken, bytes + parsed).await?;
+        Ok(taken)
+    }
+
+    /// Reads a body with a file in it, of at most so many bytes.
+    ///
+    /// # Errors
+    /// As for [`Intake::take`].
+    pub(crate) async fn take_upload<B>(&self, body: B, most: usize) -> Result<Taken, Problem>
+    where
+        B: Body<Data = Bytes> + Unpin,
+        B::Error: std::fmt::Display,
+    {
+        let most = most + limit::UPLOAD_ENVELOPE_BYTES_MAX;
+        let mut taken = self.collect(body, most).await?;
+        // The body, and the file taken out of it.
+        let bytes = 2 * taken.bytes.len();
+        self.hold(&mut taken, bytes).await?;
+        Ok(taken)
+    }
+
+    async fn collect<B>(&self, mut body: B, most: usize) -> Result<Taken, Problem>
     where
         B: Body<Data = Bytes> + Unpin,
         B::Error: std::fmt::Display,
     {
         // Refused before a byte is read when the client says how much it is.
         let told = body.size_hint().lower();
-        if told > limit::BODY_BYTES_MAX as u64 {
-            return Err(too_large());
+        if told > most as u64 {
+            return Err(too_large(most));
         }
         let mut taken = Taken {
             bytes: Vec::new(),
@@ -87,16 +116,13 @@ impl Intake {
                 continue;
             };
             let bytes = taken.bytes.len() + data.len();
-            if bytes > limit::BODY_BYTES_MAX {
-                return Err(too_large());
+            if bytes > most {
+                return Err(too_large(most));
             }
             // A growing vector may be twice as large as what is in it.
             self.hold(&mut taken, 2 * bytes).await?;
             taken.bytes.extend_from_slice(&data);
         }
-        let parsed = VALUE_BYTES * values_max(&taken.bytes);
-        let bytes = taken.bytes.len();
-        self.hold(&mut taken, bytes + parsed).await?;
         Ok(taken)
     }
 
@@ -138,14 +164,11 @@ fn values_max(text: &[u8]) -> usize {
         .count()
 }
 
-fn too_large() -> Problem {
+fn too_large(most: usize) -> Problem {
     Problem::new(
         Kind::TooLarge,
         "ReadSizeLimitExceeded",
-        format!(
-            "the request body is larger than {} bytes",
-            limit::BODY_BYTES_MAX
-        ),
+        format!("the request body is larger than {most} bytes"),
     )
 }
 

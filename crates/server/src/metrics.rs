@@ -10,7 +10,7 @@ use app::{Backstitch, ClusterHealth};
 const BOUNDS_US: [u64; 10] = [
     500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 500_000, 2_500_000,
 ];
-const SURFACES: [&str; 3] = ["client", "admin", "other"];
+const SURFACES: [&str; 4] = ["client", "admin", "other", "site"];
 
 /// The counters.
 #[derive(Default)]

@@ -85,6 +85,7 @@ impl Surfaces {
 const CLIENT: usize = 0;
 const ADMIN: usize = 1;
 const OTHER: usize = 2;
+const SITE: usize = 3;
 
 /// Answers a request, whatever happens.
 pub(crate) async fn answer(
@@ -99,6 +100,7 @@ pub(crate) async fn answer(
     let surface = match (door, request.uri().path()) {
         (Door::Public, path) if path.starts_with(client::PREFIX) => CLIENT,
         (Door::Public, path) if path.starts_with(ADMIN_PREFIX) => ADMIN,
+        (Door::Public, path) if path.starts_with(client::SITES) => SITE,
         _ => OTHER,
     };
     let origin = request.headers().get(header::ORIGIN).cloned();
@@ -160,6 +162,15 @@ async fn route(
         let text = "too many requests are in flight";
         return refused(Problem::new(Kind::Limited, "TooManyRequests", text));
     }
+    if surface == SITE {
+        let page = client::Page {
+            method: &head.method,
+            path: head.uri.path(),
+            query: head.uri.query().unwrap_or_default(),
+            headers: &head.headers,
+        };
+        return surfaces.client.site(page).await;
+    }
     if surface == ADMIN
         && let Some(verb) = head.uri.path().strip_prefix(archives::PREFIX)
     {
@@ -174,7 +185,18 @@ async fn route(
         let answered = archives::answer(&surfaces.core, ask).await;
         return answered.unwrap_or_else(refused);
     }
-    let taken = match surfaces.intake.take(body).await {
+    let upload = (surface == ADMIN)
+        .then(|| {
+            surfaces
+                .admin
+                .upload_bytes_max(&head.method, head.uri.path())
+        })
+        .flatten();
+    let taken = match upload {
+        Some(most) => surfaces.intake.take_upload(body, most).await,
+        None => surfaces.intake.take(body).await,
+    };
+    let taken = match taken {
         Ok(taken) => taken,
         Err(problem) => return refused(problem),
     };

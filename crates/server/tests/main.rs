@@ -6,6 +6,7 @@ mod archives;
 mod bad_input;
 mod connections;
 mod doors;
+mod hosting;
 mod http;
 mod sessions;
 mod streams;

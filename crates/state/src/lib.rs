@@ -4,6 +4,7 @@
 //! Not here: what the records mean. Keys, passwords and private keys come in
 //! hashed or sealed.
 
+mod bodies;
 mod devices;
 pub mod leases;
 mod messages;
@@ -16,11 +17,13 @@ mod usage;
 use bson::{Document, doc};
 use engine::{CommandError, SharedEngine};
 
+pub use bodies::{Bodies, PIECE_BYTES};
 pub use devices::Device;
 pub use messages::Message;
 pub use records::{
-    ANYWHERE, AccessListEntry, AdminKey, AdminSession, Agreement, ApiKey, App, AppSettings, Blob,
-    Confirmation, DeployConfig, Deployment, Draft, Identity, Lease, LogChunk, LogEntry, Migration,
+    ANYWHERE, AccessListEntry, AdminKey, AdminSession, Agreement, ApiKey, App, AppSettings, Asset,
+    Attribute, Blob, BodyPiece, Confirmation, Dependencies, DeployConfig, Deployment, Draft,
+    Identity, InstalledPackage, LastInstall, Lease, LogChunk, LogEntry, LooseBody, Migration,
     NodeId, Password, PrivateEndpoint, Project, Record, Revision, RevisionFile, Secret, Session,
     User,
 };
@@ -77,6 +80,12 @@ pub struct State {
     pub agreements: Table<Agreement>,
     /// Jobs that one server does at a time.
     pub leases: Table<Lease>,
+    /// Hosted files.
+    pub assets: Table<Asset>,
+    /// npm packages of functions, by app.
+    pub dependencies: Table<Dependencies>,
+    /// What is too large for a record.
+    pub bodies: Bodies,
 }
 
 impl State {
@@ -104,6 +113,9 @@ impl State {
             usage_minutes: Table::new(engine, database),
             agreements: Table::new(engine, database),
             leases: Table::new(engine, database),
+            assets: Table::new(engine, database),
+            dependencies: Table::new(engine, database),
+            bodies: Bodies::new(engine, database),
         };
         state
             .admin_keys
@@ -191,6 +203,12 @@ impl State {
             .logs
             .index("time", doc! { "app_id": 1, "to": -1 }, false)
             .await?;
+        // Several files may share their bytes.
+        state
+            .assets
+            .index("body", doc! { "body": 1 }, false)
+            .await?;
+        state.bodies.indexes().await?;
         Ok(state)
     }
 
@@ -221,7 +239,19 @@ impl State {
         self.messages.delete_all(of.clone()).await?;
         self.triggers.delete_all(of.clone()).await?;
         self.usage_minutes.delete_all(of.clone()).await?;
+        let hosted = id_range(app_id, "");
+        self.assets.delete_all(hosted).await?;
+        self.dependencies.delete(app_id).await?;
+        self.bodies.erase_app(app_id).await?;
         self.revisions.delete_all(of).await?;
         self.apps.delete(app_id).await.map(drop)
     }
+}
+
+/// What matches the records of an app whose ids are the app's id and a text
+/// that begins with `prefix`.
+pub fn id_range(app_id: &str, prefix: &str) -> Document {
+    let first = format!("{app_id}{prefix}");
+    let last = format!("{first}\u{10ffff}");
+    doc! { "_id": { "$gte": first, "$lt": last } }
 }

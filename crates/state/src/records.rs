@@ -23,6 +23,8 @@ tables! {
     Draft => "drafts",
     Secret => "secrets", User => "users", Password => "passwords", Session => "sessions",
     ApiKey => "api_keys", LogChunk => "logs", Agreement => "agreements", Lease => "leases",
+    Asset => "assets", BodyPiece => "body_pieces", LooseBody => "loose_bodies",
+    Dependencies => "dependencies",
 }
 
 /// A project: what the service called a group.
@@ -301,6 +303,13 @@ pub struct Draft {
     pub ids: Vec<NodeId>,
     /// When it was opened.
     pub created: i64,
+    /// The bytes of the body of its id, which says what the hosted files were
+    /// when it was opened.
+    #[serde(default)]
+    pub hosted_bytes: i64,
+    /// The packages that were installed when it was opened.
+    #[serde(default)]
+    pub packages: Vec<InstalledPackage>,
 }
 
 /// A secret.
@@ -498,6 +507,107 @@ pub struct Lease {
     pub beat: i64,
     /// What the job keeps for whoever does it next.
     pub kept: Document,
+}
+
+/// A hosted file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asset {
+    /// The app's id and the path, so that a range of ids is a folder.
+    #[serde(rename = "_id")]
+    pub id: String,
+    /// The app.
+    pub app_id: String,
+    /// Where it is served; begins with a slash.
+    pub path: String,
+    /// The MD5 hash of its bytes in hex: what clients compare.
+    pub hash: String,
+    /// Bytes.
+    pub size: i64,
+    /// What it is served with, as it was given.
+    pub attributes: Vec<Attribute>,
+    /// When it last changed.
+    pub modified: i64,
+    /// Where its bytes are ([`crate::Bodies`]).
+    pub body: String,
+}
+
+/// A header that a hosted file is served with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attribute {
+    /// Its name.
+    pub name: String,
+    /// Its value.
+    pub value: String,
+}
+
+/// A piece of a body ([`crate::Bodies`]).
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct BodyPiece {
+    /// The body's id, and the piece's number from 0.
+    #[serde(rename = "_id")]
+    pub id: String,
+    /// The app.
+    pub app_id: String,
+    /// The body.
+    pub body: String,
+    /// Its bytes.
+    #[serde(with = "binary")]
+    pub bytes: Vec<u8>,
+}
+
+/// A body that nothing may refer to.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct LooseBody {
+    /// The body's id.
+    #[serde(rename = "_id")]
+    pub id: String,
+    /// The app.
+    pub app_id: String,
+    /// Since when.
+    pub at: i64,
+}
+
+/// The npm packages of an app's functions.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dependencies {
+    /// The app's id.
+    #[serde(rename = "_id")]
+    pub id: String,
+    /// Who installed them.
+    pub user_id: String,
+    /// When.
+    pub modified: i64,
+    /// The packages.
+    pub packages: Vec<InstalledPackage>,
+    /// Their files as a zip archive ([`crate::Bodies`]); empty when nothing was
+    /// ever installed.
+    pub body: String,
+    /// Bytes of the archive; 0 when it holds nothing.
+    pub body_bytes: i64,
+    /// What became of the last upload.
+    pub last: LastInstall,
+}
+
+/// An npm package.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InstalledPackage {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+}
+
+/// What became of an upload of dependencies.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastInstall {
+    /// Its id; compared and set.
+    pub id: String,
+    /// `successful` or `failed`.
+    pub status: String,
+    /// Why it failed.
+    pub message: String,
+    /// Whether somebody was told that it was made.
+    pub told: bool,
 }
 
 /// Bytes as a BSON binary.

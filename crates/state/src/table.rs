@@ -142,6 +142,24 @@ impl<T: Record> Table<T> {
         self.collection.delete(filter, true).await
     }
 
+    /// How many records match, and the sum of one of their fields.
+    pub async fn sum(&self, filter: Document, field: &str) -> Result<(u64, i64), CommandError> {
+        let total = doc! { "$group": {
+            "_id": Bson::Null, "n": { "$sum": 1_i64 }, "sum": { "$sum": format!("${field}") },
+        } };
+        let pipeline = vec![doc! { "$match": filter }.into(), total.into()];
+        let made = self.collection.aggregate(pipeline).await?;
+        let number = |name: &str| {
+            let value = made.first().and_then(|total| total.get(name).ok()?);
+            value.and_then(|value| value.as_i64().or(value.as_i32().map(i64::from)))
+        };
+        let n = number("n").unwrap_or_default();
+        Ok((
+            u64::try_from(n).unwrap_or_default(),
+            number("sum").unwrap_or_default(),
+        ))
+    }
+
     /// How many records match.
     pub async fn count(&self, filter: Document) -> Result<u64, CommandError> {
         self.collection.count(filter).await

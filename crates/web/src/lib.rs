@@ -5,12 +5,14 @@
 
 mod answer;
 mod arguments;
+mod multipart;
 mod operation;
 mod problem;
 mod request;
 
 pub use answer::Answer;
 pub use arguments::{action_argument, arguments};
+pub use multipart::{Part, parts};
 pub use operation::{Found, Handler, Operation, Routes, Scope, routes};
 pub use problem::{respond, status};
 pub use request::{Request, bearer, decode};

@@ -247,17 +247,18 @@ impl Scene<'_> {
             )
         };
         let body = Box::pin(self.filled_body(body)).await?;
-        let text = if body.is_null() {
-            String::new()
-        } else {
-            body.to_string()
+        let media = body.get("$media").and_then(Value::as_str);
+        let text = match (media, &body) {
+            (Some(_), body) => body["$text"].as_str().unwrap_or_default().to_owned(),
+            (None, Value::Null) => String::new(),
+            (None, body) => body.to_string(),
         };
         let method = Method::from_bytes(method.as_bytes()).map_err(|error| error.to_string())?;
         let token = Some(self.stage.token.as_str());
         let reply = self
             .stage
             .world
-            .request(method, &path, token, text.as_bytes())
+            .request_of(method, &path, token, media, text.as_bytes())
             .await;
         if reply.status >= 300 {
             return Err(format!(
