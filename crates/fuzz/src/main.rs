@@ -1,7 +1,7 @@
 //! The long mode, and the recorder.
 //!
 //! ```text
-//! cargo run -p fuzz -- [operations=N] [from=N] [area=NAME] [shrink=N] [keep=FILE]
+//! cargo run -p fuzz -- [operations=N] [from=N] [area=NAME,..] [shrink=N] [keep=FILE]
 //! cargo run -p fuzz -- record [operations=N] [from=N]
 //! cargo run -p fuzz -- try=FILE [keep=FILE]   cases on both engines; those
 //!                                             without a difference are kept
@@ -53,10 +53,14 @@ async fn main() -> ExitCode {
         let n = cases.len() as u64;
         drive::compare(operations, move |at| cases[(at % n) as usize].program(at)).await
     } else {
-        let area = named("area").map(|name| Area::named(name).expect("an area"));
-        drive::compare(operations, move |n| match area {
-            Some(area) => Program::of(area, from + n),
-            None => Program::numbered(from + n),
+        let names = named("area").unwrap_or_default().split(',');
+        let names = names.filter(|name| !name.is_empty());
+        let areas: Vec<Area> = names
+            .map(|name| Area::named(name).expect("an area"))
+            .collect();
+        drive::compare(operations, move |n| match areas.len() as u64 {
+            0 => Program::numbered(from + n),
+            turns => Program::of(areas[(n % turns) as usize], from + n / turns),
         })
         .await
     };

@@ -11,6 +11,7 @@ mod densify;
 mod environment;
 mod fill;
 mod flat;
+mod glance;
 mod granularity;
 mod group;
 mod local;
@@ -133,13 +134,13 @@ impl Pipeline {
         Ok(Self { stages })
     }
 
-    /// Looks at the names of the stages only.
+    /// Looks at the names of the stages, and at what they read and write.
     ///
     /// # Errors
     /// 14 for what is no object, 40323 for a stage with more than one field, 40324
-    /// for an unknown one.
-    pub fn check_names(stages: &RawArray) -> Result<()> {
-        parse::check_names(stages)
+    /// for an unknown one; what is wrong with a stage's collections.
+    pub fn glance(stages: &RawArray) -> Result<()> {
+        glance::glance(stages, 0)
     }
 
     /// Parses a pipeline from owned stages.

@@ -116,20 +116,16 @@ impl Matcher {
         self
     }
 
+    /// Leaves out what matches nothing where that is seen at once; whether there
+    /// was any.
+    pub(crate) fn simplify(&mut self) -> bool {
+        self.root.simplify()
+    }
+
     /// The parts that must all hold, in two: those that `wanted` is true of, and
     /// the others; `None` for no parts.
     pub(crate) fn split(self, wanted: &dyn Fn(&Node) -> bool) -> (Option<Self>, Option<Self>) {
-        let nodes = match self.root {
-            Node::And(nodes) => nodes,
-            other => vec![other],
-        };
-        let nodes = nodes.into_iter().flat_map(|node| match node {
-            Node::Nor(nodes) => nodes
-                .into_iter()
-                .map(|node| Node::Nor(vec![node]))
-                .collect(),
-            node => vec![node],
-        });
+        let nodes = self.root.parts().into_iter();
         let (wanted, others): (Vec<Node>, Vec<Node>) = nodes.partition(wanted);
         let some = |nodes: Vec<Node>| {
             (!nodes.is_empty()).then(|| Self {
@@ -246,6 +242,60 @@ impl Node {
         }
     }
 
+    /// The parts that must all hold: those of an `$and`, of a `$nor`, and each
+    /// operator of a field.
+    fn parts(self) -> Vec<Self> {
+        match self {
+            Self::And(nodes) => nodes.into_iter().flat_map(Self::parts).collect(),
+            Self::Nor(nodes) => {
+                let nodes = nodes.into_iter();
+                nodes.map(|node| Self::Nor(vec![node])).collect()
+            }
+            Self::Field(path, Test::All(tests)) if !tests.is_empty() => {
+                let tests = tests.into_iter();
+                let each = tests.map(|test| Self::Field(path.clone(), test));
+                each.flat_map(Self::parts).collect()
+            }
+            other => vec![other],
+        }
+    }
+
+    fn simplify(&mut self) -> bool {
+        if self.is_never() {
+            let known = matches!(self, Self::Never);
+            *self = Self::Never;
+            return !known;
+        }
+        let (Self::And(nodes) | Self::Or(nodes)) = self else {
+            return false;
+        };
+        let mut changed = false;
+        for node in nodes.iter_mut() {
+            changed |= node.simplify();
+        }
+        if let Self::Or(nodes) = self {
+            let before = nodes.len();
+            nodes.retain(|node| !matches!(node, Self::Never));
+            changed |= nodes.len() < before;
+            if let [only] = &nodes[..] {
+                *self = only.clone();
+                return true;
+            }
+        }
+        changed
+    }
+
+    /// Whether it is seen at once that nothing matches.
+    fn is_never(&self) -> bool {
+        match self {
+            Self::And(nodes) => nodes.iter().any(Self::is_never),
+            Self::Or(nodes) => nodes.iter().all(Self::is_never),
+            Self::Field(_, test) => test.is_never(),
+            Self::Never => true,
+            _ => false,
+        }
+    }
+
     fn has_expression(&self) -> bool {
         match self {
             Self::And(nodes) | Self::Or(nodes) | Self::Nor(nodes) => {
@@ -273,6 +323,15 @@ impl Node {
 }
 
 impl Test {
+    fn is_never(&self) -> bool {
+        match self {
+            Self::All(tests) => tests.iter().any(Self::is_never),
+            Self::In(values, patterns) => values.is_empty() && patterns.is_empty(),
+            Self::Not(test) => matches!(&**test, Self::All(tests) if tests.is_empty()),
+            _ => false,
+        }
+    }
+
     fn collate(&mut self, collation: Option<&Collation>) {
         match self {
             Self::In(values, _) => sort_operands(values, collation),

@@ -16,13 +16,14 @@ pub struct Projection {
     fields: Vec<(String, Field)>,
     inclusive: bool,
     id: bool,
+    /// The path of `path.$`.
+    positional: Option<Vec<String>>,
 }
 
 #[derive(Debug, Clone)]
 enum Field {
     Include,
     Exclude,
-    Positional,
     Slice(i64, Option<i64>),
     ElementMatch(Matcher),
     Computed(Expression),
@@ -124,6 +125,7 @@ impl Projection {
             inclusive: None,
             id: None,
             seen: Seen::default(),
+            positional: None,
         };
         let mut fields = Vec::new();
         for entry in specification {
@@ -138,6 +140,7 @@ impl Projection {
             fields,
             inclusive,
             id: parser.id.unwrap_or(true),
+            positional: parser.positional,
         })
     }
 
@@ -149,18 +152,16 @@ impl Projection {
     /// Projects one document; `query` is what it was found by, for the
     /// positional operator.
     pub fn apply(&self, document: &RawDocument, query: Option<&Matcher>) -> Result<RawDocumentBuf> {
-        let position = match query {
-            Some(query) if has_positional(&self.fields) => Some(position(query, document)?),
-            _ => None,
-        };
         let cx = Applying {
             inclusive: self.inclusive,
-            position,
             scope: Scope::of(document),
         };
         let mut out = RawDocumentBuf::new();
         cx.document(Some(document), &self.fields, Some(self.id), &mut out)?;
-        Ok(out)
+        match (&self.positional, query) {
+            (Some(path), Some(query)) => picked(&out, path, &|| position(query, document)),
+            _ => Ok(out),
+        }
     }
 }
 
@@ -192,12 +193,38 @@ fn collate(fields: &mut [(String, Field)], collation: Option<&Collation>) {
     }
 }
 
-fn has_positional(fields: &[(String, Field)]) -> bool {
-    fields.iter().any(|(_, field)| match field {
-        Field::Positional => true,
-        Field::Tree(inner) => has_positional(inner),
-        _ => false,
-    })
+/// A projected document whose first array on a path has only the element at a
+/// position, which is asked for where there is an array.
+fn picked(
+    document: &RawDocument,
+    path: &[String],
+    position: &dyn Fn() -> Result<usize>,
+) -> Result<RawDocumentBuf> {
+    let mut out = RawDocumentBuf::new();
+    let Some((first, rest)) = path.split_first() else {
+        return Ok(document.to_owned());
+    };
+    for entry in document {
+        let (name, value) = entry.map_err(malformed)?;
+        match value {
+            RawBsonRef::Array(array) if name == first.as_str() => {
+                let element = array.get(position()?).map_err(malformed)?;
+                let element = element.ok_or_else(|| {
+                    MqlError::new(
+                        51247,
+                        "Executor error during find command :: caused by :: positional operator \
+                         '.$' element mismatch",
+                    )
+                })?;
+                out.append(name, one(element));
+            }
+            RawBsonRef::Document(inner) if name == first.as_str() => {
+                out.append(name, picked(inner, rest, position)?);
+            }
+            value => out.append(name, value),
+        }
+    }
+    Ok(out)
 }
 
 /// The element that the query found.
@@ -224,12 +251,12 @@ struct Parser {
     inclusive: Option<bool>,
     id: Option<bool>,
     seen: Seen,
+    positional: Option<Vec<String>>,
 }
 
 /// What a projection has had so far.
 #[derive(Default)]
 struct Seen {
-    positional: bool,
     slice: bool,
     element: bool,
 }
@@ -263,20 +290,10 @@ impl Parser {
         crate::path::Path::parse(name)?;
         let field = match value {
             _ if positional => {
-                if self.seen.element {
-                    return Err(MqlError::new(
-                        31256,
-                        "Cannot specify positional operator and $elemMatch.",
-                    ));
-                }
-                if self.seen.positional {
-                    return Err(MqlError::new(
-                        31276,
-                        "Cannot specify more than one positional projection per query.",
-                    ));
-                }
-                self.seen.positional = true;
-                insert(fields, name, Field::Positional, &path)?;
+                self.check_positional(value)?;
+                let whole = path.trim_end_matches(".$").split('.');
+                self.positional = Some(whole.map(str::to_owned).collect());
+                insert(fields, name, Field::Include, &path)?;
                 return self.mode(&path, true);
             }
             RawBsonRef::Boolean(_)
@@ -298,29 +315,76 @@ impl Parser {
                 return self.mode(&path, include);
             }
             RawBsonRef::Document(inner) => return self.nested(name, &path, inner, fields, depth),
-            expression => {
-                if self.inclusive == Some(false) {
-                    return Err(MqlError::new(
-                        31310,
-                        format!("Cannot use an expression {path} in an exclusion projection"),
-                    ));
-                }
-                self.expression(&path)?;
-                Field::Computed(computed(expression)?)
-            }
+            expression => Field::Computed(Expression::parse_open(expression)?),
         };
-        insert(fields, name, field, &path)
-    }
-
-    /// A computed field only goes with inclusion.
-    fn expression(&mut self, path: &str) -> Result<()> {
+        insert(fields, name, field, &path)?;
         if self.inclusive == Some(false) {
             return Err(MqlError::new(
-                31252,
-                "Cannot use an expression other than $meta in exclusion projection",
+                31310,
+                format!("Cannot use an expression {path} in an exclusion projection"),
             ));
         }
-        self.mode(path, true)
+        self.mode(&path, true)
+    }
+
+    /// Refuses what `path.$` may not be.
+    fn check_positional(&self, value: RawBsonRef<'_>) -> Result<()> {
+        let refused = |code: i32, text: &str| Err(MqlError::new(code, text));
+        match value {
+            RawBsonRef::Document(_) => refused(
+                31271,
+                "positional projection cannot be used with an expression or sub object",
+            ),
+            RawBsonRef::Boolean(_)
+            | RawBsonRef::Int32(_)
+            | RawBsonRef::Int64(_)
+            | RawBsonRef::Double(_)
+            | RawBsonRef::Decimal128(_) => {
+                if !truthy(value) {
+                    return refused(31395, "positional projection cannot be used with exclusion");
+                }
+                if self.seen.element {
+                    return refused(31256, "Cannot specify positional operator and $elemMatch.");
+                }
+                if self.positional.is_some() {
+                    return refused(
+                        31276,
+                        "Cannot specify more than one positional projection per query.",
+                    );
+                }
+                Ok(())
+            }
+            _ => refused(31308, "positional projection cannot be used with a literal"),
+        }
+    }
+
+    /// An operator of expressions, which only goes with inclusion: that is looked
+    /// at before what is wrong with its operands.
+    fn expression(
+        &mut self,
+        path: &str,
+        operator: &str,
+        expression: &RawDocument,
+    ) -> Result<Field> {
+        let parsed = Expression::parse_open(RawBsonRef::Document(expression));
+        match &parsed {
+            Err(error) if error.code == 168 && error.message.contains(&format!("'{operator}'")) => {
+                return Err(MqlError::new(
+                    31325,
+                    format!("Unknown expression {operator}"),
+                ));
+            }
+            _ if self.inclusive == Some(false) => {
+                return Err(MqlError::new(
+                    31252,
+                    "Cannot use expression other than $meta in exclusion projection",
+                ));
+            }
+            _ => {}
+        }
+        let field = Field::Computed(parsed?);
+        self.mode(path, true)?;
+        Ok(field)
     }
 
     fn nested(
@@ -346,13 +410,13 @@ impl Parser {
                 return Ok(());
             }
             "$slice" if self.find && !is_expression_slice(operand) => {
-                self.seen.slice = true;
-                let field = slice(operand)?;
-                return insert(fields, name, field, path).map_err(|error| match operand {
-                    RawBsonRef::Array(_) => error,
-                    // Where a position has no place it would be an expression.
-                    _ => no_slice(),
-                });
+                let sliced = slice(operand).and_then(|field| insert(fields, name, field, path));
+                if sliced.is_ok() {
+                    self.seen.slice = true;
+                    return Ok(());
+                }
+                // What has no place as a slice is read as an expression.
+                self.expression(path, "$slice", inner)?
             }
             "$elemMatch" if self.find => {
                 let RawBsonRef::Document(query) = operand else {
@@ -361,7 +425,7 @@ impl Parser {
                         "elemMatch: Invalid argument, object required",
                     ));
                 };
-                if self.seen.positional {
+                if self.positional.is_some() {
                     return Err(MqlError::new(
                         31255,
                         "Cannot specify positional operator and $elemMatch.",
@@ -380,10 +444,7 @@ impl Parser {
                 wrapped.append(bson::cstr!("e"), operators);
                 Field::ElementMatch(Matcher::parse(&wrapped)?)
             }
-            text if text.starts_with('$') => {
-                self.expression(path)?;
-                Field::Computed(computed(RawBsonRef::Document(inner))?)
-            }
+            text if text.starts_with('$') => self.expression(path, text, inner)?,
             _ => {
                 for entry in inner {
                     let (inner_name, value) = entry.map_err(malformed)?;
@@ -418,14 +479,6 @@ impl Parser {
             }
         }
     }
-}
-
-/// An unknown expression has a code of its own in projections.
-fn computed(value: RawBsonRef<'_>) -> Result<Expression> {
-    Expression::parse_open(value).map_err(|error| match error.code {
-        168 => MqlError::new(31325, format!("Unknown expression: {}", error.message)),
-        _ => error,
-    })
 }
 
 /// Whether a `$slice` is not one of `find`: a list that is not how many to skip and
@@ -508,7 +561,6 @@ fn insert(fields: &mut Vec<(String, Field)>, name: &str, field: Field, path: &st
 
 struct Applying<'a> {
     inclusive: bool,
-    position: Option<usize>,
     scope: Scope<'a>,
 }
 
@@ -545,15 +597,6 @@ impl Applying<'_> {
                 Field::Exclude => {}
                 Field::Tree(inner) => {
                     if let Some(value) = self.value(value, inner)? {
-                        out.append(name, value);
-                    }
-                }
-                Field::Positional => {
-                    if let (RawBsonRef::Array(array), Some(index)) = (value, self.position)
-                        && let Ok(Some(element)) = array.get(index)
-                    {
-                        out.append(name, one(element));
-                    } else {
                         out.append(name, value);
                     }
                 }

@@ -29,6 +29,9 @@ pub(super) const CASES: &[Case] = &[
     ("projections_are_refused", |w| {
         Box::pin(projections_are_refused(w))
     }),
+    ("a_projection_shows_the_element_that_was_found", |w| {
+        Box::pin(a_projection_shows_the_element_that_was_found(w))
+    }),
     ("expressions_fail_the_command", |w| {
         Box::pin(expressions_fail_the_command(w))
     }),
@@ -309,6 +312,48 @@ async fn projections_are_refused(w: World) {
         31324,
     )
     .await;
+}
+
+async fn a_projection_shows_the_element_that_was_found(w: World) {
+    w.insert(vec![doc! {
+        "_id": 1, "a": [1, 2, 3], "n": 5,
+        "l": [{ "b": 1, "c": 2 }, { "b": 3, "c": 4 }, 5],
+        "o": { "y": [{ "z": [7, 8] }, { "z": [9] }] },
+    }])
+    .await;
+    let all = doc! { "b": 3, "c": 4 };
+    for (filter, projection, wanted) in [
+        (doc! { "a": 2 }, doc! { "a.$": 1 }, doc! { "a": [2] }),
+        (doc! { "l.b": 3 }, doc! { "l.$": 1 }, doc! { "l": [all] }),
+        (
+            doc! { "l.b": 3 },
+            doc! { "l.b.$": 1 },
+            doc! { "l": [{ "b": 3 }] },
+        ),
+        (
+            doc! { "o.y.z": 8 },
+            doc! { "o.y.z.$": 1 },
+            doc! { "o": { "y": [{ "z": [7, 8] }] } },
+        ),
+        // Where there is no array, no element is asked for.
+        (doc! {}, doc! { "n.$": 1 }, doc! { "n": 5 }),
+        (doc! {}, doc! { "nowhere.$": 1 }, doc! {}),
+    ] {
+        let mut shown = doc! { "_id": 0 };
+        shown.extend(projection.clone());
+        let found = w.find(doc! { "filter": filter, "projection": shown }).await;
+        assert_eq!(found, vec![wanted], "{projection}");
+    }
+    for (filter, projection, code) in [
+        (doc! { "n": 5 }, doc! { "a.$": 1 }, 51246),
+        (doc! { "a": 3 }, doc! { "l.b.$": 1 }, 51247),
+        (doc! { "a": 3 }, doc! { "a.$": 0 }, 31395),
+        (doc! { "a": 3 }, doc! { "a.$": "x" }, 31308),
+        (doc! { "a": 3 }, doc! { "a.$": { "b": 1 } }, 31271),
+    ] {
+        let find = doc! { "find": "c", "filter": filter, "projection": projection };
+        w.fails(find, code).await;
+    }
 }
 
 async fn expressions_fail_the_command(w: World) {

@@ -141,7 +141,7 @@ impl Aggregate {
                 ));
             }
         };
-        Pipeline::check_names(stages).map_err(mql_error)?;
+        Pipeline::glance(stages).map_err(mql_error)?;
         let batch = batch_size(command)?;
         let allow_disk_use = match command.get("allowDiskUse")? {
             None => true,

@@ -135,6 +135,12 @@ pub(super) fn specifications(command: &RawDocument) -> Result<Vec<Document>, Com
     };
     let list = match command.get("indexes")? {
         Some(RawBsonRef::Array(list)) => list,
+        Some(RawBsonRef::Null) => {
+            return Err(CommandError::new(
+                10065,
+                "invalid parameter: expected an object (indexes)",
+            ));
+        }
         Some(other) => return Err(mistyped("indexes", other, "array")),
         None => {
             return Err(CommandError::new(
@@ -151,6 +157,7 @@ pub(super) fn specifications(command: &RawDocument) -> Result<Vec<Document>, Com
                 Index::parse(0, &specification, None)?;
                 specifications.push(specification);
             }
+            RawBsonRef::Null => {}
             other => return Err(mistyped(&format!("indexes.{at}"), other, "object")),
         }
     }

@@ -137,6 +137,13 @@ impl Read {
             _ => DISTINCT,
         };
         check_fields(command, known)?;
+        // The types of all fields come before what is in them.
+        for field in ["filter", "sort", "projection", "query", "let"] {
+            document(command, field)?;
+        }
+        if name == "distinct" {
+            distinct_key(command)?;
+        }
         let default = super::default_collation(view, database, &target);
         let collation = super::collation(command, default.as_ref())?;
         let positive = |name: &str| match whole(command, name)? {

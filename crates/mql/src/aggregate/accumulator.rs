@@ -371,6 +371,11 @@ fn sorted(what: What, name: &str, operand: RawBsonRef<'_>) -> Result<Accumulator
             ("n", value) if several => n = Some(Expression::parse_open(value)?),
             ("output", value) => output = Some(Expression::parse_open(value)?),
             ("sortBy", RawBsonRef::Document(by)) => sort = Some(Flat::of(&Sort::parse(by)?)?),
+            // It is read as the object that it is made like.
+            ("sortBy", RawBsonRef::Array(by)) => {
+                let by = RawDocument::from_bytes(by.as_bytes()).map_err(malformed)?;
+                sort = Some(Flat::of(&Sort::parse(by)?)?);
+            }
             ("sortBy", _) => {
                 return Err(MqlError::new(
                     10065,

@@ -8,7 +8,7 @@ use bson::{Bson, RawArray, RawArrayBuf, RawBson, RawDocument, RawDocumentBuf, cs
 
 use super::environment::{Environment, Take};
 use super::local::{known_values, values};
-use super::parse::{field_path, kind, pipeline, shown};
+use super::parse::{elsewhere, field_path, kind, pipeline, shown};
 use super::position::Place;
 use super::reshape::{put_last, replace};
 use super::{Pipeline, Stage};
@@ -38,12 +38,8 @@ pub struct Lookup {
 
 impl Lookup {
     pub(super) fn parse(operand: RawBsonRef<'_>, depth: usize) -> Result<Self> {
-        let RawBsonRef::Document(spec) = operand else {
-            return Err(MqlError::failed_to_parse(format!(
-                "the $lookup stage specification must be an object, but found {}",
-                kind(operand)
-            )));
-        };
+        Self::glance(operand)?;
+        let spec = spec_of("$lookup", operand)?;
         let wrong = |text: String| Err(MqlError::failed_to_parse(text));
         let (mut from, mut into, mut local, mut foreign) = (None, "", "", "");
         let (mut lets, mut stages) = (None, None);
@@ -51,24 +47,7 @@ impl Lookup {
             let (name, value) = entry.map_err(malformed)?;
             match (name.as_str(), value) {
                 ("pipeline", RawBsonRef::Array(array)) => stages = Some(array),
-                ("pipeline", _) => {
-                    return Err(MqlError::type_mismatch(
-                        "'pipeline' option must be specified as an array",
-                    ));
-                }
                 ("from", RawBsonRef::String(text)) => from = Some(text),
-                ("from", RawBsonRef::Document(_)) => {
-                    return wrong(
-                        "$lookup with syntax {from: {db:<>, coll:<>},..} is not supported"
-                            .to_owned(),
-                    );
-                }
-                ("from", other) => {
-                    return wrong(format!(
-                        "$lookup 'from' field must be a string, but found {}",
-                        kind(other)
-                    ));
-                }
                 ("let", RawBsonRef::Document(document)) => lets = Some(document),
                 ("let", other) => {
                     return wrong(format!(
@@ -91,15 +70,6 @@ impl Lookup {
                     ));
                 }
             }
-        }
-        if from.is_none() {
-            match stages {
-                None => return wrong("must specify 'pipeline' when 'from' is empty".to_owned()),
-                Some(stages) => check_source("$lookup", stages)?,
-            }
-        }
-        if from == Some("") {
-            return Err(MqlError::new(73, "invalid $lookup namespace: "));
         }
         if into.is_empty() {
             return wrong("must specify 'as' field for a $lookup".to_owned());
@@ -146,6 +116,37 @@ impl Lookup {
         })
     }
 
+    /// Its collection and its pipeline; the latter is given.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub(super) fn glance(operand: RawBsonRef<'_>) -> Result<Option<&RawArray>> {
+        let spec = spec_of("$lookup", operand)?;
+        let stages = spec.get("pipeline").map_err(malformed)?;
+        match spec.get("from").map_err(malformed)? {
+            None => match stages {
+                None => {
+                    return Err(MqlError::failed_to_parse(
+                        "must specify 'pipeline' when 'from' is empty",
+                    ));
+                }
+                Some(RawBsonRef::Array(stages)) => check_source("$lookup", stages)?,
+                Some(_) => {}
+            },
+            Some(RawBsonRef::String("")) => {
+                return Err(MqlError::new(73, "invalid $lookup namespace: "));
+            }
+            Some(from) => check_from("$lookup", from)?,
+        }
+        match stages {
+            None => Ok(None),
+            Some(RawBsonRef::Array(stages)) => Ok(Some(stages)),
+            Some(_) => Err(MqlError::type_mismatch(
+                "'pipeline' option must be specified as an array",
+            )),
+        }
+    }
+
     /// The path that it changes.
     pub(super) fn changed(&self) -> &[String] {
         &self.into
@@ -180,6 +181,28 @@ impl Lookup {
             inner.declare(name);
         }
         self.pipeline.bind(&inner)
+    }
+}
+
+/// The object that a stage is specified by.
+fn spec_of<'a>(stage: &str, operand: RawBsonRef<'a>) -> Result<&'a RawDocument> {
+    operand.as_document().ok_or_else(|| {
+        MqlError::failed_to_parse(format!(
+            "the {stage} stage specification must be an object, but found {}",
+            kind(operand)
+        ))
+    })
+}
+
+/// Refuses a `from` that is no name of a collection.
+fn check_from(stage: &str, from: RawBsonRef<'_>) -> Result<()> {
+    match from {
+        RawBsonRef::String(_) => Ok(()),
+        RawBsonRef::Document(from) => Err(elsewhere(stage, from)),
+        other => Err(MqlError::failed_to_parse(format!(
+            "{stage} 'from' field must be a string, but found {}",
+            kind(other)
+        ))),
     }
 }
 
@@ -460,6 +483,27 @@ impl Union {
     }
 
     pub(super) fn parse(operand: RawBsonRef<'_>, depth: usize) -> Result<Self> {
+        let (from, stages) = Self::glance(operand)?;
+        if from == Some("") {
+            return Err(MqlError::new(
+                73,
+                "Namespace is not a valid collection name",
+            ));
+        }
+        Ok(Self {
+            from: from.unwrap_or_default().to_owned(),
+            pipeline: match stages {
+                Some(stages) => pipeline(&stages, Place::Union, depth + 1)?.into(),
+                None => Pipeline::default(),
+            },
+        })
+    }
+
+    /// Its collection and its pipeline.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub(super) fn glance(operand: RawBsonRef<'_>) -> Result<(Option<&str>, Option<RawArrayBuf>)> {
         let mut from = None;
         let mut stages = None;
         match operand {
@@ -475,6 +519,7 @@ impl Union {
                         ))
                     };
                     match (name.as_str(), value) {
+                        ("coll" | "pipeline", RawBsonRef::Null) => {}
                         ("coll", RawBsonRef::String(name)) => from = Some(name),
                         ("coll", _) => return Err(wrong("string")),
                         ("pipeline", RawBsonRef::Array(array)) => stages = Some(array),
@@ -490,25 +535,20 @@ impl Union {
                 )));
             }
         }
+        // Nulls are left out.
+        let stages = stages.map(|stages: &RawArray| {
+            let mut all = RawArrayBuf::new();
+            let given = stages.into_iter().flatten();
+            given
+                .filter(|stage| *stage != RawBsonRef::Null)
+                .for_each(|stage| all.push(stage));
+            all
+        });
         if from.is_none() {
-            match stages {
-                Some(stages) => check_source("$unionWith", stages)?,
-                None => check_source("$unionWith", &RawArrayBuf::new())?,
-            }
+            let none = RawArrayBuf::new();
+            check_source("$unionWith", stages.as_deref().unwrap_or(&none))?;
         }
-        if from == Some("") {
-            return Err(MqlError::new(
-                73,
-                "Namespace is not a valid collection name",
-            ));
-        }
-        Ok(Self {
-            from: from.unwrap_or_default().to_owned(),
-            pipeline: match stages {
-                Some(stages) => pipeline(stages, Place::Union, depth + 1)?.into(),
-                None => Pipeline::default(),
-            },
-        })
+        Ok((from, stages))
     }
 
     pub(super) fn bind(&mut self, variables: &Variables) -> Result<()> {
@@ -540,19 +580,36 @@ pub struct GraphLookup {
 }
 
 impl GraphLookup {
+    /// The path that it changes.
+    pub(super) fn changed(&self) -> &[String] {
+        &self.into
+    }
+
     pub(super) fn collate(&mut self, collation: Option<&Collation>) {
         let restrict = std::mem::replace(&mut self.restrict, Matcher::all());
         self.restrict = restrict.collated(collation);
         self.collation = collation.cloned();
     }
 
+    /// Its specification, in which there is a collection.
+    ///
+    /// # Errors
+    /// What is wrong with that.
+    pub(super) fn glance(operand: RawBsonRef<'_>) -> Result<&RawDocument> {
+        let spec = spec_of("$graphLookup", operand)?;
+        match spec.get("from").map_err(malformed)? {
+            Some(from) => check_from("$graphLookup", from)?,
+            None => {
+                return Err(MqlError::failed_to_parse(
+                    "missing 'from' option to $graphLookup stage specification",
+                ));
+            }
+        }
+        Ok(spec)
+    }
+
     pub(super) fn parse(operand: RawBsonRef<'_>) -> Result<Self> {
-        let RawBsonRef::Document(spec) = operand else {
-            return Err(MqlError::failed_to_parse(format!(
-                "the $graphLookup stage specification must be an object, but found {}",
-                kind(operand)
-            )));
-        };
+        let spec = Self::glance(operand)?;
         let (mut from, mut start, mut into) = (None, None, None);
         let (mut connect_from, mut connect_to) = (None, None);
         let (mut depth_field, mut max_depth) = (None, None);
@@ -575,12 +632,6 @@ impl GraphLookup {
                     ));
                 }
                 ("from", RawBsonRef::String(name)) => from = Some(name),
-                ("from", other) => {
-                    return Err(MqlError::failed_to_parse(format!(
-                        "$graphLookup 'from' field must be a string, but found {}",
-                        kind(other)
-                    )));
-                }
                 (
                     name @ ("as" | "connectFromField" | "connectToField" | "depthField"),
                     RawBsonRef::String(text),
@@ -610,13 +661,8 @@ impl GraphLookup {
                 }
             }
         }
-        let Some(from) = from else {
-            return Err(MqlError::failed_to_parse(
-                "missing 'from' option to $graphLookup stage specification",
-            ));
-        };
-        let (Some(start), Some(connect_from), Some(connect_to), Some(into)) =
-            (start, connect_from, connect_to, into)
+        let (Some(from), Some(start), Some(connect_from), Some(connect_to), Some(into)) =
+            (from, start, connect_from, connect_to, into)
         else {
             return Err(MqlError::new(
                 40105,

@@ -12,6 +12,23 @@ impl Pipeline {
     /// Moves `$match`es, or those parts of them that can be moved, to the front,
     /// leaves out sorts that another one follows, and sorts before an `$unwind`.
     pub fn optimize(&mut self) {
+        self.reorder();
+        // A skip of nothing is in the way until all stages have been looked at; what
+        // is known to match nothing by then stays where it is.
+        let before = self.stages.len();
+        self.stages.retain(|stage| !matches!(stage, Stage::Skip(0)));
+        let mut changed = self.stages.len() < before;
+        for stage in &mut self.stages {
+            if let Stage::Match(matcher) = stage {
+                changed |= matcher.simplify();
+            }
+        }
+        if changed {
+            self.reorder();
+        }
+    }
+
+    fn reorder(&mut self) {
         let mut stages: Vec<Stage> = Vec::new();
         let mut rest = std::mem::take(&mut self.stages).into_iter().peekable();
         while let Some(mut stage) = rest.next() {
@@ -23,7 +40,6 @@ impl Pipeline {
             }
             match stage {
                 Stage::Match(matcher) => place(&mut stages, matcher),
-                Stage::Skip(0) => {}
                 // Nobody sees the order that a sort makes for another one, nor
                 // what it would refuse.
                 Stage::Sort(sort) => {
@@ -143,6 +159,7 @@ fn swaps(stage: &Stage) -> bool {
             | Stage::Project(_)
             | Stage::Unwind(_)
             | Stage::Lookup(_)
+            | Stage::GraphLookup(_)
     )
 }
 
@@ -198,6 +215,7 @@ fn keeps(stage: &Stage, path: &[&str]) -> bool {
         Stage::Project(projection) => projection.keeps(path),
         Stage::Unwind(unwind) => unwind.paths().all(apart),
         Stage::Lookup(lookup) => apart(lookup.changed()),
+        Stage::GraphLookup(lookup) => apart(lookup.changed()),
         _ => false,
     }
 }

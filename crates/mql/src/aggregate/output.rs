@@ -4,6 +4,7 @@ use bson::raw::RawBsonRef;
 use bson::{RawDocument, rawdoc};
 
 use super::Pipeline;
+use super::glance::glance;
 use super::parse::{field_path, kind, pipeline, unknown_field};
 use super::position::Place;
 use crate::error::{MqlError, Result};
@@ -142,6 +143,12 @@ impl Target {
                 let name = other_field(spec)?.unwrap_or_default();
                 Err(unknown_field("NamespaceSpec", &name))
             }
+            RawBsonRef::Document(spec) if mistyped(spec)?.is_some() => {
+                let name = mistyped(spec)?.unwrap_or_default();
+                Err(MqlError::type_mismatch(format!(
+                    "BSON field 'into.{name}' is the wrong type, expected type 'string'"
+                )))
+            }
             RawBsonRef::Document(spec) => match spec.get("coll").map_err(malformed)? {
                 Some(RawBsonRef::String(name)) if !name.is_empty() => Ok(Self {
                     database: spec.get_str("db").ok().map(str::to_owned),
@@ -165,6 +172,18 @@ impl Target {
 
 impl Merge {
     pub(super) fn parse(operand: RawBsonRef<'_>) -> Result<Self> {
+        Self::read(operand, true)
+    }
+
+    /// Looks at it without its pipeline and variables.
+    ///
+    /// # Errors
+    /// Those of [`Merge::parse`] but for theirs.
+    pub(super) fn glance(operand: RawBsonRef<'_>) -> Result<()> {
+        Self::read(operand, false).map(drop)
+    }
+
+    fn read(operand: RawBsonRef<'_>, whole: bool) -> Result<Self> {
         let refused = |code: i32, text: String| Err(MqlError::new(code, text));
         let short;
         let spec: &RawDocument = match operand {
@@ -204,7 +223,12 @@ impl Merge {
                     }
                     RawBsonRef::Array(stages) => {
                         name = "pipeline";
-                        let stages = pipeline(stages, Place::Update, 0)?;
+                        let stages = if whole {
+                            pipeline(stages, Place::Update, 0)?
+                        } else {
+                            glance(stages, 0)?;
+                            Vec::new()
+                        };
                         matched = WhenMatched::Pipeline(Pipeline { stages });
                     }
                     other => {
@@ -274,6 +298,9 @@ impl Merge {
                 ),
             );
         }
+        if !whole {
+            lets = None;
+        }
         if lets.is_some() && name != "pipeline" {
             return refused(
                 51199,
@@ -326,6 +353,20 @@ impl Merge {
         pipeline.bind(&variables)?;
         Ok(Some(pipeline))
     }
+}
+
+/// A field of a namespace that is no text.
+fn mistyped(namespace: &RawDocument) -> Result<Option<String>> {
+    for entry in namespace {
+        let (name, value) = entry.map_err(malformed)?;
+        if !matches!(
+            value,
+            RawBsonRef::String(_) | RawBsonRef::Null | RawBsonRef::Undefined
+        ) {
+            return Ok(Some(name.as_str().to_owned()));
+        }
+    }
+    Ok(None)
 }
 
 /// A field that a namespace does not have.

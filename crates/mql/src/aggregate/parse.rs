@@ -1,9 +1,10 @@
 //! Stages: parsing.
 
 use bson::raw::RawBsonRef;
-use bson::{Bson, RawArray, RawDocument, RawDocumentBuf, rawdoc};
+use bson::{Bson, RawArray, RawBson, RawDocument, RawDocumentBuf, rawdoc};
 
 use super::bucket::{self, BucketAuto};
+use super::glance::glance;
 use super::group::Group;
 use super::lookup::{GraphLookup, Lookup, Union};
 use super::output::{Merge, Target};
@@ -23,7 +24,7 @@ use crate::{Matcher, Projection, Sort};
 /// The code of a stage that is not known.
 const UNKNOWN: i32 = 40324;
 /// Pipelines in pipelines at most.
-const DEPTH_MAX: usize = 20;
+pub(super) const DEPTH_MAX: usize = 20;
 
 /// Parses the stages of a pipeline.
 pub(super) fn pipeline(stages: &RawArray, place: Place, depth: usize) -> Result<Vec<Stage>> {
@@ -42,7 +43,10 @@ pub(super) fn pipeline(stages: &RawArray, place: Place, depth: usize) -> Result<
             ),
         ));
     }
-    check_names(stages)?;
+    // Those of other pipelines were looked at with these.
+    if matches!(place, Place::Top | Place::Update) {
+        glance(stages, depth)?;
+    }
     let mut parsed = Vec::new();
     let mut names = Vec::new();
     for entry in stages {
@@ -71,36 +75,15 @@ pub(super) fn pipeline(stages: &RawArray, place: Place, depth: usize) -> Result<
     Ok(parsed)
 }
 
-/// Looks at the names of the stages of a pipeline, and at nothing in them.
+/// Whether there is a stage of this name, in MongoDB if not here.
 ///
 /// # Errors
-/// 14 for what is no object, 40323 for one with more than one field, 40324 for an
-/// unknown one.
-pub(super) fn check_names(stages: &RawArray) -> Result<()> {
-    let mut documents = Vec::new();
-    for entry in stages {
-        let RawBsonRef::Document(document) = entry.map_err(malformed)? else {
-            return Err(MqlError::type_mismatch(
-                "Each element of the 'pipeline' array must be an object",
-            ));
-        };
-        documents.push(document);
+/// 40324 when there is none.
+pub(super) fn is_known(name: &str) -> Result<()> {
+    match stage(name, RawBsonRef::Null, &mut Vec::new(), 0) {
+        Err(error) if error.code == UNKNOWN => Err(error),
+        _ => Ok(()),
     }
-    for document in documents {
-        let mut entries = document.iter();
-        let (Some(entry), None) = (entries.next(), entries.next()) else {
-            return Err(MqlError::new(
-                40323,
-                "A pipeline stage specification object must contain exactly one field.",
-            ));
-        };
-        let (name, _) = entry.map_err(malformed)?;
-        match stage(name.as_str(), RawBsonRef::Null, &mut Vec::new(), 0) {
-            Err(error) if error.code == UNKNOWN => return Err(error),
-            _ => {}
-        }
-    }
-    Ok(())
 }
 
 /// Marks the `$lookup`s that mongod's planner takes over: those that nothing
@@ -290,6 +273,25 @@ pub(super) fn invalid(stage: &str, error: MqlError) -> MqlError {
     MqlError::new(error.code, prefix + &error.message)
 }
 
+/// The collection of another database that `from` names, which nobody reads.
+pub(super) fn elsewhere(stage: &str, from: &RawDocument) -> MqlError {
+    for (name, value) in from.iter().flatten() {
+        let name = name.as_str();
+        if !matches!(name, "db" | "coll") {
+            return unknown_field("from", name);
+        }
+        if !matches!(value, RawBsonRef::String(_) | RawBsonRef::Null) {
+            return MqlError::type_mismatch(format!(
+                "BSON field 'from.{name}' is the wrong type '{}', expected type 'string'",
+                kind(value)
+            ));
+        }
+    }
+    MqlError::failed_to_parse(format!(
+        "{stage} with syntax {{from: {{db:<>, coll:<>}},..}} is not supported"
+    ))
+}
+
 pub(super) fn unknown_field(stage: &str, field: &str) -> MqlError {
     MqlError::new(
         40415,
@@ -361,13 +363,17 @@ pub(super) fn sort_pattern(spec: &RawDocument) -> Result<Sort> {
     let mut whole = RawDocumentBuf::new();
     for entry in spec {
         let (name, direction) = entry.map_err(malformed)?;
-        field_path(name.as_str())?;
         // Here only the whole part of a direction counts.
-        match direction {
-            RawBsonRef::Double(n) => whole.append(name, n as i64),
-            RawBsonRef::Decimal128(n) => whole.append(name, crate::decimal::to_double(n) as i64),
-            other => whole.append(name, other),
-        }
+        let direction = match direction {
+            RawBsonRef::Double(n) => RawBson::Int64(n as i64),
+            RawBsonRef::Decimal128(n) => RawBson::Int64(crate::decimal::to_double(n) as i64),
+            other => other.into(),
+        };
+        let mut one = RawDocumentBuf::new();
+        one.append(name, direction.as_raw_bson_ref());
+        Sort::of_elements(&one)?;
+        field_path(name.as_str())?;
+        whole.append(name, direction);
     }
     Ok(Sort::parse(&whole)?.of_stage())
 }
@@ -438,6 +444,15 @@ fn sort_by_count(operand: RawBsonRef<'_>) -> Result<RawBsonRef<'_>> {
 }
 
 fn facet(operand: RawBsonRef<'_>, depth: usize) -> Result<Stage> {
+    let parsed = facets(operand)?.into_iter().map(|(name, stages)| {
+        let stages = pipeline(stages, Place::Facet, depth)?;
+        Ok((name.to_owned(), Pipeline { stages }))
+    });
+    Ok(Stage::Facet(parsed.collect::<Result<_>>()?))
+}
+
+/// The pipelines of a `$facet` by their names.
+pub(super) fn facets(operand: RawBsonRef<'_>) -> Result<Vec<(&str, &RawArray)>> {
     let wrong = || {
         MqlError::new(
             40169,
@@ -466,7 +481,7 @@ fn facet(operand: RawBsonRef<'_>, depth: usize) -> Result<Stage> {
         };
         for element in stages {
             let element = element.map_err(malformed)?;
-            if !matches!(element, RawBsonRef::Document(d) if !d.is_empty()) {
+            if element.as_document().is_none() {
                 return Err(MqlError::new(
                     40171,
                     format!(
@@ -477,13 +492,12 @@ fn facet(operand: RawBsonRef<'_>, depth: usize) -> Result<Stage> {
                 ));
             }
         }
-        let stages = pipeline(stages, Place::Facet, depth)?;
-        facets.push((name.as_str().to_owned(), Pipeline { stages }));
+        facets.push((name.as_str(), stages));
     }
     if facets.is_empty() {
         return Err(wrong());
     }
-    Ok(Stage::Facet(facets))
+    Ok(facets)
 }
 
 fn sample(operand: RawBsonRef<'_>) -> Result<u64> {

@@ -56,14 +56,14 @@ pub(super) fn check(names: &[&str], place: Place) -> Result<()> {
         if place == Place::Update && !UPDATE.contains(&name) {
             return refused(72, "is not allowed to be used within an update");
         }
+        let writes = LAST.contains(&name);
+        if place == Place::Facet && (writes || FIRST.contains(&name) || name == "$facet") {
+            return refused(40600, "is not allowed to be used within a $facet stage");
+        }
         if at > 0 && FIRST.contains(&name) {
             return refused(40602, "is only valid as the first stage in a pipeline");
         }
-        let writes = LAST.contains(&name);
         match place {
-            Place::Facet if writes || FIRST.contains(&name) || name == "$facet" => {
-                return refused(40600, "is not allowed to be used within a $facet stage");
-            }
             Place::Lookup if writes || name == "$changeStream" => {
                 return refused(51047, "is not allowed within a $lookup's sub-pipeline");
             }

@@ -8,7 +8,7 @@ use bson::Decimal128;
 use super::wide::Wide;
 
 pub(super) const DIGITS_MAX: u32 = 34;
-const EXPONENT_MIN: i32 = -6176;
+pub(super) const EXPONENT_MIN: i32 = -6176;
 const EXPONENT_MAX: i32 = 6111;
 const BIAS: i32 = 6176;
 const COEFFICIENT_MAX: u128 = 10u128.pow(DIGITS_MAX) - 1;

@@ -4,7 +4,7 @@
 //! the way in and out, so that the last digit is the same wherever its library
 //! rounds well. Elsewhere it may be a step away.
 
-use super::arithmetic::{Decimal, Rounding, fit};
+use super::arithmetic::{Decimal, EXPONENT_MIN, Finite, Rounding, fit};
 use super::float::Float;
 use super::wide::Wide;
 
@@ -232,10 +232,39 @@ impl Decimal {
             }
         };
         let angle = result(angle);
+        if angle.is_zero() {
+            return self.zero(EXPONENT_MIN);
+        }
         if self.is_negative() {
             angle.negated()
         } else {
             angle
+        }
+    }
+
+    /// Zero with the sign of this number and an exponent, which is no less than
+    /// there is.
+    fn zero(self, exponent: i32) -> Self {
+        Self::Finite(Finite {
+            negative: self.is_negative(),
+            coefficient: 0,
+            exponent: exponent.max(EXPONENT_MIN),
+        })
+    }
+
+    /// The zero that a function has of this number, as it comes out of the
+    /// arithmetic of mongod's library: `made` where nothing else is known of it.
+    pub(crate) fn zero_of(self, function: &str, made: Self) -> Self {
+        let Self::Finite(of) = self else {
+            return made;
+        };
+        match function {
+            "$asinh" | "$atanh" | "$acos" => self.zero(EXPONENT_MIN),
+            "$sin" | "$atan" | "$tanh" => self.zero(of.exponent),
+            // It multiplies with a number of 40 places.
+            "$tan" | "$asin" | "$sinh" => self.zero(of.exponent - 40),
+            _ if self.is_negative() => made.abs().negated(),
+            _ => made,
         }
     }
 

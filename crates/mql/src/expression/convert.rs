@@ -125,8 +125,8 @@ impl Target {
 
 /// `$convert`.
 pub(super) fn convert(_: &'static str, args: &Args<'_, '_>) -> Result<Option<Bson>> {
-    let to = Target::parse(args.owned(1)?)?;
-    let input = args.owned(0)?;
+    let (to, input) = (args.owned(1)?, args.owned(0)?);
+    let to = Target::parse(to)?;
     let Some(input) = input.filter(|value| !is_nullish(Some(value))) else {
         return match args.node(3) {
             Some(_) => args.owned(3),

@@ -3,35 +3,33 @@
 use bson::{Bson, Document};
 
 use super::describe::{kind, shown};
-use super::{Args, is_nullish};
+use super::{Args, Node, Nodes, is_nullish};
 use crate::error::{MqlError, Result};
 
 pub(super) fn merge(_: &'static str, args: &Args<'_, '_>) -> Result<Option<Bson>> {
     let mut merged = Document::new();
-    // A single array stands for its elements.
-    let single = match args.len() {
-        1 => args.owned(0)?,
-        _ => None,
+    let mut add = |value: Option<Bson>| match value {
+        None | Some(Bson::Null | Bson::Undefined) => Ok(()),
+        Some(Bson::Document(document)) => {
+            merged.extend(document);
+            Ok(())
+        }
+        other => Err(MqlError::new(
+            40400,
+            format!(
+                "$mergeObjects requires object inputs, but input {} is of type {}",
+                shown(other.as_ref()),
+                kind(other.as_ref())
+            ),
+        )),
     };
-    let values = match single {
-        Some(Bson::Array(array)) => array.into_iter().map(Some).collect(),
-        single if args.len() == 1 => vec![single],
-        _ => args.all()?,
-    };
-    for value in values {
-        match value {
-            None | Some(Bson::Null | Bson::Undefined) => {}
-            Some(Bson::Document(document)) => merged.extend(document),
-            other => {
-                return Err(MqlError::new(
-                    40400,
-                    format!(
-                        "$mergeObjects requires object inputs, but input {} is of type {}",
-                        shown(other.as_ref()),
-                        kind(other.as_ref())
-                    ),
-                ));
+    for at in 0..args.len() {
+        match args.owned(at)? {
+            // A single array stands for its elements.
+            Some(Bson::Array(array)) if args.len() == 1 => {
+                array.into_iter().try_for_each(|value| add(Some(value)))?;
             }
+            value => add(value)?,
         }
     }
     Ok(Some(Bson::Document(merged)))
@@ -201,25 +199,50 @@ pub(super) fn get_field(_: &'static str, args: &Args<'_, '_>) -> Result<Option<B
 
 /// `$setField`, `$unsetField`.
 pub(super) fn set_field(operator: &'static str, args: &Args<'_, '_>) -> Result<Option<Bson>> {
+    let Some((mut document, removed)) = with_places(operator, args)? else {
+        return Ok(Some(Bson::Null));
+    };
+    for name in removed {
+        document.remove(name);
+    }
+    Ok(Some(Bson::Document(document)))
+}
+
+/// A document in which some names, the second ones, only keep a place: what one
+/// operator takes away and another one around it sets is back where it was.
+type WithPlaces = (Document, Vec<String>);
+
+/// What `$setField` or `$unsetField` makes; `None` of null.
+fn with_places(operator: &'static str, args: &Args<'_, '_>) -> Result<Option<WithPlaces>> {
     let name = name_of(args)?;
     let sets = operator == "$setField";
-    let mut document = match args.owned(if sets { 2 } else { 1 })? {
-        Some(Bson::Document(document)) => document,
-        input if is_nullish(input.as_ref()) => return Ok(Some(Bson::Null)),
-        _ => {
-            return Err(MqlError::new(
-                4_161_105,
-                "$setField requires 'input' to evaluate to type Object",
-            ));
+    let input = if sets { 2 } else { 1 };
+    let made = match args.node(input) {
+        Some(Node::Named(inner, nodes)) if matches!(inner.name, "$setField" | "$unsetField") => {
+            let nodes = Nodes::Named(nodes);
+            with_places(inner.name, &Args { nodes, ..*args })?
         }
+        _ => match args.owned(input)? {
+            Some(Bson::Document(document)) => Some((document, Vec::new())),
+            input if is_nullish(input.as_ref()) => None,
+            _ => {
+                return Err(MqlError::new(
+                    4_161_105,
+                    "$setField requires 'input' to evaluate to type Object",
+                ));
+            }
+        },
+    };
+    let Some((mut document, mut removed)) = made else {
+        return Ok(None);
     };
     match if sets { args.owned(1)? } else { None } {
         Some(value) => {
+            removed.retain(|other| *other != name);
             document.insert(name, value);
         }
-        None => {
-            document.remove(name);
-        }
+        None if document.contains_key(&name) => removed.push(name),
+        None => {}
     }
-    Ok(Some(Bson::Document(document)))
+    Ok(Some((document, removed)))
 }

@@ -197,7 +197,7 @@ pub(super) static CALLS: &[Operator] = &[
     unary("$reverseArray", arrays::reverse),
     values("$round", 1, 2, numbers::call),
     comparison("$setDifference", sets::difference),
-    collated("$setEquals", 2, MANY, sets::equals),
+    lazy("$setEquals", 2, sets::equals, Algebra::None),
     lazy("$setIntersection", 0, sets::intersection, Commutative),
     comparison("$setIsSubset", sets::is_subset),
     lazy("$setUnion", 0, sets::union, Commutative),

@@ -146,18 +146,15 @@ pub(super) fn is_subset(
     )))
 }
 
-pub(super) fn equals(
-    _: &'static str,
-    values: &[Option<Bson>],
-    collation: Option<&Collation>,
-) -> Result<Option<Bson>> {
+pub(super) fn equals(_: &'static str, args: &Args<'_, '_>) -> Result<Option<Bson>> {
     let mut first = None;
     let mut equal = true;
-    for (at, value) in values.iter().enumerate() {
-        let Some(Bson::Array(array)) = value else {
-            return Err(not_equatable(17044, at, value.as_ref()));
+    for at in 0..args.len() {
+        let value = args.get(at)?;
+        let Some(Bson::Array(array)) = value.as_deref() else {
+            return Err(not_equatable(17044, at, value.as_deref()));
         };
-        let keys = keys(array, collation);
+        let keys = keys(array, args.collation());
         match &first {
             None => first = Some(keys),
             Some(first) => equal &= keys == *first,

@@ -91,10 +91,8 @@ pub(super) fn call(name: &'static str, values: &[Option<Bson>]) -> Result<Option
         }
         match value {
             Bson::Decimal128(n) => match (function.of_decimal)((*n).into()) {
-                // A zero of a zero keeps its sign.
-                Some(of) if of.is_zero() && Decimal::from(*n).is_zero() => {
-                    let negative = Decimal::from(*n).is_negative();
-                    let of = if negative { of.abs().negated() } else { of };
+                Some(of) if of.is_zero() => {
+                    let of = Decimal::from(*n).zero_of(name, of);
                     Ok(Bson::Decimal128(of.into()))
                 }
                 Some(of) => Ok(Bson::Decimal128(of.into())),

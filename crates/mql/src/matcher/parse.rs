@@ -366,23 +366,23 @@ fn element_match(value: RawBsonRef<'_>, depth: usize) -> Result<Test> {
 }
 
 fn size(value: RawBsonRef<'_>) -> Result<Test> {
-    let n = match value {
-        RawBsonRef::Int32(n) => i64::from(n),
-        RawBsonRef::Int64(n) => n,
-        RawBsonRef::Double(n) if n.trunc() == n => n as i64,
-        RawBsonRef::Decimal128(_) if integral(value).is_some() => integral(value).unwrap_or(0),
-        _ => {
-            return Err(MqlError::bad_value(
-                "Failed to parse $size. Expected a number in: $size",
-            ));
-        }
-    };
-    if n < 0 {
-        return Err(MqlError::bad_value(
-            "Failed to parse $size. Expected a non-negative number in: $size",
-        ));
+    let refused = |text: &str| MqlError::bad_value(format!("Failed to parse $size. {text}: $size"));
+    let is_number = matches!(
+        value,
+        RawBsonRef::Int32(_)
+            | RawBsonRef::Int64(_)
+            | RawBsonRef::Double(_)
+            | RawBsonRef::Decimal128(_)
+    );
+    if !is_number {
+        return Err(refused("Expected a number in"));
     }
-    Ok(Test::Size(n))
+    let n = integral(value).ok_or_else(|| refused("Expected an integer"))?;
+    let n = i32::try_from(n).map_err(|_| refused("Cannot be held by an int"))?;
+    if n < 0 {
+        return Err(refused("Expected a non-negative number in"));
+    }
+    Ok(Test::Size(n.into()))
 }
 
 fn modulo(value: RawBsonRef<'_>) -> Result<Test> {

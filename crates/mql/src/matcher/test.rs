@@ -199,7 +199,7 @@ impl Test {
             }),
             Self::Mod(divisor, remainder) => value
                 .and_then(whole)
-                .is_some_and(|n| n.checked_rem(*divisor) == Some(*remainder)),
+                .is_some_and(|n| n.wrapping_rem(*divisor) == *remainder),
             Self::Regex(regex) => matches(regex, value)?,
             Self::Bits { mask, all, set } => value
                 .and_then(Bits::of)

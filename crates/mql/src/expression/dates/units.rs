@@ -314,16 +314,14 @@ pub(in crate::expression) fn diff(name: &'static str, args: &Args<'_, '_>) -> Re
             _ => local.div_euclid(unit.milliseconds()),
         }
     };
-    let apart = if matches!(unit, Unit::Millisecond | Unit::Second | Unit::Minute) {
-        let size = unit.milliseconds();
-        end.div_euclid(size).checked_sub(start.div_euclid(size))
-    } else if unit == Unit::Hour {
-        // By the clock that was right at the start.
-        let offset = zone.offset_at(start);
-        let size = unit.milliseconds();
-        (end + offset)
-            .div_euclid(size)
-            .checked_sub((start + offset).div_euclid(size))
+    let apart = if unit == Unit::Millisecond {
+        end.checked_sub(start)
+    } else if matches!(unit, Unit::Second | Unit::Minute | Unit::Hour) {
+        // What the local clocks tell, less what they were put on by, in whole units.
+        let moved = zone.offset_at(start) - zone.offset_at(end);
+        at(end)
+            .checked_sub(at(start))
+            .and_then(|told| told.checked_add(moved / unit.milliseconds()))
     } else {
         at(end).checked_sub(at(start))
     };
@@ -357,14 +355,6 @@ pub(in crate::expression) fn trunc(
     let Some(bin) = bin.filter(|bin| !is_nullish(Some(bin))) else {
         return null;
     };
-    let first = if unit == Unit::Week {
-        match week_start(name, args, 4)? {
-            Some(first) => first,
-            None => return null,
-        }
-    } else {
-        0
-    };
     let Some(size) = whole(&bin) else {
         return Err(MqlError::new(
             5_439_017,
@@ -381,6 +371,14 @@ pub(in crate::expression) fn trunc(
             format!("{name} requires 'binSize' to be greater than 0, but got value {size}"),
         ));
     }
+    let first = if unit == Unit::Week {
+        match week_start(name, args, 4)? {
+            Some(first) => first,
+            None => return null,
+        }
+    } else {
+        0
+    };
     truncated(moment, unit, size, &zone, first).map(|moment| Some(made(moment)))
 }
 
