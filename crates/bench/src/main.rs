@@ -18,6 +18,10 @@ use std::time::Duration;
 use load::Sample;
 use subject::Subject;
 
+/// What the server allocates with.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const CONNECTIONS: usize = 32;
 const ROUNDS: usize = 5;
 const WARM_UP: Duration = Duration::from_millis(700);
