@@ -25,6 +25,7 @@ mod hosted_assets;
 mod hosting;
 mod log_forwarders;
 mod logs;
+mod private;
 mod projects;
 mod regions;
 mod registrations;
@@ -35,6 +36,7 @@ mod secrets;
 mod security;
 mod services;
 mod session;
+mod sync;
 mod transfer;
 mod triggers;
 mod users;
@@ -49,6 +51,8 @@ use axum::body::Body;
 use axum::http::{Method, Response};
 use kit::{Kind, Problem, limit};
 use web::{Answer, Found, Operation, Request, Routes, Scope};
+
+pub use private::PRIVATE_PREFIX;
 
 /// Where the surface lives.
 pub const PREFIX: &str = "/api/admin/v3.0/";
@@ -80,6 +84,7 @@ const TABLES: &[&[Row]] = &[
     webhooks::ROWS,
     hosting::ROWS,
     hosted_assets::ROWS,
+    sync::ROWS,
     security::ROWS,
     users::ROWS,
     registrations::ROWS,
@@ -184,6 +189,7 @@ impl Cx {
 pub struct Admin {
     core: Arc<Backstitch>,
     routes: Routes<Cx>,
+    private: Routes<Cx>,
 }
 
 impl Admin {
@@ -192,6 +198,7 @@ impl Admin {
         Self {
             core,
             routes: web::routes(TABLES),
+            private: web::routes(&[private::ROWS]),
         }
     }
 
@@ -207,7 +214,7 @@ impl Admin {
     /// Bytes of the largest file that a request may upload; none when it uploads
     /// nothing, and its body is JSON.
     pub fn upload_bytes_max(&self, method: &Method, path: &str) -> Option<usize> {
-        let path = path.get(PREFIX.len() - 1..)?;
+        let path = path.strip_prefix(PREFIX.trim_end_matches('/'))?;
         match self.routes.find(method, path) {
             Found::Operation(operation, _) => match operation.id {
                 UPLOAD_ASSET => Some(limit::HOSTED_FILE_BYTES_MAX),
@@ -220,7 +227,8 @@ impl Admin {
         }
     }
 
-    /// Answers a request whose path begins with [`PREFIX`]. `base_url` is the
+    /// Answers a request whose path begins with [`PREFIX`] or
+    /// [`PRIVATE_PREFIX`]. `base_url` is the
     /// address by which the client reached the server.
     pub async fn handle(&self, request: Request, base_url: &str) -> Response<Body> {
         let id = request.id.clone();
@@ -243,8 +251,13 @@ impl Admin {
         base_url: &str,
         place: &mut String,
     ) -> Result<Answer, Problem> {
-        let path = &request.path[PREFIX.len() - 1..];
-        let operation = match self.routes.find(&request.method, path) {
+        let (routes, prefix) = if request.path.starts_with(PRIVATE_PREFIX) {
+            (&self.private, PRIVATE_PREFIX)
+        } else {
+            (&self.routes, PREFIX)
+        };
+        let path = &request.path[prefix.len() - 1..];
+        let operation = match routes.find(&request.method, path) {
             Found::Operation(operation, parameters) => {
                 request.parameters = parameters;
                 operation

@@ -3,7 +3,7 @@
 
 use app::Seen;
 use axum::http::Method;
-use config::{AppConfig, EditError, Kind, Node};
+use config::{AppConfig, EditError, Kind, Node, SourceSync};
 use kit::Problem;
 use serde_json::{Map, Value, json};
 use web::Scope::{Read, Write};
@@ -104,6 +104,7 @@ async fn list(cx: Cx, _request: Request) -> Result<Answer, Problem> {
 /// A new service, with the rules that the body brings along.
 async fn create(cx: Cx, request: Request) -> Result<Answer, Problem> {
     let fields = body::object(&request)?;
+    let (fields, sync) = without_sync(fields);
     let name = body::text(&fields, "name")?.to_owned();
     let kind = if DATA_SOURCES.contains(&body::text(&fields, "type")?) {
         Kind::DataSource
@@ -116,6 +117,8 @@ async fn create(cx: Cx, request: Request) -> Result<Answer, Problem> {
     let seen = edit(cx.app()?, &cx.author(&request)?, |config| {
         free(config, &name)?;
         config.insert(kind, &name, node.clone())?;
+        sync.iter()
+            .try_for_each(|sync| config.set_sync(&name, sync))?;
         rules
             .iter()
             .try_for_each(|(kind, key, rule)| config.insert(*kind, key, rule.clone()))
@@ -160,7 +163,7 @@ async fn get(cx: Cx, request: Request) -> Result<Answer, Problem> {
     let service = Service::of(&seen, &request)?;
     let node = node(&seen, &service)?;
     let mut shown = show(&seen, service.kind, &service.name, &node);
-    shown["config"] = node.json["config"].clone();
+    shown["config"] = config_of(&seen, &service)?;
     Ok(Answer::ok(&shown))
 }
 
@@ -210,12 +213,8 @@ async fn delete(cx: Cx, request: Request) -> Result<Answer, Problem> {
 
 async fn get_config(cx: Cx, request: Request) -> Result<Answer, Problem> {
     let seen = cx.seen().await?;
-    let config = node(&seen, &Service::of(&seen, &request)?)?.json["config"].clone();
-    Ok(Answer::ok(&if config.is_null() {
-        json!({})
-    } else {
-        config
-    }))
+    let service = Service::of(&seen, &request)?;
+    Ok(Answer::ok(&config_of(&seen, &service)?))
 }
 
 /// The texts and flags of a data source's configuration.
@@ -229,11 +228,31 @@ fn check_config(config: &Map<String, Value>) -> Result<(), Problem> {
     body::optional_flag(config, "wireProtocolEnabled").map(drop)
 }
 
+/// A service's configuration, with the sync of its data.
+fn config_of(seen: &Seen, service: &Service) -> Result<Value, Problem> {
+    let mut config = match node(seen, service)?.json["config"].take() {
+        Value::Object(config) => config,
+        _ => Map::new(),
+    };
+    if let Some(sync) = seen.config().sync_of(&service.name) {
+        config.insert(sync.field.to_owned(), Value::Object(sync.settings));
+    }
+    Ok(Value::Object(config))
+}
+
+/// A creation's fields without the sync that their `config` brings along.
+fn without_sync(mut fields: Map<String, Value>) -> (Map<String, Value>, Vec<SourceSync>) {
+    let config = fields.get_mut("config").and_then(Value::as_object_mut);
+    let sync = config.map_or_else(Vec::new, AppConfig::split_sync);
+    (fields, sync)
+}
+
 /// Merges the body into the configuration.
 async fn patch_config(cx: Cx, request: Request) -> Result<Answer, Problem> {
     let seen = cx.seen().await?;
     let service = Service::of(&seen, &request)?;
-    let fields = body::object(&request)?;
+    let mut fields = body::object(&request)?;
+    let sync = AppConfig::split_sync(&mut fields);
     check_config(&fields)?;
     edit(cx.app()?, &cx.author(&request)?, |config| {
         let missing = || EditError::NotFound(service.kind, service.name.clone());
@@ -247,7 +266,9 @@ async fn patch_config(cx: Cx, request: Request) -> Result<Answer, Problem> {
         if let Some(known) = node.json["config"].as_object_mut() {
             known.extend(fields.clone());
         }
-        config.replace(service.kind, &service.name, &service.name, node)
+        config.replace(service.kind, &service.name, &service.name, node)?;
+        sync.iter()
+            .try_for_each(|sync| config.set_sync(&service.name, sync))
     })
     .await?;
     Ok(Answer::no_content())

@@ -9,9 +9,11 @@ mod contract;
 mod dependencies;
 mod drafts;
 mod hosting;
+mod private;
 mod resources;
 mod runtime;
 mod settings;
+mod sync;
 mod transfer;
 
 use std::collections::HashMap;
@@ -133,7 +135,11 @@ impl World {
         let request = Request {
             id: app::request_id(),
             method,
-            path: format!("{PREFIX}{}", path.trim_start_matches('/')),
+            path: if path.starts_with("/api/") {
+                path.to_owned()
+            } else {
+                format!("{PREFIX}{}", path.trim_start_matches('/'))
+            },
             query: query.to_owned(),
             headers,
             peer: None,

@@ -13,11 +13,13 @@ mod json;
 mod kind;
 mod layout;
 mod merge;
+pub mod models;
 mod node;
 mod parse;
 mod places;
 mod print;
 mod schedule;
+mod sync;
 pub mod view;
 
 pub use diff::{changed, text_diff};
@@ -32,3 +34,4 @@ pub use node::{AppConfig, Node, NodeKey, RootLayout};
 pub use parse::{Reading, endpoint_key, has_errors, parse, read};
 pub use places::{Flaw, Part, Places, find_all, pointer};
 pub use print::print;
+pub use sync::SourceSync;

@@ -2,6 +2,7 @@
 
 mod layouts;
 mod mistakes;
+mod models;
 mod round_trip;
 
 use config::{AppConfig, EditError, Files, Kind, Node, changed, parse, text_diff};

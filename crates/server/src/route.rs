@@ -100,6 +100,7 @@ pub(crate) async fn answer(
     let surface = match (door, request.uri().path()) {
         (Door::Public, path) if path.starts_with(client::PREFIX) => CLIENT,
         (Door::Public, path) if path.starts_with(ADMIN_PREFIX) => ADMIN,
+        (Door::Public, path) if path.starts_with(admin::PRIVATE_PREFIX) => ADMIN,
         (Door::Public, path) if path.starts_with(client::SITES) => SITE,
         _ => OTHER,
     };
@@ -246,9 +247,6 @@ async fn other(
             Ok(numbers(surfaces).await)
         }
         (Door::Public, "/") => Ok(plain(StatusCode::OK, "Backstitch\n".to_owned())),
-        (Door::Public, "/api/private/v1.0/version") => {
-            Ok(plain(StatusCode::OK, env!("CARGO_PKG_VERSION").to_owned()))
-        }
         _ => Err(unknown()),
     }
 }

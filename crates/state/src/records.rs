@@ -1,6 +1,8 @@
 //! The records. Times are milliseconds since the Unix epoch, ids 24 hex digits
 //! unless said otherwise.
 
+use std::collections::BTreeMap;
+
 use bson::Document;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -139,6 +141,10 @@ pub struct AppSettings {
     pub null_type_validation: bool,
     /// The last move to another deployment model or region.
     pub migration: Option<Migration>,
+    /// Feature flags that are on, sorted.
+    pub features: Vec<String>,
+    /// Tuning of sync, by name.
+    pub sync_tuning: BTreeMap<String, i64>,
 }
 
 impl Default for AppSettings {
@@ -156,6 +162,8 @@ impl Default for AppSettings {
             deploy: DeployConfig::default(),
             null_type_validation: false,
             migration: None,
+            features: Vec::new(),
+            sync_tuning: BTreeMap::new(),
         }
     }
 }

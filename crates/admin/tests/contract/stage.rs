@@ -106,6 +106,7 @@ impl Stage {
             ("appId", app),
             ("publicKey", pair.public_key.clone()),
             ("privateKey", pair.private_key.expose().clone()),
+            ("language", "SWIFT".to_owned()),
         ];
         Scene {
             stage: self,
