@@ -86,7 +86,7 @@ pub fn to_document(config: &AppConfig) -> Value {
     Value::Object(document)
 }
 
-fn single(config: &AppConfig, kind: Kind) -> Option<Value> {
+pub(crate) fn single(config: &AppConfig, kind: Kind) -> Option<Value> {
     config.get(kind, "").map(|node| node.json.clone())
 }
 
@@ -183,17 +183,18 @@ fn schemas(config: &AppConfig) -> Value {
         .collect()
 }
 
+/// What reads a document: the value as far as it was read, and what is wrong
+/// with the document's shape.
+pub(crate) struct Reader {
+    pub(crate) config: AppConfig,
+    pub(crate) findings: Vec<Finding>,
+}
+
 /// A document as a configuration that replaces `base`. It is whole unless the
 /// document has the wrong shape; findings name the file and line where a node
 /// would lie.
 pub fn read_document(document: &Value, base: &AppConfig) -> Reading {
-    let mut reader = Reader {
-        config: AppConfig {
-            layout: base.layout,
-            ..AppConfig::default()
-        },
-        findings: Vec::new(),
-    };
+    let mut reader = Reader::new(base.layout);
     let empty = Map::new();
     let document = document.as_object().unwrap_or_else(|| {
         reader.wrong("the configuration has to be an object".to_owned());
@@ -206,36 +207,49 @@ pub fn read_document(document: &Value, base: &AppConfig) -> Reading {
             reader.config.put(kind, key.clone(), Node::clone(node));
         }
     }
-    let Reader {
-        config,
-        mut findings,
-    } = reader;
-    let whole = findings.is_empty();
-    let places = Places::printed(&config);
-    findings.extend(flaws(&config).into_iter().map(|flaw| places.find(flaw)));
-    for (kind, what) in [(Kind::Function, "function"), (Kind::Webhook, "webhook")] {
-        for (key, node) in config.all(kind) {
-            if node.source.is_none() {
-                let text = format!("the {what} \"{key}\" has no \"source\"");
-                findings.push(places.find(Flaw::error(kind, key, "/name", text)));
-            }
-        }
-    }
-    Reading {
-        config,
-        whole,
-        findings,
-        places,
-    }
-}
-
-struct Reader {
-    config: AppConfig,
-    findings: Vec<Finding>,
+    reader.config.settle(base);
+    reader.finish()
 }
 
 impl Reader {
-    fn wrong(&mut self, text: String) {
+    /// A reader of a document for an app in a layout.
+    pub(crate) fn new(layout: crate::RootLayout) -> Self {
+        Self {
+            config: AppConfig {
+                layout,
+                ..AppConfig::default()
+            },
+            findings: Vec::new(),
+        }
+    }
+
+    /// What was read, checked. It is whole unless the document has the wrong
+    /// shape.
+    pub(crate) fn finish(self) -> Reading {
+        let Self {
+            config,
+            mut findings,
+        } = self;
+        let whole = findings.is_empty();
+        let places = Places::printed(&config);
+        findings.extend(flaws(&config).into_iter().map(|flaw| places.find(flaw)));
+        for (kind, what) in [(Kind::Function, "function"), (Kind::Webhook, "webhook")] {
+            for (key, node) in config.all(kind) {
+                if node.source.is_none() {
+                    let text = format!("the {what} \"{key}\" has no \"source\"");
+                    findings.push(places.find(Flaw::error(kind, key, "/name", text)));
+                }
+            }
+        }
+        Reading {
+            config,
+            whole,
+            findings,
+            places,
+        }
+    }
+
+    pub(crate) fn wrong(&mut self, text: String) {
         self.findings.push(Finding {
             severity: Severity::Error,
             ..Finding::error("", text)
@@ -397,7 +411,7 @@ impl Reader {
     }
 
     /// The objects of a list; null is none.
-    fn entries(&mut self, name: &str, section: &Value) -> Vec<Value> {
+    pub(crate) fn entries(&mut self, name: &str, section: &Value) -> Vec<Value> {
         match section {
             Value::Null => Vec::new(),
             Value::Array(entries) if entries.iter().all(Value::is_object) => entries.clone(),
@@ -408,7 +422,7 @@ impl Reader {
         }
     }
 
-    fn add(&mut self, kind: Kind, key: String, node: Node, section: &str) {
+    pub(crate) fn add(&mut self, kind: Kind, key: String, node: Node, section: &str) {
         if kind != Kind::Endpoint && key.split('/').any(str::is_empty) {
             let noun = kind.noun();
             self.wrong(format!("a {noun} in \"{section}\" has no name"));
@@ -430,13 +444,13 @@ pub fn resolver_key(on_type: &str, field: &str) -> String {
     format!("{on_type}_{field}").to_lowercase()
 }
 
-fn text(json: &Value, name: &str) -> String {
+pub(crate) fn text(json: &Value, name: &str) -> String {
     let text = json.get(name).and_then(Value::as_str);
     text.unwrap_or_default().to_owned()
 }
 
 /// Takes a field out of an object; null when missing.
-fn take(json: &mut Value, name: &str) -> Value {
+pub(crate) fn take(json: &mut Value, name: &str) -> Value {
     json.as_object_mut()
         .and_then(|fields| fields.shift_remove(name))
         .unwrap_or_default()

@@ -176,6 +176,26 @@ impl Kind {
         }
     }
 
+    /// Whether a node of this kind has an id, which files of some exports carry.
+    pub(crate) fn has_id(self) -> bool {
+        matches!(
+            self,
+            Self::AuthProvider
+                | Self::DataSource
+                | Self::DefaultRule
+                | Self::Rule
+                | Self::Function
+                | Self::Value
+                | Self::Endpoint
+                | Self::Trigger
+                | Self::GraphqlResolver
+                | Self::LogForwarder
+                | Self::Service
+                | Self::ServiceRule
+                | Self::Webhook
+        )
+    }
+
     /// The fields that are checked; others are carried along.
     pub(crate) fn fields(self) -> &'static [Field] {
         match self {

@@ -1,5 +1,6 @@
 //! Reading, printing, checking and editing configurations.
 
+mod folded;
 mod layouts;
 mod mistakes;
 mod models;
@@ -90,3 +91,4 @@ fn edits_keep_references() {
         "rules go with their source"
     );
 }
+mod transfer;

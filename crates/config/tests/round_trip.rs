@@ -40,7 +40,7 @@ fn any_name() -> impl Strategy<Value = String> {
 
 /// What goes into an app, before it is in files.
 #[derive(Debug, Clone)]
-struct Parts {
+pub(crate) struct Parts {
     layout: RootLayout,
     functions: BTreeSet<String>,
     name: String,
@@ -50,7 +50,7 @@ struct Parts {
     unknown: Vec<Map<String, Value>>,
 }
 
-fn any_parts() -> impl Strategy<Value = Parts> {
+pub(crate) fn any_parts() -> impl Strategy<Value = Parts> {
     let layouts = [
         RootLayout::Realm,
         RootLayout::Root,
@@ -83,7 +83,7 @@ fn any_parts() -> impl Strategy<Value = Parts> {
 }
 
 /// Every kind of node, with unknown fields.
-fn files(parts: &Parts) -> Files {
+pub(crate) fn files(parts: &Parts) -> Files {
     let mut files = Files::default();
     let mut unknown = parts.unknown.iter().cloned().cycle();
     let mut more = |json: Value| {
@@ -248,7 +248,7 @@ fn files(parts: &Parts) -> Files {
     files
 }
 
-fn whole(files: &Files) -> AppConfig {
+pub(crate) fn whole(files: &Files) -> AppConfig {
     let (config, findings) = parse(files);
     let errors: Vec<String> = findings
         .iter()
