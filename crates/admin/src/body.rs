@@ -40,6 +40,40 @@ pub(crate) fn parsed(bytes: &[u8]) -> Result<Value, Problem> {
     Ok(value)
 }
 
+/// The body as a document of a whole configuration, in which Extended JSON is
+/// what the app means, unless the client writes every number so.
+///
+/// # Errors
+/// `BadRequest`.
+pub(crate) fn document(request: &Request) -> Result<Value, Problem> {
+    let bad = |error: &dyn std::fmt::Display| {
+        Problem::bad_request(format!("the request body is not JSON: {error}"))
+    };
+    let text = std::str::from_utf8(&request.body).map_err(|error| bad(&error))?;
+    if text.trim().is_empty() {
+        return Ok(Value::Null);
+    }
+    let mut document = serde_json::from_str(text).map_err(|error| bad(&error))?;
+    if is_canonical(&document) {
+        relax(&mut document);
+    }
+    Ok(document)
+}
+
+/// Whether a version, which is a plain number to everybody else, is written in
+/// Extended JSON.
+fn is_canonical(value: &Value) -> bool {
+    match value {
+        Value::Array(items) => items.iter().any(is_canonical),
+        Value::Object(fields) => fields.iter().any(|(name, field)| {
+            let version = matches!(name.as_str(), "version" | "config_version");
+            let wrapped = field.as_object().and_then(number).is_some();
+            version && wrapped || is_canonical(field)
+        }),
+        _ => false,
+    }
+}
+
 /// Turns numbers in Extended JSON into plain ones. A node's `value` stays as it
 /// is: there the wrapper is the type.
 fn relax(value: &mut Value) {

@@ -16,6 +16,7 @@ mod debug;
 mod dependencies;
 mod deploy_config;
 mod deployments;
+mod description;
 mod drafts;
 mod endpoints;
 mod environments;
@@ -37,6 +38,7 @@ mod security;
 mod services;
 mod session;
 mod sync;
+mod templates;
 mod transfer;
 mod triggers;
 mod users;
@@ -64,6 +66,8 @@ const TABLES: &[&[Row]] = &[
     projects::ROWS,
     apps::ROWS,
     transfer::ROWS,
+    description::ROWS,
+    templates::ROWS,
     deployments::ROWS,
     drafts::ROWS,
     deploy_config::ROWS,

@@ -8,15 +8,21 @@ mod configuration;
 mod contract;
 mod dependencies;
 mod drafts;
+#[path = "../../config/tests/folded.rs"]
+mod folded;
 mod hosting;
+mod imports;
+mod official_cli;
 mod private;
 mod resources;
 mod runtime;
 mod settings;
 mod sync;
+mod templates;
 mod transfer;
 
 use std::collections::HashMap;
+use std::io::{Cursor, Read as _};
 use std::sync::Arc;
 
 use admin::{Admin, PREFIX};
@@ -45,14 +51,57 @@ pub(crate) struct World {
 pub(crate) struct Reply {
     pub(crate) status: u16,
     pub(crate) kind: Option<String>,
+    /// The body, if it is JSON; else null.
     pub(crate) body: Value,
+    /// The body, if it is not.
+    pub(crate) bytes: Vec<u8>,
+    /// What the file is called that the answer is.
+    pub(crate) file: Option<String>,
 }
 
 impl Reply {
+    fn of(head: &Parts, bytes: Vec<u8>) -> Self {
+        let text = |name| {
+            let value: Option<&HeaderValue> = head.headers.get(name);
+            value.map(|value| value.to_str().unwrap().to_owned())
+        };
+        let kind = text(header::CONTENT_TYPE);
+        let json = kind.as_deref() == Some("application/json");
+        Self {
+            status: head.status.as_u16(),
+            body: if json {
+                serde_json::from_slice(&bytes).unwrap()
+            } else {
+                Value::Null
+            },
+            kind,
+            bytes: if json { Vec::new() } else { bytes },
+            file: text(header::CONTENT_DISPOSITION),
+        }
+    }
+
     /// Status and `error_code`.
     pub(crate) fn refusal(&self) -> (u16, &str) {
         (self.status, self.body["error_code"].as_str().unwrap_or(""))
     }
+}
+
+/// The files of a zip archive, and its folders.
+pub(crate) fn unzipped(bytes: &[u8]) -> (config::Files, Vec<String>) {
+    let mut archive = zip::ZipArchive::new(Cursor::new(bytes)).unwrap();
+    let (mut files, mut folders) = (config::Files::default(), Vec::new());
+    for at in 0..archive.len() {
+        let mut entry = archive.by_index(at).unwrap();
+        let name = entry.name().to_owned();
+        if entry.is_dir() {
+            folders.push(name);
+        } else {
+            let mut content = Vec::new();
+            entry.read_to_end(&mut content).unwrap();
+            files.insert(name, content);
+        }
+    }
+    (files, folders)
 }
 
 impl World {
@@ -106,12 +155,24 @@ impl World {
         body: &[u8],
     ) -> Reply {
         let (head, body) = self.raw(method, path, token, media, body).await;
-        let kind = head.headers.get(header::CONTENT_TYPE);
-        Reply {
-            status: head.status.as_u16(),
-            kind: kind.map(|kind| kind.to_str().unwrap().to_owned()),
-            body: serde_json::from_slice(&body).unwrap_or(Value::Null),
-        }
+        Reply::of(&head, body)
+    }
+
+    /// A `GET` below an administrator's project that accepts some kind of answer.
+    pub(crate) async fn accepting(
+        &self,
+        kind: &'static str,
+        administrator: &Administrator<'_>,
+        path: &str,
+    ) -> Reply {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::ACCEPT, HeaderValue::from_static(kind));
+        let path = format!("groups/{}{path}", administrator.project);
+        let token = Some(administrator.token.as_str());
+        let (head, body) = self
+            .with_headers(headers, Method::GET, &path, token, b"")
+            .await;
+        Reply::of(&head, body)
     }
 
     /// A request whose answer may be anything: head and bytes.
@@ -123,14 +184,25 @@ impl World {
         media: Option<&str>,
         body: &[u8],
     ) -> (Parts, Vec<u8>) {
-        let (path, query) = path.split_once('?').unwrap_or((path, ""));
         let mut headers = HeaderMap::new();
+        if let Some(media) = media {
+            headers.insert(header::CONTENT_TYPE, HeaderValue::from_str(media).unwrap());
+        }
+        self.with_headers(headers, method, path, token, body).await
+    }
+
+    async fn with_headers(
+        &self,
+        mut headers: HeaderMap,
+        method: Method,
+        path: &str,
+        token: Option<&str>,
+        body: &[u8],
+    ) -> (Parts, Vec<u8>) {
+        let (path, query) = path.split_once('?').unwrap_or((path, ""));
         if let Some(token) = token {
             let value = HeaderValue::from_str(&format!("Bearer {token}")).unwrap();
             headers.insert(header::AUTHORIZATION, value);
-        }
-        if let Some(media) = media {
-            headers.insert(header::CONTENT_TYPE, HeaderValue::from_str(media).unwrap());
         }
         let request = Request {
             id: app::request_id(),
@@ -243,6 +315,15 @@ impl AppAdmin<'_> {
     pub(crate) async fn call(&self, method: &str, path: &str, body: Value) -> Reply {
         let path = format!("/apps/{}{path}", self.id);
         self.administrator.call(method, &path, body).await
+    }
+
+    /// The archive that a request answers: its bytes, files and folders.
+    pub(crate) async fn archive(&self, path: &str) -> (Reply, config::Files, Vec<String>) {
+        let reply = self.call("GET", path, Value::Null).await;
+        assert_eq!(reply.status, 200, "{path}: {}", reply.body);
+        assert_eq!(reply.kind.as_deref(), Some("application/zip"), "{path}");
+        let (files, folders) = unzipped(&reply.bytes);
+        (reply, files, folders)
     }
 
     /// A request that has to succeed with a status; its body.

@@ -7,7 +7,7 @@ use crate::{AppAdmin, World};
 
 const FIXTURE: &str = include_str!("fixture.txt");
 
-async fn pushed<'a>(operator: &'a crate::Administrator<'a>) -> AppAdmin<'a> {
+pub(crate) async fn pushed<'a>(operator: &'a crate::Administrator<'a>) -> AppAdmin<'a> {
     let app = operator.app("shop").await;
     let served = operator.world.core.app(&app.id).await.unwrap();
     for secret in ["key", "google"] {
@@ -23,7 +23,7 @@ async fn pushed<'a>(operator: &'a crate::Administrator<'a>) -> AppAdmin<'a> {
     app
 }
 
-async fn deployments(app: &AppAdmin<'_>) -> usize {
+pub(crate) async fn deployments(app: &AppAdmin<'_>) -> usize {
     let list = app.done(200, "GET", "/deployments", Value::Null).await;
     list.as_array().unwrap().len()
 }

@@ -1,12 +1,10 @@
-//! Whole configurations: push, pull, deployments.
+//! Whole configurations as files, and deployments.
 
 use bson::doc;
-use config::{Files, Kind, Node, Reading};
+use config::{Files, Kind, Node};
 use kit::{Finding, Problem};
-use serde_json::Value;
 
-use crate::compile::compile_read;
-use crate::live::{Author, Next, Seen};
+use crate::live::{Author, Seen};
 use crate::revisions::read_revision;
 use crate::{App, Renames, stored};
 
@@ -46,69 +44,16 @@ impl App {
     pub async fn push(&self, files: &Files, author: &Author) -> Result<Deployed, Rejected> {
         let (files, hosted) = config::split_hosted(files).map_err(Rejected::Findings)?;
         crate::hosting::check(&hosted).map_err(Rejected::Problem)?;
-        let deployed = self.replace(author, |_| config::read(&files)).await?;
+        let read = |base: &Seen| {
+            let mut reading = config::read(&files);
+            reading.config.share(base.config());
+            Ok((reading, Renames::new()))
+        };
+        let deployed = self
+            .put(author, read, |after, before| after == before)
+            .await?;
         self.host(hosted).await.map_err(Rejected::Problem)?;
         Ok(deployed)
-    }
-
-    /// Replaces the whole configuration by what a document of pull
-    /// (admin-api.md §4.5) says. Secrets that it names have to exist.
-    pub async fn push_document(
-        &self,
-        document: &Value,
-        author: &Author,
-    ) -> Result<Deployed, Rejected> {
-        let seen = self.seen_by(&author.user_id).await;
-        let seen = seen.map_err(Rejected::Problem)?;
-        let reading = config::read_document(document, seen.config());
-        if reading.whole {
-            let named = reading.config.secret_names();
-            self.secrets_exist(named).await.map_err(Rejected::Problem)?;
-        }
-        let read = |base: &Seen| config::read_document(document, base.config());
-        self.replace(author, read).await
-    }
-
-    async fn replace(
-        &self,
-        author: &Author,
-        read: impl Fn(&Seen) -> Reading,
-    ) -> Result<Deployed, Rejected> {
-        let (mut changed, mut warnings) = (false, Vec::new());
-        let seen = self
-            .change(author, |base| {
-                let mut reading = read(base);
-                reading.config.share(base.config());
-                let (release, findings) = compile_read(reading, Some(&base.release));
-                let Some(release) = release else {
-                    return Err(Rejected::Findings(findings));
-                };
-                warnings = findings;
-                changed = release.config != *base.config();
-                let renames = Renames::new();
-                Ok(changed.then_some(Next { release, renames }))
-            })
-            .await?;
-        Ok(Deployed {
-            revision: seen.release.revision.clone(),
-            changed,
-            warnings,
-        })
-    }
-
-    async fn secrets_exist(&self, named: Vec<String>) -> Result<(), Problem> {
-        let known = self.list_secrets().await?;
-        let missing: Vec<String> = named
-            .into_iter()
-            .filter(|name| known.iter().all(|secret| secret.name != *name))
-            .collect();
-        if missing.is_empty() {
-            return Ok(());
-        }
-        Err(Problem::bad_request(format!(
-            "these secrets have to be created first: {}",
-            missing.join(", ")
-        )))
     }
 
     /// The live configuration's files.

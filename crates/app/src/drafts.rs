@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bson::{Bson, doc};
-use config::{AppConfig, Kind};
+use config::{AppConfig, Exporting, Kind};
 use kit::Problem;
 use serde_json::Value;
 use state::{Deployment, Draft};
@@ -184,7 +184,7 @@ impl App {
         Ok(DraftDiff {
             hosting,
             dependencies: package_changes(&before, &after),
-            ..diff(&base, seen.config())
+            ..diff(&base, seen.config(), &self.client_app_id)
         })
     }
 
@@ -334,9 +334,16 @@ fn draft_not_found(id: &str) -> Problem {
 }
 
 /// What changed between two values.
-fn diff(before: &AppConfig, after: &AppConfig) -> DraftDiff {
+fn diff(before: &AppConfig, after: &AppConfig, client_app_id: &str) -> DraftDiff {
+    let exported = |config: &AppConfig| {
+        config.exported(&Exporting {
+            layout: after.layout(),
+            client_app_id: Some(client_app_id),
+            id: None,
+        })
+    };
     DraftDiff {
-        files: config::text_diff(before, after),
+        files: config::text_diff(&exported(before), &exported(after)),
         hosting: Changes::default(),
         dependencies: Changes::default(),
         graphql: fields(before, after, Kind::GraphqlConfig),

@@ -3,13 +3,14 @@
 
 use std::collections::HashMap;
 
-use config::{AppConfig, Kind, NodeKey};
+use config::{AppConfig, Kind};
 use state::NodeId;
 
 use crate::new_id;
 
-/// A change of node keys, so that ids follow: kind, old key, new key.
-pub type Renames = Vec<(Kind, NodeKey, NodeKey)>;
+/// Changes of node keys, so that ids follow: kind, old key, new key. A node
+/// whose old key is empty gets a new id.
+pub type Renames = Vec<config::Rename>;
 
 /// The ids of a configuration, found by id and by kind and key.
 #[derive(Debug, Clone, Default)]

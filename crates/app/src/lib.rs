@@ -26,6 +26,8 @@ mod registry;
 mod revisions;
 mod secrets;
 pub mod settings;
+mod templates;
+mod transfer;
 pub mod users;
 
 pub use call::{Calling, DebugRun};
@@ -41,6 +43,8 @@ pub use logbook::{LogQuery, Logbook};
 pub use reach::Place;
 pub use registry::{Backstitch, NewApp, Settings, StateSettings, app_not_found};
 pub use state::{Asset, Attribute, LogEntry, NodeId, PIECE_BYTES};
+pub use templates::{TEMPLATES, Template};
+pub use transfer::{Export, Strategy};
 
 use engine::CommandError;
 use kit::Problem;

@@ -78,6 +78,8 @@ pub struct NewApp {
     pub product: String,
     /// Its configuration; a default one unless given.
     pub config: Option<AppConfig>,
+    /// The template that it is made from; empty for none.
+    pub template_id: String,
 }
 
 impl Backstitch {
@@ -359,6 +361,7 @@ impl Backstitch {
             } else {
                 new.product
             },
+            template_id: new.template_id,
             domain_id: new_id(),
             signing_key: self.master_key.seal(&state::random_bytes::<32>()),
             live: String::new(),

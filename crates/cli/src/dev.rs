@@ -125,6 +125,7 @@ async fn first_deployment(
         client_app_id: id,
         product: String::new(),
         config: Some(release.config),
+        ..NewApp::default()
     };
     let core = &running.core;
     let app = core.create_app(&running.project_id, new, &author()).await?;

@@ -116,6 +116,11 @@ impl Import {
         import
     }
 
+    /// Whether it names a node.
+    pub fn names(&self, kind: Kind, key: &str) -> bool {
+        self.reader.config.get(kind, key).is_some()
+    }
+
     fn wrong(&mut self, text: impl Into<String>) {
         self.reader.wrong(text.into());
     }

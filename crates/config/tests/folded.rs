@@ -37,7 +37,7 @@ pub(crate) fn folded(files: &Files) -> Value {
     }
     let sources = files.0.iter().filter_map(|(path, bytes)| {
         let name = path.strip_prefix("functions/")?;
-        let source = name.ends_with(".js") && !name.starts_with("node_modules/");
+        let source = name.strip_suffix(".js").is_some() && !name.starts_with("node_modules/");
         source.then(|| (name.to_owned(), text(bytes)))
     });
     functions.insert("sources".to_owned(), Value::Object(sources.collect()));
@@ -111,7 +111,7 @@ fn object(value: Value) -> Map<String, Value> {
 fn list(files: &Files, folder: &str) -> Value {
     let inside = files.0.keys().filter(|path| {
         let name = path.strip_prefix(folder);
-        name.is_some_and(|name| !name.contains('/') && name.ends_with(".json"))
+        name.is_some_and(|name| !name.contains('/') && name.strip_suffix(".json").is_some())
     });
     inside.map(|path| file(files, path)).collect()
 }

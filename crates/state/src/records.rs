@@ -100,6 +100,9 @@ pub struct App {
     pub name: String,
     /// `standard`, `atlas`, `data-api` or `device-sync`.
     pub product: String,
+    /// The template that it was made from; empty for none.
+    #[serde(default)]
+    pub template_id: String,
     /// The domain that tokens name.
     pub domain_id: String,
     /// The key that signs users' tokens, sealed.

@@ -34,6 +34,17 @@ impl Answer {
         Self(response)
     }
 
+    /// Bytes of a type that are to be kept as a file of this name.
+    pub fn file(kind: &'static str, name: &str, bytes: Vec<u8>) -> Self {
+        let mut answer = Self::bytes(StatusCode::OK, kind, bytes);
+        // A name is ASCII letters, digits and a few signs; another one has none.
+        if let Ok(value) = HeaderValue::from_str(&format!("attachment; filename=\"{name}\"")) {
+            let headers = answer.0.headers_mut();
+            headers.insert(header::CONTENT_DISPOSITION, value);
+        }
+        answer
+    }
+
     /// A status without a body.
     pub fn empty(status: StatusCode) -> Self {
         let mut response = Response::new(Body::empty());

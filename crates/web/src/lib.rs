@@ -9,6 +9,7 @@ mod multipart;
 mod operation;
 mod problem;
 mod request;
+mod zipped;
 
 pub use answer::Answer;
 pub use arguments::{action_argument, arguments};
@@ -16,3 +17,4 @@ pub use multipart::{Part, parts};
 pub use operation::{Found, Handler, Operation, Routes, Scope, routes};
 pub use problem::{respond, status};
 pub use request::{Request, bearer, decode};
+pub use zipped::zip;

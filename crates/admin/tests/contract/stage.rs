@@ -239,7 +239,7 @@ impl Scene<'_> {
         }
         let full = full.join("/");
         // Below the app, or a path from the root.
-        let path = if full == "groups" {
+        let path = if ["groups", "templates"].contains(&full.as_str()) {
             full
         } else {
             format!(
