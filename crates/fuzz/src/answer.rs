@@ -3,6 +3,7 @@
 use bson::{Bson, Document};
 use engine::CommandError;
 
+use crate::indexes::Indexes;
 use crate::mask;
 use crate::order::{self, Order};
 
@@ -60,8 +61,8 @@ pub enum Difference {
 const UNSUPPORTED: &[i32] = &[115, 168, 15952, 31325, 40324, 40415];
 
 /// Compares the answers to one command.
-pub fn compare(command: &Document, indexed: bool, ours: &Reply, theirs: &Reply) -> Verdict {
-    let order = order::of(command, indexed);
+pub fn compare(command: &Document, indexes: &Indexes, ours: &Reply, theirs: &Reply) -> Verdict {
+    let order = order::of(command, indexes.any());
     let (ours, theirs) = (
         Shown::of(command, order, ours),
         Shown::of(command, order, theirs),
@@ -75,7 +76,7 @@ pub fn compare(command: &Document, indexed: bool, ours: &Reply, theirs: &Reply) 
             {
                 return Verdict::Masked("mongod fails with the next batch, not with an empty one");
             }
-            if let Some(why) = mask::not_asked(command, indexed, *code) {
+            if let Some(why) = mask::not_asked(command, indexes, (*code, true)) {
                 return Verdict::Masked(why);
             }
             let how = if UNSUPPORTED.contains(code) {
@@ -86,8 +87,8 @@ pub fn compare(command: &Document, indexed: bool, ours: &Reply, theirs: &Reply) 
             Verdict::Different(how, format!("we refuse: {code} {text}"))
         }
         (Shown::Lines(_), Shown::Refused(code, text)) => {
-            if let Some(why) =
-                mask::not_asked(command, indexed, *code).or_else(|| mask::mishap(*code))
+            if let Some(why) = mask::not_asked(command, indexes, (*code, false))
+                .or_else(|| mask::mishap(command, *code))
             {
                 return Verdict::Masked(why);
             }
@@ -101,7 +102,7 @@ pub fn compare(command: &Document, indexed: bool, ours: &Reply, theirs: &Reply) 
             if order == Order::Undefined {
                 return Verdict::Masked("what comes out depends on an order that is not defined");
             }
-            if let Some(why) = mask::answers(command, indexed, a, b) {
+            if let Some(why) = mask::answers(command, indexes, a, b) {
                 return Verdict::Masked(why);
             }
             Verdict::Different(Difference::Answer, apart(a, b))

@@ -13,6 +13,7 @@ pub mod answer;
 pub mod case;
 pub mod drive;
 pub mod generate;
+pub mod indexes;
 pub mod mask;
 pub mod order;
 pub mod random;

@@ -1,15 +1,12 @@
 //! Differences that are not our affair: each rule with its reason, and as
 //! narrow as it can be. A run counts what each of them was applied to.
 
+mod quirks;
+
 use bson::{Bson, Document};
 use serde_json::Value;
 
-/// An expression that could not be computed for some document. For which
-/// documents it is asked depends on the plan and on what the optimiser did.
-const COMPUTED: &[i32] = &[
-    14, 241, 16554, 16611, 16702, 16883, 17124, 28651, 28664, 28689, 28724, 28725, 28765, 34435,
-    40066, 40080, 40081, 40090, 40228, 40390, 40400, 51081,
-];
+use crate::indexes::Indexes;
 
 /// The codes of mongod's newer executor, each with those that its older one has
 /// for the same mistake. Which of them runs a pipeline depends on everything in
@@ -17,6 +14,9 @@ const COMPUTED: &[i32] = &[
 const TWINS: &[(i32, &[i32])] = &[
     // Not the executor's: of a set that is known, unless the $match was copied.
     (17310, &[17046]),
+    (327_391, &[28651]),
+    (4_848_401, &[2]),
+    (4_848_403, &[16610, 5_733_415]),
     (4_903_700, &[28765]),
     (4_903_701, &[28680]),
     (4_903_702, &[28765]),
@@ -28,8 +28,6 @@ const TWINS: &[(i32, &[i32])] = &[
     (4_903_708, &[28761]),
     (4_903_709, &[28765]),
     (4_903_710, &[28714]),
-    (4_848_401, &[2]),
-    (4_848_403, &[16610, 5_733_415]),
     (4_934_200, &[40066]),
     (4_974_201, &[16554]),
     (4_974_203, &[16554]),
@@ -48,13 +46,17 @@ const TWINS: &[(i32, &[i32])] = &[
     (5_073_401, &[51104]),
     (5_075_300, &[40091, 40093]),
     (5_075_301, &[40092, 40094]),
+    (5_075_302, &[40094]),
     (5_075_303, &[40096]),
+    (5_126_701, &[28689]),
     (5_126_702, &[28690]),
     (5_126_704, &[28689]),
     (5_126_900, &[17043, 17047, 17048, 17049]),
     (5_153_400, &[28664]),
     (5_154_000, &[16611]),
     (5_154_300, &[34443]),
+    (5_154_301, &[34445]),
+    (5_154_400, &[51744, 51745, 51746]),
     (5_154_901, &[34435]),
     (5_159_200, &[17041]),
     (5_166_500, &[5_166_307]),
@@ -64,6 +66,7 @@ const TWINS: &[(i32, &[i32])] = &[
     (5_166_602, &[40485]),
     (5_166_603, &[5_166_403]),
     (5_166_606, &[5_166_405]),
+    (5_338_802, &[5_439_016]),
     (5_688_500, &[51044, 51045]),
     (5_911_200, &[40_400]),
     (6_096_700, &[2_942_504]),
@@ -80,8 +83,11 @@ pub fn twins(ours: i32, theirs: i32) -> bool {
 pub const TWIN: &str = "a code of the executor that mongod chose";
 
 /// A refusal that is a mistake of mongod 6.0's.
-pub fn mishap(code: i32) -> Option<&'static str> {
+pub fn mishap(command: &Document, code: i32) -> Option<&'static str> {
     match code {
+        22 if named(command, &["$replaceAll", "$replaceOne"]) => {
+            Some("mongod replaces within a character, and makes what is no text")
+        }
         4_822_806 => Some("mongod's newer executor makes one name of two equal expressions"),
         5_868_001 => Some("mongod drops a null of $ifNull in $replaceRoot, and finds too few"),
         _ => None,
@@ -91,11 +97,12 @@ pub fn mishap(code: i32) -> Option<&'static str> {
 /// Why two answers may differ.
 pub fn answers(
     command: &Document,
-    indexed: bool,
+    indexes: &Indexes,
     ours: &[String],
     theirs: &[String],
 ) -> Option<&'static str> {
-    told(command, indexed, ours, theirs)
+    told(command, indexes, ours, theirs)
+        .or_else(|| quirks::answers(command, ours, theirs))
         .or_else(|| spelled(command, ours, theirs))
         .or_else(|| executed(command, ours, theirs))
         .or_else(|| chosen(command, ours, theirs))
@@ -106,15 +113,19 @@ pub fn sparse(command: &Document) -> Option<&'static str> {
     fn at_an_end(value: &Bson) -> bool {
         match value {
             Bson::Document(document) => document.iter().any(|(name, value)| {
-                let end = matches!(value, Bson::MinKey | Bson::MaxKey);
-                (end && ["$lt", "$lte", "$gt", "$gte"].contains(&name.as_str())) || at_an_end(value)
+                let name = name.as_str();
+                match value {
+                    Bson::MinKey | Bson::MaxKey => ["$lt", "$lte", "$gt", "$gte"].contains(&name),
+                    Bson::Null => ["$lte", "$gte"].contains(&name),
+                    other => at_an_end(other),
+                }
             }),
             Bson::Array(values) => values.iter().any(at_an_end),
             _ => false,
         }
     }
     command.values().any(at_an_end).then_some(
-        "a comparison with an end of all keys, which is true of what is missing, by a sparse index, which has none of it",
+        "a comparison with null or with an end of all keys, which is true of what is missing, by a sparse index, which has none of it",
     )
 }
 
@@ -137,38 +148,49 @@ pub fn stored(command: &Document, ours: &[String], theirs: &[String]) -> Option<
 
 /// Whether a failed expression may be the plan's affair: with more than one
 /// predicate, which one is asked first is not defined.
-pub fn not_asked(command: &Document, indexed: bool, code: i32) -> Option<&'static str> {
-    let predicates = |name: &str| match command.get(name) {
-        Some(Bson::Document(filter)) => filter.len(),
-        _ => 0,
-    };
-    let stages = command.get_array("pipeline").into_iter().flatten();
-    let matches = stages.filter_map(|stage| stage.as_document()?.get_document("$match").ok());
-    let staged: usize = matches.map(Document::len).sum();
-    let many = predicates("filter") > 1 || predicates("query") > 1 || staged > 1;
+pub fn not_asked(
+    command: &Document,
+    indexes: &Indexes,
+    (code, by_us): (i32, bool),
+) -> Option<&'static str> {
+    let stages = || command.get_array("pipeline").into_iter().flatten();
+    let matches = stages().filter_map(|stage| stage.as_document()?.get_document("$match").ok());
+    let filters = ["filter", "query"].into_iter();
+    let filters = filters.filter_map(|name| command.get_document(name).ok());
+    let asked: Vec<&Document> = filters.chain(matches).collect();
+    let predicates: usize = asked.iter().map(|filter| filter.len()).sum();
+    let computed = asked.iter().any(|filter| {
+        let text = filter.to_string();
+        text.contains("$expr") || text.contains("$regex")
+    });
     if [2, 16746].contains(&code) && sorts_in_facets(command) {
         return Some(IN_FACETS);
     }
     if [2, 16746].contains(&code) && groups_sorted(command) {
-        return Some("a sort by an element's place, where a $group asks for few fields");
+        return Some("a sort by an element's place, where a $group or $facet asks for few fields");
     }
-    if [14, 16554, 16702].contains(&code) && named(command, &["$group", "$sortByCount", "$bucket"])
+    let older = TWINS.iter().flat_map(|(_, older)| older.iter());
+    if by_us
+        && older.chain(&[14, 16554, 16702]).any(|known| *known == code)
+        && named(command, &["$group", "$sortByCount", "$bucket"])
     {
         return Some("mongod's newer executor sees a null before an operand that is wrong");
     }
-    ((many || indexed) && COMPUTED.contains(&code))
+    ((predicates > 1 || indexes.any()) && computed)
         .then_some("an expression failed for one and was not asked by the other")
 }
 
 /// Whether only something beside the documents differs.
 fn told(
     command: &Document,
-    indexed: bool,
+    indexes: &Indexes,
     ours: &[String],
     theirs: &[String],
 ) -> Option<&'static str> {
     let open = |line: &&String| line.starts_with("open: ");
-    if command.contains_key("limit") && command.contains_key("batchSize") {
+    // What was read to choose a plan may be all there is.
+    let planned = command.get_i32("batchSize").is_ok_and(|size| size == 0) && indexes.any();
+    if planned || command.contains_key("limit") && command.contains_key("batchSize") {
         let all = |lines: &[String]| -> Vec<String> {
             lines.iter().filter(|line| !open(line)).cloned().collect()
         };
@@ -176,18 +198,12 @@ fn told(
             return Some("whether a cursor at its limit is open for a batch of nothing");
         }
     }
-    let nulls = |lines: &[String]| -> Vec<String> {
-        lines
-            .iter()
-            .map(|line| {
-                let line = line.replace("{\"$undefined\":true}", "null");
-                line.replace("null,", "").replace("null", "")
-            })
-            .collect()
-    };
-    if command.contains_key("distinct") && indexed && nulls(ours) == nulls(theirs) {
+    if let Ok(key) = command.get_str("distinct").and(command.get_str("key"))
+        && indexes.have(key)
+        && by_key(ours) == by_key(theirs)
+    {
         return Some(
-            "a distinct by an index alone, which tells what is missing as null, and an empty array as undefined",
+            "a distinct by an index alone, which tells what is missing as null, an empty list as undefined, looks once more into lists, and tells one of equal numbers",
         );
     }
     // What such an index has for an element without the field is not what the
@@ -200,54 +216,47 @@ fn told(
                 .split('.')
                 .skip(1)
                 .any(|part| part.parse::<u32>().is_ok());
-            numbered && test.to_string().contains("null")
+            numbered && indexes.have(path) && test.to_string().contains("null")
         })
     };
-    if indexed && (by_place("filter") || by_place("query")) {
+    if by_place("filter") || by_place("query") {
         return Some("a null by an index on an element's place");
-    }
-    // Those that are equal are of several types.
-    let sizes = |lines: &[String]| -> Vec<String> {
-        let lists = lines.iter().map(|line| {
-            let list = line.strip_prefix("values: ").unwrap_or(line);
-            list.to_owned()
-        });
-        changed(&lists.collect::<Vec<_>>(), &mut |value| {
-            if let Some(number) = number(value) {
-                *value = Value::String(format!("{:.13e}", number + 0.0));
-            }
-        })
-    };
-    if command.contains_key("distinct") && indexed && sizes(ours) == sizes(theirs) {
-        return Some("which of equal numbers a distinct by an index tells");
-    }
-    // Nothing that a program writes is undefined.
-    let defined = |lines: &[String]| -> Vec<String> {
-        let undefined = r#"{"$undefined":true}"#;
-        let left = lines.iter().map(|line| {
-            line.replace(&format!("{undefined},"), "")
-                .replace(&format!(",{undefined}"), "")
-                .replace(undefined, "")
-        });
-        left.collect()
-    };
-    if command.contains_key("distinct") && indexed && nulls(ours) == nulls(&defined(theirs)) {
-        return Some("a distinct by an index alone, which tells an empty list as undefined");
     }
     None
 }
 
+/// Distinct values as the keys of an index have them: without what stands for
+/// nothing, without the lists around values, and numbers by their size.
+fn by_key(lines: &[String]) -> Vec<String> {
+    fn walk(value: &Value, into: &mut Vec<String>) {
+        match value {
+            Value::Array(values) => values.iter().for_each(|value| walk(value, into)),
+            Value::Null => {}
+            Value::Object(object) if object.contains_key("$undefined") => {}
+            value => into.push(value.to_string()),
+        }
+    }
+    let values = lines.iter().filter_map(|line| {
+        let list = line.strip_prefix("values: ")?.to_owned();
+        serde_json::from_str(changed(&[list], &mut sized).first()?).ok()
+    });
+    let mut keys = Vec::new();
+    values.for_each(|value: Value| walk(&value, &mut keys));
+    keys.sort();
+    keys.dedup();
+    keys
+}
+
+/// Zero has no sign here, and a number no more than 14 digits.
+fn sized(value: &mut Value) {
+    if let Some(number) = number(value) {
+        *value = Value::String(format!("{:.13e}", number + 0.0));
+    }
+}
+
 /// Whether only the spelling of numbers differs, in a way that is mongod's.
 fn spelled(command: &Document, ours: &[String], theirs: &[String]) -> Option<&'static str> {
-    // Zero has no sign here, and a number no more than 14 digits.
-    let values = |lines: &[String]| {
-        changed(lines, &mut |value| {
-            if let Some(number) = number(value) {
-                *value = Value::String(format!("{:.13e}", number + 0.0));
-            }
-        })
-    };
-    if values(ours) != values(theirs) {
+    if changed(ours, &mut sized) != changed(theirs, &mut sized) {
         return None;
     }
     // One of mongod's two executors keeps the first of equal values for $min and
@@ -290,9 +299,15 @@ fn number(value: &Value) -> Option<f64> {
 /// least and the greatest key in a document of their own, and code as text.
 fn executed(command: &Document, ours: &[String], theirs: &[String]) -> Option<&'static str> {
     let executed = named(command, &["$group", "$lookup", "$sortByCount", "$bucket"]);
+    let sets = named(command, &["$addToSet"]);
     // What is grouped by it is sorted as such a document.
     let shown = |lines: &[String]| {
-        let mut lines = changed(lines, &mut mistaken);
+        let mut lines = changed(lines, &mut |value| {
+            mistaken(value);
+            if let (Value::Array(values), true) = (value, sets) {
+                values.sort_by_cached_key(Value::to_string);
+            }
+        });
         if named(command, &["\"$group\"", "\"$sortByCount\"", "\"$bucket"]) {
             lines.sort();
         }
@@ -391,8 +406,8 @@ fn sorts_in_facets(command: &Document) -> bool {
         .any(|path| path.split('.').any(is_number))
 }
 
-/// Whether a `$group` comes right after a sort by a path with a number in it:
-/// mongod leaves out before the sort what the group does not ask for.
+/// Whether a `$group` or a `$facet` comes right after a sort by a path with a number
+/// in it: mongod leaves out before the sort what they do not ask for.
 fn groups_sorted(command: &Document) -> bool {
     let stages = command.get_array("pipeline").into_iter().flatten();
     let stages: Vec<&Document> = stages.filter_map(Bson::as_document).collect();
@@ -401,7 +416,7 @@ fn groups_sorted(command: &Document) -> bool {
         let sort = pair[0].get_document("$sort").ok();
         let mut paths = sort.into_iter().flat_map(Document::keys);
         paths.any(|path| path.split('.').any(is_number))
-            && ["$group", "$sortByCount", "$bucket"]
+            && ["$group", "$sortByCount", "$bucket", "$facet"]
                 .iter()
                 .any(|name| pair[1].contains_key(name))
     })

@@ -8,6 +8,7 @@ use engine::{SharedEngine, WatchRequest};
 
 use crate::answer::{Difference, Refusal, Reply, Verdict, canonical, compare, compare_documents};
 use crate::generate::{Area, Program};
+use crate::indexes::Indexes;
 use crate::mask;
 use crate::tally::{Divergence, Tally};
 
@@ -167,7 +168,7 @@ pub async fn replay(side: &Side, recorded: &Recorded) -> Tally {
     side.clear().await;
     let mut tally = Tally::default();
     let mut feed = None;
-    let (mut indexed, mut sparse) = (false, false);
+    let mut indexes = Indexes::default();
     let mut mended = false;
     for (at, step) in recorded.steps.iter().enumerate() {
         let Step {
@@ -178,27 +179,23 @@ pub async fn replay(side: &Side, recorded: &Recorded) -> Tally {
         if recorded.events.is_some() && at == 1 {
             feed = side.feed().await;
         }
-        let name = command
-            .keys()
-            .next()
-            .map(String::as_str)
-            .unwrap_or_default();
-        indexed |= name == "createIndexes";
-        sparse |= indexes_sparsely(command);
         let ours = side.run(command).await;
         tally.ran += 1;
-        let mut verdict = compare(command, indexed, &ours, reply);
-        if sparse
+        let mut verdict = compare(command, &indexes, &ours, reply);
+        if indexes.sparse()
             && matches!(verdict, Verdict::Different(..))
             && let Some(why) = mask::sparse(command)
         {
             verdict = Verdict::Masked(why);
         }
+        if reply.is_ok() {
+            indexes.see(command);
+        }
         if let Verdict::Refused(ours, theirs) = verdict {
             tally.refused += 1;
             if mask::twins(ours, theirs) {
                 *tally.masked.entry(mask::TWIN).or_default() += 1;
-            } else if let Some(why) = mask::mishap(theirs) {
+            } else if let Some(why) = mask::mishap(command, theirs) {
                 *tally.masked.entry(why).or_default() += 1;
             } else if ours != theirs {
                 *tally.codes.entry((ours, theirs)).or_default() += 1;
@@ -220,7 +217,7 @@ pub async fn replay(side: &Side, recorded: &Recorded) -> Tally {
                 mend(side, collection, state).await;
                 verdict = match verdict {
                     // How far a statement got before it was refused.
-                    Verdict::Refused(..) if indexed => {
+                    Verdict::Refused(..) if indexes.any() => {
                         Verdict::Masked("an index orders what a refused statement reached")
                     }
                     // The document is changed, and the command fails all the same.
@@ -258,13 +255,6 @@ pub async fn replay(side: &Side, recorded: &Recorded) -> Tally {
         .areas
         .insert(recorded.area, (tally.ran, tally.different.len()));
     tally
-}
-
-fn indexes_sparsely(command: &Document) -> bool {
-    let indexes = command.get_array("indexes").into_iter().flatten();
-    indexes
-        .filter_map(Bson::as_document)
-        .any(|index| index.get_bool("sparse").unwrap_or(false))
 }
 
 /// Puts these documents in the place of all.

@@ -9,6 +9,7 @@ use engine_embedded::Embedded;
 use fuzz::answer::{self, Reply, Verdict, canonical};
 use fuzz::drive;
 use fuzz::generate::{Area, Program};
+use fuzz::indexes::Indexes;
 use fuzz::run::{Side, record, replay};
 use fuzz::tally::Tally;
 use kit::SystemClock;
@@ -214,7 +215,7 @@ fn documents(reply: &Reply) -> Option<Vec<String>> {
 
 fn same(command: &Document, first: &Reply, second: &Reply) {
     // Cursors have other ids.
-    let verdict = answer::compare(command, false, second, first);
+    let verdict = answer::compare(command, &Indexes::default(), second, first);
     assert!(
         matches!(verdict, Verdict::Equal | Verdict::Refused(..)),
         "{command} again: {verdict:?}"
@@ -245,7 +246,7 @@ async fn pushed_down_as_not() {
             behind.insert("pipeline", pipeline);
             let other = side.run(&behind).await;
             asked += 1;
-            let verdict = answer::compare(command, true, &answer, &other);
+            let verdict = answer::compare(command, &Indexes::unknown(), &answer, &other);
             assert!(
                 !matches!(verdict, Verdict::Different(..)),
                 "{command}: {verdict:?}"

@@ -120,9 +120,7 @@ impl Pipeline {
     /// MongoDB's: 40323 for a stage with more than one field, 40324 for an
     /// unknown one, and those of the stages.
     pub fn parse(stages: &RawArray) -> Result<Self> {
-        let mut pipeline = Self::parse_open(stages)?;
-        pipeline.bind(&Variables::default())?;
-        Ok(pipeline)
+        Self::parse_with(stages, &Variables::default())
     }
 
     /// Parses a pipeline whose variables are put in by [`Pipeline::bind`].
@@ -132,6 +130,21 @@ impl Pipeline {
     pub fn parse_open(stages: &RawArray) -> Result<Self> {
         let stages = parse::pipeline(stages, position::Place::Top, 0)?;
         Ok(Self { stages })
+    }
+
+    /// Parses a pipeline that sees variables.
+    ///
+    /// # Errors
+    /// Those of [`Pipeline::parse`]: a variable that is not there comes before
+    /// what is wrong with a later stage, and after what is wrong with its own.
+    pub fn parse_with(stages: &RawArray, variables: &Variables) -> Result<Self> {
+        let parsed = Self::parse_open(stages);
+        if parsed.is_err() {
+            parse::check_variables(stages, &variables.clone().literal())?;
+        }
+        let mut pipeline = parsed?;
+        pipeline.bind(variables)?;
+        Ok(pipeline)
     }
 
     /// Looks at the names of the stages, and at what they read and write.

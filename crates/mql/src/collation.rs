@@ -243,7 +243,21 @@ impl Default for Settings {
 
 impl Settings {
     fn read(&mut self, name: &str, value: RawBsonRef<'_>) -> Result<()> {
+        const OPTIONAL: &[&str] = &[
+            "locale",
+            "caseLevel",
+            "caseFirst",
+            "strength",
+            "numericOrdering",
+            "alternate",
+            "maxVariable",
+            "normalization",
+            "backwards",
+            "version",
+        ];
         match name {
+            // As if it were not there.
+            known if value == RawBsonRef::Null && OPTIONAL.contains(&known) => {}
             "locale" => self.locale = Some(text(name, value)?.to_owned()),
             "caseLevel" => self.case_level = flag(name, value)?,
             "caseFirst" => self.case_first = choice(name, value, &["upper", "lower", "off"])?,

@@ -7,6 +7,7 @@ use bson::raw::RawBsonRef;
 use bson::{Bson, RawDocument};
 
 use crate::collation::Collation;
+use crate::decimal::{Decimal, Rounding};
 use crate::error::{MqlError, Result};
 use crate::matcher::malformed;
 use crate::path::Path;
@@ -197,10 +198,18 @@ impl<T> PartialEq for Keyed<T> {
 
 impl<T> Eq for Keyed<T> {}
 
-/// Whether a direction is descending. Numbers lose their fraction.
+/// Whether a direction is descending. Doubles lose their fraction, decimals are
+/// rounded.
 fn descending(name: &str, direction: RawBsonRef<'_>) -> Result<bool> {
     let number = Bson::try_from(direction).map_err(malformed)?;
-    match crate::number::double(&number).map(|number| number as i32) {
+    let whole = match number {
+        Bson::Decimal128(n) => {
+            let whole = Decimal::from(n).to_i64(Rounding::HalfEven);
+            Some(whole.and_then(|n| i32::try_from(n).ok()).unwrap_or(0))
+        }
+        _ => crate::number::double(&number).map(|number| number as i32),
+    };
+    match whole {
         Some(1) => Ok(false),
         Some(-1) => Ok(true),
         Some(_) => Err(MqlError::new(

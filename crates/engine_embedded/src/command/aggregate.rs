@@ -141,7 +141,6 @@ impl Aggregate {
                 ));
             }
         };
-        Pipeline::glance(stages).map_err(mql_error)?;
         let batch = batch_size(command)?;
         let allow_disk_use = match command.get("allowDiskUse")? {
             None => true,
@@ -153,13 +152,13 @@ impl Aggregate {
                 ));
             }
         };
+        Pipeline::glance(stages).map_err(mql_error)?;
         let default = target.and_then(|target| default_collation(view, database, target));
         let collation = super::collation(command, default.as_ref())?;
         let given = Given::by(core, command, core.clock.now());
         let variables = given.variables(collation.as_ref(), None)?;
-        let mut pipeline = Pipeline::parse_open(stages).map_err(mql_error)?;
+        let pipeline = Pipeline::parse_with(stages, &variables).map_err(mql_error)?;
         check_source(target.is_some(), stages, &pipeline)?;
-        pipeline.bind(&variables).map_err(mql_error)?;
         let mut pipeline = pipeline.collated(collation.as_ref());
         pipeline.optimize();
         Ok(Self {

@@ -144,8 +144,6 @@ impl Read {
         if name == "distinct" {
             distinct_key(command)?;
         }
-        let default = super::default_collation(view, database, &target);
-        let collation = super::collation(command, default.as_ref())?;
         let positive = |name: &str| match whole(command, name)? {
             Some(n) if n < 0 => Err(CommandError::new(
                 51024,
@@ -153,6 +151,13 @@ impl Read {
             )),
             n => Ok(n.map(|n| n as usize)),
         };
+        let skip = positive("skip")?.unwrap_or(0);
+        if name == "find" {
+            positive("limit")?;
+            positive("batchSize")?;
+        }
+        let default = super::default_collation(view, database, &target);
+        let collation = super::collation(command, default.as_ref())?;
         let given = Given::at(moment, command);
         let mut sort = Sort::default();
         let mut hint = Hint::parse(command)?;
@@ -208,7 +213,7 @@ impl Read {
             matcher: query,
             sort: sort.collated(collation.as_ref()),
             hint,
-            skip: positive("skip")?.unwrap_or(0),
+            skip,
             limit,
             time: time_limit(command)?,
             kind,

@@ -4,6 +4,7 @@
 use bson::Bson;
 
 use super::parse::kind;
+use crate::decimal::Decimal;
 use crate::error::{MqlError, Result};
 use crate::number;
 use crate::order::into_raw;
@@ -80,12 +81,6 @@ impl Granularity {
     /// Refuses a value that cannot be rounded.
     pub(super) fn check(value: &Bson) -> Result<()> {
         let refused = |code: i32, text: String| Err(MqlError::new(code, text));
-        if matches!(value, Bson::Decimal128(_)) {
-            return refused(
-                115,
-                "granularities of Decimal128 values are not supported by this engine".to_owned(),
-            );
-        }
         match number::double(value) {
             None => refused(
                 40258,
@@ -112,6 +107,9 @@ impl Granularity {
     /// The next number of the series above the value.
     pub(super) fn up(self, value: &Bson) -> Result<Bson> {
         Self::check(value)?;
+        if let Bson::Decimal128(n) = value {
+            return Ok(Bson::Decimal128(self.decimal((*n).into(), true).into()));
+        }
         let n = number::double(value).unwrap_or(0.0);
         if n == 0.0 || n.is_infinite() {
             return Ok(value.clone());
@@ -125,6 +123,9 @@ impl Granularity {
     /// The next number of the series below the value.
     pub(super) fn down(self, value: &Bson) -> Result<Bson> {
         Self::check(value)?;
+        if let Bson::Decimal128(n) = value {
+            return Ok(Bson::Decimal128(self.decimal((*n).into(), false).into()));
+        }
         let n = number::double(value).unwrap_or(0.0);
         if n == 0.0 || n.is_infinite() {
             return Ok(value.clone());
@@ -134,6 +135,91 @@ impl Granularity {
             Self::Series(series) => Bson::Double(series_down(series, n)),
         })
     }
+}
+
+impl Granularity {
+    /// The next number above or below a decimal. What is too near an end of all
+    /// decimals stays as it is.
+    fn decimal(self, n: Decimal, up: bool) -> Decimal {
+        let Decimal::Finite(digits) = n else {
+            return n;
+        };
+        if n.is_zero() {
+            return n;
+        }
+        match self {
+            Self::PowersOfTwo => {
+                let size = (digits.coefficient as f64).log2()
+                    + f64::from(digits.exponent) * std::f64::consts::LOG2_10;
+                let two = |power: i64| Decimal::from(2i64).pow(power.into());
+                // The estimate may be one off where a power is near.
+                let near = size.floor() as i64;
+                let powers = (near - 1..=near + 2).map(two);
+                let found = if up {
+                    powers.clone().find(|power| less(n, *power))
+                } else {
+                    powers.clone().rev().find(|power| less(*power, n))
+                };
+                found.filter(|found| !found.is_zero()).unwrap_or(n)
+            }
+            Self::Series(series) => {
+                let found = decimal_series(series, n, up);
+                match found {
+                    Decimal::Finite(_) if !found.is_zero() => found,
+                    _ => n,
+                }
+            }
+        }
+    }
+}
+
+fn less(a: Decimal, b: Decimal) -> bool {
+    a.subtract(b).is_negative()
+}
+
+/// [`series_up`] and [`series_down`] of a decimal.
+fn decimal_series(series: &[f64], n: Decimal, up: bool) -> Decimal {
+    let ten = Decimal::from(10i64);
+    let (first, last) = ends(series);
+    let (first, last) = (Decimal::of_f64(first), Decimal::of_f64(last));
+    let beyond = |end: Decimal| if up { !less(n, end) } else { less(end, n) };
+    let before = |end: Decimal| if up { less(n, end) } else { !less(end, n) };
+    let mut scale = Decimal::from(1i64);
+    if up {
+        while beyond(last.multiply(scale)) {
+            scale = scale.multiply(ten);
+        }
+        while before(first.multiply(scale)) {
+            let least = first.multiply(scale);
+            scale = scale.divide(ten);
+            if beyond(last.multiply(scale)) {
+                return least;
+            }
+        }
+    } else {
+        while before(first.multiply(scale)) {
+            scale = scale.divide(ten);
+            if scale.is_zero() {
+                return scale;
+            }
+        }
+        while beyond(last.multiply(scale)) {
+            let most = last.multiply(scale);
+            scale = scale.multiply(ten);
+            if before(first.multiply(scale)) {
+                return most;
+            }
+        }
+    }
+    let mut numbers = series
+        .iter()
+        .map(|number| Decimal::of_f64(*number).multiply(scale));
+    let found = if up {
+        numbers.find(|number| less(n, *number))
+    } else {
+        numbers.rfind(|number| less(*number, n))
+    };
+    found.unwrap_or(n)
 }
 
 /// A power of two, whole for whole values.

@@ -645,8 +645,10 @@ impl GraphLookup {
                     }
                 }
                 (name @ ("as" | "connectFromField" | "connectToField" | "depthField"), other) => {
+                    // An object might have been an expression.
+                    let is_object = matches!(other, RawBsonRef::Document(_));
                     return Err(MqlError::new(
-                        40103,
+                        if is_object { 13111 } else { 40103 },
                         format!(
                             "expected string as argument for {name}, found: {}",
                             kind(other)

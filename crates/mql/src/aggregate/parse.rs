@@ -1,7 +1,7 @@
 //! Stages: parsing.
 
 use bson::raw::RawBsonRef;
-use bson::{Bson, RawArray, RawBson, RawDocument, RawDocumentBuf, rawdoc};
+use bson::{Bson, RawArray, RawDocument, RawDocumentBuf, rawdoc};
 
 use super::bucket::{self, BucketAuto};
 use super::glance::glance;
@@ -16,7 +16,7 @@ use super::{Pipeline, Stage};
 use super::{densify, fill};
 use crate::depth::check_path;
 use crate::error::{MqlError, Result};
-use crate::expression::Expression;
+use crate::expression::{Expression, Variables};
 use crate::matcher::malformed;
 use crate::number::whole_double;
 use crate::{Matcher, Projection, Sort};
@@ -73,6 +73,56 @@ pub(super) fn pipeline(stages: &RawArray, place: Place, depth: usize) -> Result<
         planned(&mut parsed);
     }
     Ok(parsed)
+}
+
+/// Refuses a variable that is not there in the stages before the first one that
+/// does not parse.
+pub(super) fn check_variables(stages: &RawArray, variables: &Variables) -> Result<()> {
+    for entry in stages {
+        let Ok(RawBsonRef::Document(document)) = entry else {
+            break;
+        };
+        let Some(Ok((name, operand))) = document.iter().next() else {
+            break;
+        };
+        let mut parsed = Vec::new();
+        if stage(name.as_str(), operand, &mut parsed, 0).is_err() {
+            // The expressions of windows come before what is wrong with their bounds.
+            if let ("$setWindowFields", RawBsonRef::Document(windows)) = (name.as_str(), operand) {
+                for name in ["partitionBy", "output"] {
+                    let part = windows.get(name).ok().flatten();
+                    part.map_or(Ok(()), |part| check_expressions(part, variables, 0))?;
+                }
+            }
+            break;
+        }
+        parsed
+            .iter_mut()
+            .try_for_each(|stage| stage.bind(variables))?;
+    }
+    Ok(())
+}
+
+/// Refuses a variable that is not there in what can be read as an expression.
+fn check_expressions(value: RawBsonRef<'_>, variables: &Variables, depth: usize) -> Result<()> {
+    if depth > DEPTH_MAX {
+        return Ok(());
+    }
+    if let Ok(mut expression) = Expression::parse_open(value) {
+        return match expression.bind(variables) {
+            Err(error) if error.code == 17276 => Err(error),
+            _ => Ok(()),
+        };
+    }
+    let inner = |value| check_expressions(value, variables, depth + 1);
+    match value {
+        RawBsonRef::Document(document) => document
+            .iter()
+            .flatten()
+            .try_for_each(|(_, value)| inner(value)),
+        RawBsonRef::Array(array) => array.into_iter().flatten().try_for_each(inner),
+        _ => Ok(()),
+    }
 }
 
 /// Whether there is a stage of this name, in MongoDB if not here.
@@ -360,22 +410,14 @@ fn sort(spec: &RawDocument) -> Result<Sort> {
 
 /// A sort as a stage has it; it may be empty.
 pub(super) fn sort_pattern(spec: &RawDocument) -> Result<Sort> {
-    let mut whole = RawDocumentBuf::new();
     for entry in spec {
         let (name, direction) = entry.map_err(malformed)?;
-        // Here only the whole part of a direction counts.
-        let direction = match direction {
-            RawBsonRef::Double(n) => RawBson::Int64(n as i64),
-            RawBsonRef::Decimal128(n) => RawBson::Int64(crate::decimal::to_double(n) as i64),
-            other => other.into(),
-        };
         let mut one = RawDocumentBuf::new();
-        one.append(name, direction.as_raw_bson_ref());
+        one.append(name, direction);
         Sort::of_elements(&one)?;
         field_path(name.as_str())?;
-        whole.append(name, direction);
     }
-    Ok(Sort::parse(&whole)?.of_stage())
+    Ok(Sort::parse(spec)?.of_stage())
 }
 
 fn count(operand: RawBsonRef<'_>, name: &str, code: i32) -> Result<u64> {

@@ -10,6 +10,38 @@ use crate::regex::Regex;
 
 /// Keywords of JSON schema that MongoDB names as unsupported.
 const UNSUPPORTED: &[&str] = &["$ref", "$schema", "default", "definitions", "format", "id"];
+/// The keywords in the order in which MongoDB looks at them.
+const ORDER: &[&str] = &[
+    "title",
+    "description",
+    "type",
+    "bsonType",
+    "maximum",
+    "exclusiveMaximum",
+    "minimum",
+    "exclusiveMinimum",
+    "maxLength",
+    "minLength",
+    "pattern",
+    "multipleOf",
+    "maxItems",
+    "minItems",
+    "uniqueItems",
+    "items",
+    "additionalItems",
+    "required",
+    "properties",
+    "patternProperties",
+    "additionalProperties",
+    "minProperties",
+    "maxProperties",
+    "dependencies",
+    "allOf",
+    "anyOf",
+    "oneOf",
+    "not",
+    "enum",
+];
 /// Keywords of client-side encryption.
 const ENCRYPTION: &[&str] = &["encrypt", "encryptMetadata"];
 
@@ -19,15 +51,23 @@ const ENCRYPTION: &[&str] = &["encrypt", "encryptMetadata"];
 /// 9 for keywords, 14 for wrong types, 2 for empty lists of schemas.
 pub(super) fn check(schema: &RawDocument, depth: usize) -> Result<()> {
     guard(depth)?;
+    let mut keywords = Vec::new();
     for entry in schema {
         let (name, value) = entry.map_err(malformed)?;
-        keyword(name.as_str(), value, depth)?;
+        let Some(at) = ORDER.iter().position(|known| name == *known) else {
+            return Err(unknown(name.as_str()));
+        };
+        keywords.push((at, name.as_str(), value));
     }
     let has = |name: &str| matches!(schema.get(name), Ok(Some(_)));
     if has("type") && has("bsonType") {
         return Err(parse_error(
             "Cannot specify both $jsonSchema keywords 'type' and 'bsonType'",
         ));
+    }
+    keywords.sort_by_key(|(at, ..)| *at);
+    for (_, name, value) in keywords {
+        keyword(name, value, depth)?;
     }
     for (strict, limit) in [
         ("exclusiveMinimum", "minimum"),
@@ -40,6 +80,16 @@ pub(super) fn check(schema: &RawDocument, depth: usize) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// The refusal of a keyword that is not in [`ORDER`].
+fn unknown(name: &str) -> MqlError {
+    if UNSUPPORTED.contains(&name) || ENCRYPTION.contains(&name) {
+        return parse_error(format!(
+            "$jsonSchema keyword '{name}' is not currently supported"
+        ));
+    }
+    parse_error(format!("Unknown $jsonSchema keyword: {name}"))
 }
 
 fn parse_error(text: impl Into<String>) -> MqlError {
@@ -133,10 +183,7 @@ fn keyword(name: &str, value: RawBsonRef<'_>, depth: usize) -> Result<()> {
         "minLength" | "maxLength" | "minItems" | "maxItems" | "minProperties" | "maxProperties" => {
             count(name, value)
         }
-        known if UNSUPPORTED.contains(&known) || ENCRYPTION.contains(&known) => Err(parse_error(
-            format!("$jsonSchema keyword '{name}' is not currently supported"),
-        )),
-        _ => Err(parse_error(format!("Unknown $jsonSchema keyword: {name}"))),
+        _ => Err(unknown(name)),
     }
 }
 

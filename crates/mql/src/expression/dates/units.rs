@@ -385,22 +385,22 @@ pub(in crate::expression) fn trunc(
 /// The start of the bin that `moment` is in; bins are counted from 2000.
 fn truncated(moment: i64, unit: Unit, size: i64, zone: &Zone, first: i64) -> Result<i64> {
     const LIMIT: i64 = 100_000_000_000;
-    if size >= LIMIT {
+    let reference = days_of(2000, 1, 1);
+    let by_calendar = unit.months().is_some() || matches!(unit, Unit::Day | Unit::Week);
+    if by_calendar && size >= LIMIT {
         return Err(MqlError::new(
             5_439_006,
             "dateTrunc unsupported binSize value",
         ));
     }
-    let reference = days_of(2000, 1, 1);
     let local = zone.local(moment);
     if let Some(months) = unit.months() {
         let parts = Parts::of(local);
         let passed = (parts.year - 2000) * 12 + parts.month - 1;
-        let bin = passed.div_euclid(months * size) * months * size;
-        let days = days_of(2000 + bin.div_euclid(12), bin.rem_euclid(12) + 1, 1);
-        return Ok(zone.moment(days * DAY_MS));
+        let bins = passed.div_euclid(months * size);
+        return moved(zone.moment(reference * DAY_MS), unit, bins * size, zone);
     }
-    if matches!(unit, Unit::Day | Unit::Week) {
+    if by_calendar {
         let (start, step) = if unit == Unit::Week {
             // The first such weekday from the reference on.
             let ahead = (first - weekday(reference)).rem_euclid(7);
@@ -408,16 +408,17 @@ fn truncated(moment: i64, unit: Unit, size: i64, zone: &Zone, first: i64) -> Res
         } else {
             (reference, size)
         };
-        let days = local.div_euclid(DAY_MS);
-        let bin = (days - start).div_euclid(step) * step + start;
-        return Ok(zone.moment(bin * DAY_MS));
+        let bins = (local.div_euclid(DAY_MS) - start).div_euclid(step);
+        return moved(zone.moment(start * DAY_MS), unit, bins * size, zone);
     }
     let start = match zone {
         Zone::Fixed(0) => UTC.moment(reference * DAY_MS),
         zone => zone.moment(reference * DAY_MS),
     };
-    let step = size
-        .checked_mul(unit.milliseconds())
-        .ok_or_else(|| MqlError::new(5_439_006, "dateTrunc unsupported binSize value"))?;
-    Ok((moment - start).div_euclid(step) * step + start)
+    let overflow = |code: i32| move || MqlError::new(code, "dateTrunc overflowed");
+    let step = size.checked_mul(unit.milliseconds());
+    let step = step.ok_or_else(overflow(5_439_002))?;
+    let passed = moment.checked_sub(start).ok_or_else(overflow(5_439_000))?;
+    let over = passed.rem_euclid(step);
+    moment.checked_sub(over).ok_or_else(overflow(5_439_001))
 }
