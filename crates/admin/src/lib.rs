@@ -5,8 +5,10 @@
 //! and node, the odd verbs. Decides nothing: decodes, calls one verb of `app`,
 //! encodes.
 
+mod administrators;
 mod api_keys;
 mod apps;
+mod audit;
 mod auth_providers;
 mod body;
 pub mod contract;
@@ -24,6 +26,7 @@ mod functions;
 mod graphql;
 mod hosted_assets;
 mod hosting;
+mod keys;
 mod log_forwarders;
 mod logs;
 mod private;
@@ -47,7 +50,8 @@ mod webhooks;
 
 use std::sync::Arc;
 
-use app::administrators::{Administrator, group_not_found};
+use app::administrators::{Administrator, OWNER, group_not_found};
+use app::audit::Changing;
 use app::{App, Author, Backstitch, RequestInfo, Seen, app_not_found};
 use axum::body::Body;
 use axum::http::{Method, Response};
@@ -64,6 +68,9 @@ const TABLES: &[&[Row]] = &[
     session::ROWS,
     regions::ROWS,
     projects::ROWS,
+    keys::ROWS,
+    administrators::ROWS,
+    audit::ROWS,
     apps::ROWS,
     transfer::ROWS,
     description::ROWS,
@@ -164,6 +171,14 @@ impl Cx {
         self.administrator.as_ref().ok_or_else(missing)
     }
 
+    /// Refuses whoever is not the server's operator.
+    fn operator(&self) -> Result<(), Problem> {
+        if self.administrator()?.operator {
+            return Ok(());
+        }
+        Err(refused("only the server's operator may do this"))
+    }
+
     /// The app of the path.
     fn app(&self) -> Result<&Arc<App>, Problem> {
         let missing = || Problem::internal("the operation's path has no app");
@@ -177,15 +192,19 @@ impl Cx {
 
     /// Who changes something, and through what.
     fn author(&self, request: &Request) -> Result<Author, Problem> {
-        let origin = match request.header("x-baas-request-origin") {
-            Some("mongodb-baas-cli") => "CLI",
-            Some(_) => "UI",
-            None => "API",
-        };
         Ok(Author {
             user_id: self.administrator()?.id.clone(),
-            origin: origin.to_owned(),
+            origin: origin(request).to_owned(),
         })
+    }
+}
+
+/// What a request was sent by.
+fn origin(request: &Request) -> &'static str {
+    match request.header("x-baas-request-origin") {
+        Some("mongodb-baas-cli") => "CLI",
+        Some(_) => "UI",
+        None => "API",
     }
 }
 
@@ -237,7 +256,7 @@ impl Admin {
     pub async fn handle(&self, request: Request, base_url: &str) -> Response<Body> {
         let id = request.id.clone();
         let mut place = String::new();
-        match self.route(request, base_url, &mut place).await {
+        match self.route(request, None, base_url, &mut place).await {
             Ok(answer) => answer.0,
             Err(problem) => {
                 let link =
@@ -247,11 +266,26 @@ impl Admin {
         }
     }
 
+    /// Answers a request of an administrator who is known: for the operator, who
+    /// has the server's records at hand.
+    ///
+    /// # Errors
+    /// What the operation refuses.
+    pub async fn handle_as(
+        &self,
+        administrator: Administrator,
+        request: Request,
+    ) -> Result<Answer, Problem> {
+        self.route(request, Some(administrator), "", &mut String::new())
+            .await
+    }
+
     /// Finds the operation, who calls it and whose app it is about. `place` is
     /// the app's, for links.
     async fn route(
         &self,
         mut request: Request,
+        known: Option<Administrator>,
         base_url: &str,
         place: &mut String,
     ) -> Result<Answer, Problem> {
@@ -278,7 +312,10 @@ impl Admin {
             base_url: base_url.to_owned(),
         };
         if operation.scope != Scope::Open {
-            let administrator = self.core.administrator(bearer(&request)?).await?;
+            let administrator = match known {
+                Some(administrator) => administrator,
+                None => self.core.administrator(bearer(&request)?).await?,
+            };
             self.admit(&administrator, operation.scope, &request)
                 .await?;
             cx.administrator = Some(administrator);
@@ -290,7 +327,50 @@ impl Admin {
             *place = format!("/groups/{}/apps/{}", app.project_id, app.id);
             cx.app = Some(app);
         }
-        (operation.run)(cx, request).await
+        let Some(record) = self.record(operation, &cx, &request).await? else {
+            return (operation.run)(cx, request).await;
+        };
+        let answered = (operation.run)(cx, request).await;
+        let (status, code, made) = match &answered {
+            Ok(answer) => (answer.0.status(), "", answer.made()),
+            Err(problem) => (web::status(problem.kind), &*problem.code, ""),
+        };
+        self.core
+            .complete_change(&record, status.as_u16(), code, made)
+            .await;
+        answered
+    }
+
+    /// Records that a change begins; nothing for what changes nothing.
+    async fn record(
+        &self,
+        operation: &Row,
+        cx: &Cx,
+        request: &Request,
+    ) -> Result<Option<String>, Problem> {
+        let changes = match operation.scope {
+            Scope::Write => true,
+            Scope::Administrator => operation.method != Method::GET,
+            Scope::Open | Scope::Read => false,
+        };
+        let (true, Some(administrator)) = (changes, &cx.administrator) else {
+            return Ok(None);
+        };
+        let resource = &request.path[PREFIX.len() - 1..];
+        let address = request.peer.map(|peer| peer.ip().to_string());
+        let change = Changing {
+            request_id: &request.id,
+            operation: operation.id,
+            project_id: request.parameter("groupId"),
+            app_id: request.parameter("appId"),
+            resource,
+            origin: origin(request),
+            address: address.as_deref().unwrap_or_default(),
+        };
+        self.core
+            .record_change(administrator, change)
+            .await
+            .map(Some)
     }
 
     /// Whether an administrator may call an operation of a project. Another
@@ -306,7 +386,7 @@ impl Admin {
             return Ok(());
         }
         let group = request.parameter("groupId");
-        if group != administrator.project_id {
+        let Some(role) = administrator.role_in(group) else {
             if !self.core.has_project(group).await? {
                 return Err(group_not_found(group));
             }
@@ -314,8 +394,8 @@ impl Admin {
                 "" => refused("this administrator has no role in the project"),
                 app => app_not_found(app),
             });
-        }
-        if scope == Scope::Write && administrator.read_only {
+        };
+        if scope == Scope::Write && role != OWNER {
             return Err(refused("this administrator may only read"));
         }
         Ok(())

@@ -3,7 +3,7 @@
 
 use app::administrators::group_not_found;
 use axum::http::Method;
-use kit::{Kind, Problem};
+use kit::Problem;
 use serde_json::{Value, json};
 use web::Scope::Administrator;
 use web::{Answer, Request};
@@ -47,7 +47,7 @@ async fn list(cx: Cx, _request: Request) -> Result<Answer, Problem> {
 
 /// A new project, with the only sight of its key pair.
 async fn create(cx: Cx, request: Request) -> Result<Answer, Problem> {
-    operator(&cx)?;
+    cx.operator()?;
     let fields = body::object(&request)?;
     let (project, pair) = cx.core.create_project(body::text(&fields, "name")?).await?;
     let mut shown = show(&project);
@@ -64,20 +64,9 @@ async fn get(cx: Cx, request: Request) -> Result<Answer, Problem> {
 }
 
 async fn delete(cx: Cx, request: Request) -> Result<Answer, Problem> {
-    operator(&cx)?;
+    cx.operator()?;
     cx.core
         .delete_project(cx.administrator()?, request.parameter("groupId"))
         .await?;
     Ok(Answer::no_content())
-}
-
-fn operator(cx: &Cx) -> Result<(), Problem> {
-    if cx.administrator()?.operator {
-        return Ok(());
-    }
-    Err(Problem::new(
-        Kind::Forbidden,
-        "Unauthorized",
-        "only the server's operator makes and removes projects",
-    ))
 }

@@ -1,7 +1,8 @@
 //! Logging in and out, and who an administrator is (admin-api.md §1, #1–#5).
 
+use app::administrators::AdminLogin;
 use axum::http::{Method, StatusCode};
-use kit::Problem;
+use kit::{Kind, Problem};
 use serde_json::json;
 use web::Scope::{Administrator, Open};
 use web::{Answer, Request};
@@ -10,6 +11,8 @@ use crate::{Cx, Row, bearer, body, row};
 
 const SESSION: &str = "/auth/session";
 const LOGIN: &str = "/auth/providers/mongodb-cloud/login";
+const PASSWORD_LOGIN: &str = "/auth/providers/local-userpass/login";
+const OTHER_LOGIN: &str = "/auth/providers/{provider}/login";
 
 pub(crate) const ROWS: &[Row] = &[
     row(
@@ -22,6 +25,20 @@ pub(crate) const ROWS: &[Row] = &[
     row("adminLogin", Method::POST, LOGIN, Open, |cx, r| {
         Box::pin(login(cx, r))
     }),
+    row(
+        "adminPasswordLogin",
+        Method::POST,
+        PASSWORD_LOGIN,
+        Open,
+        |cx, r| Box::pin(password_login(cx, r)),
+    ),
+    row(
+        "adminOtherLogin",
+        Method::POST,
+        OTHER_LOGIN,
+        Open,
+        |cx, r| Box::pin(other_login(cx, r)),
+    ),
     row(
         "getAdminProfile",
         Method::GET,
@@ -49,24 +66,60 @@ pub(crate) const ROWS: &[Row] = &[
 /// No administrator's device has an id; clients want a text all the same.
 const NO_DEVICE: &str = "000000000000000000000000";
 
-async fn providers(_cx: Cx, _request: Request) -> Result<Answer, Problem> {
-    Ok(Answer::ok(
-        &json!([{ "name": "mongodb-cloud", "type": "mongodb-cloud" }]),
-    ))
+async fn providers(cx: Cx, _request: Request) -> Result<Answer, Problem> {
+    let providers = cx.core.admin_providers().await?;
+    let shown = providers
+        .iter()
+        .map(|name| json!({ "name": name, "type": name }));
+    Ok(Answer::ok(&shown.collect()))
 }
 
-/// Every field of the answer is a text: one client reads it as a map of texts.
 async fn login(cx: Cx, request: Request) -> Result<Answer, Problem> {
     let fields = body::object(&request)?;
     let (public, private) = (
         body::text(&fields, "username")?,
         body::text(&fields, "apiKey")?,
     );
-    let login = cx.core.admin_login(public, private).await?;
-    Ok(Answer::ok(&json!({
+    let address = from(&request);
+    let login = cx.core.admin_login(public, private, &address).await?;
+    Ok(logged_in(&login))
+}
+
+async fn password_login(cx: Cx, request: Request) -> Result<Answer, Problem> {
+    let fields = body::object(&request)?;
+    let (name, password) = (
+        body::text(&fields, "username")?,
+        body::text(&fields, "password")?,
+    );
+    let address = from(&request);
+    let login = cx
+        .core
+        .admin_password_login(name, password, &address)
+        .await?;
+    Ok(logged_in(&login))
+}
+
+async fn other_login(_cx: Cx, request: Request) -> Result<Answer, Problem> {
+    let provider = request.parameter("provider");
+    Err(Problem::new(
+        Kind::NotFound,
+        "AuthProviderNotFound",
+        format!("there is no provider '{provider}' for administrators"),
+    ))
+}
+
+/// Every field of the answer is a text: one client reads it as a map of texts.
+fn logged_in(login: &AdminLogin) -> Answer {
+    Answer::ok(&json!({
         "access_token": login.access_token, "refresh_token": login.refresh_token,
         "user_id": login.user_id, "device_id": NO_DEVICE,
-    })))
+    }))
+}
+
+/// The client's address, by which failures are counted.
+fn from(request: &Request) -> String {
+    let peer = request.peer.map(|peer| peer.ip().to_string());
+    peer.unwrap_or_default()
 }
 
 async fn profile(cx: Cx, _request: Request) -> Result<Answer, Problem> {

@@ -234,7 +234,7 @@ async fn a_key_for_reading_changes_nothing() {
     let scene = stage.scene().await;
     let reader = stage.reader().await;
     let mut changes = 0;
-    for target in rows().filter(|target| target.scope == Scope::Write) {
+    for target in rows().filter(Target::is_change) {
         changes += 1;
         let path = target.with_nobody(&scene);
         let body = target.entry.send.as_ref().map(Value::to_string);

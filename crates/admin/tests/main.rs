@@ -3,6 +3,7 @@
 
 mod access;
 mod accounts;
+mod administrators;
 mod apps;
 mod configuration;
 mod contract;
@@ -251,18 +252,8 @@ impl World {
 
     /// A key pair of another administrator of the operator's project, in a role.
     pub(crate) async fn colleague(&self, role: &str) -> KeyPair {
-        let keys = &self.core.state.admin_keys;
-        let pair = Backstitch::new_key_pair();
-        let key = state::AdminKey {
-            id: "0123456789abcdef0123aaaa".to_owned(),
-            project_id: self.project.clone(),
-            public_key: pair.public_key.clone(),
-            private_digest: state::digest(pair.private_key.expose()),
-            role: role.to_owned(),
-            operator: false,
-        };
-        keys.insert(&key).await.unwrap();
-        pair
+        let made = self.core.create_key(&self.project, role, "").await;
+        made.unwrap().1
     }
 
     /// The operator.

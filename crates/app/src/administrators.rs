@@ -1,35 +1,60 @@
-//! Administrators: key pairs, tokens, sessions (admin-api.md §1).
+//! Administrators: who they are, logins, tokens, sessions (admin-api.md §1).
+//! Key pairs are in [`keys`], users with passwords in [`users`], projects in
+//! [`projects`].
+
+mod keys;
+mod projects;
+mod users;
 
 use std::sync::Arc;
 
 use bson::doc;
 use kit::{Kind, Problem, limit};
 use serde_json::{Value, json};
-use state::{AdminKey, AdminSession, Project};
+use state::{AdminSession, ProjectRole};
 
 use crate::users::{sign, verify};
 use crate::{Backstitch, new_id, stored};
 
-/// A key pair, as it is shown once.
-#[derive(Debug, Clone)]
-pub struct KeyPair {
-    /// The public half.
-    pub public_key: String,
-    /// The private half.
-    pub private_key: kit::Secret,
-}
+pub use keys::KeyPair;
+pub use projects::group_not_found;
+pub use users::Change as UserChange;
+
+/// The role that may change what is in a project.
+pub const OWNER: &str = "GROUP_OWNER";
+/// The role that may read what is in a project.
+pub const READER: &str = "GROUP_READ_ONLY";
+/// The provider of logins with a key pair.
+pub const KEYS: &str = "mongodb-cloud";
+/// The provider of logins with a password.
+pub const PASSWORDS: &str = "local-userpass";
 
 /// A logged-in administrator.
 #[derive(Debug, Clone)]
 pub struct Administrator {
-    /// The key's id, which is the administrator's user id.
+    /// The id of the key or of the user.
     pub id: String,
-    /// The project that the key opens.
-    pub project_id: String,
-    /// Whether it may only read.
-    pub read_only: bool,
+    /// The public key or the user name.
+    pub name: String,
+    /// How the administrator logged in: [`KEYS`] or [`PASSWORDS`].
+    pub provider: &'static str,
+    /// What they may do, project by project.
+    pub roles: Vec<ProjectRole>,
     /// Whether it is the server's operator, who makes and removes projects.
     pub operator: bool,
+}
+
+impl Administrator {
+    /// The role in a project, if there is one.
+    pub fn role_in(&self, project_id: &str) -> Option<&str> {
+        let role = self.roles.iter().find(|role| role.project_id == project_id);
+        role.map(|role| role.role.as_str())
+    }
+
+    /// Whether the administrator may change what is in a project.
+    pub fn may_write(&self, project_id: &str) -> bool {
+        self.role_in(project_id) == Some(OWNER)
+    }
 }
 
 /// The answer to a login.
@@ -56,164 +81,52 @@ struct Claims {
 }
 
 impl Backstitch {
-    /// Makes the operator's key pair of a project. A public key that is known
-    /// gets the private half that is given now; sessions of another end.
-    pub async fn ensure_key(&self, project_id: &str, pair: &KeyPair) -> Result<(), Problem> {
-        let keys = &self.state.admin_keys;
-        let known = keys
-            .first(doc! { "public_key": &pair.public_key })
-            .await
-            .map_err(stored)?;
-        let new = key(project_id, pair, true);
-        let Some(known) = known else {
-            return keys.insert_missing(&[new]).await.map_err(stored);
-        };
-        if known.private_digest == new.private_digest && known.project_id == project_id {
-            return Ok(());
+    /// The ways in which administrators log in; with a password once somebody
+    /// has one.
+    pub async fn admin_providers(&self) -> Result<Vec<&'static str>, Problem> {
+        let mut providers = vec![KEYS];
+        if self.has_admin_users().await? {
+            providers.push(PASSWORDS);
         }
-        let of_key = doc! { "key_id": &known.id };
-        let sessions = self.state.admin_sessions.delete_all(of_key).await;
-        sessions.map_err(stored)?;
-        let id = known.id;
-        keys.put(&AdminKey { id, ..new }).await.map_err(stored)
+        Ok(providers)
     }
 
-    /// Makes a project with a key pair of its owner, whose private half is
-    /// shown this once.
-    ///
-    /// # Errors
-    /// `BadRequest` for a bad name.
-    pub async fn create_project(&self, name: &str) -> Result<(Project, KeyPair), Problem> {
-        let name = name.trim();
-        if name.is_empty() || name.chars().count() > limit::PROJECT_NAME_CHARS_MAX {
-            return Err(Problem::bad_request(format!(
-                "a project's name has 1 to {} characters",
-                limit::PROJECT_NAME_CHARS_MAX
-            )));
-        }
-        let project = self.ensure_project(None, name).await?;
-        let pair = Self::new_key_pair();
-        let key = key(&project.id, &pair, false);
-        self.state.admin_keys.insert(&key).await.map_err(stored)?;
-        Ok((project, pair))
-    }
-
-    /// The projects that an administrator may see: the operator all, others
-    /// their own.
-    pub async fn projects(&self, of: &Administrator) -> Result<Vec<Project>, Problem> {
-        let filter = if of.operator {
-            doc! {}
-        } else {
-            doc! { "_id": &of.project_id }
-        };
-        self.state
-            .projects
-            .list(filter, doc! { "created": 1, "_id": 1 }, 0, 0)
-            .await
-            .map_err(stored)
-    }
-
-    /// Removes a project with its keys.
-    ///
-    /// # Errors
-    /// `GroupNotFound`; a conflict while it has apps, and for the caller's own.
-    pub async fn delete_project(&self, of: &Administrator, id: &str) -> Result<(), Problem> {
-        if id == of.project_id {
-            return Err(Problem::new(
-                Kind::Conflict,
-                "BadRequest",
-                "an administrator cannot remove the project of their own key",
-            ));
-        }
-        if self.state.projects.get(id).await.map_err(stored)?.is_none() {
-            return Err(group_not_found(id));
-        }
-        if !self.apps(id).await?.is_empty() {
-            return Err(Problem::new(
-                Kind::Conflict,
-                "BadRequest",
-                "the project still has apps",
-            ));
-        }
-        let of_project = doc! { "project_id": id };
-        self.state
-            .admin_keys
-            .delete_all(of_project)
-            .await
-            .map_err(stored)?;
-        self.state.projects.delete(id).await.map_err(stored)?;
-        Ok(())
-    }
-
-    /// A random key pair.
-    pub fn new_key_pair() -> KeyPair {
-        let letters: String = state::random_bytes::<8>()
-            .iter()
-            .map(|byte| char::from(b'a' + byte % 26))
-            .collect();
-        let hex = state::random_hex::<16>();
-        let part = |from: usize, to: usize| &hex[from..to];
-        let private = format!(
-            "{}-{}-{}-{}-{}",
-            part(0, 8),
-            part(8, 12),
-            part(12, 16),
-            part(16, 20),
-            part(20, 32)
-        );
-        KeyPair {
-            public_key: letters,
-            private_key: private.into(),
-        }
-    }
-
-    /// Logs in with a key pair.
-    ///
-    /// # Errors
-    /// 401 in the words that the official CLI compares.
-    pub async fn admin_login(
-        &self,
-        public_key: &str,
-        private_key: &str,
-    ) -> Result<AdminLogin, Problem> {
-        let refused = || {
-            Problem::new(
-                Kind::Unauthenticated,
-                "",
-                "failed to authenticate with MongoDB Cloud API: You are not authorized for this resource.",
-            )
-        };
-        let found = self
-            .state
-            .admin_keys
-            .first(doc! { "public_key": public_key })
-            .await
-            .map_err(stored)?
-            .ok_or_else(refused)?;
-        // Digests are compared, so that the time tells nothing of the key.
-        if found.private_digest != state::digest(private_key) {
-            return Err(refused());
-        }
+    /// Begins a session. Who is shut out meanwhile is looked at after it is
+    /// there: whoever shuts out removes the sessions after that.
+    async fn begin_admin_session(&self, holder: &Administrator) -> Result<AdminLogin, Problem> {
         let session = AdminSession {
             id: new_id(),
-            key_id: found.id.clone(),
+            key_id: holder.id.clone(),
             created: self.clock().now_ms(),
         };
-        self.state
-            .admin_sessions
-            .insert(&session)
-            .await
-            .map_err(stored)?;
+        let sessions = &self.state.admin_sessions;
+        sessions.insert(&session).await.map_err(stored)?;
         let now = self.clock().now_s();
         let refresh = json!({
-            "typ": "admin-refresh", "sub": found.id, "sid": session.id, "iat": now,
+            "typ": "admin-refresh", "sub": holder.id, "sid": session.id, "iat": now,
             "exp": now + limit::REFRESH_TOKEN_S,
         });
         Ok(AdminLogin {
-            access_token: self.admin_access_token(&found.id, &session.id)?,
+            access_token: self.admin_access_token(&holder.id, &session.id)?,
             refresh_token: sign(self.admin_key.expose(), &refresh)?,
-            user_id: found.id,
+            user_id: holder.id.clone(),
         })
+    }
+
+    /// Ends every session of a key or a user.
+    async fn end_admin_sessions(&self, holder_id: &str) -> Result<(), Problem> {
+        let of_holder = doc! { "key_id": holder_id };
+        let ended = self.state.admin_sessions.delete_all(of_holder).await;
+        ended.map_err(stored).map(drop)
+    }
+
+    /// The administrator of an id, unless there is none or they are shut out.
+    async fn admin_holder(&self, id: &str) -> Result<Option<Administrator>, Problem> {
+        if let Some(key) = self.state.admin_keys.get(id).await.map_err(stored)? {
+            return Ok((!key.disabled).then(|| keys::administrator(key)));
+        }
+        let user = self.state.admin_users.get(id).await.map_err(stored)?;
+        Ok(user.filter(|user| !user.disabled).map(users::administrator))
     }
 
     fn admin_access_token(&self, key_id: &str, session_id: &str) -> Result<String, Problem> {
@@ -252,14 +165,7 @@ impl Backstitch {
         if session.map_err(stored)?.is_none() {
             return Err(invalid());
         }
-        let key = self.state.admin_keys.get(&claims.sub).await;
-        let key = key.map_err(stored)?.ok_or_else(invalid)?;
-        Ok(Administrator {
-            id: key.id,
-            project_id: key.project_id,
-            read_only: key.role != "GROUP_OWNER",
-            operator: key.operator,
-        })
+        self.admin_holder(&claims.sub).await?.ok_or_else(invalid)
     }
 
     async fn admin_session(&self, token: &str) -> Result<AdminSession, Problem> {
@@ -277,15 +183,12 @@ impl Backstitch {
                 "invalid session: refresh token expired",
             ));
         }
-        let found = self
-            .state
-            .admin_sessions
-            .get(&claims.sid)
-            .await
-            .map_err(stored)?;
-        found.ok_or_else(|| {
-            Problem::invalid_session("invalid session: failed to find refresh token")
-        })
+        let gone = || Problem::invalid_session("invalid session: failed to find refresh token");
+        let found = self.state.admin_sessions.get(&claims.sid).await;
+        let found = found.map_err(stored)?.ok_or_else(gone)?;
+        // Who is shut out gets nothing from a session that began in the meantime.
+        self.admin_holder(&found.key_id).await?.ok_or_else(gone)?;
+        Ok(found)
     }
 
     /// A new access token for a refresh token.
@@ -307,44 +210,31 @@ impl Backstitch {
 
     /// `GET auth/profile` of an administrator.
     pub fn admin_profile(&self, administrator: &Administrator) -> Value {
-        let role = if administrator.read_only {
-            "GROUP_READ_ONLY"
-        } else {
-            "GROUP_OWNER"
-        };
-        // Clients take the first role's group; a role without one comes after it.
-        let mut roles = vec![json!({ "role_name": role, "group_id": administrator.project_id })];
+        // Clients take the first role, and want an owner's there; a role without
+        // a project comes last.
+        let owned = |role: &&ProjectRole| role.role == OWNER;
+        let all = &administrator.roles;
+        let mut roles: Vec<Value> = all
+            .iter()
+            .filter(owned)
+            .chain(all.iter().filter(|role| !owned(role)))
+            .map(|role| json!({ "role_name": role.role, "group_id": role.project_id }))
+            .collect();
         if administrator.operator {
             roles.push(json!({ "role_name": "GLOBAL_STITCH_ADMIN" }));
+        }
+        let mut data = json!({ "name": administrator.name });
+        if administrator.provider == PASSWORDS {
+            data["email"] = json!(administrator.name);
         }
         json!({
             "user_id": administrator.id, "domain_id": "000000000000000000000000", "type": "normal",
             "identities": [{
-                "id": administrator.id, "provider_type": "mongodb-cloud",
+                "id": administrator.id, "provider_type": administrator.provider,
                 "provider_id": "000000000000000000000000",
             }],
-            "data": { "name": administrator.id },
+            "data": data,
             "roles": roles,
         })
     }
-}
-
-fn key(project_id: &str, pair: &KeyPair, operator: bool) -> AdminKey {
-    AdminKey {
-        id: new_id(),
-        project_id: project_id.to_owned(),
-        public_key: pair.public_key.clone(),
-        private_digest: state::digest(pair.private_key.expose()),
-        role: "GROUP_OWNER".to_owned(),
-        operator,
-    }
-}
-
-/// The project is not there, or not the caller's.
-pub fn group_not_found(id: &str) -> Problem {
-    Problem::new(
-        Kind::NotFound,
-        "GroupNotFound",
-        format!("group not found: '{id}'"),
-    )
 }

@@ -1,12 +1,12 @@
 //! What has to be done from time to time, by one server of those that share
-//! their records: old log entries, sessions that have run out and bytes
-//! that nothing refers to are removed.
+//! their records: old log entries, old records of changes, sessions that have
+//! run out and bytes that nothing refers to are removed.
 
 use std::sync::Weak;
 use std::time::{Duration, Instant};
 
 use bson::doc;
-use kit::Problem;
+use kit::{Problem, limit};
 use state::leases::Candidate;
 
 use crate::{Backstitch, new_id, stored};
@@ -61,6 +61,10 @@ impl Backstitch {
             self.logbook.trim(now).await?;
             let over = doc! { "expires": { "$lte": now } };
             self.state.sessions.delete_all(over).await.map_err(stored)?;
+            let begun = doc! { "created": { "$lte": now - limit::REFRESH_TOKEN_S * 1000 } };
+            let sessions = &self.state.admin_sessions;
+            sessions.delete_all(begun).await.map_err(stored)?;
+            self.trim_changes(now).await?;
             self.tidy_bodies(now).await?;
             let done = held.keep(doc! { "done": now }).await.map_err(stored)?;
             if !done {
@@ -114,12 +118,24 @@ mod tests {
     use engine::SharedEngine;
     use engine_embedded::Embedded;
     use kit::clock::FakeClock;
-    use state::{LogChunk, MasterKey, Session};
+    use state::{AdminSession, LogChunk, MasterKey, Session};
 
     use super::DUE_EVERY_MS;
+    use crate::administrators::Administrator;
+    use crate::audit::{AuditQuery, Changing};
     use crate::{Backstitch, Settings};
 
     const NOW_MS: i64 = 1_700_000_000_000;
+
+    const CHANGE: Changing<'_> = Changing {
+        request_id: "r",
+        operation: "o",
+        project_id: "",
+        app_id: "",
+        resource: "/",
+        origin: "API",
+        address: "",
+    };
 
     async fn core(engine: &SharedEngine, clock: &Arc<FakeClock>) -> Arc<Backstitch> {
         Backstitch::open(Settings {
@@ -165,6 +181,25 @@ mod tests {
             };
             one.state.sessions.insert(&session).await.unwrap();
         }
+        for (id, age_days) in [("old", 61), ("young", 59)] {
+            let session = AdminSession {
+                id: id.to_owned(),
+                key_id: "k".to_owned(),
+                created: NOW_MS - age_days * 24 * 3_600_000,
+            };
+            one.state.admin_sessions.insert(&session).await.unwrap();
+        }
+        let by = Administrator {
+            id: "k".to_owned(),
+            name: "k".to_owned(),
+            provider: "mongodb-cloud",
+            roles: Vec::new(),
+            operator: true,
+        };
+        clock.advance_ms(-366 * 24 * 3_600_000);
+        one.record_change(&by, CHANGE).await.unwrap();
+        clock.advance_ms(366 * 24 * 3_600_000);
+        let young = one.record_change(&by, CHANGE).await.unwrap();
         let (mut first, mut second) = (one.chores(), two.chores());
         let (did, too) = tokio::join!(one.do_chores(&mut first), two.do_chores(&mut second));
         assert!(did.unwrap() != too.unwrap());
@@ -172,6 +207,12 @@ mod tests {
         assert!(one.state.logs.get("young").await.unwrap().is_some());
         assert_eq!(one.state.sessions.count(doc! {}).await.unwrap(), 1);
         assert!(one.state.sessions.get("good").await.unwrap().is_some());
+        let begun = one.state.admin_sessions.list(doc! {}, doc! {}, 0, 0).await;
+        let begun: Vec<String> = begun.unwrap().into_iter().map(|one| one.id).collect();
+        assert_eq!(begun, ["young"]);
+        let kept = one.changes(&AuditQuery::default()).await.unwrap();
+        assert_eq!(kept.len(), 1);
+        assert_eq!(kept[0].id, young);
 
         clock.advance_ms(DUE_EVERY_MS - 1);
         assert!(!two.do_chores(&mut second).await.unwrap());

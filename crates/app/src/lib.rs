@@ -5,6 +5,7 @@
 //! data has one door, [`data`].
 
 pub mod administrators;
+pub mod audit;
 mod call;
 mod caller;
 mod chores;

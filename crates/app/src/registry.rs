@@ -56,6 +56,8 @@ pub struct Backstitch {
     pub(crate) limits: Limits,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) passwords: crate::users::Hasher,
+    /// Wrong passwords and keys of administrators.
+    pub(crate) admin_failures: crate::users::Failures,
     /// The log.
     pub logbook: Logbook,
     /// Apps by client app id and by id.
@@ -110,6 +112,7 @@ impl Backstitch {
             limits: settings.limits,
             clock: settings.clock,
             passwords: crate::users::Hasher::new(settings.cheap_passwords),
+            admin_failures: crate::users::Failures::default(),
             apps: ArcSwap::default(),
             loading: tokio::sync::Mutex::default(),
             tasks: Mutex::default(),

@@ -110,6 +110,18 @@ pub const LOGIN_FAILURES_PER_MINUTE_MAX: u32 = 10;
 /// Logins to one account from one address that are being decided, together
 /// with those that failed in this minute.
 pub const LOGINS_AT_ONCE_MAX: u32 = 50;
+/// Key pairs of a project.
+pub const PROJECT_KEYS_MAX: u64 = 500;
+/// Administrators with passwords.
+pub const ADMINISTRATORS_MAX: u64 = 1000;
+/// Projects that one administrator has roles in.
+pub const ADMINISTRATOR_ROLES_MAX: usize = 100;
+/// Days for which changes by administrators are kept.
+pub const AUDIT_DAYS_MAX: i64 = 365;
+/// Changes by administrators that are kept, the latest.
+pub const AUDIT_ENTRIES_MAX: u64 = 1_000_000;
+/// Longest path in such a record; more is cut off.
+pub const AUDIT_RESOURCE_CHARS_MAX: usize = 512;
 /// Passwords that wait to be hashed; one more is refused.
 pub const PASSWORDS_WAITING_MAX: usize = 256;
 /// Change streams that one user holds open.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use app::Backstitch;
+use app::audit::Changing;
 use archive::{ArchiveError, Imported, Options, Restored, Selection, Tar};
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, HeaderValue, Method, Response, header};
@@ -31,6 +32,10 @@ const PIECE_BYTES: usize = 256 * 1024;
 
 /// A request for one of them.
 pub(crate) struct Ask<'a> {
+    /// The request's id.
+    pub(crate) id: &'a str,
+    /// The client's address.
+    pub(crate) address: String,
     pub(crate) method: &'a Method,
     /// The path behind [`PREFIX`].
     pub(crate) verb: &'a str,
@@ -60,19 +65,38 @@ pub(crate) async fn answer(
     let (what, options) = options(ask.query);
     let engine = core.whole_cluster(&what.cluster)?;
     let closed = core.closed_databases();
-    match (ask.method, ask.verb) {
-        (&Method::GET, "backup") => backup(core, engine, &what, options).await,
-        (&Method::POST, "restore") => {
-            let restored = restore(engine, closed, options, read(ask.body, ask.patience)).await?;
-            Ok(Answer::ok(&told(&restored)).0)
-        }
-        (&Method::GET, "export") => export(engine, closed, options).await,
-        (&Method::POST, "import") => {
-            let imported = import(engine, closed, options, read(ask.body, ask.patience)).await?;
-            Ok(Answer::ok(&counted(&imported)).0)
-        }
-        _ => Err(Problem::new(Kind::NotFound, "", "404 page not found")),
-    }
+    let operation = match (ask.method, ask.verb) {
+        (&Method::GET, "backup") => return backup(core, engine, &what, options).await,
+        (&Method::GET, "export") => return export(engine, closed, options).await,
+        (&Method::POST, "restore") => "restoreData",
+        (&Method::POST, "import") => "importData",
+        _ => return Err(Problem::new(Kind::NotFound, "", "404 page not found")),
+    };
+    let change = Changing {
+        request_id: ask.id,
+        operation,
+        project_id: "",
+        app_id: "",
+        resource: &format!("/data/{}", ask.verb),
+        origin: "API",
+        address: &ask.address,
+    };
+    let record = core.record_change(&administrator, change).await?;
+    let body = read(ask.body, ask.patience);
+    let done = if operation == "restoreData" {
+        let restored = restore(engine, closed, options, body).await;
+        restored.map(|restored| Answer::ok(&told(&restored)))
+    } else {
+        let imported = import(engine, closed, options, body).await;
+        imported.map(|imported| Answer::ok(&counted(&imported)))
+    };
+    let (status, code) = match &done {
+        Ok(answer) => (answer.0.status(), ""),
+        Err(problem) => (web::status(problem.kind), &*problem.code),
+    };
+    core.complete_change(&record, status.as_u16(), code, "")
+        .await;
+    done.map(|answer| answer.0)
 }
 
 /// What of the server's data is meant.

@@ -176,6 +176,8 @@ async fn route(
         && let Some(verb) = head.uri.path().strip_prefix(archives::PREFIX)
     {
         let ask = archives::Ask {
+            id,
+            address: peer::client(peer, &head.headers, proxies).ip().to_string(),
             method: &head.method,
             verb,
             query: head.uri.query().unwrap_or_default(),

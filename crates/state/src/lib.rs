@@ -21,11 +21,11 @@ pub use bodies::{Bodies, PIECE_BYTES};
 pub use devices::Device;
 pub use messages::Message;
 pub use records::{
-    ANYWHERE, AccessListEntry, AdminKey, AdminSession, Agreement, ApiKey, App, AppSettings, Asset,
-    Attribute, Blob, BodyPiece, Confirmation, Dependencies, DeployConfig, Deployment, Draft,
-    Identity, InstalledPackage, LastInstall, Lease, LogChunk, LogEntry, LooseBody, Migration,
-    NodeId, Password, PrivateEndpoint, Project, Record, Revision, RevisionFile, Secret, Session,
-    User,
+    ANYWHERE, AccessListEntry, AdminKey, AdminSession, AdminUser, Agreement, ApiKey, App,
+    AppSettings, Asset, Attribute, AuditEntry, Blob, BodyPiece, Confirmation, Dependencies,
+    DeployConfig, Deployment, Draft, Identity, InstalledPackage, LastInstall, Lease, LogChunk,
+    LogEntry, LooseBody, Migration, NodeId, Password, PrivateEndpoint, Project, ProjectRole,
+    Record, Revision, RevisionFile, Secret, Session, User,
 };
 pub use seal::{MasterKey, SealError, content_hash, digest, random_bytes, random_hex};
 pub use table::Table;
@@ -42,6 +42,10 @@ pub struct State {
     pub projects: Table<Project>,
     /// Programmatic API keys of administrators.
     pub admin_keys: Table<AdminKey>,
+    /// Administrators with passwords.
+    pub admin_users: Table<AdminUser>,
+    /// Changes by administrators.
+    pub audit: Table<AuditEntry>,
     /// Sessions of administrators.
     pub admin_sessions: Table<AdminSession>,
     /// Apps.
@@ -94,6 +98,8 @@ impl State {
         let state = Self {
             projects: Table::new(engine, database),
             admin_keys: Table::new(engine, database),
+            admin_users: Table::new(engine, database),
+            audit: Table::new(engine, database),
             admin_sessions: Table::new(engine, database),
             apps: Table::new(engine, database),
             revisions: Table::new(engine, database),
@@ -120,6 +126,14 @@ impl State {
         state
             .admin_keys
             .index("public_key", doc! { "public_key": 1 }, true)
+            .await?;
+        state
+            .admin_users
+            .index("username", doc! { "username": 1 }, true)
+            .await?;
+        state
+            .audit
+            .index("time", doc! { "at": -1, "_id": -1 }, false)
             .await?;
         state
             .apps

@@ -20,7 +20,8 @@ macro_rules! tables {
 }
 
 tables! {
-    Project => "projects", AdminKey => "admin_keys", AdminSession => "admin_sessions",
+    Project => "projects", AdminKey => "admin_keys", AdminUser => "admin_users",
+    AdminSession => "admin_sessions", AuditEntry => "audit",
     App => "apps", Revision => "revisions", Blob => "blobs", Deployment => "deployments",
     Draft => "drafts",
     Secret => "secrets", User => "users", Password => "passwords", Session => "sessions",
@@ -58,6 +59,79 @@ pub struct AdminKey {
     /// Whether it is the server operator's: it may make and remove projects.
     #[serde(default)]
     pub operator: bool,
+    /// What it is for.
+    #[serde(default)]
+    pub description: String,
+    /// When it was made; 0 for one of an earlier version.
+    #[serde(default)]
+    pub created: i64,
+    /// Whether it is turned off.
+    #[serde(default)]
+    pub disabled: bool,
+}
+
+/// An administrator who logs in with a password.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct AdminUser {
+    /// The id.
+    #[serde(rename = "_id")]
+    pub id: String,
+    /// The name at login, unique on the server.
+    pub username: String,
+    /// The password's hash in PHC form.
+    pub hash: String,
+    /// What the user may do, project by project.
+    pub roles: Vec<ProjectRole>,
+    /// When the user was made.
+    pub created: i64,
+    /// Whether the user is shut out.
+    pub disabled: bool,
+}
+
+/// What an administrator may do in a project.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProjectRole {
+    /// The project.
+    pub project_id: String,
+    /// `GROUP_OWNER` or `GROUP_READ_ONLY`.
+    pub role: String,
+}
+
+/// A change by an administrator: written before it begins, completed after.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditEntry {
+    /// Its id.
+    #[serde(rename = "_id")]
+    pub id: String,
+    /// The request's id, as answers and log entries have it.
+    pub request_id: String,
+    /// When it began.
+    pub at: i64,
+    /// The administrator's id.
+    pub administrator_id: String,
+    /// The public key or user name.
+    pub administrator: String,
+    /// How the administrator logged in.
+    pub provider: String,
+    /// The operation's id.
+    pub operation: String,
+    /// The project; empty for what is the server's.
+    pub project_id: String,
+    /// The app; empty for what is the project's or the server's.
+    pub app_id: String,
+    /// The path below the app, the project or the root, with the ids in it.
+    pub resource: String,
+    /// `CLI`, `UI` or `API`.
+    pub origin: String,
+    /// The client's address.
+    pub address: String,
+    /// The status that was answered; 0 while it is not known, for good if the
+    /// server ended in between.
+    pub status: i32,
+    /// The answer's error code; empty on success.
+    pub error_code: String,
+    /// The id of what was made, if something was.
+    pub made: String,
 }
 
 /// A session of an administrator.
@@ -66,7 +140,7 @@ pub struct AdminSession {
     /// Its id.
     #[serde(rename = "_id")]
     pub id: String,
-    /// The key that it began with.
+    /// The key or the user that it began with.
     pub key_id: String,
     /// When it began.
     pub created: i64,

@@ -8,15 +8,30 @@ use serde_json::Value;
 #[derive(Debug)]
 pub struct Answer(pub Response<Body>);
 
+/// The id of what was made.
+#[derive(Clone)]
+struct Made(String);
+
 impl Answer {
     /// JSON with status 200.
     pub fn ok(value: &Value) -> Self {
         Self::json(StatusCode::OK, value)
     }
 
-    /// JSON with status 201.
+    /// JSON with status 201. The id of what was made stays known.
     pub fn created(value: &Value) -> Self {
-        Self::json(StatusCode::CREATED, value)
+        let mut answer = Self::json(StatusCode::CREATED, value);
+        let id = ["_id", "id"].iter().find_map(|name| value[name].as_str());
+        if let Some(id) = id {
+            answer.0.extensions_mut().insert(Made(id.to_owned()));
+        }
+        answer
+    }
+
+    /// The id of what was made, if that is what the answer says.
+    pub fn made(&self) -> &str {
+        let made = self.0.extensions().get::<Made>();
+        made.map_or("", |made| made.0.as_str())
     }
 
     /// JSON with a status. The content type has no parameters.

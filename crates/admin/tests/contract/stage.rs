@@ -30,6 +30,12 @@ impl Target {
         parts.filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
     }
 
+    /// Whether it is for those who may write.
+    pub(super) fn is_change(&self) -> bool {
+        self.scope == Scope::Write
+            || self.scope == Scope::Administrator && self.method != Method::GET
+    }
+
     /// Whether it makes something by a name of its own.
     pub(super) fn is_creation(&self) -> bool {
         let named = |send: &Value| send.get("name").is_some();
@@ -63,6 +69,9 @@ pub(super) struct Stage {
     clock: Arc<FakeClock>,
     token: String,
 }
+
+/// How paths of steps begin that are not below the app.
+const FROM_ROOT: [&str; 3] = ["groups", "administrators", "templates"];
 
 /// The tokens of a session.
 pub(super) struct Tokens {
@@ -102,6 +111,7 @@ impl Stage {
         let app = operator.app("shop").await.id;
         let pair = &self.world.operator;
         let made = [
+            ("someEmail", format!("{app}@example.org")),
             ("groupId", self.project()),
             ("appId", app),
             ("publicKey", pair.public_key.clone()),
@@ -239,7 +249,7 @@ impl Scene<'_> {
         }
         let full = full.join("/");
         // Below the app, or a path from the root.
-        let path = if ["groups", "templates"].contains(&full.as_str()) {
+        let path = if FROM_ROOT.iter().any(|root| full.starts_with(root)) {
             full
         } else {
             format!(
