@@ -18,6 +18,7 @@ usage: cargo xtask <command>
 
   test            formatting, lints, licences, structure, unit and scenario tests, SDK tests
   test --quick    without licences and SDK tests
+  documents       write docs/openapi.json and docs/guide/parity.md anew
   tidy            only the rules of structure
   fetch           only fetch what the tests need (mongod, npm packages)
   bench [NAME]    side-by-side measurements: call, find, insert (default: all three);
@@ -32,6 +33,13 @@ fn main() -> ExitCode {
         ["tidy"] => {
             let mut report = Report::default();
             report.check("structure", tidy::check());
+            report.print()
+        }
+        ["documents"] => {
+            let mut report = Report::default();
+            let mut write = cargo(&["test", "--package", "admin", "--test", "it", "documents::"]);
+            write.env("WRITE_DOCUMENTS", "1");
+            report.rust_tests("documents", write);
             report.print()
         }
         ["fetch"] => {

@@ -14,9 +14,10 @@
 //!
 //! Beside these: `query` (names and types), `with` (a query to send), `before`
 //! (requests that prepare the app), `path` (other parameters for a name in the
-//! path), `reads` (for a `POST` that changes nothing), `token` (`refresh` for those that take no access token), `media` and
-//! `text` (a body that is no JSON), `kind` (an answer that is no JSON), `apart`
-//! (why no good request can be tried without a running server).
+//! path), `reads` (for a `POST` that changes nothing), `token` (`refresh` for
+//! those that take no access token), `media` and `text` (a body that is no JSON),
+//! `kind` (an answer that is no JSON), `apart` (why no good request can be tried
+//! without a running server).
 //!
 //! A type is a text (`text`, `oid`, `int`, `number`, `flag`, `date`, `object`,
 //! `any`, choices with `|` between, the name of one in `types`; with `?` behind,

@@ -29,6 +29,7 @@ mod hosting;
 mod keys;
 mod log_forwarders;
 mod logs;
+pub mod openapi;
 mod private;
 mod projects;
 mod regions;
@@ -71,6 +72,7 @@ const TABLES: &[&[Row]] = &[
     keys::ROWS,
     administrators::ROWS,
     audit::ROWS,
+    openapi::ROWS,
     apps::ROWS,
     transfer::ROWS,
     description::ROWS,
@@ -356,7 +358,8 @@ impl Admin {
         let (true, Some(administrator)) = (changes, &cx.administrator) else {
             return Ok(None);
         };
-        let resource = &request.path[PREFIX.len() - 1..];
+        let below = request.path.strip_prefix(PREFIX.trim_end_matches('/'));
+        let resource = below.unwrap_or(&request.path);
         let address = request.peer.map(|peer| peer.ip().to_string());
         let change = Changing {
             request_id: &request.id,

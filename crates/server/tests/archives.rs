@@ -26,7 +26,7 @@ async fn token(world: &World, operator: bool) -> String {
     let mut key = core.state.admin_keys.first(filter).await.unwrap().unwrap();
     key.operator = operator;
     core.state.admin_keys.put(&key).await.unwrap();
-    let login = core.admin_login(&pair.public_key, pair.private_key.expose());
+    let login = core.admin_login(&pair.public_key, pair.private_key.expose(), "");
     login.await.unwrap().access_token
 }
 

@@ -194,7 +194,7 @@ async fn probes_are_answered_and_numbers_are_for_administrators() {
         .unwrap();
     let login = world
         .core
-        .admin_login(&pair.public_key, pair.private_key.expose());
+        .admin_login(&pair.public_key, pair.private_key.expose(), "");
     let token = login.await.unwrap().access_token;
     let numbers = world.send(metrics().bearer(&token)).await;
     assert_eq!(numbers.status, 200);
