@@ -318,6 +318,7 @@ fn time_limit(command: &RawDocument) -> Result<Option<Duration>, CommandError> {
         Some(RawBsonRef::Int32(n)) => i64::from(n),
         Some(RawBsonRef::Int64(n)) => n,
         Some(RawBsonRef::Double(n)) => n as i64,
+        Some(RawBsonRef::Decimal128(n)) => mql::decimal::to_whole(n),
         Some(_) => return Err(CommandError::bad_value("maxTimeMS must be a number")),
     };
     if !(0..=i64::from(i32::MAX)).contains(&n) {
@@ -371,7 +372,7 @@ pub(crate) fn whole(command: &RawDocument, name: &str) -> Result<Option<i64>, Co
         Some(RawBsonRef::Int32(n)) => Some(n.into()),
         Some(RawBsonRef::Int64(n)) => Some(n),
         Some(RawBsonRef::Double(n)) => Some(n as i64),
-        Some(RawBsonRef::Decimal128(n)) => Some(mql::decimal::to_double(n) as i64),
+        Some(RawBsonRef::Decimal128(n)) => Some(mql::decimal::to_whole(n)),
         Some(other) => {
             return Err(CommandError::new(
                 14,

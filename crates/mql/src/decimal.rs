@@ -172,6 +172,13 @@ pub fn to_double(n: Decimal128) -> f64 {
     Decimal::from(n).to_f64()
 }
 
+/// A Decimal128 as a whole number, rounded half to even; what no int64 holds is
+/// the end that it is beyond, and NaN is zero.
+pub fn to_whole(n: Decimal128) -> i64 {
+    let whole = Decimal::from(n).to_i64(Rounding::HalfEven);
+    whole.unwrap_or_else(|| to_double(n) as i64)
+}
+
 /// Zero with the exponent of `value`, which is what zero times `value` is; NaN
 /// for what is not finite.
 pub(crate) fn zero_like(value: Decimal128) -> Decimal128 {

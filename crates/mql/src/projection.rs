@@ -500,7 +500,7 @@ fn whole(value: RawBsonRef<'_>) -> Option<i64> {
         RawBsonRef::Int32(n) => Some(n.into()),
         RawBsonRef::Int64(n) => Some(n),
         RawBsonRef::Double(n) => Some(n as i64),
-        RawBsonRef::Decimal128(n) => Some(crate::decimal::to_double(n) as i64),
+        RawBsonRef::Decimal128(n) => Some(crate::decimal::to_whole(n)),
         _ => None,
     }
 }

@@ -7,7 +7,6 @@ use bson::raw::RawBsonRef;
 use bson::{Bson, RawDocument};
 
 use crate::collation::Collation;
-use crate::decimal::{Decimal, Rounding};
 use crate::error::{MqlError, Result};
 use crate::matcher::malformed;
 use crate::path::Path;
@@ -204,8 +203,8 @@ fn descending(name: &str, direction: RawBsonRef<'_>) -> Result<bool> {
     let number = Bson::try_from(direction).map_err(malformed)?;
     let whole = match number {
         Bson::Decimal128(n) => {
-            let whole = Decimal::from(n).to_i64(Rounding::HalfEven);
-            Some(whole.and_then(|n| i32::try_from(n).ok()).unwrap_or(0))
+            let whole = crate::decimal::to_whole(n);
+            Some(i32::try_from(whole).unwrap_or(0))
         }
         _ => crate::number::double(&number).map(|number| number as i32),
     };

@@ -389,7 +389,7 @@ fn count_limit(command: &RawDocument) -> Result<usize, CommandError> {
         return Err(CommandError::bad_value("limit value is not a valid number"));
     }
     let n = number(limit);
-    if n.trunc() != n {
+    if n.trunc() != n || n.abs() > i64::MAX as f64 {
         return Err(CommandError::new(
             9,
             format!("Expected an integer: limit: {n}"),
