@@ -8,6 +8,7 @@
 mod administrators;
 mod api_keys;
 mod apps;
+mod atlas;
 mod audit;
 mod auth_providers;
 mod body;

@@ -2,6 +2,7 @@
 //! Key pairs are in [`keys`], users with passwords in [`users`], projects in
 //! [`projects`].
 
+mod digest;
 mod keys;
 mod projects;
 mod users;
@@ -16,6 +17,7 @@ use state::{AdminSession, ProjectRole};
 use crate::users::{sign, verify};
 use crate::{Backstitch, new_id, stored};
 
+pub use digest::DigestRefusal;
 pub use keys::KeyPair;
 pub use projects::group_not_found;
 pub use users::Change as UserChange;

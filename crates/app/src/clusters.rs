@@ -87,6 +87,11 @@ impl Clusters {
         &self.named.get(name).unwrap_or(&self.default).door
     }
 
+    /// The names of the mapped clusters.
+    pub(crate) fn names(&self) -> Vec<String> {
+        self.named.keys().cloned().collect()
+    }
+
     /// Everything that is in a mapped cluster; the default for an empty name.
     pub(crate) fn whole(&self, name: &str) -> Option<SharedEngine> {
         let cluster = match name {

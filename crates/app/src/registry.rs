@@ -150,6 +150,17 @@ impl Backstitch {
         })
     }
 
+    /// The names of the clusters that are mapped; the one that apps of the
+    /// service have by default while there are none, as every name that is not
+    /// mapped means the default cluster.
+    pub fn cluster_names(&self) -> Vec<String> {
+        let named = self.clusters.names();
+        if named.is_empty() {
+            return vec!["Cluster0".to_owned()];
+        }
+        named
+    }
+
     /// Deployment and database of the server's own records, unless they are
     /// where the default cluster is: for the operator.
     pub fn records_apart(&self) -> Option<(SharedEngine, &str)> {

@@ -101,6 +101,7 @@ pub(crate) async fn answer(
         (Door::Public, path) if path.starts_with(client::PREFIX) => CLIENT,
         (Door::Public, path) if path.starts_with(ADMIN_PREFIX) => ADMIN,
         (Door::Public, path) if path.starts_with(admin::PRIVATE_PREFIX) => ADMIN,
+        (Door::Public, path) if Admin::is_atlas(path) => ADMIN,
         (Door::Public, path) if path.starts_with(client::SITES) => SITE,
         _ => OTHER,
     };
@@ -215,6 +216,8 @@ async fn route(
     };
     let response = if surface == CLIENT {
         surfaces.client.handle(request, &base).await
+    } else if Admin::is_atlas(&request.path) {
+        surfaces.admin.atlas(&request, &base).await
     } else {
         surfaces.admin.handle(request, &base).await
     };

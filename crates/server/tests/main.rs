@@ -3,6 +3,7 @@
 
 mod accounts;
 mod archives;
+mod atlas;
 mod bad_input;
 mod connections;
 mod doors;

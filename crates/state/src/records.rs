@@ -54,6 +54,10 @@ pub struct AdminKey {
     pub public_key: String,
     /// Digest of the private half.
     pub private_digest: String,
+    /// What HTTP Digests are made with, sealed; empty for a pair of before there
+    /// were any.
+    #[serde(default, with = "binary")]
+    pub digest_key: Vec<u8>,
     /// `GROUP_OWNER` or `GROUP_READ_ONLY`.
     pub role: String,
     /// Whether it is the server operator's: it may make and remove projects.

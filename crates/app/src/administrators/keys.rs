@@ -57,7 +57,8 @@ impl Backstitch {
         let Some(known) = known else {
             return keys.insert_missing(&[new]).await.map_err(stored);
         };
-        if known.private_digest == new.private_digest && known.project_id == project_id {
+        let same = known.private_digest == new.private_digest && known.project_id == project_id;
+        if same && !known.digest_key.is_empty() {
             return Ok(());
         }
         let id = known.id;
@@ -66,6 +67,9 @@ impl Backstitch {
             ..new
         };
         keys.put(&new).await.map_err(stored)?;
+        if same {
+            return Ok(());
+        }
         self.end_admin_sessions(&id).await
     }
 
@@ -171,6 +175,7 @@ impl Backstitch {
             project_id: project_id.to_owned(),
             public_key: pair.public_key.clone(),
             private_digest: state::digest(pair.private_key.expose()),
+            digest_key: self.digest_key(pair),
             role: role.to_owned(),
             operator: false,
             description: description.to_owned(),
