@@ -2,7 +2,7 @@
 //! server's data as files and back, and whether it is whole.
 
 mod place;
-mod remote;
+pub(crate) mod remote;
 
 use std::fs::File;
 use std::io::{self, BufReader, Read, Write};
@@ -14,7 +14,7 @@ use clap::{Args, ValueEnum};
 
 use place::{Place, Reached};
 
-type Failed = Box<dyn std::error::Error + Send + Sync>;
+pub(crate) type Failed = Box<dyn std::error::Error + Send + Sync>;
 
 /// Which collections.
 #[derive(Args)]

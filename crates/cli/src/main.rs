@@ -1,5 +1,6 @@
 //! The binary `backstitch`.
 
+mod administration;
 mod archives;
 mod check;
 mod clusters;
@@ -42,6 +43,14 @@ enum Command {
     },
     /// List the clusters that a server knows, or try to reach them
     Clusters(Clusters),
+    /// List, make and remove a server's projects
+    Project(administration::Project),
+    /// List, make, turn off and revoke a project's key pairs
+    Keys(administration::Keys),
+    /// List, make and remove administrators who log in with a password
+    Administrators(administration::Administrators),
+    /// Show what administrators changed
+    Audit(administration::Audit),
     /// Write a server's data to a directory, in the layout of mongodump
     Backup(archives::Backup),
     /// Put the data of such a directory into a server
@@ -233,6 +242,12 @@ fn main() -> ExitCode {
         Command::Worker => js::worker::main(),
         Command::Check { directory } => check::run(&directory),
         Command::Clusters(options) => clusters::run(&options),
+        Command::Project(options) => administration::run(administration::project(options)),
+        Command::Keys(options) => administration::run(administration::keys(options)),
+        Command::Administrators(options) => {
+            administration::run(administration::administrators(options))
+        }
+        Command::Audit(options) => administration::run(administration::audit(options)),
         Command::Backup(options) => archives::run(archives::backup(options)),
         Command::Restore(options) => archives::run(archives::restore(options)),
         Command::Export(options) => archives::run(archives::export(options)),

@@ -124,7 +124,7 @@ const COUNT: &str = "exports = () => context.services.get('mongodb-atlas')\
                      .db('shop').collection('notes').count();";
 
 /// An app whose one function counts the notes.
-fn shop() -> TempDir {
+pub(crate) fn shop() -> TempDir {
     let folder = app(&[("count", COUNT)]);
     write(
         &folder,

@@ -1,6 +1,7 @@
 //! The binary, started as people start it. What it says on its output tells
 //! the tests when to go on.
 
+mod administration;
 mod archives;
 mod check;
 mod clusters;

@@ -6,6 +6,7 @@ mod clusters;
 mod intake;
 mod listen;
 mod metrics;
+mod operator;
 mod peer;
 mod route;
 mod settings;
@@ -24,6 +25,7 @@ use tokio::task::JoinHandle;
 pub use clusters::{ClusterSettings, Listed, Tried};
 pub use engine_embedded::{Durability, Options as EmbeddedOptions, Retention};
 pub use kit::Network;
+pub use operator::Operator;
 pub use settings::{Kept, KeySettings, Settings, kept};
 pub use state::DATABASE as STATE_DATABASE;
 

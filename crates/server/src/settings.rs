@@ -42,10 +42,8 @@ pub struct KeySettings {
     pub private_key: Option<Secret>,
 }
 
-/// Opens engine and core, and makes project and keys.
-pub(crate) async fn open(
-    settings: &Settings,
-) -> Result<(Arc<Backstitch>, String, Option<KeyPair>), StartError> {
+/// Opens engine and core.
+pub(crate) async fn open_core(settings: &Settings) -> Result<Arc<Backstitch>, StartError> {
     let failed = |error: &dyn std::fmt::Display| {
         StartError(format!("{}: {error}", settings.data_dir.display()))
     };
@@ -84,6 +82,17 @@ pub(crate) async fn open(
         cheap_passwords: false,
     })
     .await?;
+    Ok(core)
+}
+
+/// Opens engine and core, and makes project and keys.
+pub(crate) async fn open(
+    settings: &Settings,
+) -> Result<(Arc<Backstitch>, String, Option<KeyPair>), StartError> {
+    let core = open_core(settings).await?;
+    let failed = |error: &dyn std::fmt::Display| {
+        StartError(format!("{}: {error}", settings.data_dir.display()))
+    };
     core.pool()
         .warm()
         .await

@@ -104,6 +104,31 @@ impl Server {
         })
     }
 
+    /// Asks for an operation of the Admin API; answers its JSON, null when there
+    /// is none.
+    pub(crate) fn ask(
+        &self,
+        method: &str,
+        path: &str,
+        body: &serde_json::Value,
+    ) -> Result<serde_json::Value, Failed> {
+        let request = ureq::http::Request::builder()
+            .method(method)
+            .uri(format!("{}/{path}", self.base))
+            .header("Authorization", format!("Bearer {}", self.token));
+        let answer = if body.is_null() {
+            self.agent.run(request.body(())?)?
+        } else {
+            let request = request.header("Content-Type", "application/json");
+            self.agent.run(request.body(body.to_string())?)?
+        };
+        let text = text(checked(answer)?)?;
+        if text.is_empty() {
+            return Ok(serde_json::Value::Null);
+        }
+        Ok(serde_json::from_str(&text)?)
+    }
+
     /// Reads a stream.
     pub(crate) fn get(&self, verb: &str, options: &Options) -> Result<impl Read, Failed> {
         let answer = self
