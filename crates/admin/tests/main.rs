@@ -8,6 +8,7 @@ mod apps;
 mod configuration;
 mod contract;
 mod dependencies;
+mod dialects;
 mod documents;
 mod drafts;
 #[path = "../../config/tests/folded.rs"]

@@ -9,6 +9,7 @@ mod connections;
 mod doors;
 mod hosting;
 mod http;
+mod imports;
 mod sessions;
 mod streams;
 mod tokens;
