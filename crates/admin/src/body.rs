@@ -53,7 +53,7 @@ pub(crate) fn document(request: &Request) -> Result<Value, Problem> {
     if text.trim().is_empty() {
         return Ok(Value::Null);
     }
-    let mut document = serde_json::from_str(text).map_err(|error| bad(&error))?;
+    let mut document = config::parse_json_exactly(text).map_err(|error| bad(&error))?;
     if is_canonical(&document) {
         relax(&mut document);
     }

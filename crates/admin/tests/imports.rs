@@ -293,6 +293,29 @@ async fn numbers_in_extended_json_are_read_as_they_are_meant() {
 }
 
 #[tokio::test]
+async fn numbers_keep_their_last_digit() {
+    let world = World::new().await;
+    let operator = world.operator().await;
+    let app = operator.app("shop").await;
+    let numbers = "[0.30000000000000004, 5e-324, 1.7976931348623157e308, 2.2250738585072011e-308, \
+                   8.41e21, 9007199254740993, 18446744073709551615]";
+    let body = format!("{{\"values\": [{{\"name\": \"n\", \"value\": {numbers}}}]}}");
+    let path = format!("groups/{}/apps/{}/import", operator.project, app.id);
+    let send = async |query: &str| {
+        let path = format!("{path}?strategy=replace-by-name{query}");
+        let token = Some(operator.token.as_str());
+        world
+            .request(axum::http::Method::POST, &path, token, body.as_bytes())
+            .await
+    };
+    assert_eq!(send("").await.status, 204);
+    assert_eq!(send("&diff=true").await.body, json!([]));
+    let pulled = app.done(200, "GET", "/pull", Value::Null).await;
+    let shown = pulled["values"][0]["value"][0].to_string();
+    assert_eq!(shown, "0.30000000000000004");
+}
+
+#[tokio::test]
 async fn what_is_no_import_is_refused() {
     let world = World::new().await;
     let operator = world.operator().await;

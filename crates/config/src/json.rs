@@ -37,10 +37,34 @@ const DEPTH_MAX: usize = kit::limit::NESTING_DEPTH_MAX;
 /// Reads JSON. Duplicate keys and trailing commas are mistakes that reading
 /// goes on after; a byte order mark is passed over.
 pub fn parse_json(text: &str) -> Parsed {
+    read(text, true)
+}
+
+/// Reads JSON as [`parse_json`] does, numbers to the last digit, without
+/// keeping where each part of it stands.
+///
+/// # Errors
+/// The first mistake, with its place.
+pub fn parse_json_exactly(text: &str) -> Result<Value, String> {
+    let Parsed {
+        value, mistakes, ..
+    } = read(text, false);
+    match (value, mistakes.into_iter().next()) {
+        (Some(value), None) => Ok(value),
+        (_, mistake) => {
+            let (place, text) = mistake.unwrap_or_default();
+            let Place { line, column } = place;
+            Err(format!("{text} (line {line}, column {column})"))
+        }
+    }
+}
+
+fn read(text: &str, placing: bool) -> Parsed {
     let mut reader = Reader {
         characters: text.trim_start_matches('\u{feff}').chars().collect(),
         at: 0,
         place: Place { line: 1, column: 1 },
+        placing,
         parsed: Parsed::default(),
     };
     let value = reader.value("", 0).and_then(|value| {
@@ -63,6 +87,8 @@ struct Reader {
     characters: Vec<char>,
     at: usize,
     place: Place,
+    /// Whether to keep where each part stands.
+    placing: bool,
     parsed: Parsed,
 }
 
@@ -91,6 +117,12 @@ impl Reader {
         }
     }
 
+    fn stands(&mut self, pointer: &str, place: Place) {
+        if self.placing {
+            self.parsed.places.insert(pointer.to_owned(), place);
+        }
+    }
+
     fn mistake(&self, wanted: &str) -> Mistake {
         let found = match self.peek() {
             None => "the end of the file".to_owned(),
@@ -101,7 +133,7 @@ impl Reader {
 
     fn value(&mut self, pointer: &str, depth: usize) -> Result<Value, Mistake> {
         self.space();
-        self.parsed.places.insert(pointer.to_owned(), self.place);
+        self.stands(pointer, self.place);
         if depth > DEPTH_MAX {
             return Err((self.place, format!("nested deeper than {DEPTH_MAX} levels")));
         }
@@ -153,7 +185,7 @@ impl Reader {
                 self.parsed.mistakes.push((place, text));
             }
             // A field's place is its name's.
-            self.parsed.places.insert(inner, place);
+            self.stands(&inner, place);
             if !self.separator('}')? {
                 return Ok(Value::Object(map));
             }

@@ -32,7 +32,7 @@ pub use exported::{Exporting, IdOf};
 pub use files::Files;
 pub use hosted::{HostedFile, split_hosted};
 pub use import::{Import, Onto, Rename};
-pub use json::{Parsed, Place, parse_json};
+pub use json::{Parsed, Place, parse_json, parse_json_exactly};
 pub use kind::{Kind, nearest};
 pub use merge::{MergeError, merge};
 pub use node::{AppConfig, Node, NodeKey, RootLayout};
