@@ -378,3 +378,26 @@ fn a_node_follows_its_new_name() {
     );
     assert!(reading.config.get(Kind::Rule, "db/shop/items").is_some());
 }
+
+#[test]
+fn a_rule_without_roles_stays_where_it_is_and_comes_nowhere_else() {
+    let base = whole(&Files::from_fixture(
+        r#"
+//- /realm_config.json
+{ "name": "a" }
+//- /data_sources/db/config.json
+{ "name": "db", "type": "mongodb-atlas", "config": {} }
+//- /data_sources/db/d/c/rules.json
+{ "database": "d", "collection": "c" }
+//- /data_sources/db/d/c/schema.json
+{ "title": "c" }
+"#,
+    ));
+    let document = folded(&print(&exported(&base, RootLayout::Realm)));
+    let config = imported(&document, &base);
+    assert!(config.exports_like(&base));
+    assert!(config.get(Kind::Rule, "db/d/c").is_some());
+    let other = imported(&document, &AppConfig::new("b"));
+    assert!(other.get(Kind::Rule, "db/d/c").is_none());
+    assert!(other.get(Kind::Schema, "db/d/c").is_some());
+}
