@@ -69,14 +69,14 @@ pub fn compare(command: &Document, indexes: &Indexes, ours: &Reply, theirs: &Rep
     );
     match (&ours, &theirs) {
         (Shown::Refused(a, _), Shown::Refused(b, _)) => Verdict::Refused(*a, *b),
-        (Shown::Refused(code, text), Shown::Lines(_)) => {
+        (Shown::Refused(code, text), Shown::Lines(lines)) => {
             if command
                 .get("batchSize")
                 .is_some_and(|size| *size == Bson::Int32(0))
             {
                 return Verdict::Masked("mongod fails with the next batch, not with an empty one");
             }
-            if let Some(why) = mask::not_asked(command, indexes, (*code, true)) {
+            if let Some(why) = mask::we_refuse(command, indexes, *code, lines) {
                 return Verdict::Masked(why);
             }
             let how = if UNSUPPORTED.contains(code) {
@@ -87,9 +87,7 @@ pub fn compare(command: &Document, indexes: &Indexes, ours: &Reply, theirs: &Rep
             Verdict::Different(how, format!("we refuse: {code} {text}"))
         }
         (Shown::Lines(_), Shown::Refused(code, text)) => {
-            if let Some(why) = mask::not_asked(command, indexes, (*code, false))
-                .or_else(|| mask::mishap(command, *code))
-            {
+            if let Some(why) = mask::they_refuse(command, indexes, *code) {
                 return Verdict::Masked(why);
             }
             Verdict::Different(

@@ -2,6 +2,7 @@
 //! narrow as it can be. A run counts what each of them was applied to.
 
 mod quirks;
+mod windows;
 
 use bson::{Bson, Document};
 use serde_json::Value;
@@ -73,17 +74,17 @@ const TWINS: &[(i32, &[i32])] = &[
 ];
 
 /// Whether two codes are one mistake, by two executors.
-pub fn twins(ours: i32, theirs: i32) -> bool {
+fn twins(ours: i32, theirs: i32) -> bool {
     TWINS.iter().any(|(newer, older)| {
         (theirs == *newer && older.contains(&ours)) || (ours == *newer && older.contains(&theirs))
     })
 }
 
 /// What [`twins`] are counted under.
-pub const TWIN: &str = "a code of the executor that mongod chose";
+const TWIN: &str = "a code of the executor that mongod chose";
 
 /// A refusal that is a mistake of mongod 6.0's.
-pub fn mishap(command: &Document, code: i32) -> Option<&'static str> {
+fn mishap(command: &Document, code: i32) -> Option<&'static str> {
     match code {
         22 if named(command, &["$replaceAll", "$replaceOne"]) => {
             Some("mongod replaces within a character, and makes what is no text")
@@ -146,9 +147,34 @@ pub fn stored(command: &Document, ours: &[String], theirs: &[String]) -> Option<
         .then_some("the exponent of a zero that a function of angles gave")
 }
 
+/// Why we may refuse what they do not.
+pub fn we_refuse(
+    command: &Document,
+    indexes: &Indexes,
+    code: i32,
+    theirs: &[String],
+) -> Option<&'static str> {
+    not_asked(command, indexes, (code, true)).or_else(|| windows::we_refuse(code, theirs))
+}
+
+/// Why they may refuse what we do not.
+pub fn they_refuse(command: &Document, indexes: &Indexes, code: i32) -> Option<&'static str> {
+    not_asked(command, indexes, (code, false))
+        .or_else(|| mishap(command, code))
+        .or_else(|| windows::they_refuse(command, code))
+}
+
+/// Why both may refuse with other codes.
+pub fn codes(command: &Document, ours: i32, theirs: i32) -> Option<&'static str> {
+    if twins(ours, theirs) {
+        return Some(TWIN);
+    }
+    mishap(command, theirs).or_else(|| windows::codes(command, ours, theirs))
+}
+
 /// Whether a failed expression may be the plan's affair: with more than one
 /// predicate, which one is asked first is not defined.
-pub fn not_asked(
+fn not_asked(
     command: &Document,
     indexes: &Indexes,
     (code, by_us): (i32, bool),
@@ -340,18 +366,8 @@ fn mistaken(value: &mut Value) {
 
 /// Whether only what may be chosen freely differs.
 fn chosen(command: &Document, ours: &[String], theirs: &[String]) -> Option<&'static str> {
-    // It keeps what it computes in a table whose order is another in each run.
-    if named(command, &["\"$setWindowFields\"", "\"$fill\""]) {
-        let by_name = |lines: &[String]| {
-            changed(lines, &mut |value| {
-                if let Value::Object(object) = value {
-                    object.sort_keys();
-                }
-            })
-        };
-        if by_name(ours) == by_name(theirs) {
-            return Some("the order of the fields that windows add, which is by chance");
-        }
+    if let Some(why) = windows::answers(command, ours, theirs) {
+        return Some(why);
     }
     if sorts_in_facets(command) {
         return Some(IN_FACETS);

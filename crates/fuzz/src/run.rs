@@ -193,9 +193,9 @@ pub async fn replay(side: &Side, recorded: &Recorded) -> Tally {
         }
         if let Verdict::Refused(ours, theirs) = verdict {
             tally.refused += 1;
-            if mask::twins(ours, theirs) {
-                *tally.masked.entry(mask::TWIN).or_default() += 1;
-            } else if let Some(why) = mask::mishap(command, theirs) {
+            if ours != theirs
+                && let Some(why) = mask::codes(command, ours, theirs)
+            {
                 *tally.masked.entry(why).or_default() += 1;
             } else if ours != theirs {
                 *tally.codes.entry((ours, theirs)).or_default() += 1;

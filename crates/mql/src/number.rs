@@ -279,6 +279,16 @@ impl Sum {
         }
     }
 
+    /// The same where each number that is none was taken off again: what doubles
+    /// have dropped on the way stays lost, unless there was a decimal.
+    pub(crate) fn whole_left(&self) -> i128 {
+        if self.double && !self.has_decimal() {
+            self.doubles.value() as i128
+        } else {
+            self.whole()
+        }
+    }
+
     fn as_double(&self) -> f64 {
         if self.double {
             self.doubles.value()

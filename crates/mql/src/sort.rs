@@ -24,31 +24,22 @@ pub struct Sort {
 impl Sort {
     /// Parses `{path: 1 | -1, …}`.
     pub fn parse(specification: &RawDocument) -> Result<Self> {
-        let sort = Self::of_elements(specification)?;
-        let named = |part: &str| !part.starts_with('$') || ["$ref", "$id", "$db"].contains(&part);
-        if sort
-            .parts
-            .iter()
-            .all(|(path, _)| path.parts().iter().all(|part| named(&part.name)))
-        {
-            return Ok(sort);
-        }
-        Err(MqlError::new(
-            16410,
-            "FieldPath field names may not start with '$'. Consider using $getField or $setField.",
-        ))
-    }
-
-    /// The same for elements of an array, whose names may be any.
-    pub(crate) fn of_elements(specification: &RawDocument) -> Result<Self> {
         crate::depth::check(specification)?;
+        let named = |part: &str| !part.starts_with('$') || ["$ref", "$id", "$db"].contains(&part);
         let mut parts = Vec::new();
         for entry in specification {
             let (name, direction) = entry.map_err(malformed)?;
-            let descending = descending(name.as_str(), direction)?;
-            check_path(name.as_str())?;
-            crate::depth::check_path(name.as_str())?;
-            parts.push((Path::new(name.as_str()), descending));
+            let name = name.as_str();
+            let descending = descending(name, direction)?;
+            check_path(name)?;
+            if !name.split('.').all(named) {
+                return Err(MqlError::new(
+                    16410,
+                    "FieldPath field names may not start with '$'. Consider using $getField or $setField.",
+                ));
+            }
+            crate::depth::check_path(name)?;
+            parts.push((Path::new(name), descending));
         }
         Ok(Self {
             parts,

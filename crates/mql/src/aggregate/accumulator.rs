@@ -12,7 +12,7 @@ use crate::collation::Collation;
 use crate::error::{MqlError, Result};
 use crate::expression::{Expression, Scope, Variables};
 use crate::matcher::malformed;
-use crate::number::{self, Sum};
+use crate::number::{self, Sum, TWO_63};
 use crate::order::{compare_bson_with, into_raw, raw};
 
 /// Most bytes that one `$push` or `$addToSet` holds.
@@ -428,7 +428,13 @@ pub(super) fn how_many(n: &Expression, id: &Bson) -> Result<usize> {
         let n = number::double(&value)?;
         number::whole_double(n).filter(|_| matches!(value, Bson::Decimal128(_)))
     });
-    let n = n.ok_or_else(|| wrong(5_787_903))?;
+    let n = n.ok_or_else(|| match value {
+        Bson::Double(n) if !(-TWO_63..TWO_63).contains(&n) => MqlError::new(
+            31109,
+            format!("Can't coerce out of range value {text} to long"),
+        ),
+        _ => wrong(5_787_903),
+    })?;
     if n <= 0 {
         return Err(MqlError::new(
             5_787_908,

@@ -16,7 +16,7 @@ use super::{Source, Stage};
 use crate::Sort;
 use crate::collation::Collation;
 use crate::error::{MqlError, Result};
-use crate::expression::{Expression, Scope, Unit, moved, total};
+use crate::expression::{Expression, Scope, Unit, difference, moved, total};
 use crate::matcher::malformed;
 use crate::number::{double, is_number, whole};
 use crate::order::{compare_bson, raw};
@@ -58,6 +58,7 @@ pub(super) fn parse(operand: RawBsonRef<'_>, stages: &mut Vec<Stage>) -> Result<
     for entry in spec {
         let (name, value) = entry.map_err(malformed)?;
         match (name.as_str(), value) {
+            ("field", RawBsonRef::Null | RawBsonRef::Undefined) => {}
             ("field", RawBsonRef::String(name)) => field = Some(name),
             ("field", other) => return Err(wrong_type("$densify.field", other, "string")),
             ("partitionByFields", value) => fields = names("$densify", value)?,
@@ -254,13 +255,25 @@ impl Densify {
 
     fn after(&self, value: &Bson) -> Result<Bson> {
         match (value, self.unit) {
-            (Bson::DateTime(date), Some(unit)) => {
-                let step = whole(&self.step).unwrap_or(1);
-                let moment = moved(date.timestamp_millis(), unit, step)?;
-                Ok(Bson::DateTime(DateTime::from_millis(moment)))
-            }
+            (Bson::DateTime(date), Some(unit)) => self.by_steps(*date, unit, 1),
             _ => Ok(total(value, &self.step)),
         }
+    }
+
+    /// One step back and one on: a number that is as large, in the type and with
+    /// the digits of a sum, or a date that may be another day.
+    fn back_and_on(&self, value: &Bson) -> Result<Bson> {
+        let before = match (value, self.unit) {
+            (Bson::DateTime(date), Some(unit)) => self.by_steps(*date, unit, -1),
+            _ => difference(value, &self.step),
+        };
+        self.after(&before?)
+    }
+
+    fn by_steps(&self, date: DateTime, unit: Unit, steps: i64) -> Result<Bson> {
+        let by = whole(&self.step).unwrap_or(1).saturating_mul(steps);
+        let moment = moved(date.timestamp_millis(), unit, by)?;
+        Ok(Bson::DateTime(DateTime::from_millis(moment)))
     }
 
     /// The value to be in the sequence, if the document has one.
@@ -352,6 +365,8 @@ pub(super) struct Densifying {
     densify: Arc<Densify>,
     table: Arc<Mutex<Table>>,
     bytes: usize,
+    /// Whether the sequence is past its bounds: nothing is looked at any more.
+    past: bool,
 }
 
 /// How far each partition is.
@@ -397,6 +412,7 @@ impl Densifying {
             densify: Arc::new(densify),
             table: Arc::default(),
             bytes: 0,
+            past: false,
         }
     }
 
@@ -410,9 +426,19 @@ impl Densifying {
         env: &Environment<'_>,
         document: Cow<'_, RawDocument>,
     ) -> Result<Source> {
-        let Some(value) = self.densify.value(&document)? else {
+        let value = if self.past {
+            None
+        } else {
+            self.densify.value(&document)?
+        };
+        let Some(value) = value else {
             return Ok(Box::new(std::iter::once(Ok(document.into_owned()))));
         };
+        if let Bounds::Range(ends) = &self.densify.bounds {
+            self.past = self.densify.partition.is_empty()
+                && compare_bson(&value, &ends.0).is_gt()
+                && compare_bson(&value, &ends.1).is_ge();
+        }
         let (mut values, mut id) = (Vec::new(), Vec::new());
         for (_, expression) in &self.densify.partition {
             let value = expression.evaluate(&Scope::of(&document))?;
@@ -450,9 +476,10 @@ impl Densifying {
             let progress = Progress {
                 values: values.clone(),
                 next: match &self.densify.bounds {
-                    Bounds::Full => least,
+                    Bounds::Full if table.partitions.is_empty() => least,
+                    Bounds::Full => self.densify.back_and_on(&least)?,
                     Bounds::Partition => value.clone(),
-                    Bounds::Range(ends) => ends.0.clone(),
+                    Bounds::Range(ends) => self.densify.back_and_on(&ends.0)?,
                 },
                 sure: matches!(self.densify.bounds, Bounds::Range(_)),
                 below: Some(value.clone()),
@@ -466,6 +493,13 @@ impl Densifying {
             && let Some(progress) = table.partitions.get_mut(at)
         {
             let before = progress.below.take();
+            // Each document at the lower end begins the sequence, in its type.
+            if let Bounds::Range(ends) = &self.densify.bounds
+                && compare_bson(&value, &ends.0).is_eq()
+            {
+                progress.next = value.clone();
+                progress.sure = false;
+            }
             // The first value of the bounds was passed on: the sequence goes on
             // from the one below them.
             if let (Bounds::Range(ends), Some(before)) = (&self.densify.bounds, before)
@@ -512,15 +546,20 @@ impl Densifying {
             }
             _ => return Ok(Box::new(std::iter::empty())),
         };
+        let any = table.ends.is_some();
         for progress in &mut table.partitions {
+            if self.densify.partition.is_empty() && any {
+                progress.sure = false;
+                continue;
+            }
             // A step from a value below explicit bounds may lead into them.
             if let Some(value) = progress.below.take().filter(|_| progress.sure) {
                 let next = self.densify.after(&value)?;
                 if compare_bson(&next, &progress.next).is_ge() {
                     progress.sure = false;
-                    if !progress.values.is_empty() {
-                        progress.next = next;
-                    }
+                    progress.next = next;
+                } else if let Bounds::Range(bounds) = &self.densify.bounds {
+                    progress.next = bounds.0.clone();
                 }
             }
         }

@@ -478,6 +478,12 @@ impl Union {
         self.pipeline.optimize();
     }
 
+    /// Adds only what passes.
+    pub(super) fn filter(&mut self, matcher: Matcher) {
+        self.pipeline.stages.push(Stage::Match(matcher));
+        self.pipeline.optimize();
+    }
+
     pub(super) fn collate(&mut self, collation: Option<&Collation>) {
         self.pipeline.collate(collation);
     }

@@ -108,6 +108,14 @@ fn place(stages: &mut Vec<Stage>, matcher: Matcher) {
                 stages.push(Stage::Match(bound));
             }
         }
+        Some(Stage::Union(_)) => {
+            let mut union = stages.split_off(at - 1);
+            if let Some(Stage::Union(union)) = union.first_mut() {
+                union.filter(matcher.clone());
+            }
+            place(stages, matcher);
+            stages.append(&mut union);
+        }
         Some(Stage::Redact(_)) => {
             // What it leaves out here, it leaves out before too.
             if let (Some(safe), _) = matcher.clone().split(&is_safe) {

@@ -242,6 +242,7 @@ impl Merge {
                     }
                 },
                 "whenNotMatched" => match value {
+                    RawBsonRef::Null | RawBsonRef::Undefined => {}
                     RawBsonRef::String("insert") => unmatched = WhenNotMatched::Insert,
                     RawBsonRef::String("discard") => unmatched = WhenNotMatched::Discard,
                     RawBsonRef::String("fail") => unmatched = WhenNotMatched::Fail,
@@ -264,6 +265,7 @@ impl Merge {
                     }
                 },
                 "let" => match value {
+                    RawBsonRef::Null | RawBsonRef::Undefined => {}
                     RawBsonRef::Document(document) => lets = Some(document),
                     other => {
                         return refused(
@@ -423,7 +425,15 @@ fn fields(value: RawBsonRef<'_>) -> Result<Vec<String>> {
                         ));
                     }
                     RawBsonRef::String(name) => fields.push(name.to_owned()),
-                    other => return Err(wrong(other)),
+                    other => {
+                        return Err(MqlError::new(
+                            51134,
+                            format!(
+                                "$merge 'on' array elements must be strings, but found {}",
+                                kind(other)
+                            ),
+                        ));
+                    }
                 }
             }
         }

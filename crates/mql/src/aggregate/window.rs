@@ -96,7 +96,9 @@ pub(super) fn parse(operand: RawBsonRef<'_>, stages: &mut Vec<Stage>) -> Result<
             )));
         };
         functions.push(Function::parse(value, sorted)?);
-        field_path(name.as_str())?;
+    }
+    for entry in output {
+        field_path(entry.map_err(malformed)?.0.as_str())?;
     }
     sequence(by, sort, functions, places, stages)
 }

@@ -11,7 +11,7 @@ use crate::collation::Collation;
 use crate::error::{MqlError, Result};
 use crate::expression::{Expression, Unit, moved, total};
 use crate::matcher::malformed;
-use crate::number::{is_number, whole_i32};
+use crate::number::{decimal, is_number, whole_i32};
 use crate::order::compare_bson_with;
 use crate::type_name;
 
@@ -105,7 +105,9 @@ impl Bounds {
     ) -> Result<Self> {
         let (lower, upper) = pair("range", value)?;
         let distance = |value: &Bson| match unit {
-            None if is_number(value) => Ok(value.clone()),
+            // As a decimal, which has fewer digits than a double: one that has
+            // more of them is not within a distance of 0 of itself.
+            None if is_number(value) => Ok(Bson::Decimal128(decimal(value).into())),
             None => Err(MqlError::failed_to_parse(
                 "Range-based bounds expression must be a number",
             )),

@@ -344,6 +344,16 @@ impl<'a> Spec<'a> {
                 ("window", window) => bounds = Bounds::parse(window, self.sorted)?,
                 (name, operand) if name == self.name => {
                     accumulator = Some(Accumulator::of_named(what, name, operand)?);
+                    if let RawBsonRef::Document(operand) = operand
+                        && matches!(operand.get("sortBy"), Ok(Some(RawBsonRef::Array(_))))
+                    {
+                        return Err(MqlError::new(
+                            5_788_604,
+                            format!(
+                                "expected 'sortBy' to already be an object in the arguments to {name}"
+                            ),
+                        ));
+                    }
                 }
                 (other, _) => return self.unexpected(other),
             }

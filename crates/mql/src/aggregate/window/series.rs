@@ -288,7 +288,7 @@ impl Line {
 fn position(partition: &Partition, at: usize) -> Result<&Bson> {
     let wrong = |text: String| MqlError::type_mismatch(text);
     let found = partition.sorted_by(at);
-    let is_date = matches!(found, Some(Bson::DateTime(_)));
+    let is_date = found.is_some_and(is_time);
     let Some(x) = found.filter(|x| is_date || is_number(x)) else {
         return Err(wrong(format!(
             "Value of the sortBy field must be numeric or a date, but found {}",
@@ -297,7 +297,7 @@ fn position(partition: &Partition, at: usize) -> Result<&Bson> {
     };
     let before = at.checked_sub(1).and_then(|at| partition.sorted_by(at));
     if let Some(before) = before {
-        if is_date != matches!(before, Bson::DateTime(_)) {
+        if is_date != is_time(before) {
             return Err(wrong(format!(
                 "Conflicting sort value types, previously received type {}, but found {}",
                 kind_of(Some(before)),
@@ -312,6 +312,10 @@ fn position(partition: &Partition, at: usize) -> Result<&Bson> {
         }
     }
     Ok(x)
+}
+
+fn is_time(value: &Bson) -> bool {
+    matches!(value, Bson::DateTime(_) | Bson::Timestamp(_))
 }
 
 /// Null, undefined or missing.

@@ -6,7 +6,7 @@ use bson::Bson;
 use crate::decimal::{Decimal, to_double};
 use crate::error::Result;
 use crate::expression::{difference, product, quotient, total};
-use crate::number::{Doubles, Sum, double, integer, is_number};
+use crate::number::{Doubles, Sum, double, is_number};
 
 /// A sum whose type is the widest among the terms that are still there.
 #[derive(Debug, Clone, Default)]
@@ -72,11 +72,11 @@ impl Removable {
             };
         }
         if self.decimals == 0 && self.doubles == 0 {
-            // Only whole numbers are left, and no digit of them is lost.
-            let whole = i64::try_from(self.sum.whole());
-            return match whole {
+            // Only whole numbers are left.
+            let whole = self.sum.whole_left();
+            return match i64::try_from(whole) {
                 Ok(n) => i32::try_from(n).map_or(Bson::Int64(n), Bson::Int32),
-                Err(_) => Bson::Double(self.sum.whole() as f64),
+                Err(_) => Bson::Double(whole as f64),
             };
         }
         match self.sum.total() {
@@ -137,7 +137,8 @@ impl Mean {
 #[derive(Debug, Default)]
 pub(super) struct Deviation {
     sample: bool,
-    sum: Doubles,
+    /// The first number is in it in its type, the others as doubles.
+    sum: Sum,
     squares: Doubles,
     count: i64,
     special: i64,
@@ -170,19 +171,16 @@ impl Deviation {
         }
         if self.count == 0 {
             self.count += 1;
-            // Only of the first number do all digits count.
-            match integer(value) {
-                Some(n) => self.sum.add_long(n),
-                None => self.sum.add(n),
-            }
+            self.sum.add(value);
         } else if self.count + by == 0 {
             self.count = 0;
-            self.sum = Doubles::default();
+            self.sum = Sum::default();
             self.squares = Doubles::default();
         } else {
-            let apart = self.count as f64 * n - self.sum.value();
+            let sum = double(&self.sum.total()).unwrap_or(f64::NAN);
+            let apart = self.count as f64 * n - sum;
             self.count += by;
-            self.sum.add(n * by as f64);
+            self.sum.add(&Bson::Double(n * by as f64));
             let pairs = (self.count * (self.count - by)) as f64;
             self.squares.add(apart * apart * by as f64 / pairs);
         }
@@ -193,13 +191,13 @@ impl Deviation {
         if self.special > 0 || count == 0 {
             return Bson::Null;
         }
-        let variance = self.squares.value() / count as f64;
-        if variance < 0.0 || (!self.sample && count == 1) {
+        let squares = self.squares.value();
+        if squares < 0.0 || (!self.sample && count == 1) {
             // What rounding left.
             self.squares = Doubles::default();
             return Bson::Int32(0);
         }
-        Bson::Double(variance.sqrt())
+        Bson::Double((squares / count as f64).sqrt())
     }
 }
 
@@ -229,6 +227,12 @@ impl Covariance {
             self.products.add(&special);
             return Ok(());
         }
+        if self.count == 0 {
+            self.count = 1;
+            self.x.add(x);
+            self.y.add(y);
+            return Ok(());
+        }
         let apart_x = difference(x, &mean(&self.x, self.count)?)?;
         self.count += 1;
         self.x.add(x);
@@ -244,6 +248,10 @@ impl Covariance {
         };
         if let Some(special) = special(x, y) {
             self.products.remove(&special);
+            return Ok(());
+        }
+        if self.count == 1 {
+            *self = Self::new(self.sample);
             return Ok(());
         }
         let apart_y = difference(y, &mean(&self.y, self.count)?)?;
@@ -289,10 +297,10 @@ fn special(x: &Bson, y: &Bson) -> Option<Bson> {
     if is_finite(x) && is_finite(y) {
         return None;
     }
-    if let Bson::Decimal128(n) = x
-        && Decimal::from(*n).is_nan()
-    {
-        return Some(Bson::Double(f64::NAN));
-    }
-    Some(total(x, y))
+    // A decimal that is no number counts as a double that is none.
+    let double = |value: &Bson| match value {
+        Bson::Decimal128(n) if Decimal::from(*n).is_nan() => Bson::Double(f64::NAN),
+        other => other.clone(),
+    };
+    Some(total(&double(x), &double(y)))
 }
