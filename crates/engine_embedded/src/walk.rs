@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use bson::RawDocument;
 use engine::CommandError;
-use mql::Matcher;
+use mql::{Matcher, MqlError};
 
 use crate::View;
 use crate::kv::{Lent, Pairs, Table};
@@ -49,17 +49,13 @@ impl Effort {
     /// # Errors
     /// 50 when the time is up, 11601 when nobody waits any more.
     pub(crate) fn check(&self) -> Result<(), CommandError> {
-        if self.until.is_some_and(|until| Instant::now() >= until) {
-            return Err(CommandError::new(50, "operation exceeded time limit"));
-        }
-        if self
-            .gone
-            .as_ref()
-            .is_some_and(|gone| gone.load(Ordering::Relaxed))
-        {
-            return Err(CommandError::new(11601, "operation was interrupted"));
-        }
-        Ok(())
+        ended(self.until, self.gone.as_deref()).map_err(crate::mql)
+    }
+
+    /// Does `work`, and stops it within an expression too: with those errors.
+    pub(crate) fn limit<T>(&self, work: impl FnOnce() -> T) -> T {
+        let (until, gone) = (self.until, self.gone.clone());
+        mql::patience::within(move || ended(until, gone.as_deref()), work)
     }
 
     /// Counts something, and looks at the clock now and then.
@@ -84,6 +80,16 @@ impl Effort {
         self.documents.set(self.documents.get() + 1);
         self.step()
     }
+}
+
+fn ended(until: Option<Instant>, gone: Option<&AtomicBool>) -> Result<(), MqlError> {
+    if until.is_some_and(|until| Instant::now() >= until) {
+        return Err(MqlError::new(50, "operation exceeded time limit"));
+    }
+    if gone.is_some_and(|gone| gone.load(Ordering::Relaxed)) {
+        return Err(MqlError::new(11601, "operation was interrupted"));
+    }
+    Ok(())
 }
 
 /// How far a walk has come.

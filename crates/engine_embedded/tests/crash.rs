@@ -29,7 +29,7 @@ const FOLDER: &str = "BACKSTITCH_TEST_CRASH_FOLDER";
 const FILLED: &str = "BACKSTITCH_TEST_FILLED_FOLDER";
 const START: &str = "BACKSTITCH_TEST_CRASH_START";
 
-fn open(folder: &Path) -> SharedEngine {
+pub(crate) fn open(folder: &Path) -> SharedEngine {
     Arc::new(Embedded::open(folder, Arc::new(SystemClock)).expect("opens"))
 }
 
@@ -63,7 +63,7 @@ async fn writer_process() {
     }
 }
 
-fn tell(line: &str) {
+pub(crate) fn tell(line: &str) {
     let mut out = std::io::stdout().lock();
     // Of its own line, whatever the harness of tests wrote before.
     writeln!(out, "\n{line}")
@@ -158,7 +158,7 @@ fn round(folder: &Path, random: &mut Random, start: i64, acknowledged: &mut Vec<
 }
 
 /// Kills between two acknowledgements, somewhere within a commit.
-fn kill_after(child: &mut Child, time: Duration) {
+pub(crate) fn kill_after(child: &mut Child, time: Duration) {
     let start = Instant::now();
     while start.elapsed() < time {
         std::hint::spin_loop();

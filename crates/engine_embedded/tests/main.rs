@@ -9,6 +9,8 @@ mod histories;
 mod indexes;
 mod lifetimes;
 mod numbered;
+mod outputs;
+mod patience;
 mod planner;
 mod replay;
 mod ttl;

@@ -17,6 +17,7 @@ pub mod matcher;
 mod number;
 pub mod order;
 pub mod path;
+pub mod patience;
 pub mod projection;
 pub mod regex;
 pub mod schema;

@@ -4,6 +4,7 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use bson::raw::RawBsonRef;
@@ -18,8 +19,8 @@ use super::cursors::first_batch;
 use super::given::{Given, random};
 use super::read::FIRST_BATCH;
 use super::{
-    blocking, check_fields, check_namespace, collection, default_collation, flag, output,
-    time_limit, whole,
+    check_fields, check_namespace, collection, default_collation, flag, output, time_limit,
+    waited_for, whole,
 };
 use crate::catalog::Collection;
 use crate::plan::{Ask, Hint, plan};
@@ -62,13 +63,13 @@ pub(super) async fn run(
     let bypass = flag(command, "bypassDocumentValidation")?;
     let (shared, batch) = (core.clone(), aggregate.batch);
     let namespace = format!("{}.{}", aggregate.database, aggregate.target);
-    let documents = blocking(move || {
+    let documents = waited_for(move |gone| {
         let Some(transaction) = transaction else {
-            return aggregate.on(&shared, &view, None);
+            return aggregate.on(&shared, &view, None, gone);
         };
         transaction.with(|changes| {
             let view = changes.view.clone();
-            aggregate.on(&shared, &view, Some(changes))
+            aggregate.on(&shared, &view, Some(changes), gone)
         })
     })
     .await?;
@@ -179,8 +180,9 @@ impl Aggregate {
         core: &Core,
         view: &View,
         changes: Option<&Changes>,
+        gone: Arc<AtomicBool>,
     ) -> Result<Vec<RawDocumentBuf>, CommandError> {
-        let effort = Effort::limited(self.time, None);
+        let effort = Effort::limited(self.time, Some(gone));
         let foreign = Foreign {
             core,
             view,
@@ -256,7 +258,7 @@ impl Aggregate {
             }
             Ok(())
         };
-        run().map_err(executing)?;
+        effort.limit(&mut run).map_err(executing)?;
         Ok(made)
     }
 }

@@ -150,7 +150,7 @@ impl More {
         gone: Arc<AtomicBool>,
     ) -> Answer {
         let effort = Effort::limited(cursor.time, Some(gone));
-        let filled = match transaction {
+        let filled = effort.limit(|| match transaction {
             Some(transaction) => transaction.with(|changes| {
                 let view = changes.view.clone();
                 cursor.fill(&view, Some(changes), self.size, &effort)
@@ -158,7 +158,7 @@ impl More {
             None => cursor
                 .renew(view)
                 .and_then(|()| cursor.fill(view, None, self.size, &effort)),
-        };
+        });
         match filled {
             Ok((batch, true)) => {
                 cursor.time = effort.left();

@@ -353,7 +353,7 @@ impl Operation {
                     && statements
                         .iter()
                         .flatten()
-                        .all(|change| is_lookup(&change.matcher))
+                        .all(|change| is_lookup(&change.matcher) && !change.update.is_pipeline())
             }
             Kind::Delete { statements, .. } => {
                 statements.len() == 1

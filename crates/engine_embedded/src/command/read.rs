@@ -80,7 +80,7 @@ pub(crate) async fn run_at(
     waited_for(move |gone| {
         let effort = Effort::limited(read.time, Some(gone));
         let found = view.catalog.get(&read.database, &read.target);
-        read.evaluate(&cursors, &view, None, found, &effort)
+        effort.limit(|| read.evaluate(&cursors, &view, None, found, &effort))
     })
     .await
 }
@@ -222,7 +222,12 @@ impl Read {
 
     /// Whether the read is a lookup that is not worth leaving the reactor for.
     fn is_quick(&self) -> bool {
-        matches!(self.kind, Kind::Find(_)) && only_id(&self.matcher)
+        let Kind::Find(find) = &self.kind else {
+            return false;
+        };
+        // What a projection computes may take long.
+        let plain = |value: &Bson| !matches!(value, Bson::Document(_) | Bson::Array(_));
+        only_id(&self.matcher) && find.specification.values().all(plain)
     }
 
     fn on(
@@ -235,12 +240,12 @@ impl Read {
         let (effort, cursors) = (Effort::limited(self.time, gone), &core.cursors);
         let Some(transaction) = transaction else {
             let found = view.catalog.get(&self.database, &self.target);
-            return self.evaluate(cursors, view, None, found, &effort);
+            return effort.limit(|| self.evaluate(cursors, view, None, found, &effort));
         };
         transaction.with(|changes| {
             let found = collection(core, changes, &self.database, &self.target)?;
             let view = changes.view.clone();
-            self.evaluate(cursors, &view, Some(changes), found.as_ref(), &effort)
+            effort.limit(|| self.evaluate(cursors, &view, Some(changes), found.as_ref(), &effort))
         })
     }
 

@@ -10,7 +10,7 @@ use engine::{Answer, CommandError, Part};
 
 use super::modify::Operation;
 use super::tally::Tally;
-use super::{blocking, check_writable, collection, default_collation, time_limit, whole};
+use super::{check_writable, collection, default_collation, time_limit, waited_for, whole};
 use crate::catalog::Collection;
 use crate::committer::Refused;
 use crate::layout::Record;
@@ -207,21 +207,21 @@ impl Write<'_> {
         let quick = operation.is_quick();
         let left = self.deadline.saturating_duration_since(Instant::now());
         let limit = self.has_limit.then_some(left);
-        let work = move || {
-            let effort = Effort::limited(limit, None);
+        let work = move |gone| {
+            let effort = Effort::limited(limit, gone);
             let mut changes = Changes::new(view);
             let records = records.as_ref().map(|records| records.as_slice());
-            let result = operation.evaluate(
-                &core,
-                &collection,
-                &mut changes,
-                None,
-                (piece, records, retry.as_deref()),
-                &effort,
-            );
+            let statements = (piece, records, retry.as_deref());
+            let result = effort.limit(|| {
+                operation.evaluate(&core, &collection, &mut changes, None, statements, &effort)
+            });
             Ok((result, changes))
         };
-        if quick { work() } else { blocking(work).await }
+        if quick {
+            work(None)
+        } else {
+            waited_for(move |gone| work(Some(gone))).await
+        }
     }
 }
 
@@ -244,15 +244,12 @@ async fn within(
     transaction.with(|changes| {
         let collection = collection(core, changes, database, target)?;
         let collection = collection.ok_or_else(|| CommandError::new(26, "ns does not exist"))?;
-        let all = 0..operation.len();
-        let tally = operation.evaluate(
-            core,
-            &collection,
-            changes,
-            Some(transaction),
-            (all, None, None),
-            &Effort::limited(limit, None),
-        )?;
+        let statements = (0..operation.len(), None, None);
+        let effort = Effort::limited(limit, None);
+        let within = Some(transaction);
+        let tally = effort.limit(|| {
+            operation.evaluate(core, &collection, changes, within, statements, &effort)
+        })?;
         tally.reply(operation)
     })
 }

@@ -6,6 +6,7 @@ use super::describe::{kind, shown};
 use super::{Args, Node, is_nullish, truthy};
 use crate::error::{MqlError, Result};
 use crate::number::whole_i32;
+use crate::patience;
 
 /// The array to go over; `None` of null.
 fn input(args: &Args<'_, '_>, refuse: impl FnOnce(&Bson) -> MqlError) -> Result<Option<Vec<Bson>>> {
@@ -38,6 +39,7 @@ pub(super) fn map(_: &'static str, args: &Args<'_, '_>) -> Result<Option<Bson>> 
     let mapped = array
         .into_iter()
         .map(|element| {
+            patience::step()?;
             let inner = args.scope.with([(name, Some(element))]);
             Ok(body.owned(&inner)?.unwrap_or(Bson::Null))
         })
@@ -65,6 +67,7 @@ pub(super) fn filter(_: &'static str, args: &Args<'_, '_>) -> Result<Option<Bson
     let name = variable(args);
     let mut kept = Vec::new();
     for element in array {
+        patience::step()?;
         let inner = args.scope.with([(name, Some(element.clone()))]);
         if truthy(condition.evaluate(&inner)?.as_deref()) {
             kept.push(element);
@@ -117,6 +120,7 @@ pub(super) fn reduce(_: &'static str, args: &Args<'_, '_>) -> Result<Option<Bson
     };
     let mut value = args.owned(1)?;
     for element in array {
+        patience::step()?;
         let inner = args.scope.with([("this", Some(element)), ("value", value)]);
         value = body.owned(&inner)?;
     }
