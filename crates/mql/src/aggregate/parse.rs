@@ -410,13 +410,6 @@ fn sort(spec: &RawDocument) -> Result<Sort> {
 
 /// A sort as a stage has it; it may be empty.
 pub(super) fn sort_pattern(spec: &RawDocument) -> Result<Sort> {
-    for entry in spec {
-        let (name, direction) = entry.map_err(malformed)?;
-        let mut one = RawDocumentBuf::new();
-        one.append(name, direction);
-        Sort::of_elements(&one)?;
-        field_path(name.as_str())?;
-    }
     Ok(Sort::parse(spec)?.of_stage())
 }
 
