@@ -218,6 +218,41 @@ fn what_a_stage_holds_has_an_end() {
 }
 
 #[test]
+fn windows_and_sequences_hold_so_much() {
+    let memory = memory();
+    let refusal = |stages: &[Document], most: usize| {
+        let made = run_within(&memory, stages, most);
+        made.err().map(|error| (error.code, error.message))
+    };
+    for stage in [
+        doc! { "$setWindowFields": { "output": { "n": { "$sum": "$v" } } } },
+        doc! { "$fill": { "output": { "v": { "method": "locf" } } } },
+    ] {
+        let stage = [stage];
+        let (code, text) = refusal(&stage, 500).expect("a hundred documents are too much");
+        assert_eq!(code, 292, "{text}");
+        assert!(text.contains("for $setWindowFields"), "{text}");
+        assert_eq!(refusal(&stage, 100_000), None);
+    }
+    // A sort comes first; where each document is a partition, the sequence's own
+    // table is more.
+    let densify = [
+        doc! { "$set": { "name": { "$concat": ["x".repeat(100), { "$toString": "$_id" }] } } },
+        doc! { "$densify": {
+            "field": "v",
+            "partitionByFields": ["name"],
+            "range": { "step": 1, "bounds": "full" },
+        } },
+    ];
+    let told = |most: usize| refusal(&densify, most).map_or(String::new(), |(_, text)| text);
+    let texts: Vec<String> = (1..80).map(|n| told(n * 500)).collect();
+    for part in ["$sort", "$densify"] {
+        assert!(texts.iter().any(|text| text.contains(part)), "{texts:?}");
+    }
+    assert_eq!(texts.last().map(String::as_str), Some(""));
+}
+
+#[test]
 fn a_lookup_reads_a_collection_once_or_by_its_index() {
     let mut memory = memory();
     let lookup =

@@ -8,6 +8,8 @@ mod series;
 mod sliding;
 mod state;
 mod sum;
+#[cfg(test)]
+mod tests;
 
 use std::borrow::Cow;
 use std::sync::Arc;
