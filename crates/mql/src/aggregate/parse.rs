@@ -1,7 +1,7 @@
 //! Stages: parsing.
 
 use bson::raw::RawBsonRef;
-use bson::{Bson, RawArray, RawDocument, RawDocumentBuf, rawdoc};
+use bson::{Bson, RawArray, RawDocument, rawdoc};
 
 use super::bucket::{self, BucketAuto};
 use super::glance::glance;
