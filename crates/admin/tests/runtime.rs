@@ -225,12 +225,14 @@ async fn server_keys_log_in_until_they_are_off() {
             )
             .await
     };
-    login().await.unwrap();
+    // The key is a user from the beginning, and the same one after a login.
     let users = app.done(200, "GET", "/users", Value::Null).await;
     assert_eq!(
         (&users[0]["type"], &users[0]["identities"][0]["id"]),
         (&json!("server"), &json!(id))
     );
+    let session = login().await.unwrap();
+    assert_eq!(json!(session.user_id), users[0]["_id"]);
     app.done(204, "PUT", &format!("/api_keys/{id}/disable"), Value::Null)
         .await;
     assert!(login().await.is_err());
@@ -240,6 +242,12 @@ async fn server_keys_log_in_until_they_are_off() {
     app.done(204, "DELETE", &format!("/api_keys/{id}"), Value::Null)
         .await;
     assert!(login().await.is_err());
+    let users = app.done(200, "GET", "/users", Value::Null).await;
+    assert_eq!(
+        (users.as_array().map(Vec::len), &users[0]["identities"]),
+        (Some(1), &json!([]))
+    );
+    assert!(served.refresh(&session.refresh_token).await.is_err());
     assert_eq!(
         app.call("GET", &format!("/api_keys/{id}"), Value::Null)
             .await

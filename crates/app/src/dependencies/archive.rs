@@ -30,13 +30,18 @@ impl Form {
         let name = file_name.rsplit(['/', '\\']).next().unwrap_or_default();
         let lower = name.to_ascii_lowercase();
         let ends = |end: &str| lower.ends_with(end);
-        Some(match lower.as_str() {
-            "package.json" => Self::PackageJson,
-            _ if ends(".zip") => Self::Zip,
-            _ if ends(".tar.gz") || ends(".tgz") => Self::TarGz,
-            _ if ends(".tar") => Self::Tar,
-            _ => return None,
-        })
+        // The official CLI sends a file under whatever name it has.
+        if ends(".json") {
+            Some(Self::PackageJson)
+        } else if ends(".zip") {
+            Some(Self::Zip)
+        } else if ends(".tar.gz") || ends(".tgz") {
+            Some(Self::TarGz)
+        } else if ends(".tar") {
+            Some(Self::Tar)
+        } else {
+            None
+        }
     }
 }
 
@@ -421,6 +426,7 @@ mod tests {
         }
         assert_eq!(Form::of("node_modules.TAR.gz"), Some(Form::TarGz));
         assert_eq!(Form::of("x/package.json"), Some(Form::PackageJson));
-        assert_eq!(Form::of("my-package.json"), None);
+        assert_eq!(Form::of("updated-package.json"), Some(Form::PackageJson));
+        assert_eq!(Form::of("package.yaml"), None);
     }
 }

@@ -20,7 +20,8 @@ fn missing() -> Problem {
 }
 
 impl App {
-    /// Makes a key; without a user it is a server's.
+    /// Makes a key; without a user it is a server's, which is a user of its own
+    /// (admin-api.md §2.9).
     ///
     /// # Errors
     /// `InvalidParameter`, `APIKeyAlreadyExists`.
@@ -66,7 +67,12 @@ impl App {
             disabled: false,
         };
         match self.core.state.api_keys.insert(&record).await {
-            Ok(()) => Ok(NewApiKey { record, key }),
+            Ok(()) => {
+                if user_id.is_empty() {
+                    self.user_of_key(&record).await?;
+                }
+                Ok(NewApiKey { record, key })
+            }
             Err(error) if error.is_duplicate_key() => Err(Problem::new(
                 Kind::Conflict,
                 "APIKeyAlreadyExists",
@@ -129,22 +135,27 @@ impl App {
         }
     }
 
-    /// Removes a key.
+    /// Removes a key. A server's key is its user's only way in: the user's
+    /// sessions end, and the user loses the identity.
     pub async fn delete_api_key(&self, user_id: &str, id: &str) -> Result<(), Problem> {
         let filter = doc! { "_id": id, "app_id": &self.id, "user_id": user_id };
-        if self
-            .core
-            .state
-            .api_keys
-            .delete_all(filter)
-            .await
-            .map_err(stored)?
-            > 0
-        {
-            Ok(())
-        } else {
-            Err(missing())
+        let deleted = self.core.state.api_keys.delete_all(filter).await;
+        if deleted.map_err(stored)? == 0 {
+            return Err(missing());
         }
+        if !user_id.is_empty() {
+            return Ok(());
+        }
+        let users = &self.core.state.users;
+        let key = format!("api-key:{id}");
+        let of = doc! { "app_id": &self.id, "keys": &key };
+        if let Some(user) = users.first(of.clone()).await.map_err(stored)? {
+            self.logout_user(&user.id).await?;
+            let gone = doc! { "$pull": { "identities": { "id": id } } };
+            users.change(of, gone).await.map_err(stored)?;
+            self.tokens.forget(&user.id);
+        }
+        Ok(())
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bson::{Bson, Document, doc};
 use kit::{Kind, Problem, limit};
 use serde_json::{Value, json};
-use state::{Identity, Password, Session, User};
+use state::{ApiKey, Identity, Password, Session, User};
 
 use super::{Device, invalid_session};
 use crate::call::Started;
@@ -207,20 +207,25 @@ impl App {
         let found = found
             .filter(|key| !key.disabled)
             .ok_or_else(Problem::unauthorized)?;
-        let data = if found.user_id.is_empty() {
-            doc! { "name": &found.name }
-        } else {
-            Document::new()
+        Ok(self.proven_by_key(found))
+    }
+
+    fn proven_by_key(&self, key: ApiKey) -> Proven {
+        let owner = (!key.user_id.is_empty()).then_some(key.user_id);
+        let data = match owner {
+            None => doc! { "name": key.name },
+            Some(_) => Document::new(),
         };
-        Ok(Proven {
-            identity: self.identity(found.id, "api-key", data),
-            kind: if found.user_id.is_empty() {
-                "server"
-            } else {
-                "normal"
-            },
-            owner: (!found.user_id.is_empty()).then_some(found.user_id),
-        })
+        Proven {
+            identity: self.identity(key.id, "api-key", data),
+            kind: if owner.is_none() { "server" } else { "normal" },
+            owner,
+        }
+    }
+
+    /// The user that a server's key is, from when the key is made.
+    pub(super) async fn user_of_key(&self, key: &ApiKey) -> Result<User, Problem> {
+        self.user_of(&self.proven_by_key(key.clone())).await
     }
 
     /// The user of a proven identity, made or extended if need be.
