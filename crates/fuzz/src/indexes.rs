@@ -61,3 +61,26 @@ fn has(index: &Document, path: &str) -> bool {
         .get_document("key")
         .is_ok_and(|key| key.contains_key(path))
 }
+
+#[cfg(test)]
+mod tests {
+    use bson::doc;
+
+    use super::*;
+
+    #[test]
+    fn indexes_come_and_go() {
+        let mut indexes = Indexes::default();
+        assert!(!indexes.any() && !indexes.have("a"));
+        let sparse = doc! { "key": { "a": 1, "b.c": -1 }, "name": "i", "sparse": true };
+        let plain = doc! { "key": { "n": 1 }, "name": "j" };
+        indexes.see(&doc! { "createIndexes": "c", "indexes": [sparse, plain] });
+        assert!(indexes.have("b.c") && indexes.have("n") && !indexes.have("b"));
+        assert!(indexes.sparse());
+        indexes.see(&doc! { "dropIndexes": "c", "index": "i" });
+        assert!(!indexes.have("a") && indexes.have("n") && !indexes.sparse());
+        indexes.see(&doc! { "dropIndexes": "c", "index": "*" });
+        assert!(!indexes.any());
+        assert!(Indexes::unknown().have("a"));
+    }
+}

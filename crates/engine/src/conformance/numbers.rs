@@ -13,6 +13,15 @@ pub(super) const CASES: &[Case] = &[
         Box::pin(expressions_count_in_decimals(w))
     }),
     ("dates_are_in_zones", |w| Box::pin(dates_are_in_zones(w))),
+    ("decimals_are_rounded_to_whole_numbers", |w| {
+        Box::pin(decimals_are_rounded_to_whole_numbers(w))
+    }),
+    ("decimals_have_granularities", |w| {
+        Box::pin(decimals_have_granularities(w))
+    }),
+    ("bins_of_dates_have_an_end", |w| {
+        Box::pin(bins_of_dates_have_an_end(w))
+    }),
 ];
 
 fn decimal(text: &str) -> Bson {
@@ -137,4 +146,84 @@ async fn dates_are_in_zones(w: World) {
     };
     w.ok(zone("+05:30")).await;
     w.fails(zone("Nowhere/Land"), 40485).await;
+}
+
+async fn decimals_are_rounded_to_whole_numbers(w: World) {
+    w.insert(
+        (0..4)
+            .map(|n| doc! { "_id": n, "l": [0, 1, 2, 3] })
+            .collect(),
+    )
+    .await;
+    for (text, whole) in [("1.5", 2), ("2.5", 2), ("0.6", 1), ("1.4", 1)] {
+        let sorted = doc! { "sort": { "_id": 1 }, "limit": decimal(text) };
+        assert_eq!(w.find(sorted).await.len(), whole, "{text}");
+        let sliced = doc! { "projection": { "l": { "$slice": decimal(text) } }, "limit": 1 };
+        let found = w.find(sliced).await;
+        let list = found[0].get_array("l").expect("a list");
+        assert_eq!(list.len(), whole, "{text}");
+    }
+    for (direction, code) in [("1.5", 15975), ("-1.9", 15975)] {
+        let find = doc! { "find": "c", "sort": { "_id": decimal(direction) } };
+        w.fails(find, code).await;
+    }
+    let down = w.find(doc! { "sort": { "_id": decimal("-0.9") } }).await;
+    assert_eq!(down[0].get_i32("_id").ok(), Some(3));
+}
+
+async fn decimals_have_granularities(w: World) {
+    let numbers = ["1", "2.5", "7", "30"].into_iter();
+    w.insert(numbers.map(|n| doc! { "n": decimal(n) }).collect())
+        .await;
+    for (granularity, bounds) in [
+        (
+            "R5",
+            ["0.630000000000000", "4.00000000000000", "40.0000000000000"],
+        ),
+        (
+            "POWERSOF2",
+            [
+                "0.5000000000000000000000000000000000",
+                "4.000000000000000000000000000000000",
+                "32.00000000000000000000000000000000",
+            ],
+        ),
+    ] {
+        let stage = doc! { "$bucketAuto": {
+            "groupBy": "$n", "buckets": 2, "granularity": granularity,
+        } };
+        let found = w.aggregate(vec![stage]).await;
+        let [low, middle, high] = bounds.map(decimal);
+        let wanted = vec![
+            doc! { "_id": { "min": low, "max": middle.clone() }, "count": 2 },
+            doc! { "_id": { "min": middle, "max": high }, "count": 2 },
+        ];
+        assert_eq!(found, wanted, "{granularity}");
+    }
+}
+
+async fn bins_of_dates_have_an_end(w: World) {
+    // In 1933, before the moment that bins are counted from.
+    w.insert(vec![
+        doc! { "d": bson::DateTime::from_millis(-1_163_000_000_000) },
+    ])
+    .await;
+    let bin = |unit: &str, size: i64| {
+        let truncated = doc! { "date": "$d", "unit": unit, "binSize": size };
+        vec![doc! { "$project": { "_id": 0, "v": { "$dateTrunc": truncated } } }]
+    };
+    for (unit, size, code) in [
+        ("year", 10_000_000_000, 5_976_500),
+        ("year", 300_000_000, 5_166_406),
+        ("week", 99_999_999_999, 5_976_500),
+        ("day", 1_000_000_000_000, 5_439_006),
+        ("hour", i64::MAX / 2, 5_439_002),
+    ] {
+        let command = doc! { "aggregate": "c", "pipeline": bin(unit, size), "cursor": {} };
+        w.fails(command, code).await;
+    }
+    let hours = w.aggregate(bin("hour", 1_000_000)).await;
+    let start = 946_684_800_000 - 3_600_000 * 1_000_000;
+    let wanted = doc! { "v": bson::DateTime::from_millis(start) };
+    assert_eq!(hours, vec![wanted]);
 }
