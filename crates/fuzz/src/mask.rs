@@ -86,7 +86,8 @@ const TWIN: &str = "a code of the executor that mongod chose";
 /// A refusal that is a mistake of mongod 6.0's.
 fn mishap(command: &Document, code: i32) -> Option<&'static str> {
     match code {
-        22 if named(command, &["$replaceAll", "$replaceOne"]) => {
+        // A text that is cut is no text for a regular expression.
+        22 | 51156 if named(command, &["$replaceAll", "$replaceOne"]) => {
             Some("mongod replaces within a character, and makes what is no text")
         }
         4_822_806 => Some("mongod's newer executor makes one name of two equal expressions"),

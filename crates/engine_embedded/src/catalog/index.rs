@@ -406,6 +406,11 @@ fn truth(option: &str, value: &Bson) -> Result<bool, CommandError> {
     })
 }
 
+/// Whether a direction is none: zero, or no number.
+fn is_nothing(direction: f64) -> bool {
+    direction == 0.0 || direction.is_nan()
+}
+
 fn fields(key: &Document) -> Result<Vec<(Path, bool)>, CommandError> {
     if key.is_empty() {
         return Err(cannot("Index keys cannot be empty."));
@@ -418,8 +423,11 @@ fn fields(key: &Document) -> Result<Vec<(Path, bool)>, CommandError> {
         let descending = match direction {
             Bson::Int32(n) if *n != 0 => *n < 0,
             Bson::Int64(n) if *n != 0 => *n < 0,
-            Bson::Double(n) if *n != 0.0 && !n.is_nan() => *n < 0.0,
-            Bson::Int32(_) | Bson::Int64(_) | Bson::Double(_) => {
+            Bson::Double(n) if !is_nothing(*n) => *n < 0.0,
+            Bson::Decimal128(n) if !is_nothing(mql::decimal::to_double(*n)) => {
+                mql::decimal::to_double(*n) < 0.0
+            }
+            Bson::Int32(_) | Bson::Int64(_) | Bson::Double(_) | Bson::Decimal128(_) => {
                 return Err(cannot("Values in the index key pattern cannot be 0."));
             }
             Bson::String(kind) if kind.is_empty() => {

@@ -222,9 +222,8 @@ impl Accumulator {
             }),
             What::FirstN => State::FirstN(n, Vec::new()),
             What::LastN => State::LastN(n, VecDeque::new()),
-            What::MinN | What::Top | What::TopN => State::Best(Best::new(n, true, false)),
-            What::MaxN => State::Best(Best::new(n, false, false)),
-            What::Bottom | What::BottomN => State::Best(Best::new(n, false, true)),
+            What::MinN | What::Top | What::TopN => State::Best(Best::new(n, true)),
+            What::MaxN | What::Bottom | What::BottomN => State::Best(Best::new(n, false)),
         })
     }
 
@@ -598,17 +597,14 @@ impl Deviation {
 pub(super) struct Best {
     most: usize,
     first: bool,
-    /// Whether the last of equal ones are kept.
-    later: bool,
     kept: VecDeque<(Vec<u8>, Bson)>,
 }
 
 impl Best {
-    fn new(most: usize, first: bool, later: bool) -> Self {
+    fn new(most: usize, first: bool) -> Self {
         Self {
             most,
             first,
-            later,
             kept: VecDeque::new(),
         }
     }
@@ -624,8 +620,7 @@ impl Best {
                 self.kept.insert(at, (key, value));
                 self.kept.pop_back();
             }
-        } else if at > 0 && (self.later || self.kept.front().is_some_and(|(least, _)| *least < key))
-        {
+        } else if self.kept.front().is_some_and(|(least, _)| *least < key) {
             self.kept.insert(at, (key, value));
             self.kept.pop_front();
         }

@@ -44,6 +44,12 @@ impl Id {
                 let value = RawBsonRef::Document(document);
                 return Ok(Self::Value(Expression::parse_open(value)?));
             }
+            if name.as_str().is_empty() {
+                return Err(MqlError::new(
+                    15998,
+                    "FieldPath field names may not be empty strings.",
+                ));
+            }
             fields.push((name.as_str().to_owned(), Expression::parse_open(value)?));
         }
         Ok(Self::Fields(fields))
