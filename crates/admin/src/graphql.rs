@@ -1,5 +1,5 @@
 //! GraphQL: configuration, custom resolvers, validation settings
-//! (admin-api.md §2.18 and §2.19, #169–#177).
+//! (admin-api.md §2.18 and §2.19, #168–#177).
 
 use app::Seen;
 use axum::http::Method;
@@ -19,7 +19,16 @@ const RESOLVERS: &str = "/groups/{groupId}/apps/{appId}/graphql/custom_resolvers
 const RESOLVER: &str = "/groups/{groupId}/apps/{appId}/graphql/custom_resolvers/{customResolverId}";
 const VALIDATION: &str = "/groups/{groupId}/apps/{appId}/validation_settings/graphql";
 
+const RUN: &str = "/groups/{groupId}/apps/{appId}/graphql";
+
 pub(crate) const ROWS: &[Row] = &[
+    row(
+        "adminRunGraphQLOperation",
+        Method::POST,
+        RUN,
+        Write,
+        |cx, r| Box::pin(run(cx, r)),
+    ),
     row(
         "adminGetGraphQLConfig",
         Method::GET,
@@ -181,4 +190,25 @@ async fn set_validation(cx: Cx, request: Request) -> Result<Answer, Problem> {
         }
     }
     merge_single(&cx, &request, Kind::GraphqlValidation, &settings).await
+}
+
+/// GraphQL says what is wrong with a request in its own shape. The server does
+/// not run operations yet, and says that.
+async fn run(_cx: Cx, request: Request) -> Result<Answer, Problem> {
+    let fields = body::object(&request)?;
+    body::text(&fields, "query")?;
+    body::optional_text(&fields, "operationName")?;
+    match fields.get("variables") {
+        None | Some(Value::Null | Value::String(_) | Value::Object(_)) => {}
+        Some(_) => {
+            return Err(Problem::invalid_parameter(
+                "'variables' must be an object or one as JSON",
+            ));
+        }
+    }
+    let message = "GraphQL: not supported yet; the operation was not run";
+    Ok(Answer::ok(&json!({
+        "data": null,
+        "errors": [{ "message": message, "locations": [{ "line": 1, "column": 1 }] }],
+    })))
 }

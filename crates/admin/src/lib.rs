@@ -12,9 +12,11 @@ mod atlas;
 mod audit;
 mod auth_providers;
 mod body;
+mod commands;
 pub mod contract;
 mod custom_user_data;
 mod data_api;
+mod data_sources;
 mod debug;
 mod dependencies;
 mod deploy_config;
@@ -30,9 +32,11 @@ mod hosting;
 mod keys;
 mod log_forwarders;
 mod logs;
+mod measurements;
 pub mod openapi;
 mod private;
 mod projects;
+mod push;
 mod regions;
 mod registrations;
 mod resource;
@@ -105,6 +109,10 @@ const TABLES: &[&[Row]] = &[
     api_keys::ROWS,
     dependencies::ROWS,
     debug::ROWS,
+    push::ROWS,
+    commands::ROWS,
+    data_sources::ROWS,
+    measurements::ROWS,
     logs::ROWS,
 ];
 

@@ -1,5 +1,5 @@
 //! Services: linked data sources, and legacy third-party services
-//! (admin-api.md §2.6, #27–#36).
+//! (admin-api.md §2.6, #27–#36 and #52).
 
 use app::Seen;
 use axum::http::Method;
@@ -14,6 +14,8 @@ use crate::{Cx, Row, body, row};
 
 const ALL: &str = "/groups/{groupId}/apps/{appId}/services";
 const ONE: &str = "/groups/{groupId}/apps/{appId}/services/{serviceId}";
+/// As the published document writes the path once.
+const CONFIG_TOO: &str = "/groups/{groupId}/apps/{appId}/service/{serviceId}/config";
 const CONFIG: &str = "/groups/{groupId}/apps/{appId}/services/{serviceId}/config";
 
 pub(crate) const ROWS: &[Row] = &[
@@ -36,6 +38,13 @@ pub(crate) const ROWS: &[Row] = &[
         "adminGetServiceConfig",
         Method::GET,
         CONFIG,
+        Read,
+        |cx, r| Box::pin(get_config(cx, r)),
+    ),
+    row(
+        "adminGetFlexSync",
+        Method::GET,
+        CONFIG_TOO,
         Read,
         |cx, r| Box::pin(get_config(cx, r)),
     ),

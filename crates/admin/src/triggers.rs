@@ -1,5 +1,5 @@
-//! Triggers (admin-api.md §2.4, #15–#19), and the same as event subscriptions
-//! (#12, #13).
+//! Triggers (admin-api.md §2.4, #15–#20), and the same as event subscriptions
+//! (#12–#14).
 
 use app::Seen;
 use axum::http::Method;
@@ -9,15 +9,30 @@ use serde_json::{Map, Value, json};
 use web::Scope::{Read, Write};
 use web::{Answer, Request};
 
-use crate::resource::{Entry, FUNCTION, Reference, Resource, create, delete, get, list, replace};
-use crate::{Cx, Row, body, row};
+use crate::resource::{
+    Entry, FUNCTION, Reference, Resource, create, delete, get, key_of, list, replace,
+};
+use crate::{Cx, Row, body, date, row};
 
 const ALL: &str = "/groups/{groupId}/apps/{appId}/triggers";
 const ONE: &str = "/groups/{groupId}/apps/{appId}/triggers/{triggerId}";
 const SUBSCRIPTIONS: &str = "/groups/{groupId}/apps/{appId}/event_subscriptions";
 const SUBSCRIPTION: &str = "/groups/{groupId}/apps/{appId}/event_subscriptions/{triggerId}";
 
+const EXECUTION: &str = "/groups/{groupId}/apps/{appId}/event_subscriptions/{triggerId}/execution";
+const RESUME: &str = "/groups/{groupId}/apps/{appId}/triggers/{triggerId}/resume";
+
 pub(crate) const ROWS: &[Row] = &[
+    row(
+        "adminGetLatestEventSubscriptionExecution",
+        Method::GET,
+        EXECUTION,
+        Read,
+        |cx, r| Box::pin(execution(cx, r)),
+    ),
+    row("adminResumeTrigger", Method::PUT, RESUME, Write, |cx, r| {
+        Box::pin(resume(cx, r))
+    }),
     row(
         "adminListEventSubscriptions",
         Method::GET,
@@ -206,4 +221,27 @@ async fn list_of_type(cx: Cx, request: Request) -> Result<Answer, Problem> {
         .map(|(key, node)| Trigger::full(&Entry::of(&seen, Kind::Trigger, key, node)))
         .collect();
     Ok(Answer::ok(&shown))
+}
+
+/// The last execution; of one that is not there, no more is known.
+async fn execution(cx: Cx, request: Request) -> Result<Answer, Problem> {
+    let id = request.parameter("triggerId");
+    key_of(&cx.seen().await?, Kind::Trigger, id)?;
+    let last = cx.app()?.last_execution(id).await?;
+    Ok(Answer::ok(&json!({
+        "data": last.data.into_relaxed_extjson(), "resource_id": last.resource_id,
+        "completed_at": date(last.completed), "cluster_time": last.cluster_time.map(date),
+    })))
+}
+
+async fn resume(cx: Cx, request: Request) -> Result<Answer, Problem> {
+    let id = request.parameter("triggerId");
+    key_of(&cx.seen().await?, Kind::Trigger, id)?;
+    let fields = body::object(&request)?;
+    let from_now = match fields.get("disable_token") {
+        None | Some(Value::Null) => false,
+        Some(_) => body::flag(&fields, "disable_token")?,
+    };
+    cx.app()?.resume_trigger(id, from_now).await?;
+    Ok(Answer::no_content())
 }

@@ -14,6 +14,7 @@ use state::LogEntry;
 use crate::caller::{Caller, Cx};
 use crate::compile::{Function, Release};
 use crate::host::CallHost;
+use crate::meters::Area;
 use crate::{App, new_id};
 
 /// How a function is called.
@@ -78,6 +79,9 @@ impl App {
             let passed = raw_array(&arguments)?;
             let mut outcome = self.run(cx, &function, passed, None).await;
             let result = value(&mut outcome);
+            if calling == Calling::Client {
+                self.count_work(Area::Sdk, outcome.time_us, outcome.memory_bytes);
+            }
             (Some(outcome), result)
         };
         // Only calls of clients have entries of their own.

@@ -1,6 +1,7 @@
 //! What has to be done from time to time, by one server of those that share
 //! their records: old log entries, old records of changes, sessions that have
-//! run out and bytes that nothing refers to are removed.
+//! run out and bytes that nothing refers to are removed, and what apps used is
+//! summed up.
 
 use std::sync::Weak;
 use std::time::{Duration, Instant};
@@ -59,6 +60,7 @@ impl Backstitch {
         let does = due(&held.kept);
         if does {
             self.logbook.trim(now).await?;
+            self.meters.sum_up(now).await?;
             let over = doc! { "expires": { "$lte": now } };
             self.state.sessions.delete_all(over).await.map_err(stored)?;
             let begun = doc! { "created": { "$lte": now - limit::REFRESH_TOKEN_S * 1000 } };

@@ -14,7 +14,8 @@ use tokio::task::JoinSet;
 
 use crate::clusters::{ClusterHealth, Clusters};
 use crate::live::Author;
-use crate::{App, Logbook, chores, following, new_id, stored};
+use crate::meters::Meters;
+use crate::{App, Logbook, chores, following, meters, new_id, stored};
 
 /// What the core is made of.
 pub struct Settings {
@@ -60,6 +61,8 @@ pub struct Backstitch {
     pub(crate) admin_failures: crate::users::Failures,
     /// The log.
     pub logbook: Logbook,
+    /// What apps use.
+    pub meters: Meters,
     /// Apps by client app id and by id.
     apps: ArcSwap<HashMap<String, Arc<App>>>,
     loading: tokio::sync::Mutex<()>,
@@ -105,6 +108,7 @@ impl Backstitch {
         let admin_key = administrators_key(&state, &settings.master_key).await?;
         let core = Arc::new(Self {
             logbook: Logbook::start(state.clone()),
+            meters: Meters::new(state.clone()),
             clusters,
             state,
             master_key: settings.master_key,
@@ -121,6 +125,7 @@ impl Backstitch {
         {
             let mut tasks = core.tasks.lock().unwrap_or_else(PoisonError::into_inner);
             tasks.spawn(chores::run(Arc::downgrade(&core)));
+            tasks.spawn(meters::run(Arc::downgrade(&core)));
             if let Some((engine, database)) = followed {
                 tasks.spawn(following::follow(Arc::downgrade(&core), engine, database));
             }

@@ -4,10 +4,11 @@ use std::collections::HashMap;
 use std::sync::{Arc, PoisonError};
 
 use bson::doc;
+use config::EditError;
 use engine::CommandError;
 use kit::{Kind, Problem, limit};
 
-use crate::{App, new_id, stored};
+use crate::{App, new_id, refused, stored};
 
 /// Secrets' values that were read, by name.
 #[derive(Default)]
@@ -51,8 +52,16 @@ impl App {
     }
 
     /// Changes a secret's name and, unless it is empty, its value.
+    ///
+    /// # Errors
+    /// `SecretNotFound`, a conflict when the name is taken, and `BadRequest` for
+    /// another name while the configuration has this one.
     pub async fn update_secret(&self, id: &str, name: &str, value: &str) -> Result<(), Problem> {
         check(name, value)?;
+        let known = self.known_secret(id).await?;
+        if known.name != name {
+            self.check_unused(&known.name)?;
+        }
         let mut set = doc! { "name": name };
         if !value.is_empty() {
             let sealed = self.core.master_key.seal(value.as_bytes());
@@ -88,8 +97,29 @@ impl App {
         }
     }
 
+    async fn known_secret(&self, id: &str) -> Result<state::Secret, Problem> {
+        let filter = doc! { "_id": id, "app_id": &self.id };
+        let found = self.core.state.secrets.first(filter).await;
+        found.map_err(stored)?.ok_or_else(|| missing(id))
+    }
+
+    /// Refuses what would leave the live configuration without a secret that it
+    /// names.
+    fn check_unused(&self, name: &str) -> Result<(), Problem> {
+        let users = self.release().config.secret_users(name);
+        if users.is_empty() {
+            Ok(())
+        } else {
+            Err(refused(&EditError::InUse(users)))
+        }
+    }
+
     /// Removes a secret.
+    ///
+    /// # Errors
+    /// `SecretNotFound`, and `BadRequest` while the configuration names it.
     pub async fn delete_secret(&self, id: &str) -> Result<(), Problem> {
+        self.check_unused(&self.known_secret(id).await?.name)?;
         let filter = doc! { "_id": id, "app_id": &self.id };
         let gone = self
             .core

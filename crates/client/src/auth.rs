@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use app::App;
+use app::meters::Area;
 use app::users::Device;
 use axum::http::{Method, StatusCode};
 use bson::{Bson, Document};
@@ -10,7 +11,7 @@ use kit::{Kind, Problem, limit};
 use serde_json::json;
 use web::{Answer, Request};
 
-use crate::{Client, Handled, info, not_yet, of, unknown};
+use crate::{Client, Counted, Handled, info, not_yet, of, unknown};
 
 /// `POST auth/providers/{provider}/login`.
 pub(crate) async fn login(app: &Arc<App>, provider: &str, request: &Request) -> Handled {
@@ -98,7 +99,12 @@ fn text<'a>(body: &'a Document, name: &str) -> &'a str {
 
 impl Client {
     /// The routes that name no app: it is in the token.
-    pub(crate) async fn auth(&self, parts: &[&str], request: &Request) -> Handled {
+    pub(crate) async fn auth(
+        &self,
+        parts: &[&str],
+        request: &Request,
+        counted: &mut Counted,
+    ) -> Handled {
         let route = (&request.method, parts);
         let known = matches!(
             route,
@@ -115,6 +121,7 @@ impl Client {
         app.check_address(request.peer).map_err(of(&app))?;
         app.check_origin(request.header("origin"))
             .map_err(of(&app))?;
+        counted.is(&app, Area::Auth);
         let result = match (request.method.clone(), parts) {
             (Method::POST, ["session"]) => {
                 let access_token = app.refresh(token).await.map_err(of(&app))?;

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use app::meters::Area;
 use app::{App, Calling, Cx};
 use axum::http::StatusCode;
 use bson::raw::RawBsonRef;
@@ -10,17 +11,19 @@ use bson::{Bson, Document, RawBson, RawDocumentBuf};
 use kit::Problem;
 use web::{Answer, Request, action_argument, arguments};
 
-use crate::{Handled, info, of};
+use crate::{Counted, Handled, info, of};
 
 /// Runs the function or action that the body names.
-pub(crate) async fn call(app: &Arc<App>, request: &Request) -> Handled {
+pub(crate) async fn call(app: &Arc<App>, request: &Request, counted: &mut Counted) -> Handled {
     let user = app
         .authenticate(request.bearer().map_err(of(app))?)
         .await
         .map_err(of(app))?;
+    counted.is(app, Area::Sdk);
     let mut body = request.ejson().map_err(of(app))?;
     let cx = Cx::of_user(app, user, info(request));
     let value = if let Some(service) = service(&body).map_err(of(app))? {
+        counted.is(app, Area::Mql);
         let (name, argument) = action(&mut body).map_err(of(app))?;
         cx.data(&service, &name, &argument).await.map_err(of(app))?
     } else {

@@ -9,9 +9,11 @@ mod hosting;
 mod watch;
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
+use app::meters::Area;
 use app::{App, Backstitch, RequestInfo};
-use axum::body::Body;
+use axum::body::{Body, HttpBody as _};
 use axum::http::{Method, Response};
 use kit::{Kind, Problem};
 use serde_json::json;
@@ -43,6 +45,25 @@ impl From<Problem> for Failed {
     }
 }
 
+/// As what a request is counted, when it is answered; not at all what belongs to
+/// no app, and what its access list keeps out.
+#[derive(Default)]
+struct Counted(Option<(Arc<App>, Area)>);
+
+impl Counted {
+    fn is(&mut self, app: &Arc<App>, area: Area) {
+        self.0 = Some((app.clone(), area));
+    }
+
+    fn answered(&self, response: &Response<Body>, time: Duration) {
+        let Some((app, area)) = &self.0 else { return };
+        let failed = response.status().is_client_error() || response.status().is_server_error();
+        // What has no size goes on, and is counted as it goes.
+        let bytes = response.body().size_hint().exact().unwrap_or(0);
+        app.count_request(*area, failed, bytes, time);
+    }
+}
+
 /// Names the app that a problem belongs to.
 fn of(app: &Arc<App>) -> impl FnOnce(Problem) -> Failed {
     let app = Some(app.clone());
@@ -59,7 +80,8 @@ impl Client {
     /// address by which the client reached the server.
     pub async fn handle(&self, request: Request, base_url: &str) -> Response<Body> {
         let id = request.id.clone();
-        match self.route(request, base_url).await {
+        let (started, mut counted) = (Instant::now(), Counted::default());
+        let response = match self.route(request, base_url, &mut counted).await {
             Ok(answer) => answer.0,
             Err(Failed { problem, app }) => {
                 let place = app.map_or(String::new(), |app| {
@@ -67,21 +89,23 @@ impl Client {
                 });
                 web::respond(&problem, Some(format!("{base_url}{place}/logs?co_id={id}")))
             }
-        }
+        };
+        counted.answered(&response, started.elapsed());
+        response
     }
 
-    async fn route(&self, request: Request, base_url: &str) -> Handled {
+    async fn route(&self, request: Request, base_url: &str, counted: &mut Counted) -> Handled {
         let path = request.path.clone();
         let rest = path.strip_prefix(PREFIX).unwrap_or_default();
         let parts: Vec<&str> = rest.split('/').collect();
         match parts.as_slice() {
-            ["auth", part @ ..] => self.auth(part, &request).await,
+            ["auth", part @ ..] => self.auth(part, &request, counted).await,
             ["app", id, part @ ..] => {
                 let app = self.core.app_by_client_id(id).await?;
                 app.check_address(request.peer).map_err(of(&app))?;
                 app.check_origin(request.header("origin"))
                     .map_err(of(&app))?;
-                self.of_app(&app, part, request, base_url).await
+                self.of_app(&app, part, request, base_url, counted).await
             }
             _ => Err(unknown().into()),
         }
@@ -93,11 +117,16 @@ impl Client {
         parts: &[&str],
         request: Request,
         base_url: &str,
+        counted: &mut Counted,
     ) -> Handled {
         let method = request.method.clone();
+        if let ["auth" | "functions", ..] = parts {
+            // A call is one when it is known who calls.
+            counted.is(app, Area::Auth);
+        }
         match (method, parts) {
-            (Method::POST, ["functions", "call"]) => functions::call(app, &request).await,
-            (Method::GET, ["functions", "call"]) => watch::open(app, &request).await,
+            (Method::POST, ["functions", "call"]) => functions::call(app, &request, counted).await,
+            (Method::GET, ["functions", "call"]) => watch::open(app, &request, counted).await,
             (Method::GET, ["location"]) => {
                 let place = app.place();
                 Ok(Answer::ok(&json!({

@@ -6,24 +6,25 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use app::App;
+use app::meters::Area;
 use app::users::UserStream;
 use axum::body::Body;
 use axum::http::{HeaderValue, Response, header};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bson::{Document, RawDocumentBuf};
-use kit::Problem;
+use kit::{Kind, Problem};
 use serde_json::json;
 use web::{Answer, Request};
 
 use crate::functions::{action, service};
-use crate::{Handled, info, of};
+use crate::{Counted, Handled, info, of};
 
 /// Comments that keep an idle stream alive: SDKs give up after 30 seconds.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
 /// Opens a stream. Refusals come before it, as plain errors.
-pub(crate) async fn open(app: &Arc<App>, request: &Request) -> Handled {
+pub(crate) async fn open(app: &Arc<App>, request: &Request, counted: &mut Counted) -> Handled {
     let token = request
         .query_value("baas_at")
         .or_else(|| request.query_value("stitch_at"));
@@ -48,8 +49,11 @@ pub(crate) async fn open(app: &Arc<App>, request: &Request) -> Handled {
     }
     let stream = app
         .open_stream(token, &service, &argument, info(request))
-        .await
-        .map_err(of(app))?;
+        .await;
+    if !matches!(&stream, Err(problem) if problem.kind == Kind::Unauthenticated) {
+        counted.is(app, Area::Mql);
+    }
+    let stream = stream.map_err(of(app))?;
     let events = futures_util::stream::unfold(Stage::Opening(Box::new(stream)), advance);
     let mut response = Response::new(Body::from_stream(events));
     let headers = response.headers_mut();
@@ -105,7 +109,9 @@ async fn advance(stage: Stage) -> Option<(Chunk, Stage)> {
             Ok((stream, Ok(Some(event)))) => {
                 let mut json = Vec::new();
                 kit::ejson::canonical_document(&event, &mut json);
-                Some((Ok(message("message", &json)), Stage::Open(wait(stream))))
+                let message = message("message", &json);
+                stream.count_sent(message.len() as u64);
+                Some((Ok(message), Stage::Open(wait(stream))))
             }
             Ok((_, Ok(None))) => None,
             Ok((_, Err(problem))) => {

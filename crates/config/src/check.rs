@@ -83,6 +83,7 @@ pub(crate) const SOURCE_REFERENCES: &[(Kind, &str)] = &[
     (Kind::CustomUserData, "/mongo_service_name"),
     (Kind::Trigger, "/config/service_name"),
     (Kind::Sync, "/service_name"),
+    (Kind::LogForwarder, "/action/data_source"),
 ];
 
 impl Checking<'_> {
@@ -223,7 +224,13 @@ impl Checking<'_> {
             }
         }
         for (pointer, name) in named(SOURCE_REFERENCES) {
-            let disabled = kind == Kind::CustomUserData && !node.flag("enabled");
+            let disabled = match kind {
+                Kind::CustomUserData => !node.flag("enabled"),
+                Kind::LogForwarder => {
+                    node.at("/action/type").and_then(Value::as_str) != Some("collection")
+                }
+                _ => false,
+            };
             if !disabled && config.get(Kind::DataSource, &name).is_none() {
                 // The service takes such an app, too: the part waits for its source.
                 let sources: Vec<&str> = config

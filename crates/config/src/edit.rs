@@ -1,10 +1,8 @@
 //! Changes to a value: uniqueness and references are kept.
 
-use serde_json::Value;
-
 use kit::Severity;
 
-use crate::check::{FUNCTION_REFERENCES, SOURCE_REFERENCES, flaws};
+use crate::check::flaws;
 use crate::{AppConfig, Kind, Node};
 
 /// Why a change is refused.
@@ -28,7 +26,10 @@ impl std::fmt::Display for EditError {
             Self::InUse(users) => {
                 let names: Vec<String> = users
                     .iter()
-                    .map(|(kind, key)| format!("{} '{key}'", kind.noun()))
+                    .map(|(kind, key)| match key.as_str() {
+                        "" => kind.noun().to_owned(),
+                        key => format!("{} '{key}'", kind.noun()),
+                    })
                     .collect();
                 write!(f, "it is used by {}", names.join(", "))
             }
@@ -67,7 +68,8 @@ impl AppConfig {
         self.changed(kind, key, |config| config.put(kind, key, node))
     }
 
-    /// Replaces a node, under a new key if its name changed.
+    /// Replaces a node, under a new key if its name changed: those that name it
+    /// name the new one then.
     pub fn replace(
         &mut self,
         kind: Kind,
@@ -78,20 +80,22 @@ impl AppConfig {
         if self.get(kind, key).is_none() {
             return Err(EditError::NotFound(kind, key.to_owned()));
         }
-        if new != key {
-            if self.get(kind, new).is_some() {
-                return Err(EditError::Duplicate(kind, new.to_owned()));
-            }
-            let users = self.users(kind, key);
-            if !users.is_empty() {
-                return Err(EditError::InUse(users));
-            }
+        if new != key && self.get(kind, new).is_some() {
+            return Err(EditError::Duplicate(kind, new.to_owned()));
         }
+        let followers = if new == key {
+            Vec::new()
+        } else {
+            self.renamed(kind, key, new)
+        };
         self.changed(kind, new, |config| {
             if new != key {
                 config.take(kind, key);
             }
             config.put(kind, new, node);
+            for (of, name, node) in followers {
+                config.put(of, &name, node);
+            }
         })
     }
 
@@ -109,72 +113,26 @@ impl AppConfig {
         if !users.is_empty() {
             return Err(EditError::InUse(users));
         }
-        if kind == Kind::DataSource {
-            // What belongs to a data source goes with it.
-            let inside = format!("{key}/");
-            for part in [
+        // What belongs to a service goes with it.
+        let parts: &[Kind] = match kind {
+            Kind::DataSource => &[
                 Kind::DefaultRule,
                 Kind::Rule,
                 Kind::Schema,
                 Kind::Relationships,
-            ] {
-                let keys: Vec<String> = self.all(part).map(|(k, _)| k.clone()).collect();
-                for other in keys.iter().filter(|k| *k == key || k.starts_with(&inside)) {
-                    self.take(part, other);
-                }
+            ],
+            Kind::Service => &[Kind::ServiceRule, Kind::Webhook],
+            _ => &[],
+        };
+        let inside = format!("{key}/");
+        for part in parts {
+            let keys: Vec<String> = self.all(*part).map(|(k, _)| k.clone()).collect();
+            for other in keys.iter().filter(|k| *k == key || k.starts_with(&inside)) {
+                self.take(*part, other);
             }
         }
         self.take(kind, key);
         Ok(())
-    }
-
-    /// Who names a node.
-    pub fn users(&self, kind: Kind, key: &str) -> Vec<(Kind, String)> {
-        let table = match kind {
-            Kind::Function => FUNCTION_REFERENCES,
-            Kind::DataSource => SOURCE_REFERENCES,
-            _ => return Vec::new(),
-        };
-        let mut users = Vec::new();
-        for (of, pointer) in table {
-            for (name, node) in self.all(*of) {
-                let user = (*of, name.clone());
-                if node.at(pointer).and_then(Value::as_str) == Some(key) && !users.contains(&user) {
-                    users.push(user);
-                }
-            }
-        }
-        users
-    }
-
-    /// The secrets that nodes name, sorted.
-    pub fn secret_names(&self) -> Vec<String> {
-        let mut names = Vec::new();
-        for (_, node) in self.all(Kind::Value) {
-            if node.flag("from_secret") {
-                names.push(node.text("value").to_owned());
-            }
-        }
-        for kind in [Kind::Endpoint, Kind::DataApi] {
-            for (_, node) in self.all(kind) {
-                names.push(node.text("secret_name").to_owned());
-            }
-        }
-        for kind in [Kind::AuthProvider, Kind::DataSource, Kind::Service] {
-            for (_, node) in self.all(kind) {
-                let fields = node.at("/secret_config").and_then(Value::as_object);
-                for value in fields.into_iter().flat_map(|fields| fields.values()) {
-                    let list = value.as_array().map(Vec::as_slice);
-                    let one = std::slice::from_ref(value);
-                    let texts = list.unwrap_or(one).iter().filter_map(Value::as_str);
-                    names.extend(texts.map(str::to_owned));
-                }
-            }
-        }
-        names.retain(|name| !name.is_empty());
-        names.sort();
-        names.dedup();
-        names
     }
 
     /// Applies a change and refuses what is wrong with the node afterwards.

@@ -23,6 +23,7 @@ mod places;
 mod print;
 mod schedule;
 mod sync;
+mod uses;
 pub mod view;
 
 pub use diff::{changed, text_diff};

@@ -132,8 +132,7 @@ impl Collection {
             command.insert("limit", options.limit as i64);
             command.insert("batchSize", options.limit.min(100_000) as i64);
         }
-        let reply = self.run(command).await?;
-        self.drain(reply).await
+        self.drain(command).await
     }
 
     /// Runs a pipeline and reads everything it makes.
@@ -141,21 +140,32 @@ impl Collection {
         &self,
         pipeline: Vec<Bson>,
     ) -> Result<Vec<RawDocumentBuf>, CommandError> {
-        let reply = self
-            .run(doc! { "aggregate": &self.name, "pipeline": pipeline, "cursor": {} })
-            .await?;
-        self.drain(reply).await
+        self.drain(doc! { "aggregate": &self.name, "pipeline": pipeline, "cursor": {} })
+            .await
     }
 
-    async fn drain(&self, reply: RawDocumentBuf) -> Result<Vec<RawDocumentBuf>, CommandError> {
-        let mut documents = Vec::new();
-        let mut id = batch(&reply, "firstBatch", &mut documents)?;
+    /// Runs a command that opens a cursor and shows everything that it makes,
+    /// without keeping it.
+    pub async fn each(
+        &self,
+        command: Document,
+        mut visit: impl FnMut(&RawDocument) + Send,
+    ) -> Result<(), CommandError> {
+        let reply = self.run(command).await?;
+        let mut id = batch(&reply, "firstBatch", &mut visit)?;
         while id != 0 {
             let reply = self
                 .run(doc! { "getMore": id, "collection": &self.name })
                 .await?;
-            id = batch(&reply, "nextBatch", &mut documents)?;
+            id = batch(&reply, "nextBatch", &mut visit)?;
         }
+        Ok(())
+    }
+
+    async fn drain(&self, command: Document) -> Result<Vec<RawDocumentBuf>, CommandError> {
+        let mut documents = Vec::new();
+        self.each(command, |document| documents.push(document.to_owned()))
+            .await?;
         Ok(documents)
     }
 
@@ -279,7 +289,7 @@ fn is_read(command: &RawDocument) -> bool {
 fn batch(
     reply: &RawDocument,
     name: &str,
-    documents: &mut Vec<RawDocumentBuf>,
+    visit: &mut impl FnMut(&RawDocument),
 ) -> Result<i64, CommandError> {
     let cursor = reply
         .get_document("cursor")
@@ -287,7 +297,7 @@ fn batch(
     if let Ok(list) = cursor.get_array(name) {
         for entry in list {
             if let Some(document) = entry?.as_document() {
-                documents.push(document.to_owned());
+                visit(document);
             }
         }
     }

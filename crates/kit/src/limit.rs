@@ -82,6 +82,22 @@ pub const REFRESH_TOKEN_S: i64 = 60 * 24 * 3600;
 pub const REFRESH_TOKEN_S_MIN: i64 = 1800;
 /// Longest lifetime of a refresh token that an app may set: five years.
 pub const REFRESH_TOKEN_S_MAX: i64 = 5 * 365 * 24 * 3600;
+/// Push notifications that an app keeps.
+pub const PUSH_MESSAGES_MAX: u64 = 1000;
+/// Longest label of a push notification.
+pub const PUSH_LABEL_CHARS_MAX: usize = 256;
+/// Longest text of a push notification: what fits in what providers carry.
+pub const PUSH_MESSAGE_CHARS_MAX: usize = 4000;
+/// Longest topic of a push notification.
+pub const PUSH_TOPIC_CHARS_MAX: usize = 900;
+/// Documents from which one schema is inferred.
+pub const SAMPLED_DOCUMENTS_MAX: u64 = 50_000;
+/// Documents that are checked against a schema at once.
+pub const VALIDATED_DOCUMENTS_MAX: u64 = 50_000;
+/// Data sources that are linked at once.
+pub const LINKED_SOURCES_MAX: usize = 25;
+/// Data sources of an app.
+pub const APP_SOURCES_MAX: usize = 100;
 /// Entries of an app's access list.
 pub const ACCESS_LIST_ENTRIES_MAX: usize = 200;
 /// Private endpoints of an app.

@@ -12,6 +12,7 @@ pub mod depth;
 pub mod error;
 pub mod expression;
 pub mod field;
+pub mod infer;
 pub mod key;
 pub mod matcher;
 mod number;

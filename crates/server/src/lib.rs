@@ -202,9 +202,13 @@ impl Listener {
 }
 
 impl Running {
-    /// Takes no new requests and waits for those in flight, and for the log.
+    /// Takes no new requests and waits for those in flight, for the log and for
+    /// the meters.
     pub async fn shutdown(self) {
         self.listener.shutdown().await;
         self.core.logbook.written().await;
+        if let Err(problem) = self.core.meters.write().await {
+            tracing::warn!(%problem, "the last of what apps used is lost");
+        }
     }
 }

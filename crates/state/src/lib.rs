@@ -202,6 +202,14 @@ impl State {
             .index("hour", doc! { "app_id": 1, "hour": 1 }, false)
             .await?;
         state
+            .usage_minutes
+            .index("project", doc! { "project_id": 1, "hour": 1 }, false)
+            .await?;
+        state
+            .usage_minutes
+            .index("summed", doc! { "summed": 1, "hour": 1 }, false)
+            .await?;
+        state
             .sessions
             .index("user_expires", doc! { "user_id": 1, "expires": 1 }, false)
             .await?;

@@ -31,11 +31,16 @@ pub struct MinutesOfUse {
     pub id: String,
     /// The app.
     pub app_id: String,
+    /// The app's project.
+    pub project_id: String,
     /// When the hour began, in milliseconds since the Unix epoch.
     pub hour: i64,
-    /// As of an hour, in documents by the minute's number.
+    /// As of an hour, in documents by the minute's number: `m0` to `m59`.
     #[serde(default)]
     pub minutes: Document,
+    /// Whether the hour was summed up since they last changed.
+    #[serde(default)]
+    pub summed: bool,
 }
 
 impl Record for HourOfUse {

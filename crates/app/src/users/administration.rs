@@ -152,7 +152,9 @@ impl App {
             }
         }
         state.devices.delete_all(of.clone()).await.map_err(stored)?;
-        state.users.delete(id).await.map_err(stored)?;
+        if state.users.delete(id).await.map_err(stored)? {
+            self.count_users(-1);
+        }
         self.tokens.forget(id);
         self.streams.end(id, None);
         state.sessions.delete_all(of).await.map_err(stored)?;

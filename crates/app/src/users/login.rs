@@ -55,6 +55,7 @@ impl App {
             .await;
         let mut cx = Cx::of_system(self, request.clone());
         if let Ok((user, _)) = &result {
+            self.count_login();
             cx.user = Some(Arc::new(crate::User::new(
                 user,
                 Document::new(),
@@ -284,12 +285,16 @@ impl App {
                 // Another server may have removed the account meanwhile.
                 if self.has_account(&proven.identity.id).await? {
                     self.came_to_life(&proven.identity.id).await?;
+                    self.count_users(1);
                     return Ok(user);
                 }
                 users.delete(&user.id).await.map_err(stored)?;
                 Err(wrong_password())
             }
-            Ok(()) => Ok(user),
+            Ok(()) => {
+                self.count_users(1);
+                Ok(user)
+            }
             // Somebody logged in with the same identity a moment earlier.
             Err(error) if error.is_duplicate_key() => users
                 .first(doc! { "app_id": &self.id, "keys": &key })

@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 
 use super::invalid_session;
 use crate::data::Watch;
+use crate::meters::Area;
 use crate::{App, Cx, RequestInfo, User, stored};
 
 /// Why a stream ends: a problem that is told, or none.
@@ -160,6 +161,11 @@ impl App {
 }
 
 impl UserStream {
+    /// Counts what was sent of it.
+    pub fn count_sent(&self, bytes: u64) {
+        self.app.count_sent(Area::Mql, bytes);
+    }
+
     /// Waits for the next event; none when the server ends the stream.
     ///
     /// Not cancel safe: give up the stream with the future.
