@@ -1,3 +1,5 @@
+//! What the meters keep: through restarts, among servers, hour by hour.
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
