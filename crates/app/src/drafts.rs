@@ -222,10 +222,7 @@ impl App {
             Ok(Some(Next { release, renames }))
         });
         let (_, deployment) = made.await?;
-        // It is live: that it is still there is no reason to call it a failure.
-        if let Err(problem) = self.discard_draft(&author.user_id, id).await {
-            tracing::warn!(app = self.id, draft = id, %problem, "a deployed draft stays");
-        }
+        self.drafts.forget(&author.user_id);
         deployment.ok_or_else(|| Problem::internal("a draft's deployment has no record"))
     }
 

@@ -116,6 +116,7 @@ impl App {
         core: &Arc<Backstitch>,
         record: state::App,
     ) -> Result<Arc<Self>, Problem> {
+        settle(core, &record).await?;
         let config = read_revision(core, &record.live).await?;
         let mut release = compile(config, None).map_err(|findings| {
             let text: Vec<String> = findings.iter().map(ToString::to_string).collect();
@@ -370,6 +371,7 @@ impl App {
     }
 
     async fn take_over(&self, record: state::App) -> Result<(), Problem> {
+        settle(&self.core, &record).await?;
         let config = read_revision(&self.core, &record.live).await?;
         let mut release =
             compile(config, Some(&self.release())).map_err(|findings| rejected(&findings))?;
@@ -408,14 +410,15 @@ impl Live {
         &self,
         core: &Backstitch,
         occasion: &Occasion,
-        next: state::App,
+        mut next: state::App,
         ids: Ids,
         release: Release,
     ) -> Result<Option<(Seen, Deployment)>, Problem> {
+        let deployment = deployment(core, &next.id, occasion, &release.revision);
+        next.deployment = Some(deployment.clone());
         if !move_pointer(core, &self.record.load().live, &next).await? {
             return Ok(None);
         }
-        let deployment = deployment(core, &next.id, occasion, &release.revision);
         let seen = Seen {
             release: Arc::new(release),
             ids: Arc::new(ids),
@@ -424,23 +427,48 @@ impl Live {
         self.release.store(seen.release.clone());
         self.ids.store(seen.ids.clone());
         self.record.store(Arc::new(next));
-        // It is live: that its record is missing is no reason to call it a failure.
-        if let Err(error) = core.state.deployments.insert(&deployment).await {
+        // It is live: that the rest is not done is no reason to call it a failure.
+        if let Err(problem) = settle(core, &self.record.load()).await {
             let app = &deployment.app_id;
-            tracing::error!(app, %error, "a deployment could not be recorded");
+            tracing::error!(app, %problem, "a deployment could not be recorded");
         }
         Ok(Some((seen, deployment)))
     }
 }
 
+/// Finishes the deployment that an app is at, which may have been cut short
+/// right after its revision went live: records it and removes its draft.
+async fn settle(core: &Backstitch, app: &state::App) -> Result<(), Problem> {
+    let Some(deployment) = &app.deployment else {
+        return Ok(());
+    };
+    let recorded = std::slice::from_ref(deployment);
+    core.state
+        .deployments
+        .insert_missing(recorded)
+        .await
+        .map_err(stored)?;
+    if !deployment.draft_id.is_empty() {
+        let draft = doc! { "_id": &deployment.draft_id, "app_id": &app.id };
+        core.state.drafts.delete_all(draft).await.map_err(stored)?;
+        let hosted = &deployment.draft_id;
+        core.state.bodies.remove(hosted).await.map_err(stored)?;
+    }
+    Ok(())
+}
+
 /// Whether `next` went live in place of the revision `before`.
 async fn move_pointer(core: &Backstitch, before: &str, next: &state::App) -> Result<bool, Problem> {
     let ids = Bson::Array(node_ids(&next.ids));
+    let deployment = bson::serialize_to_bson(&next.deployment)
+        .map_err(|error| Problem::internal(error.to_string()))?;
     core.state
         .apps
         .change(
             doc! { "_id": &next.id, "live": before },
-            doc! { "$set": { "live": &next.live, "name": &next.name, "ids": ids } },
+            doc! { "$set": {
+                "live": &next.live, "name": &next.name, "ids": ids, "deployment": deployment,
+            } },
         )
         .await
         .map_err(stored)

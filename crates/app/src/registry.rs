@@ -384,6 +384,7 @@ impl Backstitch {
             domain_id: new_id(),
             signing_key: self.master_key.seal(&state::random_bytes::<32>()),
             live: String::new(),
+            deployment: None,
             ids: Vec::new(),
             created: self.clock.now_ms(),
             settings: state::AppSettings::default(),

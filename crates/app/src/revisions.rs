@@ -1,6 +1,6 @@
 //! Revisions: configurations at rest, files by the hash of their content.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use bson::doc;
 use config::{AppConfig, Files};
@@ -33,22 +33,14 @@ pub(crate) async fn write_revision(
             bytes: bytes.to_vec(),
         });
     }
-    let known: Vec<&str> = blobs.iter().map(|blob| blob.id.as_str()).collect();
-    let stored_already = core
-        .state
-        .blobs
-        .list(doc! { "_id": { "$in": known } }, doc! { "_id": 1 }, 0, 0)
-        .await
-        .map_err(stored)?;
-    let mut missing: Vec<Blob> = blobs
-        .into_iter()
-        .filter(|blob| stored_already.iter().all(|known| known.id != blob.id))
-        .collect();
-    missing.sort_by(|a, b| a.id.cmp(&b.id));
-    missing.dedup_by(|a, b| a.id == b.id);
+    // What the parent has is stored: of most revisions, nearly everything.
+    let parents = core.state.revisions.get(parent).await.map_err(stored)?;
+    let parents = parents.map(|revision| revision.files).unwrap_or_default();
+    let mut known: HashSet<String> = parents.into_iter().map(|file| file.hash).collect();
+    blobs.retain(|blob| known.insert(blob.id.clone()));
     core.state
         .blobs
-        .insert_missing(&missing)
+        .insert_missing(&blobs)
         .await
         .map_err(stored)?;
     let revision = Revision {

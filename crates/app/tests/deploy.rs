@@ -248,6 +248,33 @@ async fn a_restart_finds_the_live_revision() {
 }
 
 #[tokio::test]
+async fn a_deployment_that_was_cut_short_is_finished() {
+    let engine = engine();
+    let (draft, made) = {
+        let core = core(&engine).await;
+        let app = new_app(&core).await;
+        let draft = app.open_draft(&author()).await.unwrap();
+        app.push(&version(1), &author()).await.unwrap();
+        let made = app.deploy_draft(&author(), &draft.id, "one").await;
+        // As if it had stopped when the revision was live.
+        let of_app = bson::doc! { "app_id": &app.id };
+        core.state.deployments.delete_all(of_app).await.unwrap();
+        core.state.drafts.insert(&draft).await.unwrap();
+        (draft, made.unwrap())
+    };
+    let core = core(&engine).await;
+    let app = core.app(&draft.app_id).await.unwrap();
+    assert_eq!(number(answer(&app).await), 1);
+    let recorded = app.deployments().await.unwrap();
+    assert_eq!(recorded.len(), 1);
+    assert_eq!(
+        (&recorded[0].id, recorded[0].name.as_str()),
+        (&made.id, "one")
+    );
+    assert!(app.draft_of(&author().user_id).await.unwrap().is_none());
+}
+
+#[tokio::test]
 async fn a_lost_race_is_run_again_on_what_won() {
     let engine = engine();
     let (here, there) = (core(&engine).await, core(&engine).await);

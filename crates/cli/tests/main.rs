@@ -5,6 +5,7 @@ mod administration;
 mod archives;
 mod check;
 mod clusters;
+mod crashes;
 mod dev;
 mod durability;
 mod serve;
@@ -173,26 +174,37 @@ impl Served {
 
 /// Sends a request and reads the answer: status and JSON, or text.
 fn ask(url: &str, method: &str, path: &str, token: &str, body: &Value) -> (u16, Value) {
+    try_ask(url, method, path, token, body).unwrap()
+}
+
+/// As [`ask`], of a server that may go away.
+fn try_ask(
+    url: &str,
+    method: &str,
+    path: &str,
+    token: &str,
+    body: &Value,
+) -> std::io::Result<(u16, Value)> {
     let address = url.strip_prefix("http://").unwrap();
     let body = body.to_string();
-    let mut stream = TcpStream::connect(address).unwrap();
+    let mut stream = TcpStream::connect(address)?;
     write!(
         stream,
         "{method} {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\
              content-type: application/json\r\nauthorization: Bearer {token}\r\n\
              content-length: {}\r\n\r\n{body}",
         body.len()
-    )
-    .unwrap();
+    )?;
     let mut reply = String::new();
-    stream.read_to_string(&mut reply).unwrap();
-    let (head, body) = reply.split_once("\r\n\r\n").unwrap();
+    stream.read_to_string(&mut reply)?;
+    let cut = || std::io::Error::from(std::io::ErrorKind::UnexpectedEof);
+    let (head, body) = reply.split_once("\r\n\r\n").ok_or_else(cut)?;
     let status = head.split(' ').nth(1).unwrap().parse().unwrap();
     let text = || Value::String(body.to_owned());
-    (
+    Ok((
         status,
         serde_json::from_str(body).unwrap_or_else(|_| text()),
-    )
+    ))
 }
 
 impl Drop for Served {

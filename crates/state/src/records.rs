@@ -188,6 +188,10 @@ pub struct App {
     pub signing_key: Vec<u8>,
     /// The live revision; compared and set.
     pub live: String,
+    /// The deployment that made it live, which a crash cannot keep from being
+    /// recorded as it is set with `live`; none of an app as it was made.
+    #[serde(default)]
+    pub deployment: Option<Deployment>,
     /// Ids of the live configuration's nodes.
     pub ids: Vec<NodeId>,
     /// When it was made.

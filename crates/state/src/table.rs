@@ -7,6 +7,9 @@ use engine::{Collection, CommandError, Found, SharedEngine};
 
 use crate::Record;
 
+/// Bytes of the records that one command adds.
+const INSERT_BYTES_MAX: usize = 8 * 1024 * 1024;
+
 /// Records of one type, by `_id`.
 pub struct Table<T> {
     collection: Collection,
@@ -78,8 +81,30 @@ impl<T: Record> Table<T> {
 
     /// Adds records that are not there yet.
     pub async fn insert_missing(&self, records: &[T]) -> Result<(), CommandError> {
-        for record in records {
-            match self.insert(record).await {
+        let documents: Vec<RawDocumentBuf> = records.iter().map(write).collect::<Result<_, _>>()?;
+        let mut rest = documents.as_slice();
+        while !rest.is_empty() {
+            let mut bytes = 0;
+            let fit = rest.iter().take_while(|document| {
+                bytes += document.as_bytes().len();
+                bytes <= INSERT_BYTES_MAX
+            });
+            let (batch, after) = rest.split_at(fit.count().max(1));
+            rest = after;
+            match self.collection.insert_many(batch).await {
+                // It stops at the first that is there.
+                Err(error) if error.is_duplicate_key() && batch.len() > 1 => {
+                    for document in batch {
+                        match self
+                            .collection
+                            .insert_many(std::slice::from_ref(document))
+                            .await
+                        {
+                            Err(error) if !error.is_duplicate_key() => return Err(error),
+                            _ => {}
+                        }
+                    }
+                }
                 Err(error) if !error.is_duplicate_key() => return Err(error),
                 _ => {}
             }

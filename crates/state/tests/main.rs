@@ -105,6 +105,31 @@ fn seals_open_with_their_key_only() {
 }
 
 #[tokio::test]
+async fn records_that_are_there_do_not_keep_others_out() {
+    let engine: SharedEngine = Arc::new(Embedded::in_memory(Arc::new(SystemClock)).unwrap());
+    let state = State::open(&engine, state::DATABASE).await.unwrap();
+    let blob = |id: &str, bytes: usize| state::Blob {
+        id: id.to_owned(),
+        bytes: vec![0; bytes],
+    };
+    let large = 5 * 1024 * 1024;
+    state.blobs.insert(&blob("b", 1)).await.unwrap();
+    // More than one command takes, and one that is there in the middle.
+    let all = [
+        blob("a", 1),
+        blob("b", 2),
+        blob("c", large),
+        blob("d", large),
+    ];
+    state.blobs.insert_missing(&all).await.unwrap();
+    state.blobs.insert_missing(&all).await.unwrap();
+    state.blobs.insert_missing(&[]).await.unwrap();
+    let kept = state.blobs.list(doc! {}, doc! { "_id": 1 }, 0, 0).await;
+    let kept: Vec<usize> = kept.unwrap().iter().map(|b| b.bytes.len()).collect();
+    assert_eq!(kept, [1, 1, large, large]);
+}
+
+#[tokio::test]
 async fn what_was_said_first_holds() {
     let engine: SharedEngine = Arc::new(Embedded::in_memory(Arc::new(SystemClock)).unwrap());
     let one = State::open(&engine, "records").await.unwrap();
