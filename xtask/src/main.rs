@@ -22,6 +22,7 @@ usage: cargo xtask <command>
   tidy            only the rules of structure
   fetch           only fetch what the tests need (mongod, npm packages)
   bench [NAME]    side-by-side measurements: call, find, insert (default: all three);
+                  admin: administration of large apps;
                   waist [ROW…] and waist-growth: the embedded engine and mongod
 ";
 

@@ -15,6 +15,8 @@ use crate::process;
 pub(crate) struct Subject {
     child: Child,
     address: SocketAddr,
+    /// The administrator's token.
+    admin: String,
     app: String,
     token: String,
     user: String,
@@ -29,9 +31,15 @@ const PUBLIC_KEY: &str = "bench";
 const PRIVATE_KEY: &str = "bench-private-key";
 
 impl Subject {
-    /// Starts `backstitch serve`, pushes the bench app through the Admin API and
-    /// logs a user in.
+    /// A server with the bench app and a user.
     pub(crate) fn start() -> Result<Self, Error> {
+        let mut subject = Self::launch()?;
+        subject.deploy(&app())?;
+        Ok(subject)
+    }
+
+    /// Starts `backstitch serve`, without an app, and logs its administrator in.
+    pub(crate) fn launch() -> Result<Self, Error> {
         let home = TempDir::new()?;
         let mut child = Command::new(binary()?)
             .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
@@ -51,32 +59,47 @@ impl Subject {
         let mut subject = Self {
             child,
             address,
+            admin: String::new(),
             app: String::new(),
             token: String::new(),
             user: String::new(),
             _home: home,
         };
-        subject.deploy()?;
-        let login = subject.client("auth/providers/anon-user/login", &json!({}))?;
-        subject.token = text(&login["access_token"]);
-        subject.user = text(&login["user_id"]);
+        let keys = json!({ "username": PUBLIC_KEY, "apiKey": PRIVATE_KEY });
+        let login = "admin/v3.0/auth/providers/mongodb-cloud/login";
+        let login = subject.send("POST", login, &keys)?;
+        subject.admin = text(&login["access_token"]);
         Ok(subject)
     }
 
-    /// Makes the app and pushes its configuration.
-    fn deploy(&mut self) -> Result<(), Error> {
-        let keys = json!({ "username": PUBLIC_KEY, "apiKey": PRIVATE_KEY });
-        let login = self.send(
-            "POST",
-            "admin/v3.0/auth/providers/mongodb-cloud/login",
-            &keys,
-        )?;
-        self.token = text(&login["access_token"]);
-        let apps = format!("admin/v3.0/groups/{PROJECT}/apps");
-        let made = self.send("POST", &apps, &json!({ "name": "bench" }))?;
+    /// Makes an app, pushes its configuration and logs a user in; answers the
+    /// app's id. It is the one that clients use from then on.
+    pub(crate) fn deploy(&mut self, configuration: &Value) -> Result<String, Error> {
+        let made = self.admin("POST", "", &json!({ "name": "bench" }))?;
         self.app = text(&made["client_app_id"]);
-        let push = format!("{apps}/{}/push", text(&made["_id"]));
-        self.send("PATCH", &push, &app()).map(drop)
+        let id = text(&made["_id"]);
+        self.admin("PATCH", &format!("/{id}/push"), configuration)?;
+        let login = self.client("auth/providers/anon-user/login", &json!({}))?;
+        self.token = text(&login["access_token"]);
+        self.user = text(&login["user_id"]);
+        Ok(id)
+    }
+
+    /// A request of the administrator about the project's apps.
+    pub(crate) fn admin(&self, method: &str, path: &str, body: &Value) -> Result<Value, Error> {
+        let path = format!("admin/v3.0/groups/{PROJECT}/apps{path}");
+        self.send(method, &path, body)
+    }
+
+    /// Calls a function as the user.
+    pub(crate) fn call(&self, name: &str) -> Result<Value, Error> {
+        let call = json!({ "name": name, "arguments": [] });
+        self.client("functions/call", &call)
+    }
+
+    /// Time that the server and its workers have computed.
+    pub(crate) fn cpu(&self) -> std::time::Duration {
+        process::cpu(self.child.id())
     }
 
     /// The loads: name, title, request.
@@ -139,10 +162,15 @@ impl Subject {
     }
 
     fn request(&self, method: &str, path: &str, body: &Value) -> Vec<u8> {
-        let authorization = if self.token.is_empty() {
+        let token = if path.starts_with("admin") {
+            &self.admin
+        } else {
+            &self.token
+        };
+        let authorization = if token.is_empty() {
             String::new()
         } else {
-            format!("Authorization: Bearer {}\r\n", self.token)
+            format!("Authorization: Bearer {token}\r\n")
         };
         let body = body.to_string();
         format!(
