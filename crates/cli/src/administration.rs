@@ -344,19 +344,28 @@ fn table(rows: &[Value], columns: &[&str]) {
         rows.iter()
             .map(|row| columns.iter().map(|column| cell(row, column)).collect()),
     );
-    let widths: Vec<usize> = (0..columns.len())
+    for line in aligned(&lines) {
+        println!("{line}");
+    }
+}
+
+/// Rows of cells as lines, each column as wide as its widest cell.
+pub(crate) fn aligned(rows: &[Vec<String>]) -> Vec<String> {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..columns)
         .map(|at| {
-            let cells = lines.iter().filter_map(|line| line.get(at));
+            let cells = rows.iter().filter_map(|row| row.get(at));
             cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
         })
         .collect();
-    for line in lines {
-        let cells = line
+    let line = |row: &Vec<String>| {
+        let cells = row
             .iter()
             .zip(&widths)
             .map(|(cell, width)| format!("{cell:<width$}"));
-        println!("{}", cells.collect::<Vec<_>>().join("  ").trim_end());
-    }
+        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+    };
+    rows.iter().map(line).collect()
 }
 
 /// Runs a command; an error is printed.

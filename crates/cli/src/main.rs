@@ -7,6 +7,7 @@ mod clusters;
 mod dev;
 mod directory;
 mod environment;
+mod remote;
 mod screen;
 mod serve;
 mod settings_file;
@@ -61,6 +62,13 @@ enum Command {
     Import(archives::Import),
     /// Examine a server's folder: whether store, documents, indexes and change log agree
     Doctor(archives::Doctor),
+    #[command(flatten)]
+    Remote(remote::Command),
+    /// Write completions of commands and options for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
     /// Run functions for a server (started by it)
     #[command(hide = true)]
     Worker,
@@ -253,6 +261,16 @@ fn main() -> ExitCode {
         Command::Export(options) => archives::run(archives::export(options)),
         Command::Import(options) => archives::run(archives::import(options)),
         Command::Doctor(options) => archives::doctor(&options),
+        Command::Remote(command) => remote::run(command),
+        Command::Completions { shell } => {
+            clap_complete::generate(
+                shell,
+                &mut Cli::command(),
+                "backstitch",
+                &mut std::io::stdout(),
+            );
+            ExitCode::SUCCESS
+        }
         Command::Dev(options) => serve::with_runtime(dev::run(options)),
         Command::Serve(options) => serve::with_runtime(serve::run(options)),
     }

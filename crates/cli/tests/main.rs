@@ -8,6 +8,7 @@ mod clusters;
 mod crashes;
 mod dev;
 mod durability;
+mod remote;
 mod serve;
 mod servers;
 

@@ -1,0 +1,428 @@
+//! Commands of people who use a server: by its Admin API, which any App
+//! Services-compatible server has.
+
+mod apps;
+mod deployments;
+mod document;
+mod out;
+mod profile;
+mod resources;
+mod runtime;
+mod session;
+mod transfer;
+mod users;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use kit::{Clock, SystemClock};
+use serde_json::{Value, json};
+
+use self::out::{Form, Out};
+use self::profile::Profile;
+use self::session::Session;
+use crate::archives::Failed;
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Log in at a server
+    Login(Login),
+    /// Log out
+    Logout(With),
+    /// Show who is logged in, and where
+    Whoami(With),
+    /// Manage apps
+    #[command(alias = "app")]
+    Apps(Group<apps::Verb>),
+    /// Send an app directory to a server and deploy it
+    Push(transfer::Push),
+    /// Write an app of a server to a directory
+    Pull(transfer::Pull),
+    /// Read an app's logs
+    #[command(alias = "log")]
+    Logs(Group<runtime::LogsVerb>),
+    /// Manage an app's secrets
+    #[command(alias = "secret")]
+    Secrets(Group<resources::SecretsVerb>),
+    /// Manage an app's users
+    #[command(alias = "user")]
+    Users(Group<users::Verb>),
+    /// List and run an app's functions
+    #[command(alias = "function")]
+    Functions(Group<runtime::FunctionsVerb>),
+    /// Manage the addresses that may use an app
+    #[command(name = "accessList", aliases = ["accesslist", "access-list"])]
+    AccessList(Group<resources::AccessVerb>),
+    /// Make code of an app's schemas
+    #[command(alias = "schemas")]
+    Schema(Group<runtime::SchemaVerb>),
+    /// Show and set how an app is deployed
+    Deploy(Group<deployments::DeployVerb>),
+    /// List an app's deployments, or go back to one
+    #[command(alias = "deployment")]
+    Deployments(Group<deployments::Verb>),
+}
+
+/// Which server, as whom, and how to answer.
+#[derive(Args)]
+pub(crate) struct With {
+    /// The server's URL (default: where the profile is logged in)
+    #[arg(long, global = true, env = "BACKSTITCH_URL", alias = "realm-url")]
+    url: Option<String>,
+    /// The profile that keeps who is logged in
+    #[arg(long, short = 'i', global = true, default_value = "default")]
+    profile: String,
+    /// The form of the answer
+    #[arg(
+        long = "output-format",
+        short = 'f',
+        global = true,
+        default_value = "text"
+    )]
+    format: Form,
+    /// Write the answer to a file
+    #[arg(long = "output-target", short = 'o', global = true)]
+    target: Option<PathBuf>,
+    /// Answer every question with yes
+    #[arg(long, short = 'y', global = true)]
+    yes: bool,
+    /// No colours on a terminal either
+    #[arg(long, global = true)]
+    disable_colors: bool,
+}
+
+/// Verbs of one kind of thing.
+#[derive(Args)]
+pub(crate) struct Group<V: Subcommand> {
+    #[command(subcommand)]
+    verb: V,
+    #[command(flatten)]
+    with: With,
+}
+
+/// Which app.
+#[derive(Args)]
+pub(crate) struct Which {
+    /// The app: id, client app id or name, or how that begins (default: that of this directory, or the only one)
+    #[arg(long, short = 'a')]
+    app: Option<String>,
+    /// The project (default: all that the profile may see)
+    #[arg(long)]
+    project: Option<String>,
+}
+
+#[derive(Args)]
+pub(crate) struct Login {
+    /// How to log in
+    #[arg(long, default_value = "cloud")]
+    auth_type: AuthType,
+    /// The public key
+    #[arg(
+        long = "api-key",
+        env = "BACKSTITCH_ADMIN_PUBLIC_KEY",
+        conflicts_with = "username"
+    )]
+    public_key: Option<String>,
+    /// The private key (default: a line of standard input)
+    #[arg(
+        long = "private-api-key",
+        env = "BACKSTITCH_ADMIN_PRIVATE_KEY",
+        hide_env_values = true
+    )]
+    private_key: Option<String>,
+    /// The user name, with --auth-type local
+    #[arg(long)]
+    username: Option<String>,
+    /// The password, with --auth-type local (default: a line of standard input)
+    #[arg(long)]
+    password: Option<String>,
+    #[command(flatten)]
+    with: With,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum AuthType {
+    /// With a key pair
+    Cloud,
+    /// With user name and password
+    Local,
+}
+
+/// An app of a server.
+#[derive(Clone)]
+struct App {
+    group: String,
+    id: String,
+    client_app_id: String,
+    name: String,
+}
+
+impl App {
+    /// The path of one of its operations.
+    fn at(&self, rest: &str) -> String {
+        format!("groups/{}/apps/{}{rest}", self.group, self.id)
+    }
+
+    fn of(value: &Value) -> Self {
+        let text = |name: &str| value[name].as_str().unwrap_or_default().to_owned();
+        Self {
+            group: text("group_id"),
+            id: text("_id"),
+            client_app_id: text("client_app_id"),
+            name: text("name"),
+        }
+    }
+
+    /// As lists show it.
+    fn shown(&self) -> String {
+        format!("{} ({})", self.client_app_id, self.id)
+    }
+}
+
+/// A command at work: who asks, and who is answered.
+struct Desk {
+    session: Session,
+    out: Out,
+}
+
+impl With {
+    fn out(&self) -> Result<Out, Failed> {
+        Out::new(
+            self.format,
+            self.disable_colors,
+            self.yes,
+            self.target.as_deref(),
+        )
+    }
+
+    fn open(&self) -> Result<Desk, Failed> {
+        let profile = Profile::load(&self.profile)?;
+        Ok(Desk {
+            session: Session::resume(profile, self.url.as_deref())?,
+            out: self.out()?,
+        })
+    }
+}
+
+/// Products whose apps the service lists apart.
+const PRODUCTS: [&str; 4] = [
+    "",
+    "?product=atlas",
+    "?product=data-api",
+    "?product=device-sync",
+];
+
+impl Desk {
+    /// The projects that may be seen.
+    fn projects(&mut self) -> Result<Vec<String>, Failed> {
+        let profile = self.session.get("auth/profile")?;
+        let roles = profile["roles"].as_array().into_iter().flatten();
+        let mut ids: Vec<String> = roles
+            .filter_map(|role| Some(role["group_id"].as_str()?.to_owned()))
+            .filter(|id| !id.is_empty())
+            .collect();
+        ids.sort();
+        ids.dedup();
+        Ok(ids)
+    }
+
+    /// The project that was named, or the only one.
+    fn project(&mut self, named: Option<&str>) -> Result<String, Failed> {
+        if let Some(id) = named {
+            return Ok(archive::escaped(id));
+        }
+        match self.projects()?.as_slice() {
+            [only] => Ok(only.clone()),
+            [] => Err("there is no project".into()),
+            several => Err(format!(
+                "there are several projects; name one with --project: {}",
+                several.join(", ")
+            )
+            .into()),
+        }
+    }
+
+    /// Every app, of all products.
+    fn apps(&mut self, project: Option<&str>) -> Result<Vec<App>, Failed> {
+        let groups = match project {
+            Some(id) => vec![archive::escaped(id)],
+            None => self.projects()?,
+        };
+        let mut all: Vec<App> = Vec::new();
+        for group in groups {
+            for product in PRODUCTS {
+                let found = self.session.get(&format!("groups/{group}/apps{product}"))?;
+                for app in found.as_array().into_iter().flatten().map(App::of) {
+                    // A server that knows no products lists all for each.
+                    if all.iter().all(|known| known.id != app.id) {
+                        all.push(app);
+                    }
+                }
+            }
+        }
+        Ok(all)
+    }
+
+    /// Apps that a word may mean.
+    fn matching(&mut self, word: &str, project: Option<&str>) -> Result<Vec<App>, Failed> {
+        let all = self.apps(project)?;
+        let exact = |app: &&App| [&app.id, &app.client_app_id].contains(&&word.to_owned());
+        if let Some(app) = all.iter().find(exact) {
+            return Ok(vec![app.clone()]);
+        }
+        let named: Vec<App> = all.iter().filter(|app| app.name == word).cloned().collect();
+        if !named.is_empty() {
+            return Ok(named);
+        }
+        let word = word.to_lowercase();
+        let begins = |app: &App| app.client_app_id.starts_with(&word);
+        Ok(all.into_iter().filter(begins).collect())
+    }
+
+    /// The one app that is meant.
+    fn app(&mut self, which: &Which) -> Result<App, Failed> {
+        let project = which.project.as_deref();
+        let here = std::env::current_dir().ok();
+        let here = here.and_then(|folder| document::Local::read(&folder).ok());
+        let word = which
+            .app
+            .clone()
+            .or_else(|| here.and_then(|local| local.client_app_id()));
+        let found = match &word {
+            Some(word) => self.matching(word, project)?,
+            None => self.apps(project)?,
+        };
+        one(found, word.as_deref())
+    }
+}
+
+/// The only one of apps.
+fn one(found: Vec<App>, word: Option<&str>) -> Result<App, Failed> {
+    match (found.as_slice(), word) {
+        ([only], _) => Ok(only.clone()),
+        ([], Some(word)) => Err(format!("there is no app {word}").into()),
+        ([], None) => Err("there are no apps".into()),
+        (several, _) => {
+            let several: Vec<String> = several.iter().map(App::shown).collect();
+            Err(format!("several apps may be meant: {}", several.join(", ")).into())
+        }
+    }
+}
+
+/// Runs a command; an error is printed.
+pub(crate) fn run(command: Command) -> ExitCode {
+    let done = match command {
+        Command::Login(login) => log_in(&login),
+        Command::Logout(with) => log_out(&with),
+        Command::Whoami(with) => who_am_i(&with),
+        Command::Push(push) => push.run(),
+        Command::Pull(pull) => pull.run(),
+        Command::Apps(group) => group.with.open().and_then(|desk| group.verb.run(desk)),
+        Command::Logs(group) => group.with.open().and_then(|desk| group.verb.run(desk)),
+        Command::Secrets(group) => group.with.open().and_then(|desk| group.verb.run(desk)),
+        Command::Users(group) => group.with.open().and_then(|desk| group.verb.run(desk)),
+        Command::Functions(group) => group.with.open().and_then(|desk| group.verb.run(desk)),
+        Command::AccessList(group) => group.with.open().and_then(|desk| group.verb.run(desk)),
+        Command::Schema(group) => group.with.open().and_then(|desk| group.verb.run(desk)),
+        Command::Deploy(group) => group.with.open().and_then(|desk| group.verb.run(desk)),
+        Command::Deployments(group) => group.with.open().and_then(|desk| group.verb.run(desk)),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("backstitch: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The time, as texts have it.
+fn now() -> Result<String, Failed> {
+    Ok(SystemClock.now().try_to_rfc3339_string()?)
+}
+
+/// Waits before a server is asked again.
+fn pause(time: Duration) -> Result<(), Failed> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()?;
+    runtime.block_on(async { tokio::time::sleep(time).await });
+    Ok(())
+}
+
+/// What was given, or a line of standard input: words of a command are
+/// everybody's to see.
+fn given_or_read(given: Option<&str>, what: &str) -> Result<String, Failed> {
+    if let Some(given) = given {
+        return Ok(given.to_owned());
+    }
+    let mut line = String::new();
+    std::io::stdin().read_line(&mut line)?;
+    let line = line.trim_end_matches(['\r', '\n']);
+    if line.is_empty() {
+        return Err(format!("{what} is missing: an option, or a line of standard input").into());
+    }
+    Ok(line.to_owned())
+}
+
+fn log_in(login: &Login) -> Result<(), Failed> {
+    let profile = Profile::load(&login.with.profile)?;
+    let url = match &login.with.url {
+        Some(url) => url.clone(),
+        None if !profile.url.is_empty() => profile.url.clone(),
+        None => return Err("name the server with --url".into()),
+    };
+    let (name, provider, who) = if login.auth_type == AuthType::Cloud {
+        let name = login.public_key.as_deref();
+        let name = name.ok_or("name the public key with --api-key")?;
+        let key = given_or_read(login.private_key.as_deref(), "the private key")?;
+        let who = json!({ "username": name, "apiKey": key });
+        (name, "mongodb-cloud", who)
+    } else {
+        let name = login.username.as_deref();
+        let name = name.ok_or("name the user with --username")?;
+        let password = given_or_read(login.password.as_deref(), "the password")?;
+        let who = json!({ "username": name, "password": password });
+        (name, "local-userpass", who)
+    };
+    let mut out = login.with.out()?;
+    let mut session = Session::log_in(profile, &url, provider, &who)?;
+    name.clone_into(&mut session.profile.username);
+    session.profile.save()?;
+    out.say(&format!("logged in at {} as {name}", session.profile.url))
+}
+
+fn log_out(with: &With) -> Result<(), Failed> {
+    let mut out = with.out()?;
+    let profile = Profile::load(&with.profile)?;
+    if !profile.is_logged_in() {
+        profile.remove()?;
+        return out.say("nobody was logged in");
+    }
+    let mut session = Session::resume(profile, None)?;
+    let ended = session.end();
+    session.profile.remove()?;
+    match ended {
+        Ok(()) => out.say("logged out"),
+        // The tokens are gone from here, which is what was asked for.
+        Err(error) => out.say(&format!(
+            "logged out here; the session was not ended: {error}"
+        )),
+    }
+}
+
+fn who_am_i(with: &With) -> Result<(), Failed> {
+    let profile = Profile::load(&with.profile)?;
+    if !profile.is_logged_in() {
+        return with.out()?.say("nobody is logged in");
+    }
+    let mut desk = with.open()?;
+    let projects: Vec<Value> = desk.projects()?.into_iter().map(Value::from).collect();
+    let profile = &desk.session.profile;
+    let shown = json!({
+        "url": profile.url, "username": profile.username, "projects": projects,
+    });
+    desk.out.document("logged in", &shown)
+}

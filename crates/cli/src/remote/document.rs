@@ -1,0 +1,349 @@
+//! The document of an import, made of an app directory (admin-api.md §4.6).
+
+use std::path::{Path, PathBuf};
+
+use config::{AppConfig, Exporting, Files, Kind, RootLayout};
+use kit::Finding;
+use serde_json::{Map, Value, json};
+
+use crate::archives::Failed;
+use crate::directory;
+
+const ROOTS: [&str; 4] = [
+    "root_config.json",
+    "realm_config.json",
+    "config.json",
+    "stitch.json",
+];
+/// How many folders above one are looked at.
+const PARENTS_MAX: usize = 8;
+/// Secrets that come with an import.
+const SECRETS: &str = "secrets.json";
+
+/// The app directory that a folder is in.
+pub(super) fn root_of(folder: &Path) -> Option<PathBuf> {
+    let whole = folder.canonicalize().ok()?;
+    let mut all = whole.ancestors().take(PARENTS_MAX + 1);
+    let root = all.find(|folder| ROOTS.iter().any(|name| folder.join(name).is_file()))?;
+    Some(root.to_owned())
+}
+
+/// An app directory that can be sent.
+pub(super) struct Local {
+    pub(super) root: PathBuf,
+    pub(super) config: AppConfig,
+    /// What there is to say of it, none of it an error.
+    pub(super) findings: Vec<Finding>,
+    secrets: Value,
+}
+
+impl Local {
+    /// Reads it; whatever is wrong is told at once, with file and line.
+    pub(super) fn read(folder: &Path) -> Result<Self, Failed> {
+        let root = root_of(folder)
+            .ok_or_else(|| format!("{}: there is no app directory here", folder.display()))?;
+        let (files, left_out) = directory::read(&root)?;
+        let (mut files, _) = config::split_hosted(&files).map_err(|all| told(&all))?;
+        let secrets = match files.0.remove(SECRETS) {
+            Some(bytes) => json_of(SECRETS, &bytes)?,
+            None => json!({}),
+        };
+        let mut reading = config::read(&files);
+        reading.findings.extend(left_out);
+        if !reading.whole || config::has_errors(&reading.findings) {
+            return Err(told(&reading.findings).into());
+        }
+        Ok(Self {
+            root,
+            config: reading.config,
+            findings: reading.findings,
+            secrets,
+        })
+    }
+
+    /// The app that the directory is of.
+    pub(super) fn client_app_id(&self) -> Option<String> {
+        directory::client_app_id(&self.root).or_else(|| {
+            let id = self.config.client_app_id();
+            (!id.is_empty()).then(|| id.to_owned())
+        })
+    }
+
+    /// Notes in the directory which app it is of from now on.
+    pub(super) fn belongs_to(&self, client_app_id: &str) -> Result<(), Failed> {
+        if self.config.layout() == RootLayout::Root {
+            let meta = json!({ "client_app_id": client_app_id, "config_version": 20_230_101 });
+            std::fs::create_dir_all(self.root.join(".mdb"))?;
+            std::fs::write(self.root.join(".mdb/meta.json"), format!("{meta:#}\n"))?;
+            return Ok(());
+        }
+        self.describe(&[("app_id", client_app_id)])
+    }
+
+    /// Writes fields of the root file.
+    pub(super) fn describe(&self, fields: &[(&str, &str)]) -> Result<(), Failed> {
+        let path = self.root.join(self.config.layout().root_file());
+        let mut root = json_of("the root file", &std::fs::read(&path)?)?;
+        if let Some(root) = root.as_object_mut() {
+            for (name, value) in fields {
+                root.insert((*name).to_owned(), (*value).into());
+            }
+        }
+        let mut bytes = Vec::new();
+        let indent = serde_json::ser::PrettyFormatter::with_indent(b"    ");
+        let mut writer = serde_json::Serializer::with_formatter(&mut bytes, indent);
+        serde::Serialize::serialize(&root, &mut writer)?;
+        bytes.push(b'\n');
+        Ok(std::fs::write(path, bytes)?)
+    }
+
+    /// The document for an app.
+    pub(super) fn document(&self, client_app_id: &str) -> Result<Value, Failed> {
+        // The older layouts have a form of their own: they know no endpoints,
+        // and the newer form would say that there are none.
+        let older = self.config.layout().is_older();
+        let how = Exporting {
+            layout: if older {
+                self.config.layout()
+            } else {
+                RootLayout::Realm
+            },
+            client_app_id: Some(client_app_id),
+            id: None,
+        };
+        let files = config::print(&self.config.exported(&how));
+        let mut document = if older {
+            folded_older(&files, how.layout.root_file())?
+        } else {
+            folded(&files)?
+        };
+        document["secrets"] = self.secrets.clone();
+        Ok(document)
+    }
+
+    /// A field of the root file.
+    pub(super) fn root_field(&self, name: &str) -> &str {
+        let root = self.config.get(Kind::Root, "");
+        root.map_or("", |root| root.text(name))
+    }
+}
+
+/// Findings as lines.
+fn told(findings: &[Finding]) -> String {
+    let lines: Vec<String> = findings.iter().map(ToString::to_string).collect();
+    format!("the directory has errors\n{}", lines.join("\n"))
+}
+
+fn json_of(path: &str, bytes: &[u8]) -> Result<Value, Failed> {
+    let text = std::str::from_utf8(bytes).map_err(|error| format!("{path}: {error}"))?;
+    config::parse_json_exactly(text).map_err(|error| format!("{path}: {error}").into())
+}
+
+/// A directory's files by where they stand.
+struct Tree<'a>(&'a Files);
+
+impl Tree<'_> {
+    fn json(&self, path: &str) -> Result<Option<Value>, Failed> {
+        self.0
+            .get(path)
+            .map(|bytes| json_of(path, bytes))
+            .transpose()
+    }
+
+    fn text(&self, path: &str) -> Result<Value, Failed> {
+        let bytes = self.0.get(path).unwrap_or_default();
+        let text = std::str::from_utf8(bytes).map_err(|error| format!("{path}: {error}"))?;
+        Ok(text.into())
+    }
+
+    /// What stands right inside of a folder: names with a slash at the end for
+    /// folders.
+    fn inside(&self, folder: &str) -> Vec<String> {
+        let rests = self.0.0.keys().filter_map(|path| path.strip_prefix(folder));
+        let mut names: Vec<String> = rests
+            .map(|rest| match rest.split_once('/') {
+                Some((name, _)) => format!("{name}/"),
+                None => rest.to_owned(),
+            })
+            .collect();
+        names.dedup();
+        names
+    }
+
+    /// The JSON files right inside of a folder: names and values.
+    fn jsons(&self, folder: &str) -> Result<Vec<(String, Value)>, Failed> {
+        let mut all = Vec::new();
+        for name in self.inside(folder) {
+            let path = format!("{folder}{name}");
+            if let (true, Some(value)) = (path.strip_suffix(".json").is_some(), self.json(&path)?) {
+                all.push((name, value));
+            }
+        }
+        Ok(all)
+    }
+
+    fn list(&self, folder: &str) -> Result<Value, Failed> {
+        let all = self.jsons(folder)?.into_iter();
+        Ok(all.map(|(_, value)| value).collect())
+    }
+
+    fn folders(&self, folder: &str) -> Vec<String> {
+        let names = self.inside(folder).into_iter();
+        names.filter(|name| name.ends_with('/')).collect()
+    }
+
+    /// An object of the files that are there.
+    fn object(&self, parts: &[(&str, &str)]) -> Result<Map<String, Value>, Failed> {
+        let mut object = Map::new();
+        for (name, path) in parts {
+            if let Some(value) = self.json(path)? {
+                object.insert((*name).to_owned(), value);
+            }
+        }
+        Ok(object)
+    }
+
+    fn functions(&self) -> Result<Value, Failed> {
+        let mut functions = self.object(&[("config", "functions/config.json")])?;
+        let mut sources = Map::new();
+        for path in self.0.0.keys() {
+            let name = path.strip_prefix("functions/").unwrap_or_default();
+            if name.strip_suffix(".js").is_some() && !name.starts_with("node_modules/") {
+                sources.insert(name.to_owned(), self.text(path)?);
+            }
+        }
+        functions.insert("sources".to_owned(), sources.into());
+        Ok(functions.into())
+    }
+
+    /// Manifests and sources that have a folder each, at any depth.
+    fn with_sources(&self, folder: &str) -> Result<Value, Failed> {
+        let mut all = Vec::new();
+        for path in self.0.0.keys().filter(|path| path.starts_with(folder)) {
+            if let Some(at) = path.strip_suffix("/source.js") {
+                let config = self.json(&format!("{at}/config.json"))?;
+                all.push(json!({ "config": config, "source": self.text(path)? }));
+            }
+        }
+        Ok(all.into())
+    }
+
+    fn services(&self, top: &str) -> Result<Value, Failed> {
+        let mut all = Vec::new();
+        for name in self.folders(top) {
+            let at = format!("{top}{name}");
+            let mut service = self.object(&[
+                ("config", &format!("{at}config.json")),
+                ("default_rule", &format!("{at}default_rule.json")),
+            ])?;
+            let webhooks = self.with_sources(&format!("{at}incoming_webhooks/"))?;
+            service.insert("incoming_webhooks".to_owned(), webhooks);
+            service.insert("rules".to_owned(), self.list(&format!("{at}rules/"))?);
+            all.push(Value::Object(service));
+        }
+        Ok(all.into())
+    }
+
+    fn data_sources(&self) -> Result<Value, Failed> {
+        let mut all = Vec::new();
+        for name in self.folders("data_sources/") {
+            let at = format!("data_sources/{name}");
+            let mut source = self.object(&[
+                ("config", &format!("{at}config.json")),
+                ("default_rule", &format!("{at}default_rule.json")),
+            ])?;
+            let mut rules = Vec::new();
+            for database in self.folders(&at) {
+                for collection in self.folders(&format!("{at}{database}")) {
+                    let at = format!("{at}{database}{collection}");
+                    let (database, collection) =
+                        (database.trim_matches('/'), collection.trim_matches('/'));
+                    let plain = json!({ "database": database, "collection": collection });
+                    let mut rule = self.json(&format!("{at}rules.json"))?.unwrap_or(plain);
+                    let parts = self.object(&[
+                        ("schema", &format!("{at}schema.json")),
+                        ("relationships", &format!("{at}relationships.json")),
+                    ])?;
+                    if let Some(rule) = rule.as_object_mut() {
+                        rule.extend(parts);
+                    }
+                    rules.push(rule);
+                }
+            }
+            source.insert("rules".to_owned(), rules.into());
+            all.push(Value::Object(source));
+        }
+        Ok(all.into())
+    }
+}
+
+/// The files of a directory of config version 20210101, in one object.
+fn folded(files: &Files) -> Result<Value, Failed> {
+    let tree = Tree(files);
+    let root = tree.json("realm_config.json")?.unwrap_or(json!({}));
+    let mut document = root.as_object().cloned().unwrap_or_default();
+    let environments: Map<String, Value> = tree.jsons("environments/")?.into_iter().collect();
+    let auth = tree.object(&[
+        ("custom_user_data", "auth/custom_user_data.json"),
+        ("providers", "auth/providers.json"),
+    ])?;
+    let mut graphql = tree.object(&[
+        ("config", "graphql/config.json"),
+        ("validation_settings", "graphql/validation_settings.json"),
+    ])?;
+    let resolvers = tree.list("graphql/custom_resolvers/")?;
+    graphql.insert("custom_resolvers".to_owned(), resolvers);
+    for (name, value) in [
+        ("environments", environments.into()),
+        ("values", tree.list("values/")?),
+        ("auth", auth.into()),
+        ("functions", tree.functions()?),
+        ("triggers", tree.list("triggers/")?),
+        ("data_sources", tree.data_sources()?),
+        ("http_endpoints", tree.services("http_endpoints/")?),
+        ("services", tree.services("services/")?),
+        (
+            "endpoints",
+            tree.object(&[("config", "http_endpoints/config.json")])?
+                .into(),
+        ),
+        ("graphql", graphql.into()),
+        (
+            "sync",
+            tree.object(&[("config", "sync/config.json")])?.into(),
+        ),
+        ("log_forwarders", tree.list("log_forwarders/")?),
+    ] {
+        document.insert(name.to_owned(), value);
+    }
+    document.extend(tree.object(&[
+        ("data_api_config", "http_endpoints/data_api_config.json"),
+        ("hosting", "hosting/config.json"),
+    ])?);
+    Ok(document.into())
+}
+
+/// The files of a directory of an older config version, in one object.
+fn folded_older(files: &Files, root: &str) -> Result<Value, Failed> {
+    let tree = Tree(files);
+    let root = tree.json(root)?.unwrap_or(json!({}));
+    let mut document = root.as_object().cloned().unwrap_or_default();
+    let environments: Map<String, Value> = tree.jsons("environments/")?.into_iter().collect();
+    let mut graphql = tree.object(&[("config", "graphql/config.json")])?;
+    let resolvers = tree.list("graphql/custom_resolvers/")?;
+    graphql.insert("custom_resolvers".to_owned(), resolvers);
+    for (name, value) in [
+        ("environments", environments.into()),
+        ("values", tree.list("values/")?),
+        ("auth_providers", tree.list("auth_providers/")?),
+        ("functions", tree.with_sources("functions/")?),
+        ("triggers", tree.list("triggers/")?),
+        ("services", tree.services("services/")?),
+        ("graphql", graphql.into()),
+        ("log_forwarders", tree.list("log_forwarders/")?),
+    ] {
+        document.insert(name.to_owned(), value);
+    }
+    document.extend(tree.object(&[("data_api_config", "data_api_config.json")])?);
+    Ok(document.into())
+}

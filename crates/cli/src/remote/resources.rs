@@ -1,0 +1,298 @@
+//! `secrets` and `accessList`.
+
+use clap::Subcommand;
+use serde_json::{Value, json};
+
+use super::{App, Desk, Which};
+use crate::archives::Failed;
+
+#[derive(Subcommand)]
+pub(crate) enum SecretsVerb {
+    /// Show the secrets' names
+    #[command(alias = "ls")]
+    List {
+        #[command(flatten)]
+        which: Which,
+    },
+    /// Make a secret
+    Create {
+        #[command(flatten)]
+        which: Which,
+        /// Its name
+        #[arg(long, short = 'n')]
+        name: String,
+        /// Its value (default: a line of standard input)
+        #[arg(long, short = 'v')]
+        value: Option<String>,
+    },
+    /// Change a secret
+    Update {
+        #[command(flatten)]
+        which: Which,
+        /// Its id or name
+        #[arg(long, short = 's')]
+        secret: String,
+        /// Its new name (default: the old one)
+        #[arg(long, short = 'n')]
+        name: Option<String>,
+        /// Its new value (default: a line of standard input)
+        #[arg(long, short = 'v')]
+        value: Option<String>,
+    },
+    /// Remove secrets
+    Delete {
+        #[command(flatten)]
+        which: Which,
+        /// A secret's id or name (may be repeated)
+        #[arg(long, short = 's', required = true)]
+        secret: Vec<String>,
+    },
+}
+
+/// What a list has of an id or another name.
+fn found<'a>(all: &'a [Value], field: &str, word: &str) -> Result<&'a Value, Failed> {
+    let known = all
+        .iter()
+        .find(|one| one["_id"] == word || one[field] == word);
+    known.ok_or_else(|| format!("there is no {word}").into())
+}
+
+fn id(one: &Value) -> String {
+    archive::escaped(one["_id"].as_str().unwrap_or_default())
+}
+
+fn listed(desk: &mut Desk, app: &App) -> Result<Vec<Value>, Failed> {
+    let all = desk.session.get(&app.at("/secrets"))?;
+    Ok(all.as_array().cloned().unwrap_or_default())
+}
+
+impl SecretsVerb {
+    pub(super) fn run(self, mut desk: Desk) -> Result<(), Failed> {
+        match self {
+            Self::List { which } => {
+                let app = desk.app(&which)?;
+                let all = listed(&mut desk, &app)?;
+                if all.is_empty() {
+                    return desk.out.say("there are no secrets");
+                }
+                let row = |one: &Value| vec![one["name"].clone(), one["_id"].clone()];
+                let rows: Vec<_> = all.iter().map(row).collect();
+                desk.out
+                    .table(&format!("secrets: {}", rows.len()), &["Name", "ID"], &rows)
+            }
+            Self::Create { which, name, value } => {
+                let app = desk.app(&which)?;
+                let value = super::given_or_read(value.as_deref(), "the value")?;
+                let body = json!({ "name": name, "value": value });
+                let made = desk.session.ask("POST", &app.at("/secrets"), &body)?;
+                desk.out.say(&format!("created secret {}", id(&made)))
+            }
+            Self::Update {
+                which,
+                secret,
+                name,
+                value,
+            } => {
+                let app = desk.app(&which)?;
+                let all = listed(&mut desk, &app)?;
+                let old = found(&all, "name", &secret)?;
+                let value = super::given_or_read(value.as_deref(), "the value")?;
+                let name = name.map_or_else(|| old["name"].clone(), Value::from);
+                let path = app.at(&format!("/secrets/{}", id(old)));
+                let body = json!({ "name": name, "value": value });
+                desk.session.ask("PUT", &path, &body)?;
+                desk.out.say("changed the secret")
+            }
+            Self::Delete { which, secret } => {
+                let app = desk.app(&which)?;
+                let all = listed(&mut desk, &app)?;
+                // All are found before the first goes.
+                let gone = secret.iter().map(|word| found(&all, "name", word));
+                let gone: Vec<&Value> = gone.collect::<Result<_, _>>()?;
+                let question = format!("Delete {}", secret.join(", "));
+                if !desk.out.confirm(&question)? {
+                    return Ok(());
+                }
+                let items = gone.iter().map(|one| {
+                    let path = app.at(&format!("/secrets/{}", id(one)));
+                    (
+                        "DELETE",
+                        path,
+                        vec![one["name"].clone(), one["_id"].clone()],
+                    )
+                });
+                desk.each(items.collect(), &["Name", "ID", "Deleted", "Details"])
+            }
+        }
+    }
+}
+
+impl Desk {
+    /// Does the same to several things; a row of the table says what came of
+    /// each.
+    pub(super) fn each(
+        &mut self,
+        all: Vec<(&str, String, Vec<Value>)>,
+        headers: &[&str],
+    ) -> Result<(), Failed> {
+        let (mut rows, mut failed) = (Vec::new(), 0);
+        for (method, path, mut row) in all {
+            let done = self.session.ask(method, &path, &Value::Null);
+            failed += usize::from(done.is_err());
+            row.push(done.is_ok().into());
+            row.push(
+                done.err()
+                    .map_or(String::new(), |error| error.to_string())
+                    .into(),
+            );
+            rows.push(row);
+        }
+        self.out
+            .table(&format!("done: {}", rows.len() - failed), headers, &rows)?;
+        if failed > 0 {
+            return Err(format!("not done: {failed}").into());
+        }
+        Ok(())
+    }
+}
+
+#[derive(Subcommand)]
+pub(crate) enum AccessVerb {
+    /// Show the addresses
+    #[command(alias = "ls")]
+    List {
+        #[command(flatten)]
+        which: Which,
+    },
+    /// Add an address
+    Create {
+        #[command(flatten)]
+        which: Which,
+        /// The address or the network
+        #[arg(long, required_unless_present_any = ["use_current", "allow_all"])]
+        ip: Option<String>,
+        /// What it is
+        #[arg(long)]
+        comment: Option<String>,
+        /// Add the address that this comes from
+        #[arg(long, conflicts_with_all = ["ip", "allow_all"])]
+        use_current: bool,
+        /// Add every address
+        #[arg(long, conflicts_with = "ip")]
+        allow_all: bool,
+    },
+    /// Change an address
+    Update {
+        #[command(flatten)]
+        which: Which,
+        /// The address or its id
+        #[arg(long)]
+        ip: String,
+        /// The new address (default: the old one)
+        #[arg(long)]
+        new_ip: Option<String>,
+        /// The new comment (default: the old one)
+        #[arg(long)]
+        comment: Option<String>,
+    },
+    /// Remove addresses
+    Delete {
+        #[command(flatten)]
+        which: Which,
+        /// The address or its id (may be repeated)
+        #[arg(long, required = true)]
+        ip: Vec<String>,
+    },
+}
+
+const ADDRESSES: &str = "/security/access_list";
+
+fn addresses(desk: &mut Desk, app: &App) -> Result<Vec<Value>, Failed> {
+    let all = desk.session.get(&app.at(ADDRESSES))?;
+    Ok(all["allowed_ips"].as_array().cloned().unwrap_or_default())
+}
+
+impl AccessVerb {
+    pub(super) fn run(self, mut desk: Desk) -> Result<(), Failed> {
+        match self {
+            Self::List { which } => {
+                let app = desk.app(&which)?;
+                let all = addresses(&mut desk, &app)?;
+                if all.is_empty() {
+                    return desk.out.say("there are no addresses");
+                }
+                let row = |one: &Value| vec![one["address"].clone(), one["comment"].clone()];
+                let rows: Vec<_> = all.iter().map(row).collect();
+                let message = format!("addresses: {}", rows.len());
+                desk.out.table(&message, &["IP Address", "Comment"], &rows)
+            }
+            Self::Create {
+                which,
+                ip,
+                comment,
+                use_current,
+                allow_all,
+            } => {
+                let app = desk.app(&which)?;
+                let address = match ip {
+                    Some(ip) => ip,
+                    None if allow_all => "0.0.0.0".to_owned(),
+                    None => String::new(),
+                };
+                let mut body = json!({ "address": address });
+                if let Some(comment) = comment {
+                    body["comment"] = comment.into();
+                }
+                if use_current {
+                    body["use_current"] = true.into();
+                }
+                let made = desk.session.ask("POST", &app.at(ADDRESSES), &body)?;
+                let address = made["address"].as_str().unwrap_or_default();
+                desk.out.say(&format!("added {address}"))
+            }
+            Self::Update {
+                which,
+                ip,
+                new_ip,
+                comment,
+            } => {
+                let app = desk.app(&which)?;
+                let all = addresses(&mut desk, &app)?;
+                let old = found(&all, "address", &ip)?;
+                let or_old = |new: Option<String>, name: &str| match new {
+                    Some(new) => new.into(),
+                    None => old[name].clone(),
+                };
+                let mut body = json!({ "address": or_old(new_ip, "address") });
+                let comment = or_old(comment, "comment");
+                if !comment.is_null() {
+                    body["comment"] = comment;
+                }
+                let path = app.at(&format!("{ADDRESSES}/{}", id(old)));
+                desk.session.ask("PATCH", &path, &body)?;
+                desk.out.say("changed the address")
+            }
+            Self::Delete { which, ip } => {
+                let app = desk.app(&which)?;
+                let all = addresses(&mut desk, &app)?;
+                let gone = ip.iter().map(|word| found(&all, "address", word));
+                let gone: Vec<&Value> = gone.collect::<Result<_, _>>()?;
+                if !desk.out.confirm(&format!("Delete {}", ip.join(", ")))? {
+                    return Ok(());
+                }
+                let items = gone.iter().map(|one| {
+                    let path = app.at(&format!("{ADDRESSES}/{}", id(one)));
+                    (
+                        "DELETE",
+                        path,
+                        vec![one["address"].clone(), one["comment"].clone()],
+                    )
+                });
+                desk.each(
+                    items.collect(),
+                    &["IP Address", "Comment", "Deleted", "Details"],
+                )
+            }
+        }
+    }
+}

@@ -1,0 +1,351 @@
+//! `logs`, `functions` and `schema`.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use clap::{Subcommand, ValueEnum};
+use serde_json::{Value, json};
+
+use super::{App, Desk, Which};
+use crate::archives::Failed;
+
+#[derive(Subcommand)]
+pub(crate) enum LogsVerb {
+    /// Show log entries, the newest last
+    #[command(alias = "ls")]
+    List {
+        #[command(flatten)]
+        which: Which,
+        /// Only of these kinds, with commas
+        #[arg(long = "type", value_delimiter = ',')]
+        kinds: Vec<LogKind>,
+        /// Only errors
+        #[arg(long)]
+        errors: bool,
+        /// Only after this time, such as 2024-01-31T00:00:00Z
+        #[arg(long)]
+        start: Option<String>,
+        /// Only up to this time
+        #[arg(long, conflicts_with = "tail")]
+        end: Option<String>,
+        /// Go on with what is logged from now on
+        #[arg(long, conflicts_with = "start")]
+        tail: bool,
+    },
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum LogKind {
+    Auth,
+    Function,
+    Push,
+    Service,
+    Trigger,
+    Graphql,
+    Sync,
+    Schema,
+}
+
+impl LogKind {
+    /// The log types of the Admin API.
+    fn types(self) -> &'static str {
+        match self {
+            Self::Auth => "AUTH,API_KEY",
+            Self::Function => "FUNCTION",
+            Self::Push => "PUSH",
+            Self::Service => "SERVICE_FUNCTION,SERVICE_STREAM_FUNCTION,STREAM_FUNCTION,WEBHOOK",
+            Self::Trigger => "AUTH_TRIGGER,DB_TRIGGER,SCHEDULED_TRIGGER",
+            Self::Graphql => "GRAPHQL",
+            Self::Sync => {
+                "SYNC_CLIENT_WRITE,SYNC_CONNECTION_END,SYNC_CONNECTION_START,SYNC_ERROR,\
+                 SYNC_OTHER,SYNC_SESSION_END,SYNC_SESSION_START"
+            }
+            Self::Schema => "SCHEMA_ADDITIVE_CHANGE,SCHEMA_GENERATION,SCHEMA_VALIDATION",
+        }
+    }
+}
+
+/// How often a tail looks for more.
+const TAIL: Duration = Duration::from_secs(2);
+
+impl LogsVerb {
+    pub(super) fn run(self, mut desk: Desk) -> Result<(), Failed> {
+        let Self::List {
+            which,
+            kinds,
+            errors,
+            start,
+            end,
+            tail,
+        } = self;
+        let app = desk.app(&which)?;
+        let mut query = String::from("/logs?");
+        if !kinds.is_empty() {
+            let types: Vec<&str> = kinds.iter().map(|kind| kind.types()).collect();
+            let _ = write!(query, "type={}&", types.join(","));
+        }
+        if errors {
+            query.push_str("errors_only=true&");
+        }
+        if let Some(end) = &end {
+            let _ = write!(query, "end_date={}&", archive::escaped(end));
+        }
+        if !tail {
+            let found = entries(&mut desk, &app, &query, start.as_deref())?;
+            if found.is_empty() {
+                return desk.out.say("there are no log entries");
+            }
+            return found.iter().try_for_each(|entry| show(&mut desk, entry));
+        }
+        // Times are the server's: each look begins at the newest entry seen.
+        let mut seen: Vec<Value> = Vec::new();
+        let mut since = super::now()?;
+        loop {
+            let found = entries(&mut desk, &app, &query, Some(&since))?;
+            for entry in &found {
+                if !seen.contains(&entry["_id"]) {
+                    show(&mut desk, entry)?;
+                }
+            }
+            if let Some(newest) = found.last().and_then(|entry| entry["started"].as_str()) {
+                newest.clone_into(&mut since);
+                seen = found.iter().map(|entry| entry["_id"].clone()).collect();
+            }
+            super::pause(TAIL)?;
+        }
+    }
+}
+
+/// A page of entries, by time.
+fn entries(
+    desk: &mut Desk,
+    app: &App,
+    query: &str,
+    start: Option<&str>,
+) -> Result<Vec<Value>, Failed> {
+    let start = start.map(|start| format!("start_date={}", archive::escaped(start)));
+    let path = app.at(&format!("{query}{}", start.unwrap_or_default()));
+    let found = desk.session.get(&path)?;
+    let mut found = found["logs"].as_array().cloned().unwrap_or_default();
+    let time = |entry: &Value| entry["started"].as_str().unwrap_or_default().to_owned();
+    found.sort_by_key(time);
+    Ok(found)
+}
+
+fn show(desk: &mut Desk, entry: &Value) -> Result<(), Failed> {
+    let text = |name: &str| entry[name].as_str().unwrap_or_default();
+    let names = [
+        "function_name",
+        "event_subscription_name",
+        "incoming_webhook_name",
+    ];
+    let name = names
+        .iter()
+        .map(|name| text(name))
+        .find(|name| !name.is_empty());
+    let mark = if text("error").is_empty() {
+        "ok"
+    } else {
+        "failed"
+    };
+    let head = format!(
+        "{} {mark} {} {}",
+        text("started"),
+        text("type"),
+        name.unwrap_or_default()
+    );
+    let messages = entry["messages"].as_array().into_iter().flatten();
+    let mut lines: Vec<String> = messages
+        .map(|line| {
+            line.as_str()
+                .map_or_else(|| line.to_string(), str::to_owned)
+        })
+        .collect();
+    if !text("error").is_empty() {
+        lines.push(format!("{} {}", text("error_code"), text("error")));
+    }
+    desk.out.list(head.trim_end(), &lines)
+}
+
+#[derive(Subcommand)]
+pub(crate) enum FunctionsVerb {
+    /// Show the functions
+    #[command(alias = "ls")]
+    List {
+        #[command(flatten)]
+        which: Which,
+    },
+    /// Run a function
+    Run {
+        #[command(flatten)]
+        which: Which,
+        /// Its name
+        #[arg(long)]
+        name: String,
+        /// An argument: JSON, or a text (may be repeated)
+        #[arg(long, allow_hyphen_values = true)]
+        args: Vec<String>,
+        /// The id of the user it runs as (default: as the system)
+        #[arg(long)]
+        user: Option<String>,
+    },
+}
+
+impl FunctionsVerb {
+    pub(super) fn run(self, mut desk: Desk) -> Result<(), Failed> {
+        match self {
+            Self::List { which } => {
+                let app = desk.app(&which)?;
+                let all = desk.session.get(&app.at("/functions"))?;
+                let all = all.as_array().cloned().unwrap_or_default();
+                if all.is_empty() {
+                    return desk.out.say("there are no functions");
+                }
+                let row = |one: &Value| vec![one["name"].clone(), one["_id"].clone()];
+                let rows: Vec<_> = all.iter().map(row).collect();
+                desk.out.table(
+                    &format!("functions: {}", rows.len()),
+                    &["Name", "ID"],
+                    &rows,
+                )
+            }
+            Self::Run {
+                which,
+                name,
+                args,
+                user,
+            } => {
+                let app = desk.app(&which)?;
+                let value = |text: &String| {
+                    config::parse_json_exactly(text).unwrap_or_else(|_| text.clone().into())
+                };
+                let args: Vec<Value> = args.iter().map(value).collect();
+                let query = user.map_or_else(
+                    || "run_as_system=true".to_owned(),
+                    |id| format!("user_id={}", archive::escaped(&id)),
+                );
+                let path = app.at(&format!("/debug/execute_function?{query}"));
+                let body = json!({ "name": name, "arguments": args });
+                let answer = desk.session.ask("POST", &path, &body)?;
+                let lines = |name: &str| -> Vec<String> {
+                    let lines = answer[name].as_array().into_iter().flatten();
+                    lines
+                        .filter_map(|line| Some(line.as_str()?.to_owned()))
+                        .collect()
+                };
+                for (title, lines) in [("Logs", lines("logs")), ("Error Logs", lines("error_logs"))]
+                {
+                    if !lines.is_empty() {
+                        desk.out.list(title, &lines)?;
+                    }
+                }
+                let error = &answer["error"];
+                if !error.is_null() && *error != "" {
+                    let text = error
+                        .as_str()
+                        .map_or_else(|| error.to_string(), str::to_owned);
+                    return Err(format!("{name}: {text}").into());
+                }
+                desk.out.document("Result", &answer["result"])
+            }
+        }
+    }
+}
+
+#[derive(Subcommand)]
+pub(crate) enum SchemaVerb {
+    /// Make classes of the schemas, for an SDK's language
+    #[command(alias = "datamodel")]
+    Datamodels {
+        #[command(flatten)]
+        which: Which,
+        /// The language
+        #[arg(long, short = 'l')]
+        language: Language,
+        /// Only these models (may be repeated)
+        #[arg(long)]
+        name: Vec<String>,
+        /// Leave imports out
+        #[arg(long)]
+        no_imports: bool,
+        /// All in one piece
+        #[arg(long)]
+        flat: bool,
+    },
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum Language {
+    #[value(name = "C_SHARP", alias = "csharp", alias = "c#")]
+    CSharp,
+    #[value(name = "JAVA", alias = "java")]
+    Java,
+    #[value(name = "JAVA_SCRIPT", alias = "javascript", alias = "js")]
+    JavaScript,
+    #[value(name = "KOTLIN", alias = "kotlin")]
+    Kotlin,
+    #[value(name = "OBJECTIVE_C", alias = "objective-c", alias = "objectivec")]
+    ObjectiveC,
+    #[value(name = "SWIFT", alias = "swift")]
+    Swift,
+    #[value(name = "TYPE_SCRIPT", alias = "typescript", alias = "ts")]
+    TypeScript,
+}
+
+impl SchemaVerb {
+    pub(super) fn run(self, mut desk: Desk) -> Result<(), Failed> {
+        let Self::Datamodels {
+            which,
+            language,
+            name,
+            no_imports,
+            flat,
+        } = self;
+        let app = desk.app(&which)?;
+        let language = language.to_possible_value();
+        let language = language.as_ref().map_or("", |value| value.get_name());
+        let path = app.at(&format!("/sync/client_schemas/{language}"));
+        let all = desk.session.get(&path)?;
+        let all = all.as_array().cloned().unwrap_or_default();
+        let text =
+            |model: &Value, field: &str| model[field].as_str().unwrap_or_default().to_owned();
+        let wanted = |model: &&Value| name.is_empty() || name.contains(&text(model, "model_name"));
+        let models: Vec<&Value> = all.iter().filter(wanted).collect();
+        if models.is_empty() {
+            return desk.out.say("there are no models; define schemas first");
+        }
+        let mut parts: Vec<(Vec<String>, String)> = Vec::new();
+        for model in &models {
+            let imports = model["import_statements"].as_array().into_iter().flatten();
+            let imports = imports.filter_map(|line| Some(line.as_str()?.trim_end().to_owned()));
+            let imports = imports.filter(|_| !no_imports).collect();
+            parts.push((imports, text(model, "schema")));
+        }
+        if flat {
+            let mut imports: Vec<String> = parts.iter().flat_map(|(all, _)| all.clone()).collect();
+            imports.sort();
+            imports.dedup();
+            let code: Vec<&str> = parts.iter().map(|(_, code)| code.as_str()).collect();
+            parts = vec![(imports, code.join("\n"))];
+        }
+        for (imports, code) in parts {
+            let code = imports
+                .into_iter()
+                .chain([code])
+                .collect::<Vec<_>>()
+                .join("\n");
+            desk.out.say(&code)?;
+        }
+        for model in models {
+            let warnings = model["warnings"].as_array().into_iter().flatten();
+            let told = warnings.chain([&model["error"]]);
+            for one in told
+                .filter_map(|one| one["error"].as_str())
+                .filter(|one| !one.is_empty())
+            {
+                eprintln!("{}: {one}", text(model, "model_name"));
+            }
+        }
+        Ok(())
+    }
+}

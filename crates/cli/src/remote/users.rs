@@ -1,0 +1,239 @@
+//! `users`: the users of an app.
+
+use std::fmt::Write as _;
+
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+
+use super::{App, Desk, Which};
+use crate::archives::Failed;
+
+#[derive(Subcommand)]
+pub(crate) enum Verb {
+    /// Show users
+    #[command(alias = "ls")]
+    List {
+        #[command(flatten)]
+        which: Which,
+        #[command(flatten)]
+        filter: Filter,
+    },
+    /// Make a user: with e-mail and password, or an API key
+    Create {
+        #[command(flatten)]
+        which: Which,
+        /// What identifies the user
+        #[arg(long = "type")]
+        kind: Option<Kind>,
+        /// The API key's name
+        #[arg(long, conflicts_with = "email")]
+        name: Option<String>,
+        /// The e-mail address
+        #[arg(long, required_unless_present = "name")]
+        email: Option<String>,
+        /// The password (default: a line of standard input)
+        #[arg(long)]
+        password: Option<String>,
+    },
+    /// Remove users
+    Delete(Chosen),
+    /// Let users log in again
+    Enable(Chosen),
+    /// Keep users from logging in
+    Disable(Chosen),
+    /// End users' sessions
+    Revoke(Chosen),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Kind {
+    ApiKey,
+    Email,
+}
+
+/// Which users.
+#[derive(Args)]
+pub(crate) struct Filter {
+    /// A user's id (may be repeated)
+    #[arg(long, short = 'u')]
+    user: Vec<String>,
+    /// Only users who have not confirmed their address
+    #[arg(long)]
+    pending: bool,
+    /// Only users who may log in, or may not
+    #[arg(long, value_parser = ["enabled", "disabled"])]
+    state: Option<String>,
+    /// Only users of these authentication providers, with commas
+    #[arg(long, value_delimiter = ',')]
+    provider: Vec<String>,
+}
+
+/// Users that something is done to.
+#[derive(Args)]
+pub(crate) struct Chosen {
+    #[command(flatten)]
+    which: Which,
+    /// A user's id (may be repeated)
+    #[arg(long, short = 'u', required = true)]
+    user: Vec<String>,
+}
+
+/// The most users that are listed; the server gives them by pages.
+const USERS_MAX: usize = 10_000;
+
+impl Verb {
+    pub(super) fn run(self, mut desk: Desk) -> Result<(), Failed> {
+        match self {
+            Self::List { which, filter } => {
+                let app = desk.app(&which)?;
+                let all = filter.find(&mut desk, &app)?;
+                if all.is_empty() {
+                    return desk.out.say("there are no users");
+                }
+                let rows: Vec<_> = all.iter().map(row).collect();
+                let headers = [
+                    "ID",
+                    "Type",
+                    "Identities",
+                    "Name",
+                    "Enabled",
+                    "Last Authenticated",
+                ];
+                desk.out
+                    .table(&format!("users: {}", rows.len()), &headers, &rows)
+            }
+            Self::Create {
+                which,
+                kind,
+                name,
+                email,
+                password,
+            } => {
+                let app = desk.app(&which)?;
+                let is_key = kind.map_or(name.is_some(), |kind| kind == Kind::ApiKey);
+                if is_key {
+                    let name = name.ok_or("name the API key with --name")?;
+                    let body = json!({ "name": name });
+                    let made = desk.session.ask("POST", &app.at("/api_keys"), &body)?;
+                    let shown = json!({
+                        "id": made["_id"], "enabled": made["disabled"] == false,
+                        "name": made["name"], "key": made["key"],
+                    });
+                    return desk.out.document("created an API key", &shown);
+                }
+                let email = email.ok_or("name the user with --email")?;
+                let password = super::given_or_read(password.as_deref(), "the password")?;
+                let body = json!({ "email": email, "password": password });
+                let made = desk.session.ask("POST", &app.at("/users"), &body)?;
+                let shown = json!({
+                    "id": made["_id"], "enabled": made["disabled"] == false,
+                    "email": made["data"]["email"], "type": made["type"],
+                });
+                desk.out.document("created a user", &shown)
+            }
+            Self::Delete(some) => {
+                let question = format!("Delete {}", some.user.join(", "));
+                if !desk.out.confirm(&question)? {
+                    return Ok(());
+                }
+                some.each(&mut desk, "DELETE", "", "Deleted")
+            }
+            Self::Enable(some) => some.each(&mut desk, "PUT", "/enable", "Enabled"),
+            Self::Disable(some) => some.each(&mut desk, "PUT", "/disable", "Disabled"),
+            Self::Revoke(some) => some.each(&mut desk, "PUT", "/logout", "Session Revoked"),
+        }
+    }
+}
+
+fn row(user: &Value) -> Vec<Value> {
+    let identities = user["identities"].as_array().into_iter().flatten();
+    let kinds = identities.filter_map(|one| one["provider_type"].as_str());
+    let data = &user["data"];
+    let login = user["login_ids"][0]["id"].clone();
+    let name = [&data["email"], &data["name"], &login];
+    let name = name.into_iter().find(|name| !name.is_null());
+    let last = user["last_authentication_date"].as_i64().unwrap_or(0);
+    let last = bson::DateTime::from_millis(last.saturating_mul(1000));
+    let last = last.try_to_rfc3339_string().unwrap_or_default();
+    let never = user["last_authentication_date"].as_i64().unwrap_or(0) == 0;
+    vec![
+        user["_id"].clone(),
+        user["type"].clone(),
+        kinds.collect::<Vec<_>>().join(", ").into(),
+        name.cloned().unwrap_or(Value::Null),
+        (user["disabled"] != true).into(),
+        if never { Value::Null } else { last.into() },
+    ]
+}
+
+impl Filter {
+    fn find(&self, desk: &mut Desk, app: &App) -> Result<Vec<Value>, Failed> {
+        let mut all = Vec::new();
+        if !self.pending && !self.user.is_empty() {
+            for id in &self.user {
+                let path = format!("/users/{}", archive::escaped(id));
+                all.push(desk.session.get(&app.at(&path))?);
+            }
+        } else {
+            all = self.pages(desk, app)?;
+        }
+        all.retain(|user| self.takes(user));
+        Ok(all)
+    }
+
+    /// Page after page: each begins behind the last user of the one before.
+    fn pages(&self, desk: &mut Desk, app: &App) -> Result<Vec<Value>, Failed> {
+        let mut path = if self.pending {
+            "/user_registrations/pending_users?".to_owned()
+        } else {
+            "/users?".to_owned()
+        };
+        if let (false, Some(state)) = (self.pending, &self.state) {
+            let _ = write!(path, "status={state}&");
+        }
+        if !self.pending && !self.provider.is_empty() {
+            let types = archive::escaped(&self.provider.join(","));
+            let _ = write!(path, "provider_types={types}&");
+        }
+        let mut all: Vec<Value> = Vec::new();
+        loop {
+            let after = all.last().and_then(|user| user["_id"].as_str());
+            let after = after.map(|id| format!("after={}", archive::escaped(id)));
+            let page = desk
+                .session
+                .get(&app.at(&format!("{path}{}", after.unwrap_or_default())))?;
+            let page = page.as_array().cloned().unwrap_or_default();
+            // A server that knows no pages gives the same again.
+            let known = |user: &Value| all.iter().any(|known| known["_id"] == user["_id"]);
+            if page.is_empty() || page.first().is_some_and(known) || all.len() >= USERS_MAX {
+                return Ok(all);
+            }
+            all.extend(page);
+        }
+    }
+
+    fn takes(&self, user: &Value) -> bool {
+        let identities = user["identities"].as_array().into_iter().flatten();
+        let mut kinds = identities.filter_map(|one| one["provider_type"].as_str());
+        let state = if user["disabled"] == true {
+            "disabled"
+        } else {
+            "enabled"
+        };
+        (self.user.is_empty() || self.user.iter().any(|id| user["_id"] == id.as_str()))
+            && (self.provider.is_empty()
+                || kinds.any(|kind| self.provider.iter().any(|p| p == kind)))
+            && self.state.as_deref().is_none_or(|wanted| wanted == state)
+    }
+}
+
+impl Chosen {
+    fn each(self, desk: &mut Desk, method: &str, verb: &str, header: &str) -> Result<(), Failed> {
+        let app = desk.app(&self.which)?;
+        let users = self.user.iter().map(|id| {
+            let path = app.at(&format!("/users/{}{verb}", archive::escaped(id)));
+            (method, path, vec![json!(id)])
+        });
+        desk.each(users.collect(), &["ID", header, "Details"])
+    }
+}
