@@ -10,6 +10,7 @@ mod doors;
 mod hosting;
 mod http;
 mod imports;
+mod meters;
 mod sessions;
 mod streams;
 mod tokens;

@@ -9,7 +9,7 @@ use crate::http::{Ask, PATIENCE};
 use crate::world::{Session, World, auth, session, watch};
 
 /// An open stream.
-struct Stream {
+pub(crate) struct Stream {
     socket: TcpStream,
     head: String,
     /// What has come and was not taken yet, without the chunks' frames.
@@ -17,7 +17,7 @@ struct Stream {
 }
 
 impl Stream {
-    async fn open(world: &World, ask: Ask) -> Self {
+    pub(crate) async fn open(world: &World, ask: Ask) -> Self {
         let mut socket = TcpStream::connect(world.address).await.unwrap();
         socket.write_all(&ask.bytes()).await.unwrap();
         let head = crate::http::read_past(&mut socket, "\r\n\r\n").await;
@@ -57,7 +57,7 @@ impl Stream {
     }
 
     /// The next event, past keep-alives.
-    async fn event(&mut self) -> Option<String> {
+    pub(crate) async fn event(&mut self) -> Option<String> {
         let event = async {
             loop {
                 match self.block().await {
