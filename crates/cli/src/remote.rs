@@ -119,11 +119,7 @@ pub(crate) struct Login {
     #[arg(long, default_value = "cloud")]
     auth_type: AuthType,
     /// The public key
-    #[arg(
-        long = "api-key",
-        env = "BACKSTITCH_ADMIN_PUBLIC_KEY",
-        conflicts_with = "username"
-    )]
+    #[arg(long = "api-key", env = "BACKSTITCH_ADMIN_PUBLIC_KEY")]
     public_key: Option<String>,
     /// The private key (default: a line of standard input)
     #[arg(
@@ -284,12 +280,10 @@ impl Desk {
     /// The one app that is meant.
     fn app(&mut self, which: &Which) -> Result<App, Failed> {
         let project = which.project.as_deref();
-        let here = std::env::current_dir().ok();
-        let here = here.and_then(|folder| document::Local::read(&folder).ok());
-        let word = which
-            .app
-            .clone()
-            .or_else(|| here.and_then(|local| local.client_app_id()));
+        let word = match &which.app {
+            Some(word) => Some(word.clone()),
+            None => document::app_around(&std::env::current_dir()?)?,
+        };
         let found = match &word {
             Some(word) => self.matching(word, project)?,
             None => self.apps(project)?,

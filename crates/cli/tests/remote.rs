@@ -686,6 +686,65 @@ fn functions_run_and_are_logged() {
 }
 
 #[test]
+fn a_password_logs_in_too() {
+    let world = World::new();
+    let password = world.home.path().join("password");
+    std::fs::write(&password, "a long enough password\n").unwrap();
+    let typed = || std::fs::File::open(&password).unwrap();
+    let make = [
+        "administrators",
+        "create",
+        "ops@shop.example",
+        "--owner",
+        PROJECT,
+    ];
+    let (code, _, errors) = run(world
+        .command(&make)
+        .args(["--server", &world.served.url])
+        .args(["--admin-public-key", "public"])
+        .args(["--admin-private-key", "a-private-key"])
+        .stdin(typed()));
+    assert_eq!(code, 0, "{errors}");
+    let login = [
+        "login",
+        "--auth-type",
+        "local",
+        "--username",
+        "ops@shop.example",
+    ];
+    let (code, said, errors) = run(world
+        .command(&login)
+        .env("BACKSTITCH_ADMIN_PUBLIC_KEY", "of-somebody-else")
+        .stdin(typed()));
+    assert_eq!(code, 0, "{errors}");
+    assert!(said.ends_with(" as ops@shop.example\n"), "{said}");
+    world.well(&["apps", "list"]);
+    let wrong = world.fails(&[&login[..], &["--password", "another"]].concat());
+    assert!(wrong.contains("the server says 401"), "{wrong}");
+}
+
+#[test]
+fn the_directory_says_which_app() {
+    let (world, shop) = (World::new(), shop());
+    world.push(&shop);
+    world.well(&["apps", "create", "--name", "other"]);
+    world.well(&["secrets", "create", "-a", "shop", "-n", "key", "-v", "one"]);
+    // From within, and with a mistake in another of its files.
+    write(&shop, "values/limit.json", "{");
+    let mut inside = world.command(&["secrets", "list"]);
+    let (code, said, errors) = run(inside.current_dir(shop.path().join("functions")));
+    assert_eq!((code, said.contains("key")), (0, true), "{errors}");
+    // One that is no app of this server is not another.
+    write(&shop, "realm_config.json", r#"{ "app_id": "away-abcde" }"#);
+    let mut inside = world.command(&["secrets", "list"]);
+    let (code, _, errors) = run(inside.current_dir(shop.path()));
+    assert_eq!(
+        (code, &*errors),
+        (1, "backstitch: there is no app away-abcde\n")
+    );
+}
+
+#[test]
 fn a_server_that_went_away_is_named() {
     let (world, shop) = (World::new(), shop());
     world.push(&shop);

@@ -24,8 +24,41 @@ const SECRETS: &str = "secrets.json";
 pub(super) fn root_of(folder: &Path) -> Option<PathBuf> {
     let whole = folder.canonicalize().ok()?;
     let mut all = whole.ancestors().take(PARENTS_MAX + 1);
-    let root = all.find(|folder| ROOTS.iter().any(|name| folder.join(name).is_file()))?;
-    Some(root.to_owned())
+    let root = all.find(|folder| ROOTS.iter().any(|name| is_root(&folder.join(name))));
+    let itself = || ROOTS.iter().any(|name| whole.join(name).is_file());
+    let root = root.or_else(|| itself().then_some(&*whole));
+    Some(root?.to_owned())
+}
+
+/// Whether a file is surely an app's root file: functions and services have a
+/// `config.json` too.
+fn is_root(path: &Path) -> bool {
+    if path.file_name().is_none_or(|name| name != "config.json") {
+        return path.is_file();
+    }
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let parsed = config::parse_json(&text).value;
+    parsed.is_some_and(|root| root.get("config_version").is_some())
+}
+
+/// The app that the directory around a folder is of: said by its root file,
+/// whatever may be wrong with the others.
+pub(super) fn app_around(folder: &Path) -> Result<Option<String>, Failed> {
+    let Some(root) = root_of(folder) else {
+        return Ok(None);
+    };
+    if let Some(id) = directory::client_app_id(&root) {
+        return Ok(Some(id));
+    }
+    for name in ROOTS {
+        let path = root.join(name);
+        if path.is_file() {
+            let file = json_of(&path.display().to_string(), &std::fs::read(&path)?)?;
+            let id = file["app_id"].as_str().filter(|id| !id.is_empty());
+            return Ok(id.map(str::to_owned));
+        }
+    }
+    Ok(None)
 }
 
 /// An app directory that can be sent.
