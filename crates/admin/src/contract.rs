@@ -15,7 +15,8 @@
 //! Beside these: `query` (names and types), `with` (a query to send), `before`
 //! (requests that prepare the app), `path` (other parameters for a name in the
 //! path), `reads` (for a `POST` that changes nothing), `token` (`refresh` for
-//! those that take no access token), `media` and `text` (a body that is no JSON),
+//! those that take no access token), `also` (other statuses: with the type of
+//! what they answer, or null for an error), `media` and `text` (a body that is no JSON),
 //! `kind` (an answer that is no JSON), `apart` (why no good request can be tried
 //! without a running server).
 //!
@@ -92,6 +93,8 @@ pub struct Operation {
     pub answer: Option<Value>,
     /// The content type of an answer that is no JSON.
     pub kind: Option<String>,
+    /// Other statuses: the type of their answer, or nothing for an error.
+    pub also: BTreeMap<u16, Option<Value>>,
     /// Status and `error_code` of the same request sent again.
     pub again: Option<String>,
     /// Whether it changes nothing though its method says so.

@@ -211,9 +211,19 @@ fn responses(one: &Documented) -> Value {
         409 | 413 | 429 => changes,
         _ => true,
     });
+    let failed = |status: u16| json!({ "$ref": format!("#/components/responses/{status}") });
     for (status, _) in refused {
-        let of = format!("#/components/responses/{status}");
-        answers.insert(*status, json!({ "$ref": of }));
+        answers.insert(*status, failed(*status));
+    }
+    for (status, of) in &entry.also {
+        let other = of.as_ref().map_or_else(
+            || failed(*status),
+            |of| {
+                let content = json!({ "application/json": { "schema": schema(of) } });
+                json!({ "description": "Done", "content": content })
+            },
+        );
+        answers.insert(*status, other);
     }
     answers.insert(entry.ok, good);
     json!(
