@@ -10,7 +10,7 @@ use bson::{Bson, Document, RawDocument, RawDocumentBuf, doc};
 use engine::CommandError;
 use mql::Collation;
 
-pub(crate) use index::{Index, expire_after};
+pub(crate) use index::{Index, expire_after, same_keys};
 
 use crate::kv::{Batch, Snapshot, Table};
 use crate::layout;

@@ -23,9 +23,25 @@ pub struct Sort {
 
 impl Sort {
     /// Parses `{path: 1 | -1, …}`.
+    ///
+    /// # Errors
+    /// MongoDB's for a path or a direction that is none.
     pub fn parse(specification: &RawDocument) -> Result<Self> {
+        Self::read(specification, false)
+    }
+
+    /// Parses the sort of a `$push`, whose fields may be named as anything.
+    ///
+    /// # Errors
+    /// Those of [`Sort::parse`].
+    pub(crate) fn parse_plain(specification: &RawDocument) -> Result<Self> {
+        Self::read(specification, true)
+    }
+
+    fn read(specification: &RawDocument, plain: bool) -> Result<Self> {
         crate::depth::check(specification)?;
-        let named = |part: &str| !part.starts_with('$') || ["$ref", "$id", "$db"].contains(&part);
+        let named =
+            |part: &str| plain || !part.starts_with('$') || ["$ref", "$id", "$db"].contains(&part);
         let mut parts = Vec::new();
         for entry in specification {
             let (name, direction) = entry.map_err(malformed)?;

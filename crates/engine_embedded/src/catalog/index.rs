@@ -213,8 +213,8 @@ impl Index {
                 "The index name '*' is not valid.".to_owned(),
             ));
         }
-        let on_id = self.fields.len() == 1 && self.fields[0].0.as_str() == "_id";
-        if on_id && self.fields[0].1 {
+        let on_id = is_of_id(&self.key);
+        if on_id && !self.is_on_id() {
             return Err(CommandError::new(
                 2,
                 format!(
@@ -283,25 +283,13 @@ impl Index {
 
     /// Whether it is on `{_id: 1}`, whatever its name.
     pub(crate) fn is_on_id(&self) -> bool {
-        matches!(self.fields.as_slice(), [(path, false)] if path.as_str() == "_id")
+        same_keys(&self.key, &doc! { "_id": 1 })
     }
 
     /// Whether keys and what tells two indexes on them apart are the same.
     pub(crate) fn is_same_as(&self, other: &Self) -> bool {
-        let key = |index: &Self| -> Vec<(String, String)> {
-            let order = |value: &Bson| match value {
-                Bson::Int32(n) => f64::from(*n).to_string(),
-                Bson::Int64(n) => (*n as f64).to_string(),
-                other => other.to_string(),
-            };
-            index
-                .key
-                .iter()
-                .map(|(path, value)| (path.clone(), order(value)))
-                .collect()
-        };
         let partial = |index: &Self| index.partial.as_ref().map(|(filter, _)| filter.to_string());
-        key(self) == key(other)
+        same_keys(&self.key, &other.key)
             && self.unique == other.unique
             && self.sparse == other.sparse
             && self.collation == other.collation
@@ -404,6 +392,31 @@ fn truth(option: &str, value: &Bson) -> Result<bool, CommandError> {
             ));
         }
     })
+}
+
+/// Whether two keys are equal; 1 and 1.0 are the same direction.
+pub(crate) fn same_keys(a: &Document, b: &Document) -> bool {
+    let same = |((path, of_a), (other, of_b)): ((&String, &Bson), (&String, &Bson))| {
+        path == other && mql::compare_bson(of_a, of_b).is_eq()
+    };
+    a.len() == b.len() && a.iter().zip(b).all(same)
+}
+
+/// Whether MongoDB takes a key for that of the index on `_id`: it makes a whole
+/// number of the direction, a double's by cutting it, a decimal's by rounding.
+fn is_of_id(key: &Document) -> bool {
+    let mut fields = key.iter();
+    let (Some((path, direction)), None) = (fields.next(), fields.next()) else {
+        return false;
+    };
+    let whole = match direction {
+        Bson::Int32(n) => f64::from(*n),
+        Bson::Int64(n) => *n as f64,
+        Bson::Double(n) => n.trunc(),
+        Bson::Decimal128(n) => mql::decimal::to_double(*n).round_ties_even(),
+        _ => return false,
+    };
+    path == "_id" && whole.abs() == 1.0
 }
 
 /// Whether a direction is none: zero, or no number.

@@ -82,7 +82,7 @@ pub(super) async fn run(
             Vec::new()
         }
     };
-    Ok(first_batch(core, namespace, documents, batch))
+    Ok(first_batch(core, namespace, documents, batch, false))
 }
 
 /// An error that came while documents were read.

@@ -13,19 +13,22 @@ use crate::transaction::Transaction;
 use crate::walk::Effort;
 use crate::{Core, View};
 
-/// The reply with the first documents; the rest is kept for a getMore.
+/// The reply with the first documents; the rest is kept for a getMore. `ends`
+/// is whether the cursor is closed where the last document just fits, which
+/// MongoDB has not seen the end of in an aggregate.
 pub(super) fn first_batch(
     core: &Core,
     namespace: String,
     documents: Vec<RawDocumentBuf>,
     size: usize,
+    ends: bool,
 ) -> RawDocumentBuf {
     let mut cursor = Cursor::held(namespace.clone(), documents);
     let view = core.view.load();
     // Held documents are not read from anywhere: nothing to fail.
     let filled = cursor.fill(&view, None, size, &Effort::default());
-    let batch = filled.map(|(batch, _)| batch).unwrap_or_default();
-    let id = if cursor.is_empty() {
+    let (batch, more) = filled.unwrap_or_default();
+    let id = if !more || ends && cursor.is_empty() {
         0
     } else {
         core.cursors.open(cursor)

@@ -10,8 +10,8 @@ use super::admin::{cursor, missing};
 use super::cursors::first_batch;
 use super::{check_fields, check_length, check_namespace, document, reply, whole};
 use crate::books::abandon;
-use crate::catalog::{Catalog, Collection, Index, expire_after, store};
-use crate::text::{shown, value_shown};
+use crate::catalog::{Catalog, Collection, Index, expire_after, same_keys, store};
+use crate::text::shown;
 use crate::{Core, build, event};
 
 /// Indexes of one collection.
@@ -75,7 +75,13 @@ fn list_indexes(core: &Core, database: &str, target: &str, command: &RawDocument
         .iter()
         .map(|index| RawDocumentBuf::try_from(&index.describe()))
         .collect::<Result<_, _>>()?;
-    Ok(first_batch(core, collection.namespace(), indexes, size))
+    Ok(first_batch(
+        core,
+        collection.namespace(),
+        indexes,
+        size,
+        true,
+    ))
 }
 
 async fn create_indexes(
@@ -390,21 +396,10 @@ impl Wanted {
 
 /// The indexes whose key is `key`.
 pub(crate) fn with_key<'a>(collection: &'a Collection, key: &Document) -> Vec<&'a Index> {
-    // 1 and 1.0 are the same direction.
-    let parts = |key: &Document| -> Vec<(String, String)> {
-        key.iter()
-            .map(|(path, direction)| match direction {
-                Bson::Int32(n) => (path.clone(), value_shown(&f64::from(*n).into())),
-                Bson::Int64(n) => (path.clone(), value_shown(&(*n as f64).into())),
-                other => (path.clone(), value_shown(other)),
-            })
-            .collect()
-    };
-    let wanted = parts(key);
     collection
         .indexes
         .iter()
-        .filter(|index| parts(&index.key) == wanted)
+        .filter(|index| same_keys(&index.key, key))
         .collect()
 }
 

@@ -376,6 +376,9 @@ struct Table {
     index: HashMap<Vec<u8>, usize>,
     /// The least and the greatest value so far.
     ends: Option<(Bson, Bson)>,
+    /// Whether the greatest one is in the sequence of its partition. Where a
+    /// month's end moves the day, those of other partitions differ.
+    in_sequence: bool,
     /// Whether the last value was below explicit bounds, with partitions. Then
     /// MongoDB does not look at what partition a document is in until there is
     /// a value within: of several partitions that are wholly below and follow
@@ -489,10 +492,8 @@ impl Densifying {
             table.index.insert(id, at);
             at
         };
-        if known.is_some()
-            && let Some(progress) = table.partitions.get_mut(at)
-        {
-            let before = progress.below.take();
+        if let Some(progress) = table.partitions.get_mut(at) {
+            let before = known.and_then(|_| progress.below.take());
             // Each document at the lower end begins the sequence, in its type.
             if let Bounds::Range(ends) = &self.densify.bounds
                 && compare_bson(&value, &ends.0).is_eq()
@@ -532,6 +533,14 @@ impl Densifying {
     pub(super) fn finish(&mut self) -> Result<Source> {
         let mut table = self.table();
         let until = match (&self.densify.bounds, &table.ends) {
+            (Bounds::Full, Some((_, greatest @ Bson::DateTime(_)))) => {
+                let end = if table.in_sequence {
+                    self.densify.after(greatest)?
+                } else {
+                    greatest.clone()
+                };
+                Some((end, Ordering::Less))
+            }
             (Bounds::Full, Some((_, greatest))) => Some((greatest.clone(), Ordering::Equal)),
             (Bounds::Range(bounds), ends) => {
                 if ends.is_none() {
@@ -553,12 +562,15 @@ impl Densifying {
                 continue;
             }
             // A step from a value below explicit bounds may lead into them.
-            if let Some(value) = progress.below.take().filter(|_| progress.sure) {
+            if let Bounds::Range(bounds) = &self.densify.bounds
+                && progress.sure
+                && let Some(value) = progress.below.take()
+            {
                 let next = self.densify.after(&value)?;
-                if compare_bson(&next, &progress.next).is_ge() {
+                if compare_bson(&next, &bounds.0).is_ge() {
                     progress.sure = false;
                     progress.next = next;
-                } else if let Bounds::Range(bounds) = &self.densify.bounds {
+                } else {
                     progress.next = bounds.0.clone();
                 }
             }
@@ -633,13 +645,26 @@ impl Sequence {
             return Ok(Some(made));
         }
         let document = self.document.take();
-        if order.is_some_and(|(order, _)| order.is_eq()) {
+        // Below explicit bounds there is no sequence.
+        let outside = match (&self.densify.bounds, &self.until) {
+            (Bounds::Range(ends), Some((value, _))) => compare_bson(value, &ends.0).is_lt(),
+            _ => false,
+        };
+        let meets = !outside && order.is_some_and(|(order, _)| order.is_eq());
+        if meets {
             progress.sure = false;
+        }
+        if let (Bounds::Full, true, Some((value, _))) =
+            (&self.densify.bounds, document.is_some(), &self.until)
+        {
+            // One that comes again was in it the first time.
+            table.in_sequence =
+                meets || compare_bson(&self.densify.after(value)?, &progress.next).is_eq();
         }
         if let Some((value, _)) = &self.until
             && document.is_some()
             && below
-            && order.is_some_and(|(order, _)| order.is_eq())
+            && meets
         {
             progress.next = self.densify.after(value)?;
         }

@@ -86,13 +86,9 @@ pub(super) fn check_variables(stages: &RawArray, variables: &Variables) -> Resul
             break;
         };
         let mut parsed = Vec::new();
-        if stage(name.as_str(), operand, &mut parsed, 0).is_err() {
-            // The expressions of windows come before what is wrong with their bounds.
+        if let Err(error) = stage(name.as_str(), operand, &mut parsed, 0) {
             if let ("$setWindowFields", RawBsonRef::Document(windows)) = (name.as_str(), operand) {
-                for name in ["partitionBy", "output"] {
-                    let part = windows.get(name).ok().flatten();
-                    part.map_or(Ok(()), |part| check_expressions(part, variables, 0))?;
-                }
+                window::check_variables(windows, &error, variables)?;
             }
             break;
         }
@@ -104,7 +100,11 @@ pub(super) fn check_variables(stages: &RawArray, variables: &Variables) -> Resul
 }
 
 /// Refuses a variable that is not there in what can be read as an expression.
-fn check_expressions(value: RawBsonRef<'_>, variables: &Variables, depth: usize) -> Result<()> {
+pub(super) fn check_expressions(
+    value: RawBsonRef<'_>,
+    variables: &Variables,
+    depth: usize,
+) -> Result<()> {
     if depth > DEPTH_MAX {
         return Ok(());
     }

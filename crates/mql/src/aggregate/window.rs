@@ -19,7 +19,7 @@ use bson::raw::RawBsonRef;
 use bson::{Bson, RawDocument, RawDocumentBuf};
 
 use super::environment::Environment;
-use super::parse::{field_path, kind, sort_pattern, unknown_field};
+use super::parse::{check_expressions, field_path, kind, sort_pattern, unknown_field};
 use super::reshape::{AddFields, Places, Unset, key};
 use super::{Source, Stage};
 use crate::Sort;
@@ -103,6 +103,46 @@ pub(super) fn parse(operand: RawBsonRef<'_>, stages: &mut Vec<Stage>) -> Result<
         field_path(entry.map_err(malformed)?.0.as_str())?;
     }
     sequence(by, sort, functions, places, stages)
+}
+
+/// Refuses a variable that is not there where a `$setWindowFields` has another
+/// mistake: its expressions come before what is wrong with their bounds, and
+/// after what is wrong with its fields or stands before them.
+pub(super) fn check_variables(
+    windows: &RawDocument,
+    error: &MqlError,
+    variables: &Variables,
+) -> Result<()> {
+    if matches!(error.code, 14 | 40414 | 40415) {
+        return Ok(());
+    }
+    if let Some(by) = windows.get("partitionBy").map_err(malformed)? {
+        check_expressions(by, variables, 0)?;
+        if Expression::parse_open(by).is_err() {
+            return Ok(());
+        }
+    }
+    let Some(RawBsonRef::Document(output)) = windows.get("output").map_err(malformed)? else {
+        return Ok(());
+    };
+    let sorted = windows.get("sortBy").map_err(malformed)?.is_some();
+    let by_order = |value: RawBsonRef<'_>| {
+        let function = value
+            .as_document()
+            .and_then(|it| it.iter().flatten().next());
+        let names = ["$derivative", "$integral", "$expMovingAvg"];
+        function.is_some_and(|(name, _)| names.contains(&name.as_str()))
+    };
+    let mut places = Places::default();
+    for entry in output {
+        let (name, value) = entry.map_err(malformed)?;
+        let path: Vec<String> = name.as_str().split('.').map(str::to_owned).collect();
+        if places.add(&path).is_err() || !sorted && by_order(value) {
+            break;
+        }
+        check_expressions(value, variables, 0)?;
+    }
+    Ok(())
 }
 
 /// The stages that sort by partition and order, compute, and put away what was

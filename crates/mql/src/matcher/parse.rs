@@ -304,40 +304,45 @@ fn in_list(name: &str, value: RawBsonRef<'_>) -> Result<Test> {
     Ok(Test::In(values, regexes))
 }
 
-/// Whether a document of `$all` begins with an operator of fields. MongoDB takes
-/// one that begins with another `$` for a value.
-fn is_operator(document: &RawDocument) -> bool {
-    let first = document.iter().flatten().next();
-    first.is_some_and(|(name, _)| OPERATORS.contains(&name.as_str()))
+/// The first field of a document in a `$all`, if it is an operator of fields.
+/// MongoDB takes a document that begins with another `$` for a value.
+fn operator(document: &RawDocument) -> Option<(&str, RawBsonRef<'_>)> {
+    let (name, operand) = document.iter().flatten().next()?;
+    OPERATORS
+        .contains(&name.as_str())
+        .then_some((name.as_str(), operand))
 }
 
+/// `$all`: values, or else only `$elemMatch`es. MongoDB does not look at what
+/// stands after an `$elemMatch`.
 fn all(value: RawBsonRef<'_>, depth: usize) -> Result<Test> {
     let RawBsonRef::Array(array) = value else {
         return Err(MqlError::bad_value("$all needs an array"));
     };
     let mut tests = Vec::new();
-    let mut elements = 0;
+    let mut of_elements = None;
     for entry in array {
-        let test = match entry.map_err(malformed)? {
-            RawBsonRef::Document(document) if is_operator(document) => {
-                let mut found = operators(document, depth + 1)?;
-                let is_element =
-                    |test: &Test| matches!(test, Test::ElementMatches(_) | Test::ElementPasses(_));
-                if found.len() != 1 || !is_element(&found[0]) {
-                    return Err(MqlError::bad_value("no $ expressions in $all"));
-                }
-                elements += 1;
-                found.remove(0)
+        let entry = entry.map_err(malformed)?;
+        let operator = match entry {
+            RawBsonRef::Document(document) => operator(document),
+            _ => None,
+        };
+        let element =
+            operator.and_then(|(name, operand)| (name == "$elemMatch").then_some(operand));
+        let of_elements = *of_elements.get_or_insert(element.is_some());
+        tests.push(match (entry, element) {
+            (_, Some(operand)) if of_elements => element_match(operand, depth + 1)?,
+            _ if of_elements => {
+                return Err(MqlError::bad_value("$all/$elemMatch has to be consistent"));
             }
-            RawBsonRef::RegularExpression(r) => {
+            _ if operator.is_some() => {
+                return Err(MqlError::bad_value("no $ expressions in $all"));
+            }
+            (RawBsonRef::RegularExpression(r), _) => {
                 Test::Regex(Regex::new(r.pattern.as_str(), r.options.as_str())?)
             }
-            other => Test::Compare(Compare::Eq, other.into()),
-        };
-        tests.push(test);
-    }
-    if elements > 0 && elements != tests.len() {
-        return Err(MqlError::bad_value("$all/$elemMatch has to be consistent"));
+            (other, _) => Test::Compare(Compare::Eq, other.into()),
+        });
     }
     if tests.is_empty() {
         // `$all: []` matches nothing.

@@ -256,7 +256,10 @@ fn one(
     let Some(new) = new else {
         return Ok(());
     };
-    if old.is_some_and(|old| identical(old, &new)) {
+    // No number that was computed is what is no number.
+    let computed = matches!(action, Action::Inc(_) | Action::Mul(_));
+    let changes = computed && number::double(&new).is_some_and(f64::is_nan);
+    if !changes && old.is_some_and(|old| identical(old, &new)) {
         return Ok(());
     }
     store(document, path, new, cx.inserting, description)

@@ -382,8 +382,8 @@ fn sort(by: &RawDocument) -> Result<Sort> {
             return Err(direction());
         }
     }
-    Sort::parse(by).map_err(|error| match error.code {
-        40352 | 40353 | 15998 | 16410 => MqlError::bad_value(
+    Sort::parse_plain(by).map_err(|error| match error.code {
+        40352 | 40353 | 15998 => MqlError::bad_value(
             "The sort field cannot be empty, and a dotted one cannot have an empty part",
         ),
         _ => error,
