@@ -369,7 +369,10 @@ impl Backstitch {
                 "app name must have 1 to 64 ASCII letters, numbers, hyphens and underscores",
             ));
         }
-        let client_app_id = new.client_app_id.unwrap_or_else(|| client_app_id(name));
+        let client_app_id = match new.client_app_id {
+            Some(id) => id,
+            None => self.free_client_app_id(|| client_app_id(name)).await?,
+        };
         let record = state::App {
             id: new_id(),
             project_id: project_id.to_owned(),
@@ -410,6 +413,20 @@ impl Backstitch {
         self.keep(&app);
         app.catch_up().await?;
         Ok(app)
+    }
+
+    /// The first client app id drawn that no app has.
+    async fn free_client_app_id(
+        &self,
+        mut draw: impl FnMut() -> String,
+    ) -> Result<String, Problem> {
+        loop {
+            let id = draw();
+            let taken = self.state.apps.count(doc! { "client_app_id": &id }).await;
+            if taken.map_err(stored)? == 0 {
+                return Ok(id);
+            }
+        }
     }
 
     /// Removes an app with everything that belongs to it but its users'
@@ -474,5 +491,50 @@ async fn administrators_key(state: &State, master: &MasterKey) -> Result<Secret<
             Err(error) if !error.is_duplicate_key() => return Err(stored(error)),
             _ => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+    use std::sync::Arc;
+
+    use engine::SharedEngine;
+    use engine_embedded::Embedded;
+    use kit::clock::FakeClock;
+    use state::MasterKey;
+
+    use super::*;
+    use crate::Settings;
+
+    #[tokio::test]
+    async fn an_id_that_is_drawn_twice_is_drawn_once_more() {
+        let clock = Arc::new(FakeClock::at(1_700_000_000_000));
+        let engine: SharedEngine = Arc::new(Embedded::in_memory(clock.clone()).unwrap());
+        let core = Backstitch::open(Settings {
+            engine,
+            clusters: HashMap::new(),
+            state: None,
+            master_key: MasterKey::from_text("test"),
+            workers: PoolSettings::new("/nonexistent", [""; 0]),
+            limits: Limits::default(),
+            clock,
+            cheap_passwords: true,
+        })
+        .await
+        .unwrap();
+        let new = NewApp {
+            name: "shop".to_owned(),
+            client_app_id: Some("shop-aaaaa".to_owned()),
+            ..NewApp::default()
+        };
+        let author = Author {
+            user_id: String::new(),
+            origin: "API".to_owned(),
+        };
+        core.create_app("p", new, &author).await.unwrap();
+        let mut drawn = ["shop-aaaaa", "shop-aaaaa", "shop-bbbbb"].into_iter();
+        let free = core.free_client_app_id(|| drawn.next().unwrap().to_owned());
+        assert_eq!(free.await.unwrap(), "shop-bbbbb");
     }
 }
