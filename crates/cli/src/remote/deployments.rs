@@ -89,9 +89,6 @@ impl Verb {
                 let path = desk.app(&which)?.at("/deployments");
                 let all = desk.session.get(&path)?;
                 let all = all.as_array().cloned().unwrap_or_default();
-                if all.is_empty() {
-                    return desk.out.say("there are no deployments");
-                }
                 let time = |one: &Value| {
                     let seconds = one["deployed_at"].as_i64()?;
                     let time = bson::DateTime::from_millis(seconds.checked_mul(1000)?);
@@ -110,8 +107,8 @@ impl Verb {
                         ]
                     })
                     .collect();
-                desk.out.table(
-                    &format!("deployments: {}", rows.len()),
+                desk.out.found(
+                    "deployments",
                     &["ID", "Deployed", "Status", "Origin", "Details"],
                     &rows,
                 )

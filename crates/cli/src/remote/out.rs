@@ -68,6 +68,19 @@ impl Out {
         self.put(message, text, json!({ "data": items }))
     }
 
+    /// How many of something there are and a table of them, or that there are none.
+    pub(super) fn found(
+        &mut self,
+        what: &str,
+        headers: &[&str],
+        rows: &[Vec<Value>],
+    ) -> Result<(), Failed> {
+        if rows.is_empty() {
+            return self.say(&format!("there are no {what}"));
+        }
+        self.table(&format!("{what}: {}", rows.len()), headers, rows)
+    }
+
     /// A sentence, and a table below it.
     pub(super) fn table(
         &mut self,

@@ -72,13 +72,9 @@ impl SecretsVerb {
             Self::List { which } => {
                 let app = desk.app(&which)?;
                 let all = listed(&mut desk, &app)?;
-                if all.is_empty() {
-                    return desk.out.say("there are no secrets");
-                }
                 let row = |one: &Value| vec![one["name"].clone(), one["_id"].clone()];
                 let rows: Vec<_> = all.iter().map(row).collect();
-                desk.out
-                    .table(&format!("secrets: {}", rows.len()), &["Name", "ID"], &rows)
+                desk.out.found("secrets", &["Name", "ID"], &rows)
             }
             Self::Create { which, name, value } => {
                 let app = desk.app(&which)?;
@@ -218,13 +214,10 @@ impl AccessVerb {
             Self::List { which } => {
                 let app = desk.app(&which)?;
                 let all = addresses(&mut desk, &app)?;
-                if all.is_empty() {
-                    return desk.out.say("there are no addresses");
-                }
                 let row = |one: &Value| vec![one["address"].clone(), one["comment"].clone()];
                 let rows: Vec<_> = all.iter().map(row).collect();
-                let message = format!("addresses: {}", rows.len());
-                desk.out.table(&message, &["IP Address", "Comment"], &rows)
+                desk.out
+                    .found("addresses", &["IP Address", "Comment"], &rows)
             }
             Self::Create {
                 which,

@@ -198,16 +198,9 @@ impl FunctionsVerb {
                 let app = desk.app(&which)?;
                 let all = desk.session.get(&app.at("/functions"))?;
                 let all = all.as_array().cloned().unwrap_or_default();
-                if all.is_empty() {
-                    return desk.out.say("there are no functions");
-                }
                 let row = |one: &Value| vec![one["name"].clone(), one["_id"].clone()];
                 let rows: Vec<_> = all.iter().map(row).collect();
-                desk.out.table(
-                    &format!("functions: {}", rows.len()),
-                    &["Name", "ID"],
-                    &rows,
-                )
+                desk.out.found("functions", &["Name", "ID"], &rows)
             }
             Self::Run {
                 which,

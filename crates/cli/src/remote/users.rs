@@ -87,9 +87,6 @@ impl Verb {
             Self::List { which, filter } => {
                 let app = desk.app(&which)?;
                 let all = filter.find(&mut desk, &app)?;
-                if all.is_empty() {
-                    return desk.out.say("there are no users");
-                }
                 let rows: Vec<_> = all.iter().map(row).collect();
                 let headers = [
                     "ID",
@@ -99,8 +96,7 @@ impl Verb {
                     "Enabled",
                     "Last Authenticated",
                 ];
-                desk.out
-                    .table(&format!("users: {}", rows.len()), &headers, &rows)
+                desk.out.found("users", &headers, &rows)
             }
             Self::Create {
                 which,
