@@ -79,16 +79,7 @@ struct Provider;
 impl Resource for Provider {
     const KIND: Kind = Kind::AuthProvider;
     const ID: &'static str = "providerId";
-    const FIELDS: &'static [&'static str] = &[
-        "name",
-        "type",
-        "config",
-        "secret_config",
-        "metadata_fields",
-        "redirect_uris",
-        "domain_restrictions",
-        "disabled",
-    ];
+    const FIELDS: &'static [&'static str] = config::fields(Self::KIND);
 
     fn key(fields: &Map<String, Value>) -> Result<String, Problem> {
         body::text(fields, "type").map(str::to_owned)

@@ -31,14 +31,7 @@ pub(crate) const ROWS: &[Row] = &[
 ];
 
 /// Fields that are the same in both forms.
-const FIELDS: &[&str] = &[
-    "enabled",
-    "mongo_service_name",
-    "database_name",
-    "collection_name",
-    "user_id_field",
-    "on_user_creation_function_name",
-];
+const FIELDS: &[&str] = config::fields(Kind::CustomUserData);
 const REFERENCES: [Reference; 2] = [
     Reference {
         kind: Kind::DataSource,

@@ -41,18 +41,7 @@ struct Endpoint;
 impl Resource for Endpoint {
     const KIND: Kind = Kind::Endpoint;
     const ID: &'static str = "endpointId";
-    const FIELDS: &'static [&'static str] = &[
-        "route",
-        "http_method",
-        "function_name",
-        "validation_method",
-        "secret_name",
-        "respond_result",
-        "return_type",
-        "fetch_custom_user_data",
-        "create_user_on_auth",
-        "disabled",
-    ];
+    const FIELDS: &'static [&'static str] = config::fields(Self::KIND);
 
     fn key(fields: &Map<String, Value>) -> Result<String, Problem> {
         let method = body::text(fields, "http_method")?;

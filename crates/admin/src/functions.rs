@@ -40,15 +40,7 @@ struct Function;
 impl Resource for Function {
     const KIND: Kind = Kind::Function;
     const ID: &'static str = "functionId";
-    const FIELDS: &'static [&'static str] = &[
-        "name",
-        "private",
-        "can_evaluate",
-        "run_as_system",
-        "run_as_user_id",
-        "run_as_user_id_script_source",
-        "disable_arg_logs",
-    ];
+    const FIELDS: &'static [&'static str] = config::fields(Self::KIND);
 
     fn node(
         _seen: &Seen,

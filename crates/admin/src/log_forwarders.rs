@@ -50,14 +50,7 @@ struct Forwarder;
 impl Resource for Forwarder {
     const KIND: Kind = Kind::LogForwarder;
     const ID: &'static str = "forwarderId";
-    const FIELDS: &'static [&'static str] = &[
-        "name",
-        "log_types",
-        "log_statuses",
-        "policy",
-        "action",
-        "disabled",
-    ];
+    const FIELDS: &'static [&'static str] = config::fields(Self::KIND);
 
     fn complete(_seen: &Seen, fields: &mut Map<String, Value>) -> Result<(), Problem> {
         fields.entry("disabled").or_insert(json!(false));

@@ -17,9 +17,7 @@ async fn a_read_only_administrator_changes_nothing() {
         reader.call("GET", "/apps", json!(null)).await.body[0]["_id"],
         app.id
     );
-    let profile = world
-        .request(Method::GET, "auth/profile", Some(&reader.token), b"")
-        .await;
+    let profile = reader.get("auth/profile").await;
     assert_eq!(
         profile.body["roles"],
         json!([{ "role_name": "GROUP_READ_ONLY", "group_id": world.project }])
@@ -252,14 +250,10 @@ async fn a_private_key_that_is_set_anew_replaces_the_old_one() {
     world.core.ensure_key(&world.project, &pair).await.unwrap();
     let old = world.operator.private_key.expose();
     assert_eq!(world.login(&pair.public_key, old).await.status, 401);
-    let token = Some(operator.token.as_str());
-    let refused = world.request(Method::GET, "auth/profile", token, b"").await;
+    let refused = operator.get("auth/profile").await;
     assert_eq!(refused.refusal(), (401, "InvalidSession"));
     let again = world.administrator(&world.project, &pair).await;
     // The same pair again changes nothing.
     world.core.ensure_key(&world.project, &pair).await.unwrap();
-    let profile = world
-        .request(Method::GET, "auth/profile", Some(&again.token), b"")
-        .await;
-    assert_eq!(profile.status, 200);
+    assert_eq!(again.get("auth/profile").await.status, 200);
 }

@@ -165,23 +165,6 @@ impl World {
         Reply::of(&head, body)
     }
 
-    /// A `GET` below an administrator's project that accepts some kind of answer.
-    pub(crate) async fn accepting(
-        &self,
-        kind: &'static str,
-        administrator: &Administrator<'_>,
-        path: &str,
-    ) -> Reply {
-        let mut headers = HeaderMap::new();
-        headers.insert(header::ACCEPT, HeaderValue::from_static(kind));
-        let path = format!("groups/{}{path}", administrator.project);
-        let token = Some(administrator.token.as_str());
-        let (head, body) = self
-            .with_headers(headers, Method::GET, &path, token, b"")
-            .await;
-        Reply::of(&head, body)
-    }
-
     /// A request whose answer may be anything: head and bytes.
     pub(crate) async fn raw(
         &self,
@@ -276,6 +259,13 @@ pub(crate) struct Administrator<'w> {
 }
 
 impl Administrator<'_> {
+    /// A `GET` below the API's root.
+    pub(crate) async fn get(&self, path: &str) -> Reply {
+        self.world
+            .request(Method::GET, path, Some(&self.token), b"")
+            .await
+    }
+
     /// A request below the project.
     pub(crate) async fn call(&self, method: &str, path: &str, body: Value) -> Reply {
         let method = Method::from_bytes(method.as_bytes()).unwrap();
@@ -312,6 +302,19 @@ impl AppAdmin<'_> {
     pub(crate) async fn call(&self, method: &str, path: &str, body: Value) -> Reply {
         let path = format!("/apps/{}{path}", self.id);
         self.administrator.call(method, &path, body).await
+    }
+
+    /// The app's configuration as some kind of answer.
+    pub(crate) async fn pull_as(&self, kind: &'static str) -> Reply {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::ACCEPT, HeaderValue::from_static(kind));
+        let admin = self.administrator;
+        let path = format!("groups/{}/apps/{}/pull", admin.project, self.id);
+        let (head, body) = admin
+            .world
+            .with_headers(headers, Method::GET, &path, Some(&admin.token), b"")
+            .await;
+        Reply::of(&head, body)
     }
 
     /// The archive that a request answers: its bytes, files and folders.

@@ -158,22 +158,10 @@ async fn pull_as_zip_is_the_newest_layout() {
         })
     );
     assert!(newest.get("https_endpoints/config.json").is_some());
-    let reply = world
-        .accepting(
-            "application/zip",
-            &operator,
-            &format!("/apps/{}/pull", app.id),
-        )
-        .await;
+    let reply = app.pull_as("application/zip").await;
     assert_eq!(reply.kind.as_deref(), Some("application/zip"));
     assert_eq!(crate::unzipped(&reply.bytes).0, newest);
-    let reply = world
-        .accepting(
-            "application/json;q=0.9, application/zip",
-            &operator,
-            &format!("/apps/{}/pull", app.id),
-        )
-        .await;
+    let reply = app.pull_as("application/json;q=0.9, application/zip").await;
     assert_eq!(reply.kind.as_deref(), Some("application/json"));
 }
 
@@ -344,15 +332,7 @@ async fn a_push_with_a_mistake_changes_nothing() {
 async fn apps_create_imports_at_once() {
     let world = World::new().await;
     let operator = world.operator().await;
-    let templates = world
-        .request(
-            axum::http::Method::GET,
-            "templates",
-            Some(&operator.token),
-            b"",
-        )
-        .await;
-    assert_eq!(templates.status, 200);
+    assert_eq!(operator.get("templates").await.status, 200);
     let body = json!({ "name": "fresh", "location": "US-VA", "deployment_model": "GLOBAL" });
     let made = operator.call("POST", "/apps", body).await;
     assert_eq!(made.status, 201);

@@ -144,9 +144,6 @@ async fn what_is_wrong_and_who_may_not() {
     assert_eq!(nobody.status, 401);
     // The rest of the API is not below this prefix, and this not below its own.
     let rest = format!("/api/private/v1.0/groups/{}/apps", world.project);
-    let rest = world
-        .request(Method::GET, &rest, Some(&operator.token), b"")
-        .await;
-    assert_eq!(rest.status, 404);
+    assert_eq!(operator.get(&rest).await.status, 404);
     assert_eq!(app.call("GET", "/features", json!(null)).await.status, 404);
 }

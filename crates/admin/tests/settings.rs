@@ -369,14 +369,7 @@ async fn an_app_moves_to_another_region_at_once() {
 async fn regions_are_listed() {
     let world = World::new().await;
     let operator = world.operator().await;
-    let listed = world
-        .request(
-            axum::http::Method::GET,
-            "provider_regions",
-            Some(&operator.token),
-            b"",
-        )
-        .await;
+    let listed = operator.get("provider_regions").await;
     assert_eq!(listed.status, 200);
     let first = &listed.body[0];
     assert_eq!(

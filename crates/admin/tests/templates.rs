@@ -9,14 +9,7 @@ use crate::{AppAdmin, World};
 async fn an_app_is_made_from_a_template() {
     let world = World::new().await;
     let operator = world.operator().await;
-    let listed = world
-        .request(
-            axum::http::Method::GET,
-            "templates",
-            Some(&operator.token),
-            b"",
-        )
-        .await;
+    let listed = operator.get("templates").await;
     let ids: Vec<&str> = listed
         .body
         .as_array()

@@ -110,7 +110,7 @@ pub(crate) fn role(path: &str, layout: RootLayout, has: impl Fn(&str) -> bool) -
             }
         }
         ["secrets.json"] => Role::Elsewhere(
-            "this file is left out: secrets of an import (secrets.json) are not supported yet"
+            "this file is no part of the configuration: a push sends its secrets with it"
                 .to_owned(),
         ),
         ["auth", "providers.json"] if older => elsewhere("auth_providers/"),
@@ -193,7 +193,8 @@ fn function(rest: &[&str], older: bool) -> Role {
     match rest {
         ["node_modules", ..] => Role::Ignored,
         [archive] if archive.starts_with("node_modules.") => Role::Elsewhere(
-            "not supported yet: npm dependencies of functions; this archive is left out".to_owned(),
+            "this archive is no part of the configuration: a push sends it with --include-node-modules"
+                .to_owned(),
         ),
         ["package.json"] => Role::One(Kind::Dependencies, String::new()),
         ["package-lock.json" | "yarn.lock" | "pnpm-lock.yaml"] => Role::Ignored,

@@ -37,6 +37,7 @@ pub use json::{Parsed, Place, parse_json, parse_json_exactly};
 pub use kind::{Kind, nearest};
 pub use merge::{MergeError, merge};
 pub use node::{AppConfig, Node, NodeKey, RootLayout};
+pub use order::fields;
 pub use parse::{Reading, endpoint_key, has_errors, parse, read};
 pub use places::{Flaw, Part, Places, find_all, pointer};
 pub use print::print;

@@ -218,8 +218,9 @@ const ROLE: &[&str] = &[
 const RELATIONSHIP: &[&str] = &["ref", "source_key", "foreign_key", "is_list"];
 const DATA_SOURCE_CONFIG: &[&str] = &["clusterName", "readPreference", "wireProtocolEnabled"];
 
-/// The order in which the exporter writes a kind's fields.
-fn fields(kind: Kind) -> &'static [&'static str] {
+/// A kind's fields in the order in which the exporter writes them; none for a
+/// kind whose nodes have no fields of the product's.
+pub const fn fields(kind: Kind) -> &'static [&'static str] {
     match kind {
         Kind::AuthProvider => &[
             "name",

@@ -110,10 +110,10 @@ exports = 1;
         said,
         [
             "auth_providers/anon-user.json: warning: this file is left out: with root_config.json this belongs in auth/providers.json",
-            "functions/node_modules.zip: warning: not supported yet: npm dependencies of functions; this archive is left out",
+            "functions/node_modules.zip: warning: this archive is no part of the configuration: a push sends it with --include-node-modules",
             "http_endpoints/config.json: warning: this file is left out: with root_config.json this belongs in https_endpoints/",
             "realm_config.json: warning: this file is left out: the app's root file is root_config.json",
-            "secrets.json: warning: this file is left out: secrets of an import (secrets.json) are not supported yet",
+            "secrets.json: warning: this file is no part of the configuration: a push sends its secrets with it",
             "trigers/t.json: warning: this file is not part of an app and is left out\n    hint: did you mean triggers/?",
             "triggers/empty.json:1:1: warning: the file is empty and left out",
         ]
