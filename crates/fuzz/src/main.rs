@@ -142,7 +142,7 @@ async fn show(tally: &Tally, most: usize) -> Vec<Divergence> {
         let example = Bson::Document(example).into_relaxed_extjson().to_string();
         println!(
             "{n} codes {ours} for {theirs}: {}",
-            example.chars().take(300).collect::<String>()
+            example.chars().take(1500).collect::<String>()
         );
     }
     kept

@@ -1,6 +1,7 @@
 //! Differences that are not our affair: each rule with its reason, and as
 //! narrow as it can be. A run counts what each of them was applied to.
 
+mod places;
 mod quirks;
 mod windows;
 
@@ -18,6 +19,7 @@ const TWINS: &[(i32, &[i32])] = &[
     (327_391, &[28651]),
     (4_848_401, &[2]),
     (4_848_403, &[16610, 5_733_415]),
+    (4_848_979, &[40515]),
     (4_903_700, &[28765]),
     (4_903_701, &[28680]),
     (4_903_702, &[28765]),
@@ -47,8 +49,9 @@ const TWINS: &[(i32, &[i32])] = &[
     (5_073_401, &[51104]),
     (5_075_300, &[40091, 40093]),
     (5_075_301, &[40092, 40094]),
-    (5_075_302, &[40094]),
+    (5_075_302, &[40092, 40094]),
     (5_075_303, &[40096]),
+    (5_075_306, &[40097]),
     (5_126_701, &[28689]),
     (5_126_702, &[28690]),
     (5_126_704, &[28689]),
@@ -57,6 +60,7 @@ const TWINS: &[(i32, &[i32])] = &[
     (5_154_000, &[16611]),
     (5_154_300, &[34443]),
     (5_154_301, &[34445]),
+    (5_154_306, &[34449]),
     (5_154_400, &[51744, 51745, 51746]),
     (5_154_901, &[34435]),
     (5_159_200, &[17041]),
@@ -66,6 +70,7 @@ const TWINS: &[(i32, &[i32])] = &[
     (5_166_505, &[40485]),
     (5_166_602, &[40485]),
     (5_166_603, &[5_166_403]),
+    (5_166_605, &[9]),
     (5_166_606, &[5_166_405]),
     (5_338_802, &[5_439_016]),
     (5_688_500, &[51044, 51045]),
@@ -144,8 +149,10 @@ pub fn stored(command: &Document, ours: &[String], theirs: &[String]) -> Option<
             }
         })
     };
-    (named(command, &["$atan2", "$asinh", "$tan"]) && zeros(ours) == zeros(theirs))
-        .then_some("the exponent of a zero that a function of angles gave")
+    if named(command, &["$atan2", "$asinh", "$tan"]) && zeros(ours) == zeros(theirs) {
+        return Some("the exponent of a zero that a function of angles gave");
+    }
+    inexact(command, ours, theirs).or_else(|| quirks::stored(command, ours, theirs))
 }
 
 /// Why we may refuse what they do not.
@@ -155,7 +162,9 @@ pub fn we_refuse(
     code: i32,
     theirs: &[String],
 ) -> Option<&'static str> {
-    not_asked(command, indexes, (code, true)).or_else(|| windows::we_refuse(code, theirs))
+    not_asked(command, indexes, (code, true))
+        .or_else(|| windows::we_refuse(code, theirs))
+        .or_else(|| quirks::we_refuse(command, code))
 }
 
 /// Why they may refuse what we do not.
@@ -169,6 +178,9 @@ pub fn they_refuse(command: &Document, indexes: &Indexes, code: i32) -> Option<&
 pub fn codes(command: &Document, ours: i32, theirs: i32) -> Option<&'static str> {
     if twins(ours, theirs) {
         return Some(TWIN);
+    }
+    if [2, 16746].contains(&ours) || [2, 16746].contains(&theirs) {
+        return places::sorted(command);
     }
     mishap(command, theirs).or_else(|| windows::codes(command, ours, theirs))
 }
@@ -190,11 +202,10 @@ fn not_asked(
         let text = filter.to_string();
         text.contains("$expr") || text.contains("$regex")
     });
-    if [2, 16746].contains(&code) && sorts_in_facets(command) {
-        return Some(IN_FACETS);
-    }
-    if [2, 16746].contains(&code) && groups_sorted(command) {
-        return Some("a sort by an element's place, where a $group or $facet asks for few fields");
+    if [2, 16746].contains(&code)
+        && let Some(why) = places::sorted(command)
+    {
+        return Some(why);
     }
     let older = TWINS.iter().flat_map(|(_, older)| older.iter());
     if by_us
@@ -303,8 +314,13 @@ fn spelled(command: &Document, ours: &[String], theirs: &[String]) -> Option<&'s
     if grouped {
         return Some("a $group, whose numbers are spelled by the executor that ran it");
     }
-    // Its library's last digits; ours are computed with more and rounded.
-    let inexact = [
+    inexact(command, ours, theirs)
+}
+
+/// Whether only the last digits of what its library computes differ; ours are
+/// computed with more and rounded.
+fn inexact(command: &Document, ours: &[String], theirs: &[String]) -> Option<&'static str> {
+    let functions = [
         "$sin",
         "$cos",
         "$tan",
@@ -318,7 +334,8 @@ fn spelled(command: &Document, ours: &[String], theirs: &[String]) -> Option<&'s
         "$ln",
         "$log",
     ];
-    named(command, &inexact).then_some("the last digits of a function of real numbers")
+    (named(command, &functions) && changed(ours, &mut sized) == changed(theirs, &mut sized))
+        .then_some("the last digits of a function of real numbers")
 }
 
 fn number(value: &Value) -> Option<f64> {
@@ -370,8 +387,8 @@ fn chosen(command: &Document, ours: &[String], theirs: &[String]) -> Option<&'st
     if let Some(why) = windows::answers(command, ours, theirs) {
         return Some(why);
     }
-    if sorts_in_facets(command) {
-        return Some(IN_FACETS);
+    if let Some(why) = places::sorted(command) {
+        return Some(why);
     }
     let last = |lines: &[String]| {
         let mut placed = lines.to_vec();
@@ -418,38 +435,6 @@ fn chosen(command: &Document, ours: &[String], theirs: &[String]) -> Option<&'st
     None
 }
 
-const IN_FACETS: &str = "a sort in a $facet by an element's place, after the fields that are not asked for were left out";
-
-/// Whether a `$facet` sorts by a path with a number in it.
-fn sorts_in_facets(command: &Document) -> bool {
-    let stages = command.get_array("pipeline").into_iter().flatten();
-    let facets = stages.filter_map(|stage| stage.as_document()?.get_document("$facet").ok());
-    let inner = facets.flatten().filter_map(|(_, stages)| stages.as_array());
-    let sorts = inner
-        .flatten()
-        .filter_map(|stage| stage.as_document()?.get_document("$sort").ok());
-    let is_number = |part: &str| part.parse::<u32>().is_ok();
-    sorts
-        .flat_map(Document::keys)
-        .any(|path| path.split('.').any(is_number))
-}
-
-/// Whether a `$group` or a `$facet` comes right after a sort by a path with a number
-/// in it: mongod leaves out before the sort what they do not ask for.
-fn groups_sorted(command: &Document) -> bool {
-    let stages = command.get_array("pipeline").into_iter().flatten();
-    let stages: Vec<&Document> = stages.filter_map(Bson::as_document).collect();
-    let is_number = |part: &str| part.parse::<u32>().is_ok();
-    stages.windows(2).any(|pair| {
-        let sort = pair[0].get_document("$sort").ok();
-        let mut paths = sort.into_iter().flat_map(Document::keys);
-        paths.any(|path| path.split('.').any(is_number))
-            && ["$group", "$sortByCount", "$bucket", "$facet"]
-                .iter()
-                .any(|name| pair[1].contains_key(name))
-    })
-}
-
 /// The names on the paths that `$lookup`s write to.
 fn looked_up(command: &Document) -> Vec<String> {
     let stages = command.get_array("pipeline").into_iter().flatten();
@@ -458,6 +443,18 @@ fn looked_up(command: &Document) -> Vec<String> {
     into.flat_map(|path| path.split('.'))
         .map(str::to_owned)
         .collect()
+}
+
+/// Whether two answers are equal without these fields, wherever they are.
+fn apart_from(names: &[String], ours: &[String], theirs: &[String]) -> bool {
+    let without = |lines: &[String]| {
+        changed(lines, &mut |value| {
+            if let Value::Object(object) = value {
+                object.retain(|name, _| !names.contains(name));
+            }
+        })
+    };
+    without(ours) == without(theirs)
 }
 
 /// The fields of `$group`s that are the least or the greatest.

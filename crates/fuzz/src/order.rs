@@ -49,6 +49,9 @@ fn pipeline(stages: &[Bson], natural: bool) -> Order {
     let mut ordered = natural;
     // Whether no two documents have the same `_id`.
     let mut distinct = true;
+    // Whether they are those of a collection, of which no two have the same `u` or
+    // `v`.
+    let mut own = true;
     for stage in stages.iter().filter_map(Bson::as_document) {
         let Some((name, operand)) = stage.iter().next() else {
             continue;
@@ -74,7 +77,7 @@ fn pipeline(stages: &[Bson], natural: bool) -> Order {
             }
             // Its pipelines sort by `_id`, and cut.
             "$facet" if !ordered || !distinct => return Order::Undefined,
-            "$setWindowFields" | "$fill" => match windows(operand, distinct) {
+            "$setWindowFields" | "$fill" => match windows(operand, distinct, own) {
                 Some(sorted) => ordered = sorted || ordered,
                 None => return Order::Undefined,
             },
@@ -94,19 +97,20 @@ fn pipeline(stages: &[Bson], natural: bool) -> Order {
             "$sample" => return Order::Undefined,
             _ => {}
         }
+        let groups = ["$group", "$sortByCount", "$bucket", "$bucketAuto"];
+        own &= !groups.contains(&name.as_str());
     }
     if ordered { Order::Total } else { Order::Any }
 }
 
 /// Whether the documents that come out of windows are sorted by something that
 /// no two share; `None` when what is computed depends on more than that.
-fn windows(operand: &Bson, distinct: bool) -> Option<bool> {
+fn windows(operand: &Bson, distinct: bool, of_collection: bool) -> Option<bool> {
     let spec = operand.as_document()?;
     let sort = spec.get("sortBy").and_then(Bson::as_document);
     let own = |sort: &Document| {
-        ["_id", "u", "v"]
-            .iter()
-            .any(|name| sort.contains_key(*name))
+        let values = ["u", "v"].iter().any(|name| sort.contains_key(*name));
+        sort.contains_key("_id") || values && of_collection
     };
     match sort {
         Some(sort) if own(sort) && distinct => Some(true),

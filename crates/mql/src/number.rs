@@ -127,7 +127,9 @@ impl Doubles {
     /// Adds a double.
     pub(crate) fn add(&mut self, n: f64) {
         self.special += n;
-        let (n, low) = exact_sum(n, self.low);
+        // MongoDB takes it that the term is no less than what was dropped.
+        let term = n + self.low;
+        let (n, low) = (term, self.low - (term - n));
         let (high, rest) = exact_sum(self.high, n);
         self.high = high;
         self.low = low + rest;

@@ -3,7 +3,7 @@
 use bson::{Bson, Document};
 use serde_json::Value;
 
-use super::{changed, named, number};
+use super::{apart_from, changed, named, number};
 
 /// Why two answers may differ.
 pub(super) fn answers(
@@ -21,17 +21,12 @@ pub(super) fn answers(
             "windows in a $lookup that see a variable, whose partition mongod has lost by the second document",
         );
     }
-    let by_name = |lines: &[String]| {
-        changed(lines, &mut |value| {
-            if let Value::Object(object) = value {
-                object.sort_keys();
-            }
-        })
-    };
-    let set_again = &["$setField", "$unsetField", "includeArrayIndex"];
-    if named(command, set_again) && by_name(ours) == by_name(theirs) {
+    if let Some(why) = set_again(command, ours, theirs) {
+        return Some(why);
+    }
+    if loses_connections(command) && apart_from(&found(command), ours, theirs) {
         return Some(
-            "the place of a field that was taken away by one expression or stage and set by another",
+            "what a $graphLookup finds by an element that lacks the field, which mongod has forgotten when it is asked again",
         );
     }
     let undated = |lines: &[String]| changed(lines, &mut early);
@@ -54,6 +49,85 @@ pub(super) fn answers(
         );
     }
     None
+}
+
+/// Why we may refuse what they do not.
+pub(super) fn we_refuse(command: &Document, code: i32) -> Option<&'static str> {
+    let angles = named(command, &["$sin", "$cos", "$tan"]);
+    (angles && code == 238).then_some("an angle beyond 2^140, of which we do not know the turns")
+}
+
+/// Why what a command left may differ.
+pub(super) fn stored(
+    command: &Document,
+    ours: &[String],
+    theirs: &[String],
+) -> Option<&'static str> {
+    set_again(command, ours, theirs)
+}
+
+/// Whether only places of fields differ, where one of them may have been set again.
+fn set_again(command: &Document, ours: &[String], theirs: &[String]) -> Option<&'static str> {
+    let by_name = |lines: &[String]| {
+        changed(lines, &mut |value| {
+            if let Value::Object(object) = value {
+                object.sort_keys();
+            }
+        })
+    };
+    let names = &["$setField", "$unsetField", "includeArrayIndex"];
+    let projected = set_projected(command);
+    let again = named(command, names) || !projected.is_empty();
+    (again && by_name(ours) == by_name(theirs) || apart_from(&projected, ours, theirs)).then_some(
+        "the place of a field that was taken away by one expression or stage and set by another",
+    )
+}
+
+/// The fields of which a stage projects what is inside of them, before another sets
+/// them.
+fn set_projected(command: &Document) -> Vec<String> {
+    let statements = command.get_array("updates").into_iter().flatten();
+    let updates = statements.filter_map(|statement| statement.as_document()?.get("u"));
+    let pipelines = [command.get("pipeline"), command.get("update")];
+    let mut fields = Vec::new();
+    for value in updates.chain(pipelines.into_iter().flatten()) {
+        let mut projected = Vec::new();
+        for stage in stages(Some(value)) {
+            if let Ok(project) = stage.get_document("$project") {
+                let paths = project.keys().filter_map(|path| path.split_once('.'));
+                projected.extend(paths.map(|(first, _)| first.to_owned()));
+            }
+            let set = stage.get_document("$set");
+            let set = set.or_else(|_| stage.get_document("$addFields")).ok();
+            let first = |path: &String| path.split('.').next().map(str::to_owned);
+            let set: Vec<String> = set
+                .into_iter()
+                .flat_map(Document::keys)
+                .filter_map(first)
+                .collect();
+            fields.extend(projected.iter().filter(|name| set.contains(name)).cloned());
+        }
+    }
+    fields
+}
+
+/// The `$graphLookup`s of a pipeline.
+fn graph_lookups(command: &Document) -> impl Iterator<Item = &Document> {
+    stages(command.get("pipeline")).filter_map(|stage| stage.get_document("$graphLookup").ok())
+}
+
+/// Whether a `$graphLookup` connects to a field of the elements of a list.
+fn loses_connections(command: &Document) -> bool {
+    graph_lookups(command).any(|lookup| {
+        let path = lookup.get_str("connectToField");
+        path.is_ok_and(|path| path.contains('.'))
+    })
+}
+
+/// The fields that `$graphLookup`s write to.
+fn found(command: &Document) -> Vec<String> {
+    let fields = graph_lookups(command).filter_map(|lookup| lookup.get_str("as").ok());
+    fields.map(str::to_owned).collect()
 }
 
 /// A date before 1970 with a fraction of a second becomes one that is like all

@@ -67,11 +67,14 @@ impl Id {
 
 /// `{_id: {a: 1}}` is meant as a projection more often than as a constant.
 fn not_inclusion(id: RawBsonRef<'_>) -> Result<()> {
-    let fields = match id {
-        RawBsonRef::Document(document) => document.iter().flatten(),
-        _ => return Ok(()),
+    let RawBsonRef::Document(document) = id else {
+        return Ok(());
     };
-    for (name, value) in fields {
+    let first = document.iter().flatten().next();
+    if first.is_some_and(|(name, _)| name.as_str().starts_with('$')) {
+        return Ok(());
+    }
+    for (_, value) in document.iter().flatten() {
         let flag = matches!(
             value,
             RawBsonRef::Boolean(_)
@@ -80,7 +83,7 @@ fn not_inclusion(id: RawBsonRef<'_>) -> Result<()> {
                 | RawBsonRef::Double(_)
                 | RawBsonRef::Decimal128(_)
         );
-        if flag && !name.as_str().starts_with('$') {
+        if flag {
             return Err(MqlError::new(
                 17390,
                 "$group does not support inclusion-style expressions",

@@ -38,6 +38,8 @@ pub struct Runner {
     closed: usize,
     /// Whether the first step makes its documents.
     makes: bool,
+    /// Whether the steps have begun.
+    begun: bool,
     /// How many steps have been told that their input has ended; `None` while
     /// there may be more.
     ended: Option<usize>,
@@ -97,6 +99,7 @@ impl Runner {
         );
         Self {
             makes,
+            begun: false,
             steps,
             ready: VecDeque::new(),
             pending: Vec::new(),
@@ -110,7 +113,20 @@ impl Runner {
     /// # Errors
     /// What an expression fails with; 292 when a step holds too much.
     pub fn push(&mut self, env: &Environment<'_>, document: Cow<'_, RawDocument>) -> Result<()> {
+        self.begin()?;
         self.feed(env, 0, document)
+    }
+
+    /// Refuses what no step can begin with; the last one is asked first.
+    fn begin(&mut self) -> Result<()> {
+        if !std::mem::replace(&mut self.begun, true) {
+            for step in self.steps.iter().rev() {
+                if let Step::Windows(windowing) = step {
+                    windowing.begin()?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Says that the input has ended.
@@ -139,6 +155,7 @@ impl Runner {
             let Some(at) = self.ended.or((self.closed > 0).then_some(0)) else {
                 return Ok(None);
             };
+            self.begin()?;
             let Some(step) = self.steps.get_mut(at) else {
                 return Ok(None);
             };

@@ -113,7 +113,8 @@ pub(super) fn check_variables(
     error: &MqlError,
     variables: &Variables,
 ) -> Result<()> {
-    if matches!(error.code, 14 | 40414 | 40415) {
+    let of_fields = error.code == 14 && error.message.starts_with("BSON field");
+    if of_fields || matches!(error.code, 40414 | 40415) {
         return Ok(());
     }
     if let Some(by) = windows.get("partitionBy").map_err(malformed)? {
@@ -122,14 +123,18 @@ pub(super) fn check_variables(
             return Ok(());
         }
     }
+    let sorted = match windows.get("sortBy").map_err(malformed)? {
+        Some(RawBsonRef::Document(pattern)) => match sort_pattern(pattern) {
+            Ok(sort) => Some(sort.parts().len()),
+            Err(_) => return Ok(()),
+        },
+        _ => None,
+    };
     let Some(RawBsonRef::Document(output)) = windows.get("output").map_err(malformed)? else {
         return Ok(());
     };
-    let sorted = windows.get("sortBy").map_err(malformed)?.is_some();
-    let by_order = |value: RawBsonRef<'_>| {
-        let function = value
-            .as_document()
-            .and_then(|it| it.iter().flatten().next());
+    let by_order = |value: &RawDocument| {
+        let function = value.iter().flatten().next();
         let names = ["$derivative", "$integral", "$expMovingAvg"];
         function.is_some_and(|(name, _)| names.contains(&name.as_str()))
     };
@@ -137,12 +142,28 @@ pub(super) fn check_variables(
     for entry in output {
         let (name, value) = entry.map_err(malformed)?;
         let path: Vec<String> = name.as_str().split('.').map(str::to_owned).collect();
-        if places.add(&path).is_err() || !sorted && by_order(value) {
+        let RawBsonRef::Document(value) = value else {
+            break;
+        };
+        let refused = places.add(&path).is_err() || sorted.is_none() && by_order(value);
+        if refused || !begins_with_function(value) {
             break;
         }
-        check_expressions(value, variables, 0)?;
+        for expression in function::expressions(value) {
+            check_expressions(expression, variables, 0)?;
+        }
+        if Function::parse(value, sorted).is_err() {
+            break;
+        }
     }
     Ok(())
+}
+
+/// Whether there is a function before anything that does not belong to one.
+fn begins_with_function(output: &RawDocument) -> bool {
+    let mut names = output.iter().flatten().map(|(name, _)| name.as_str());
+    let first = names.find(|name| *name != "window");
+    first.is_some_and(|name| function::NAMES.contains(&name))
 }
 
 /// The stages that sort by partition and order, compute, and put away what was
@@ -154,11 +175,14 @@ fn sequence(
     places: Places,
     stages: &mut Vec<Stage>,
 ) -> Result<()> {
-    if let Some(expression) = &by
-        && expression.is_constant()
-    {
-        not_array(expression.constant())?;
-        by = None;
+    if let Some(expression) = &mut by {
+        let known = expression.folded()?;
+        if known.is_constant() {
+            not_array(known.constant())?;
+            by = None;
+        } else if known.path().is_some() {
+            *expression = known;
+        }
     }
     let mut computed = false;
     let mut pattern = RawDocumentBuf::new();
@@ -289,6 +313,11 @@ impl Windowing {
         }
     }
 
+    /// Refuses a function that cannot be begun, which is seen before any document.
+    pub(super) fn begin(&self) -> Result<()> {
+        self.windows.start(&self.remembered).map(drop)
+    }
+
     /// Takes a document; gives what the partition before it has come to.
     pub(super) fn take(
         &mut self,
@@ -335,8 +364,6 @@ impl Windowing {
     pub(super) fn finish(&mut self) -> Result<Option<Source>> {
         self.bytes = 0;
         if self.held.is_empty() {
-            // Also without documents a function may be one that cannot be begun.
-            self.windows.start(&self.remembered)?;
             return Ok(None);
         }
         let held = std::mem::take(&mut self.held);

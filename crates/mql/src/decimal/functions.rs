@@ -136,6 +136,10 @@ impl Decimal {
     }
 }
 
+/// The power of ten beyond which a tangent is that of no angle or of a quarter of
+/// a turn, as far as decimals can say.
+const FAR: i32 = 36;
+
 /// Angles and hyperbolas. What is infinite is for the caller to look at where
 /// a function has no limit there.
 impl Decimal {
@@ -187,59 +191,53 @@ impl Decimal {
         }
     }
 
-    /// The angle of the point (`x`, `self`).
+    /// The angle of the point (`x`, `self`). MongoDB's library divides the two as
+    /// decimals, and takes what is beyond a quarter of a turn from half a turn as
+    /// decimals too.
     pub(crate) fn atan2(self, x: Self) -> Self {
         if self.is_nan() || x.is_nan() {
             return Self::Nan;
         }
-        // One as infinite as the other is on the diagonal.
-        let as_infinite = |a: Self, b: Self| match (a, b) {
-            (Self::Infinite { negative }, Self::Infinite { .. }) => {
-                if negative {
-                    (-1i64).into()
-                } else {
-                    1i64.into()
-                }
-            }
-            (Self::Infinite { negative }, _) => {
-                if negative {
-                    (-1i64).into()
-                } else {
-                    1i64.into()
-                }
-            }
-            (_, Self::Infinite { .. }) => 0i64.into(),
-            _ => a,
-        };
-        let (y, x) = (as_infinite(self, x), as_infinite(x, self));
-        let (Some(up), Some(right)) = (quad(y), quad(x)) else {
-            return Self::Nan;
-        };
-        let angle = if right.is_zero() && up.is_zero() {
-            if x.is_negative() {
-                Float::pi()
+        let infinite = |n: Self| matches!(n, Self::Infinite { .. });
+        let signed = |angle: Self| {
+            if self.is_negative() {
+                angle.negated()
             } else {
-                Float::ZERO
-            }
-        } else if right.is_zero() {
-            quarter()
-        } else {
-            let acute = up.abs().over(right.abs()).atan();
-            if right.negative {
-                Float::pi().minus(acute)
-            } else {
-                acute
+                angle
             }
         };
-        let angle = result(angle);
-        if angle.is_zero() {
-            return self.zero(EXPONENT_MIN);
-        }
-        if self.is_negative() {
-            angle.negated()
+        let ten = |exponent: i32| {
+            Self::Finite(Finite {
+                negative: false,
+                coefficient: 1,
+                exponent,
+            })
+        };
+        let acute = if infinite(self) && infinite(x) {
+            // Its constant has a digit less.
+            result(Float::pi().shifted(-2)).quantize(-33, Rounding::HalfEven)
+        } else if self.is_zero() || infinite(x) {
+            self.zero(EXPONENT_MIN).abs()
+        } else if x.is_zero() {
+            return signed(result(quarter()));
         } else {
-            angle
-        }
+            let ratio = self.abs().divide(x.abs());
+            match quad(ratio) {
+                Some(n) if !ten(FAR).subtract(ratio).is_negative() => {
+                    if ratio.subtract(ten(-FAR)).is_negative() {
+                        ratio
+                    } else {
+                        result(n.atan())
+                    }
+                }
+                _ => return signed(result(quarter())),
+            }
+        };
+        signed(if x.is_negative() {
+            result(Float::pi()).subtract(acute)
+        } else {
+            acute
+        })
     }
 
     /// Zero with the sign of this number and an exponent, which is no less than
@@ -331,4 +329,43 @@ impl Decimal {
 /// A quarter of a turn.
 fn quarter() -> Float {
     Float::pi().shifted(-1)
+}
+
+#[cfg(test)]
+mod tests {
+    use bson::Decimal128;
+
+    use super::Decimal;
+
+    /// What mongod 6.0.5 answers.
+    #[test]
+    fn angles_of_points() {
+        for (y, x, angle) in [
+            ("0.1", "2.25", "0.04441521524691083528137692199401546"),
+            ("1", "-2.25", "2.723368324010564137271471554252503"),
+            ("-0", "-1", "-3.141592653589793238462643383279503"),
+            ("1", "-0", "1.570796326794896619231321691639751"),
+            ("-1E+37", "1", "-1.570796326794896619231321691639751"),
+            ("3E-40", "1", "3E-40"),
+            ("3E-40", "-1", "3.141592653589793238462643383279503"),
+            ("0E+3", "1", "0E-6176"),
+            ("1E-6176", "9E+6111", "0E-6176"),
+            (
+                "Infinity",
+                "Infinity",
+                "0.785398163397448309615660845819876",
+            ),
+            (
+                "-Infinity",
+                "-Infinity",
+                "-2.356194490192344928846982537459627",
+            ),
+            ("1", "Infinity", "0E-6176"),
+            ("1", "-Infinity", "3.141592653589793238462643383279503"),
+        ] {
+            let read = |text: &str| Decimal::from(text.parse::<Decimal128>().expect("a decimal"));
+            let found = Decimal128::from(read(y).atan2(read(x)));
+            assert_eq!(found.to_string(), angle, "{y} {x}");
+        }
+    }
 }

@@ -146,14 +146,20 @@ impl Expression {
         })
     }
 
+    /// The expression with what depends on nothing, not on a variable either,
+    /// computed.
+    ///
+    /// # Errors
+    /// What fails whatever the document is.
+    pub(crate) fn folded(&self) -> Result<Self> {
+        let mut folded = self.clone();
+        folded.node.fold(&Folding::by(None))?;
+        Ok(folded)
+    }
+
     /// The value of an expression that depends on nothing; `None` of another.
     pub(crate) fn constant_of(value: RawBsonRef<'_>) -> Result<Option<Bson>> {
-        let mut node = Self::parse_open(value)?.node;
-        node.fold(&Folding::by(None))?;
-        Ok(match node {
-            Node::Constant(value) => Some(value),
-            _ => None,
-        })
+        Ok(Self::parse_open(value)?.folded()?.constant().cloned())
     }
 
     /// Puts the variables from outside in their places, and computes what depends

@@ -65,9 +65,6 @@ impl Node {
             *self = decided;
             return self.fold(folding);
         }
-        if let Self::Call(operator, nodes) = self {
-            flatten(operator, nodes);
-        }
         if self.is_leaf() {
             return Ok(());
         }
@@ -85,6 +82,9 @@ impl Node {
         // These are left to be computed for each document.
         if matches!(self, Self::Named(operator, _) if operator.name.ends_with("setField")) {
             return Ok(());
+        }
+        if let Self::Call(operator, nodes) = self {
+            flatten(operator, nodes);
         }
         self.fold_call(constant, folding)?;
         if constant {

@@ -282,6 +282,21 @@ fn refusal(refusal: (i32, &str), operator: &str, what: &str) -> MqlError {
     MqlError::new(refusal.0, text)
 }
 
+/// Operators whose arguments are all looked at before the first of them is read;
+/// those of the others are read one after another as they are there.
+const COLLECTED: [&str; 10] = [
+    "$dateDiff",
+    "$dateFromParts",
+    "$dateFromString",
+    "$dateToParts",
+    "$dateToString",
+    "$dateTrunc",
+    "$filter",
+    "$map",
+    "$sortArray",
+    "$zip",
+];
+
 fn named(
     operator: &'static NamedOperator,
     operand: &Bson,
@@ -297,21 +312,24 @@ fn named(
         };
         return Err(refusal(operator.not_object, name, &found));
     };
-    if let Some(field) = document
-        .keys()
-        .find(|key| operator.fields.iter().all(|field| field.0 != *key))
-    {
-        return Err(refusal(operator.unknown, name, field));
-    }
-    for (field, required) in operator.fields {
-        if let Some(required) = required
-            && !document.contains_key(field)
-        {
-            return Err(refusal(*required, name, field));
+    let unknown = |field: &str| refusal(operator.unknown, name, field);
+    let required = || {
+        for (field, required) in operator.fields {
+            if let Some(required) = required
+                && !document.contains_key(field)
+            {
+                return Err(refusal(*required, name, field));
+            }
         }
-    }
-    if let Some(check) = operator.check {
-        check(name, document)?;
+        operator.check.map_or(Ok(()), |check| check(name, document))
+    };
+    let place = |key: &str| operator.fields.iter().position(|field| field.0 == key);
+    let collected = COLLECTED.contains(&name);
+    if collected {
+        if let Some(field) = document.keys().find(|key| place(key).is_none()) {
+            return Err(unknown(field));
+        }
+        required()?;
     }
     let bound: Vec<String> = match name {
         "$map" | "$filter" => {
@@ -327,21 +345,17 @@ fn named(
         "$reduce" => vec!["this".to_owned(), "value".to_owned()],
         _ => Vec::new(),
     };
-    let mut arguments = Vec::with_capacity(operator.fields.len());
-    for (field, _) in operator.fields {
-        let Some(value) = document.get(field) else {
-            arguments.push(None);
-            continue;
-        };
+    let mut arguments = vec![None; operator.fields.len()];
+    let mut read = |at: usize, field: &str, value: &Bson| {
         let scoped = matches!(
-            (name, *field),
+            (name, field),
             ("$map" | "$reduce", "in") | ("$filter", "cond")
         );
         let literal = matches!(
-            (name, *field),
+            (name, field),
             (_, "as") | ("$sortArray", "sortBy") | ("$zip", "useLongestLength")
         );
-        arguments.push(Some(if literal {
+        arguments[at] = Some(if literal {
             Node::Constant(value.clone())
         } else if scoped {
             let before = variables.len();
@@ -351,7 +365,24 @@ fn named(
             node?
         } else {
             parse(value, variables, depth + 1)?
-        }));
+        });
+        Ok(())
+    };
+    if collected {
+        // Those of these two are read from the last one on.
+        let backwards = matches!(name, "$dateDiff" | "$dateTrunc");
+        let count = operator.fields.len();
+        for at in (0..count).map(|at| if backwards { count - 1 - at } else { at }) {
+            let field = operator.fields[at].0;
+            if let Some(value) = document.get(field) {
+                read(at, field, value)?;
+            }
+        }
+    } else {
+        for (field, value) in document {
+            read(place(field).ok_or_else(|| unknown(field))?, field, value)?;
+        }
+        required()?;
     }
     if matches!(name, "$getField" | "$setField" | "$unsetField") {
         constant_field(name, &mut arguments)?;

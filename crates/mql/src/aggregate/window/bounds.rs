@@ -254,14 +254,14 @@ impl Frame {
     /// The first and the last document in the window of the one at `at`.
     ///
     /// # Errors
-    /// 5429404, 5429413, 5429414 and 5429513 for what cannot be measured.
+    /// 5429404, 5429412, 5429413, 5429414 and 5429513 for what cannot be measured.
     pub(super) fn around(
         &mut self,
         partition: &Partition,
         at: usize,
     ) -> Result<Option<(usize, usize)>> {
         let last = partition.len().saturating_sub(1);
-        let (lower, upper) = match &self.bounds {
+        let (lower, upper, unit) = match &self.bounds {
             Bounds::Documents(lower, upper) => {
                 let at = at as i64;
                 let lower = lower.or(0).map_or(0, |by| (at + by).max(0));
@@ -276,7 +276,7 @@ impl Frame {
                     Bound::Current => Ok(Bound::Current),
                     Bound::Unbounded => Ok(Bound::Unbounded),
                 };
-                (end(lower)?, end(upper)?)
+                (end(lower)?, end(upper)?, *unit)
             }
         };
         let order = |at: usize, value: &Bson| match partition.sorted_by(at) {
@@ -294,7 +294,20 @@ impl Frame {
             }
         };
         let upper = match &upper {
-            Bound::Unbounded => last + 1,
+            Bound::Unbounded => {
+                // What cannot be measured is beyond it.
+                let start = at.max(lower).max(self.upper);
+                let measured = (start..=last).take_while(|at| can_measure(partition, *at, unit));
+                let end = start + measured.count();
+                if lower <= last && end == at.max(lower) {
+                    return Err(MqlError::new(
+                        5_429_412,
+                        "Failed to find the rightmost numeric document, while computing window bounds",
+                    ));
+                }
+                self.upper = end;
+                end
+            }
             Bound::Current => at + 1,
             Bound::By(most) => {
                 self.upper = self.upper.max(lower);
@@ -306,6 +319,17 @@ impl Frame {
         };
         Ok((lower < upper).then(|| (lower, upper - 1)))
     }
+}
+
+/// Whether distances to the document at `at` can be measured.
+fn can_measure(partition: &Partition, at: usize, unit: Option<Unit>) -> bool {
+    partition
+        .sorted_by(at)
+        .is_some_and(|value| match (value, unit) {
+            (Bson::DateTime(_), Some(_)) => true,
+            (value, None) => is_number(value),
+            _ => false,
+        })
 }
 
 /// What the document at `at` is sorted by, if distances can be measured from it.

@@ -35,6 +35,64 @@ pub(super) enum Function {
     Locf(Expression),
 }
 
+/// The names of functions.
+pub(super) const NAMES: [&str; 30] = [
+    "$addToSet",
+    "$avg",
+    "$bottom",
+    "$bottomN",
+    "$count",
+    "$covariancePop",
+    "$covarianceSamp",
+    "$denseRank",
+    "$derivative",
+    "$documentNumber",
+    "$expMovingAvg",
+    "$first",
+    "$firstN",
+    "$integral",
+    "$last",
+    "$lastN",
+    "$linearFill",
+    "$locf",
+    "$max",
+    "$maxN",
+    "$min",
+    "$minN",
+    "$push",
+    "$rank",
+    "$shift",
+    "$stdDevPop",
+    "$stdDevSamp",
+    "$sum",
+    "$top",
+    "$topN",
+];
+
+/// What of a function's specification is read as expressions.
+pub(super) fn expressions(specification: &RawDocument) -> Vec<RawBsonRef<'_>> {
+    let mut found = Vec::new();
+    for (name, operand) in specification.iter().flatten() {
+        let fields: &[&str] = match name.as_str() {
+            "window" | "$count" | "$denseRank" | "$documentNumber" | "$rank" => continue,
+            "$derivative" | "$expMovingAvg" | "$integral" => &["input"],
+            "$firstN" | "$lastN" | "$maxN" | "$minN" => &["input", "n"],
+            "$bottom" | "$bottomN" | "$top" | "$topN" => &["output", "n"],
+            "$shift" => &["output", "default"],
+            _ => {
+                found.push(operand);
+                continue;
+            }
+        };
+        if let RawBsonRef::Document(operand) = operand {
+            let values = operand.iter().flatten();
+            let read = values.filter(|(name, _)| fields.contains(&name.as_str()));
+            found.extend(read.map(|(_, value)| value));
+        }
+    }
+    found
+}
+
 /// What a function is parsed for: by how many fields documents are sorted.
 pub(super) type Sorted = Option<usize>;
 

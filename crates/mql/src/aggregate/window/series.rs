@@ -314,8 +314,12 @@ fn position(partition: &Partition, at: usize) -> Result<&Bson> {
     Ok(x)
 }
 
+/// Whether MongoDB takes it for a date.
 fn is_time(value: &Bson) -> bool {
-    matches!(value, Bson::DateTime(_) | Bson::Timestamp(_))
+    matches!(
+        value,
+        Bson::DateTime(_) | Bson::Timestamp(_) | Bson::ObjectId(_)
+    )
 }
 
 /// Null, undefined or missing.
