@@ -3,6 +3,7 @@
 //! The tree is public so that a planner can read bounds from it.
 
 mod parse;
+mod position;
 mod test;
 
 use bson::{RawBson, RawDocument};
@@ -81,6 +82,14 @@ impl Matcher {
     /// Those of [`Matcher::parse`]; 224 for an `$expr`.
     pub fn parse_plain(query: &RawDocument) -> Result<Self> {
         Self::parse_in(query, Place::Plain)
+    }
+
+    /// Refuses a query by which no positional projection can go.
+    ///
+    /// # Errors
+    /// Those of [`Matcher::parse`]; 224 for an `$expr` or `$jsonSchema`.
+    pub fn check_positional(query: &RawDocument) -> Result<()> {
+        Self::parse_in(query, Place::Positional).map(|_| ())
     }
 
     fn parse_in(query: &RawDocument, place: Place) -> Result<Self> {
@@ -217,14 +226,15 @@ impl Matcher {
     }
 
     /// The index of the array element that made `document` match: what the
-    /// positional `$` of an update or projection stands for.
+    /// positional `$` of an update stands for.
     pub fn position(&self, document: &RawDocument) -> Option<usize> {
-        self.conjuncts().into_iter().rev().find_map(|n| match n {
-            Node::Field(path, test) => {
-                test.position(document, path.parts(), self.collation.as_ref())
-            }
-            _ => None,
-        })
+        position::noted(&self.root, true, document, self.collation.as_ref())
+    }
+
+    /// What the positional `$` of a projection stands for: for it, MongoDB asks
+    /// the parts of the query as they are written.
+    pub(crate) fn position_as_written(&self, document: &RawDocument) -> Option<usize> {
+        position::noted(&self.root, false, document, self.collation.as_ref())
     }
 }
 

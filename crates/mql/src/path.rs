@@ -77,12 +77,31 @@ pub fn visit<'a>(
     visit_ends(document, parts, &mut |value, _| visit(value))
 }
 
-/// [`visit`], which also says whether the end is an array's element that the
-/// path names by its index: a match does not look into such an element.
+/// Where a path ended.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct End {
+    /// At an array's element that the path names by its index: a match does not
+    /// look into such an element.
+    pub indexed: bool,
+    /// Through which element of the first array that the path does not name
+    /// elements of.
+    pub element: Option<usize>,
+}
+
+/// [`visit`], which also says how the path came there.
 pub fn visit_ends<'a>(
     document: &'a RawDocument,
     parts: &[Part],
-    visit: &mut dyn FnMut(Option<RawBsonRef<'a>>, bool) -> bool,
+    visit: &mut dyn FnMut(Option<RawBsonRef<'a>>, End) -> bool,
+) -> bool {
+    ends(document, parts, None, visit)
+}
+
+fn ends<'a>(
+    document: &'a RawDocument,
+    parts: &[Part],
+    element: Option<usize>,
+    visit: &mut dyn FnMut(Option<RawBsonRef<'a>>, End) -> bool,
 ) -> bool {
     let Some((part, rest)) = parts.split_first() else {
         return false;
@@ -90,42 +109,60 @@ pub fn visit_ends<'a>(
     let Ok(found) = field(document, &part.name) else {
         return false;
     };
-    value(found, rest, false, visit)
+    let end = End {
+        indexed: false,
+        element,
+    };
+    value(found, rest, end, visit)
 }
 
 fn value<'a>(
     found: Option<RawBsonRef<'a>>,
     rest: &[Part],
-    indexed: bool,
-    visit: &mut dyn FnMut(Option<RawBsonRef<'a>>, bool) -> bool,
+    end: End,
+    visit: &mut dyn FnMut(Option<RawBsonRef<'a>>, End) -> bool,
 ) -> bool {
     if rest.is_empty() {
-        return visit(found, indexed);
+        return visit(found, end);
     }
+    let element = end.element;
     match found {
-        Some(RawBsonRef::Document(inner)) => visit_ends(inner, rest, visit),
-        Some(RawBsonRef::Array(array)) => through(array, rest, visit),
-        _ => visit(None, false),
+        Some(RawBsonRef::Document(inner)) => ends(inner, rest, element, visit),
+        Some(RawBsonRef::Array(array)) => through(array, rest, element, visit),
+        _ => {
+            let indexed = false;
+            visit(None, End { indexed, element })
+        }
     }
 }
 
 fn through<'a>(
     array: &'a RawArray,
     rest: &[Part],
-    visit: &mut dyn FnMut(Option<RawBsonRef<'a>>, bool) -> bool,
+    outer: Option<usize>,
+    visit: &mut dyn FnMut(Option<RawBsonRef<'a>>, End) -> bool,
 ) -> bool {
-    if let Some(index) = rest[0].index
-        && let Ok(Some(element)) = array.get(index)
-        // A scalar there is no place where the rest of the path is missing.
-        && (rest.len() == 1 || matches!(element, RawBsonRef::Document(_) | RawBsonRef::Array(_)))
-        && value(Some(element), &rest[1..], true, visit)
-    {
-        return true;
-    }
-    array.into_iter().flatten().any(|element| match element {
-        RawBsonRef::Document(inner) => visit_ends(inner, rest, visit),
-        _ => false,
-    })
+    let named = rest[0].index;
+    array
+        .into_iter()
+        .flatten()
+        .enumerate()
+        .any(|(at, element)| {
+            if let RawBsonRef::Document(inner) = element
+                && ends(inner, rest, outer.or(Some(at)), visit)
+            {
+                return true;
+            }
+            let is_tree = matches!(element, RawBsonRef::Document(_) | RawBsonRef::Array(_));
+            let end = End {
+                indexed: true,
+                element: outer,
+            };
+            // A scalar there is no place where the rest of the path is missing.
+            named == Some(at)
+                && (rest.len() == 1 || is_tree)
+                && value(Some(element), &rest[1..], end, visit)
+        })
 }
 
 /// Visits what sorts and indexes see at a path, and whether it is an element

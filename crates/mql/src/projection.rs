@@ -144,6 +144,11 @@ impl Projection {
         })
     }
 
+    /// Whether it has the positional operator.
+    pub fn is_positional(&self) -> bool {
+        self.positional.is_some()
+    }
+
     /// Whether the projection changes nothing.
     pub fn is_identity(&self) -> bool {
         self.fields.is_empty() && !self.inclusive && self.id
@@ -229,7 +234,7 @@ fn picked(
 
 /// The element that the query found.
 fn position(query: &Matcher, document: &RawDocument) -> Result<usize> {
-    query.position(document).ok_or_else(|| {
+    query.position_as_written(document).ok_or_else(|| {
         MqlError::new(
             51246,
             "Executor error during find command :: caused by :: positional operator '.$' couldn't \
@@ -287,7 +292,10 @@ impl Parser {
             None => (name, false),
         };
         crate::depth::check_path(&path)?;
-        crate::path::Path::parse(name)?;
+        match value {
+            RawBsonRef::Document(inner) if inner.is_empty() => {}
+            _ => _ = crate::path::Path::parse(name)?,
+        }
         let field = match value {
             _ if positional => {
                 self.check_positional(value)?;

@@ -21,7 +21,7 @@ use crate::regex::Regex;
 #[derive(Debug, Clone, Default)]
 pub struct Schema {
     types: Vec<Type>,
-    required: Vec<String>,
+    pub(crate) required: Vec<String>,
     properties: Vec<(String, Schema)>,
     patterns: Vec<(Regex, Schema)>,
     additional: Option<Additional>,
@@ -35,10 +35,10 @@ pub struct Schema {
     multiple_of: Option<Bson>,
     pattern: Option<Regex>,
     unique_items: bool,
-    dependencies: Vec<(String, Dependency)>,
-    all_of: Vec<Schema>,
-    any_of: Vec<Schema>,
-    one_of: Vec<Schema>,
+    pub(crate) dependencies: Vec<(String, Dependency)>,
+    pub(crate) all_of: Vec<Schema>,
+    pub(crate) any_of: Vec<Schema>,
+    pub(crate) one_of: Vec<Schema>,
     not: Option<Box<Schema>>,
 }
 
@@ -51,7 +51,7 @@ struct Counts {
 
 /// What the presence of a field asks for.
 #[derive(Debug, Clone)]
-enum Dependency {
+pub(crate) enum Dependency {
     Fields(Vec<String>),
     Schema(Box<Schema>),
 }

@@ -46,7 +46,7 @@ impl Operator {
 }
 
 /// One step of an update's path.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Step {
     Name(String),
     /// `$`
@@ -169,12 +169,12 @@ impl Update {
         let filters = parse::array_filters(array_filters)?;
         let kind = match update {
             RawBsonRef::Array(stages) => {
-                let mut pipeline = Pipeline::parse_update(stages)?;
                 if array_filters.is_some_and(|filters| !filters.is_empty()) {
                     return Err(MqlError::failed_to_parse(
-                        "arrayFilters may not be specified for pipeline-syle updates",
+                        "arrayFilters may not be specified for pipeline-style updates",
                     ));
                 }
+                let mut pipeline = Pipeline::parse_update(stages)?;
                 // MongoDB computes nothing of it before there is a document.
                 let mut variables = variables.clone().literal();
                 variables.collate(collation);
@@ -241,6 +241,12 @@ impl Update {
     /// Whether it is a pipeline.
     pub fn is_pipeline(&self) -> bool {
         matches!(self.kind, Kind::Pipeline(_))
+    }
+
+    /// Whether it has the positional operator `$`.
+    pub fn is_positional(&self) -> bool {
+        let positional = |operator: &Operator| operator.path.contains(&Step::Positional);
+        matches!(&self.kind, Kind::Operators(operators, _) if operators.iter().any(positional))
     }
 
     /// Whether it consists of operators.

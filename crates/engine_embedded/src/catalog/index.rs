@@ -14,6 +14,39 @@ const FIELDS_MAX: usize = 32;
 const EXPIRE_AFTER_S_MAX: i64 = 0x7fff_ffff;
 /// Options that are kept out of what `createIndexes` takes, or say nothing.
 const IGNORED: &[&str] = &["background", "ns", "dropDups"];
+/// Options of other kinds of indexes.
+const UNSUPPORTED: &[&str] = &[
+    "weights",
+    "default_language",
+    "language_override",
+    "textIndexVersion",
+    "2dsphereIndexVersion",
+    "bits",
+    "min",
+    "max",
+    "bucketSize",
+    "wildcardProjection",
+    "storageEngine",
+    "clustered",
+    "prepareUnique",
+];
+
+fn is_option(name: &str) -> bool {
+    const OWN: &[&str] = &[
+        "key",
+        "name",
+        "v",
+        "unique",
+        "sparse",
+        "hidden",
+        "partialFilterExpression",
+        "expireAfterSeconds",
+        "collation",
+    ];
+    [OWN, IGNORED, UNSUPPORTED]
+        .iter()
+        .any(|known| known.contains(&name))
+}
 
 /// An index.
 #[derive(Debug, Clone)]
@@ -82,6 +115,16 @@ impl Index {
                 format!("The '{field}' field is a required property of an index specification");
             CommandError::new(9, text)
         };
+        // Names that are not known come before all that is wrong with the others.
+        if let Some(odd) = specification.keys().find(|option| !is_option(option)) {
+            return Err(CommandError::new(
+                197,
+                format!(
+                    "The field '{odd}' is not valid for an index specification. Specification: {}",
+                    shown(specification)
+                ),
+            ));
+        }
         let key = match specification.get("key") {
             Some(Bson::Document(key)) => key,
             Some(other) => return Err(mistyped("key", "an object", other)),
@@ -168,19 +211,7 @@ impl Index {
             }
             "expireAfterSeconds" => {}
             ignored if IGNORED.contains(&ignored) => {}
-            "weights"
-            | "default_language"
-            | "language_override"
-            | "textIndexVersion"
-            | "2dsphereIndexVersion"
-            | "bits"
-            | "min"
-            | "max"
-            | "bucketSize"
-            | "wildcardProjection"
-            | "storageEngine"
-            | "clustered"
-            | "prepareUnique" => {
+            unsupported if UNSUPPORTED.contains(&unsupported) => {
                 return Err(cannot(format!(
                     "the index option '{option}' is not supported by the embedded engine"
                 )));
@@ -192,15 +223,7 @@ impl Index {
                 let given = RawDocumentBuf::try_from(given)?;
                 self.collation = Collation::parse(&given).map_err(crate::mql)?;
             }
-            other => {
-                return Err(CommandError::new(
-                    197,
-                    format!(
-                        "The field '{other}' is not valid for an index specification. Specification: {}",
-                        shown(specification)
-                    ),
-                ));
-            }
+            _ => {}
         }
         Ok(())
     }

@@ -106,17 +106,24 @@ impl<'a> Given<'a> {
         Ok(matcher.collated(collation))
     }
 
-    /// Parses a projection.
+    /// Parses a projection of what a query finds.
     ///
     /// # Errors
-    /// Those of the language, and of [`Given::variables`].
+    /// Those of the language, and of [`Given::variables`]; 224 for a positional
+    /// one where the query has an `$expr` or `$jsonSchema`.
     pub(super) fn projection(
         &self,
         projection: &RawDocument,
+        query: Option<&RawDocument>,
         collation: Option<&Collation>,
     ) -> Result<Projection, CommandError> {
         let variables = self.variables(collation, None)?;
-        Projection::parse_with(projection, collation, &variables).map_err(mql_error)
+        let parsed =
+            Projection::parse_with(projection, collation, &variables).map_err(mql_error)?;
+        if let Some(query) = query.filter(|_| parsed.is_positional()) {
+            Matcher::check_positional(query).map_err(mql_error)?;
+        }
+        Ok(parsed)
     }
 
     /// Computes `let`, which is done whether it is asked for or not.

@@ -15,7 +15,7 @@ use mql::matcher::{Compare, Node, Test};
 use mql::{Collation, Matcher, Projection, Sort, Update};
 
 use super::given::Given;
-use super::shape::{DELETE, UPDATE, array_filters, list, number};
+use super::shape::{DELETE, UPDATE, list, no_object, number};
 use super::tally::{Done, Tally, write_error};
 use super::write::Statements;
 use super::{check_fields, collation, document, flag, reply, yes};
@@ -139,8 +139,13 @@ impl Single {
         if let Some(RawBsonRef::Null) = command.get("hint")? {
             return refused("Hint must be a string or an object");
         }
-        if let Some(RawBsonRef::Null) = command.get("arrayFilters")? {
-            return Err(array_filters());
+        match (command.get("arrayFilters")?, update) {
+            (Some(RawBsonRef::Null), _) => return Err(no_object("arrayFilters")),
+            (Some(_), Some(RawBsonRef::Array(_))) => {
+                return refused("Cannot specify arrayFilters and a pipeline update");
+            }
+            (Some(_), None) => return refused("Cannot specify arrayFilters and remove=true"),
+            _ => {}
         }
         given.check(collation)?;
         let query = document(command, "query")?;
@@ -162,8 +167,12 @@ impl Single {
         let matcher = given.matcher(query, collation, (None, false))?;
         let fields = document(command, "fields")?.filter(|fields| !fields.is_empty());
         // MongoDB does not sort what is one document anyway, and does not even look
-        // at the sort when there is nothing else to parse.
-        let is_one = collation.is_none() && hint.is_none() && query.is_some_and(is_simple);
+        // at the sort when there is nothing else to parse. For a positional
+        // operator it parses everything.
+        let is_one = collation.is_none()
+            && hint.is_none()
+            && query.is_some_and(is_simple)
+            && !change.as_ref().is_some_and(|c| c.update.is_positional());
         let mut sort = Sort::default();
         if let Some(by) = document(command, "sort")?.filter(|_| !is_one || fields.is_some()) {
             match natural_sort(by, hint.as_ref())? {
@@ -180,7 +189,7 @@ impl Single {
             hint,
             sort,
             projection: fields
-                .map(|fields| given.projection(fields, collation))
+                .map(|fields| given.projection(fields, query, collation))
                 .transpose()?,
             new,
         })

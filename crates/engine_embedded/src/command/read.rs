@@ -173,7 +173,7 @@ impl Read {
                 query = given.matcher(filter, collation.as_ref(), (None, false))?;
                 let projected = projection
                     .filter(|projection| !projection.is_empty())
-                    .map(|projection| given.projection(projection, collation.as_ref()))
+                    .map(|projection| given.projection(projection, filter, collation.as_ref()))
                     .transpose()?;
                 if let Some(by) = by {
                     match natural_sort(by, hint.as_ref())? {

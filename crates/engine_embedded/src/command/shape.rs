@@ -1,9 +1,12 @@
 //! The shapes of writes' statements.
 
 use bson::raw::RawBsonRef;
-use bson::{Bson, RawArray, RawDocument};
+use bson::{Bson, RawDocument};
 use engine::CommandError;
 use kit::limit::WRITES_PER_COMMAND_MAX;
+use mql::Pipeline;
+
+use crate::mql as mql_error;
 
 /// A field of a statement: its name and the names of its types.
 pub(super) type Field = (&'static str, &'static [&'static str]);
@@ -48,14 +51,14 @@ fn check_statement(
         let is_optional =
             *types == ["bool"] || ["c", "collation", "limit"].contains(&field.as_str());
         if let ("u", RawBsonRef::Array(stages)) = (field.as_str(), value) {
-            check_stages(stages)?;
+            Pipeline::glance(stages).map_err(mql_error)?;
         }
         if types.is_empty() || types.contains(&found) || (found == "null" && is_optional) {
             continue;
         }
         return Err(match field.as_str() {
             "q" if found == "null" => missing(&full),
-            "arrayFilters" if found == "null" => array_filters(),
+            "arrayFilters" if found == "null" => no_object("arrayFilters"),
             "u" => CommandError::new(9, "Update argument must be either an object or an array"),
             "hint" => CommandError::new(9, "Hint must be a string or an object"),
             _ => CommandError::new(
@@ -87,19 +90,6 @@ fn check_statement(
     Ok(())
 }
 
-/// Refuses a pipeline of what are no objects.
-pub(super) fn check_stages(stages: &RawArray) -> Result<(), CommandError> {
-    for stage in stages {
-        if !matches!(stage?, RawBsonRef::Document(_)) {
-            return Err(CommandError::new(
-                14,
-                "Each element of the 'pipeline' array must be an object",
-            ));
-        }
-    }
-    Ok(())
-}
-
 /// A number of any type; what is none is 0.
 pub(super) fn number(value: RawBsonRef<'_>) -> f64 {
     match value {
@@ -115,11 +105,11 @@ fn missing(field: &str) -> CommandError {
     CommandError::new(40414, format!("{field} is missing but a required field"))
 }
 
-/// What null for a list of array filters is refused with.
-pub(super) fn array_filters() -> CommandError {
+/// What null for a list is refused with.
+pub(super) fn no_object(field: &str) -> CommandError {
     CommandError::new(
         10065,
-        "invalid parameter: expected an object (arrayFilters)",
+        format!("invalid parameter: expected an object ({field})"),
     )
 }
 
@@ -132,7 +122,8 @@ pub(super) fn list<T>(
 ) -> Result<Vec<Result<T, CommandError>>, CommandError> {
     let array = match command.get(name)? {
         Some(RawBsonRef::Array(array)) => array,
-        None | Some(RawBsonRef::Null | RawBsonRef::Undefined) => {
+        Some(RawBsonRef::Null) => return Err(no_object(name)),
+        None | Some(RawBsonRef::Undefined) => {
             return Err(missing(&format!("BSON field '{name}'")));
         }
         Some(other) => {

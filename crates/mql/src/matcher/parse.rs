@@ -19,6 +19,9 @@ pub(super) enum Place {
     Top,
     /// At the top of one that may have none.
     Plain,
+    /// At the top of one that a positional projection goes by, which may not
+    /// have a `$jsonSchema` either.
+    Positional,
     /// Inside of `$elemMatch`, where there is no whole document.
     Element,
 }
@@ -67,8 +70,14 @@ fn top_level(
                 "$expr can only be applied to the top-level document",
             ));
         }
-        "expr" if place == Place::Plain => {
+        "expr" if matches!(place, Place::Plain | Place::Positional) => {
             return Err(MqlError::new(224, "$expr is not allowed in this context"));
+        }
+        "jsonSchema" if place == Place::Positional => {
+            return Err(MqlError::new(
+                224,
+                "$jsonSchema is not allowed in this context",
+            ));
         }
         "expr" => Node::Expr(Box::new(Expression::parse_open(value)?)),
         "jsonSchema" => match value {

@@ -89,8 +89,8 @@ impl Test {
             Self::All(tests) => every(tests, |test| test.matches(document, parts, collation)),
             _ => {
                 let mut failed = None;
-                let found = path::visit_ends(document, parts, &mut |value, indexed| {
-                    let result = if indexed {
+                let found = path::visit_ends(document, parts, &mut |value, end| {
+                    let result = if end.indexed {
                         self.end(value, collation)
                     } else {
                         self.leaf(value, collation)
@@ -210,45 +210,51 @@ impl Test {
         })
     }
 
-    /// Which element of the first array on the path satisfies the test.
-    pub(crate) fn position(
+    /// Through which array's element, if any, the first value at the path's end
+    /// that satisfies the test is reached; `None` where there is none.
+    pub(super) fn position(
         &self,
         document: &RawDocument,
         parts: &[Part],
         collation: Option<&Collation>,
-    ) -> Option<usize> {
-        for depth in 1..=parts.len() {
-            let found = path::get(document, &parts[..depth]);
-            let Some(RawBsonRef::Array(array)) = found else {
-                continue;
-            };
-            let rest = &parts[depth..];
-            // A path that names the element has not found one.
-            if rest.first().is_some_and(|part| part.index.is_some()) {
-                return None;
-            }
-            let satisfies = |element| match self {
-                Self::Not(_) => Ok(false),
-                Self::ElementMatches(_) | Self::ElementPasses(_) if rest.is_empty() => {
-                    self.element(element, collation)
-                }
-                Self::All(tests) if rest.is_empty() => any(tests.iter(), |test| {
-                    Ok(test.element(element, collation)?
-                        || test.scalar(Some(element), collation)?)
-                }),
-                _ if rest.is_empty() => self.scalar(Some(element), collation),
-                _ => match element {
-                    RawBsonRef::Document(inner) => self.matches(inner, rest, collation),
-                    _ => Ok(false),
-                },
-            };
-            // What fails has failed before, when the document was matched.
-            return array
-                .into_iter()
-                .flatten()
-                .position(|element| satisfies(element).unwrap_or(false));
+    ) -> Option<Option<usize>> {
+        let mut found = None;
+        path::visit_ends(document, parts, &mut |value, end| {
+            let own = self.place(value, end.indexed, collation);
+            found = own.map(|own| end.element.or(own));
+            found.is_some()
+        });
+        found
+    }
+
+    /// Which element of a value at the path's end satisfies the test, or
+    /// `Some(None)` when it is the value itself.
+    fn place(
+        &self,
+        value: Option<RawBsonRef<'_>>,
+        indexed: bool,
+        collation: Option<&Collation>,
+    ) -> Option<Option<usize>> {
+        if matches!(self, Self::Not(_)) {
+            return None;
         }
-        None
+        // What fails has failed before, when the document was matched.
+        let holds = |held: Result<bool>| held.unwrap_or(false);
+        let elements = match value {
+            Some(RawBsonRef::Array(array)) if !matches!(self, Self::Size(_)) => Some(array),
+            _ => None,
+        };
+        let mut elements = elements.into_iter().flatten().flatten();
+        match self {
+            Self::ElementMatches(_) | Self::ElementPasses(_) => elements
+                .position(|element| holds(self.element(element, collation)))
+                .map(Some),
+            _ if indexed => None,
+            _ => elements
+                .position(|element| holds(self.scalar(Some(element), collation)))
+                .map(Some),
+        }
+        .or_else(|| holds(self.end(value, collation)).then_some(None))
     }
 }
 

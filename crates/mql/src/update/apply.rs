@@ -1,9 +1,11 @@
 //! Operators on an owned document, and what they did.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use bson::{Bson, Document, RawDocument, RawDocumentBuf, Timestamp};
 
+use super::parse::order;
 use super::paths::{array_index, get, not_viable, set, unset};
 use super::{
     Action, BitOperation, Operator, PullBy, Push, PushSort, Step, UpdateContext, UpdateDescription,
@@ -23,79 +25,195 @@ pub(super) fn operators(
     cx: UpdateContext<'_>,
     description: &mut UpdateDescription,
 ) -> Result<()> {
-    let dynamic = |operator: &Operator| {
-        let mut steps = operator.path.iter();
-        steps.any(|step| !matches!(step, Step::Name(_)))
+    let routes: Vec<Route<'_>> = operators.iter().map(Route::of).collect();
+    let mut walk = Walk {
+        filters,
+        before,
+        document,
+        cx,
+        description,
+        reached: Reached::new(),
+        position: None,
     };
-    // Elements are chosen as they were before.
-    let original = operators.iter().any(dynamic).then(|| document.clone());
-    let mut taken = original.is_some().then(BTreeMap::new);
-    let mut reached = Reached::new();
-    for operator in operators {
-        let chosen = (before, original.as_ref().unwrap_or(document));
-        let paths = concrete(
-            operator,
-            filters,
-            chosen,
-            cx,
-            (taken.as_mut(), &mut reached),
-        )?;
-        if matches!(operator.action, Action::SetOnInsert(_)) && !cx.inserting {
-            continue;
-        }
-        for path in &paths {
-            one(&operator.action, path, document, cx, description)?;
-        }
-    }
+    walk.descend(&routes.iter().collect::<Vec<_>>(), &mut Vec::new())?;
     // Those inside first.
-    let mut arrays: Vec<_> = reached.into_iter().collect();
+    let mut arrays: Vec<_> = walk.reached.into_iter().collect();
     arrays.sort_by_key(|(path, _)| std::cmp::Reverse(path.len()));
     for (path, elements) in arrays {
-        if elements.len() > 1 {
+        if elements > 1 {
             gather(document, &path, description);
         }
     }
     Ok(())
 }
 
-/// The arrays that `$[]` and `$[id]` went into, with the elements they chose.
-type Reached = BTreeMap<Vec<String>, BTreeSet<usize>>;
+/// The arrays that `$[]` and `$[id]` went into, with how many elements they
+/// chose.
+type Reached = BTreeMap<Vec<String>, usize>;
 
-/// What operators do at a place of a document.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Taken {
-    /// One of them ends there.
-    End,
-    /// They go on to a field.
-    Field,
-    /// They go on to elements.
-    Elements,
+/// An operator with the way to the place that it writes to.
+struct Route<'a> {
+    operator: &'a Operator,
+    steps: Cow<'a, [Step]>,
 }
 
-/// Refuses operators that do different things at one place.
-fn apart(
-    taken: &mut BTreeMap<Vec<String>, Taken>,
-    paths: &[Vec<String>],
-    next: Option<&Step>,
-) -> Result<()> {
-    let how = match next {
-        None => Taken::End,
-        Some(Step::All | Step::Filtered(_)) => Taken::Elements,
-        Some(_) => Taken::Field,
-    };
-    for path in paths {
-        match taken.insert(path.clone(), how) {
-            None => {}
-            Some(other) if other == how && how != Taken::End => {}
-            Some(_) => {
-                return Err(MqlError::new(
-                    40,
-                    format!("Update created a conflict at '{}'", path.join(".")),
-                ));
-            }
+impl<'a> Route<'a> {
+    fn of(operator: &'a Operator) -> Self {
+        let steps = match &operator.action {
+            Action::Rename(to) => to
+                .split('.')
+                .map(|name| Step::Name(name.to_owned()))
+                .collect(),
+            _ => Cow::Borrowed(&operator.path[..]),
+        };
+        Self { operator, steps }
+    }
+}
+
+/// Operators on their way through a document: place by place, in order, each
+/// place with all that they do there, as MongoDB has them in a tree.
+struct Walk<'a> {
+    filters: &'a [(String, Matcher)],
+    before: &'a RawDocument,
+    document: &'a mut Document,
+    cx: UpdateContext<'a>,
+    description: &'a mut UpdateDescription,
+    reached: Reached,
+    /// What was found out of the element that `$` stands for.
+    position: Option<Option<usize>>,
+}
+
+impl Walk<'_> {
+    fn descend(&mut self, routes: &[&Route<'_>], path: &mut Vec<String>) -> Result<()> {
+        let Some(first) = routes.first() else {
+            return Ok(());
+        };
+        match first.steps.get(path.len()) {
+            None => self.end(first.operator, path),
+            Some(Step::All | Step::Filtered(_)) => self.elements(routes, path),
+            Some(_) => self.fields(routes, path),
         }
     }
-    Ok(())
+
+    fn end(&mut self, operator: &Operator, path: &[String]) -> Result<()> {
+        let (action, cx) = (&operator.action, self.cx);
+        match action {
+            Action::SetOnInsert(_) if !cx.inserting => Ok(()),
+            Action::Rename(_) => {
+                let from: Vec<String> = operator.text.split('.').map(str::to_owned).collect();
+                one(action, &from, self.document, cx, self.description)
+            }
+            _ => one(action, path, self.document, cx, self.description),
+        }
+    }
+
+    /// On to fields, in order of their names.
+    fn fields(&mut self, routes: &[&Route<'_>], path: &mut Vec<String>) -> Result<()> {
+        let mut fields = Vec::new();
+        for route in routes {
+            let name = match route.steps.get(path.len()) {
+                Some(Step::Name(name)) => name.clone(),
+                _ => self.position()?.to_string(),
+            };
+            fields.push((name, *route));
+        }
+        fields.sort_by(|(a, _), (b, _)| order(a, b));
+        for fields in fields.chunk_by(|(a, _), (b, _)| a == b) {
+            let routes: Vec<&Route<'_>> = fields.iter().map(|(_, route)| *route).collect();
+            path.extend(fields.first().map(|(name, _)| name.clone()));
+            self.merged(&routes, path)?;
+            path.pop();
+        }
+        Ok(())
+    }
+
+    /// On to a place that operators came to by one step, or by several ones.
+    fn merged(&mut self, routes: &[&Route<'_>], path: &mut Vec<String>) -> Result<()> {
+        let mut steps = routes.iter().map(|route| route.steps.get(path.len() - 1));
+        let first = steps.next();
+        // What came by one step was looked at when it was parsed.
+        if steps.any(|step| Some(step) != first) && clash(routes, path.len()) {
+            return Err(MqlError::new(
+                40,
+                format!("Update created a conflict at '{}'", path.join(".")),
+            ));
+        }
+        self.descend(routes, path)
+    }
+
+    /// The element that `$` stands for.
+    fn position(&mut self) -> Result<usize> {
+        let position = self.position.get_or_insert_with(|| {
+            let query = self.cx.query?;
+            query.position(self.before)
+        });
+        position.ok_or_else(|| {
+            MqlError::bad_value(
+                "The positional operator did not find the match needed from the query.",
+            )
+        })
+    }
+
+    /// On to the elements of an array, which are chosen before any is changed.
+    fn elements(&mut self, routes: &[&Route<'_>], path: &mut Vec<String>) -> Result<()> {
+        let array = match get(self.document, path) {
+            Some(Bson::Array(array)) => array,
+            Some(other) => {
+                return Err(MqlError::bad_value(format!(
+                    "Cannot apply array updates to non-array element {}: {other}",
+                    path.last().map_or("", String::as_str)
+                )));
+            }
+            None => {
+                return Err(MqlError::bad_value(format!(
+                    "The path '{}' must exist in the document in order to apply array updates.",
+                    path.join(".")
+                )));
+            }
+        };
+        let mut chosen = Vec::new();
+        for (index, element) in array.iter().enumerate() {
+            let mut routes_in = Vec::new();
+            for route in routes {
+                let step = route.steps.get(path.len());
+                if step.map_or(Ok(false), |step| selected(step, self.filters, element))? {
+                    routes_in.push(*route);
+                }
+            }
+            if !routes_in.is_empty() {
+                chosen.push((index, routes_in));
+            }
+        }
+        self.reached.insert(path.clone(), chosen.len());
+        for (index, routes) in chosen {
+            path.push(index.to_string());
+            self.merged(&routes, path)?;
+            path.pop();
+        }
+        Ok(())
+    }
+}
+
+/// Whether operators do different things at one place, or below it.
+fn clash(routes: &[&Route<'_>], depth: usize) -> bool {
+    let kind = |route: &&Route<'_>| {
+        let step = route.steps.get(depth);
+        step.map(|step| matches!(step, Step::All | Step::Filtered(_)))
+    };
+    let (Some(first), true) = (routes.first(), routes.len() > 1) else {
+        return false;
+    };
+    let first = kind(first);
+    if first.is_none() || routes.iter().any(|route| kind(route) != first) {
+        return true;
+    }
+    let mut by_step: BTreeMap<&Step, Vec<&Route<'_>>> = BTreeMap::new();
+    for route in routes {
+        if let Some(step) = route.steps.get(depth) {
+            by_step.entry(step).or_default().push(route);
+        }
+    }
+    by_step.values().any(|routes| clash(routes, depth + 1))
 }
 
 /// Where several elements of an array were chosen, the change is told as the
@@ -124,67 +242,6 @@ fn gather(document: &Document, array: &[String], description: &mut UpdateDescrip
     let mut changed = array.to_vec();
     changed.extend(one.then_some(first));
     describe(document, &changed, description);
-}
-
-/// The paths that `$`, `$[]` and `$[id]` stand for in this document.
-fn concrete(
-    operator: &Operator,
-    filters: &[(String, Matcher)],
-    (before, document): (&RawDocument, &Document),
-    cx: UpdateContext<'_>,
-    (mut taken, reached): (Option<&mut BTreeMap<Vec<String>, Taken>>, &mut Reached),
-) -> Result<Vec<Vec<String>>> {
-    let mut paths: Vec<Vec<String>> = vec![Vec::new()];
-    for (at, step) in operator.path.iter().enumerate() {
-        match step {
-            Step::Name(name) => paths.iter_mut().for_each(|path| path.push(name.clone())),
-            Step::Positional => {
-                let index = cx.query.and_then(|query| query.position(before));
-                let Some(index) = index else {
-                    return Err(MqlError::bad_value(
-                        "The positional operator did not find the match needed from the query.",
-                    ));
-                };
-                for path in &mut paths {
-                    path.push(index.to_string());
-                }
-            }
-            Step::All | Step::Filtered(_) => {
-                let mut expanded = Vec::new();
-                for path in paths {
-                    let array = match get(document, &path) {
-                        Some(Bson::Array(array)) => array,
-                        Some(other) => {
-                            return Err(MqlError::bad_value(format!(
-                                "Cannot apply array updates to non-array element {}: {other}",
-                                path.last().map_or("", String::as_str)
-                            )));
-                        }
-                        None => {
-                            return Err(MqlError::bad_value(format!(
-                                "The path '{}' must exist in the document in order to apply array updates.",
-                                path.join(".")
-                            )));
-                        }
-                    };
-                    let chosen = reached.entry(path.clone()).or_default();
-                    for (index, element) in array.iter().enumerate() {
-                        if selected(step, filters, element)? {
-                            chosen.insert(index);
-                            let mut path = path.clone();
-                            path.push(index.to_string());
-                            expanded.push(path);
-                        }
-                    }
-                }
-                paths = expanded;
-            }
-        }
-        if let Some(taken) = &mut taken {
-            apart(taken, &paths, operator.path.get(at + 1))?;
-        }
-    }
-    Ok(paths)
 }
 
 fn selected(step: &Step, filters: &[(String, Matcher)], element: &Bson) -> Result<bool> {

@@ -77,7 +77,7 @@ const KNOWN: &[&str] = &[
 ];
 
 /// Paths by part; numeric parts as numbers, before names.
-fn order(a: &str, b: &str) -> Ordering {
+pub(super) fn order(a: &str, b: &str) -> Ordering {
     let (mut a, mut b) = (a.split('.'), b.split('.'));
     loop {
         match (a.next(), b.next()) {
