@@ -17,23 +17,36 @@ pub(crate) const SECRETS: &str = ".secrets.json";
 /// Whether a path inside an app directory counts: names that begin with a dot
 /// and `node_modules` are no part of an app, but hosted files may be hidden.
 pub(crate) fn counts(path: &Path) -> bool {
-    let hosted = path.starts_with("hosting/files");
+    let hosted = path.starts_with(HOSTED);
     path.components().all(|part| {
         let name = part.as_os_str().to_string_lossy();
         (hosted || !name.starts_with('.')) && name != "node_modules"
     })
 }
 
+/// Where the hosted files are.
+pub(crate) const HOSTED: &str = "hosting/files";
+
 /// Reads an app directory, and says which files it had to leave out.
 pub(crate) fn read(folder: &Path) -> io::Result<(Files, Vec<Finding>)> {
+    read_where(folder, &counts)
+}
+
+/// As [`read`], without the hosted files, which may be many.
+pub(crate) fn read_configuration(folder: &Path) -> io::Result<(Files, Vec<Finding>)> {
+    read_where(folder, &|path| counts(path) && !path.starts_with(HOSTED))
+}
+
+fn read_where(folder: &Path, takes: &dyn Fn(&Path) -> bool) -> io::Result<(Files, Vec<Finding>)> {
     let (mut files, mut findings) = (Files::default(), Vec::new());
-    walk(folder, "", &mut files, &mut findings)?;
+    walk(folder, "", takes, &mut files, &mut findings)?;
     Ok((files, findings))
 }
 
 fn walk(
     folder: &Path,
     prefix: &str,
+    takes: &dyn Fn(&Path) -> bool,
     files: &mut Files,
     findings: &mut Vec<Finding>,
 ) -> io::Result<()> {
@@ -48,12 +61,12 @@ fn walk(
             continue;
         };
         let path = format!("{prefix}{name}");
-        if !counts(Path::new(&path)) {
+        if !takes(Path::new(&path)) {
             continue;
         }
         match content(&entry, &path) {
             Ok(Content::Folder) => {
-                walk(&entry.path(), &format!("{path}/"), files, findings)?;
+                walk(&entry.path(), &format!("{path}/"), takes, files, findings)?;
             }
             Ok(Content::File(bytes)) => files.insert(path, bytes),
             Ok(Content::LeftOut(why)) => findings.push(Finding::warning(path, why)),

@@ -2,13 +2,22 @@
 //! Services-compatible server has.
 
 mod apps;
+mod content_types;
+mod create;
 mod deployments;
 mod document;
+mod folder;
+mod hosted;
 mod out;
+mod packages;
 mod profile;
+mod progress;
+mod pull;
+mod push;
 mod resources;
 mod runtime;
 mod session;
+mod templates;
 mod transfer;
 mod users;
 
@@ -32,14 +41,17 @@ pub(crate) enum Command {
     /// Log out
     Logout(With),
     /// Show who is logged in, and where
-    Whoami(With),
+    Whoami(Whoami),
+    /// Show who is logged in, by profile
+    #[command(alias = "profile")]
+    Profiles(Group<ProfilesVerb>),
     /// Manage apps
     #[command(alias = "app")]
     Apps(Group<apps::Verb>),
     /// Send an app directory to a server and deploy it
-    Push(transfer::Push),
+    Push(push::Push),
     /// Write an app of a server to a directory
-    Pull(transfer::Pull),
+    Pull(pull::Pull),
     /// Read an app's logs
     #[command(alias = "log")]
     Logs(Group<runtime::LogsVerb>),
@@ -91,6 +103,12 @@ pub(crate) struct With {
     /// No colours on a terminal either
     #[arg(long, global = true)]
     disable_colors: bool,
+    /// What the official CLI takes and nothing here needs: nothing is tracked,
+    /// and projects and clusters are the server's own.
+    #[arg(long = "telemetry", global = true, hide = true)]
+    _telemetry: Option<String>,
+    #[arg(long = "atlas-url", global = true, hide = true)]
+    _atlas_url: Option<String>,
 }
 
 /// Verbs of one kind of thing.
@@ -136,6 +154,22 @@ pub(crate) struct Login {
     password: Option<String>,
     #[command(flatten)]
     with: With,
+}
+
+#[derive(Args)]
+pub(crate) struct Whoami {
+    /// Show the projects too, which the server is asked for
+    #[arg(long)]
+    show_projects: bool,
+    #[command(flatten)]
+    with: With,
+}
+
+#[derive(Clone, Copy, Subcommand)]
+pub(crate) enum ProfilesVerb {
+    /// Show the profiles
+    #[command(alias = "ls")]
+    List,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -305,12 +339,36 @@ fn one(found: Vec<App>, word: Option<&str>) -> Result<App, Failed> {
     }
 }
 
+impl Command {
+    fn with(&self) -> &With {
+        match self {
+            Self::Login(login) => &login.with,
+            Self::Logout(with) => with,
+            Self::Whoami(whoami) => &whoami.with,
+            Self::Push(push) => &push.with,
+            Self::Pull(pull) => &pull.with,
+            Self::Profiles(group) => &group.with,
+            Self::Apps(group) => &group.with,
+            Self::Logs(group) => &group.with,
+            Self::Secrets(group) => &group.with,
+            Self::Users(group) => &group.with,
+            Self::Functions(group) => &group.with,
+            Self::AccessList(group) => &group.with,
+            Self::Schema(group) => &group.with,
+            Self::Deploy(group) => &group.with,
+            Self::Deployments(group) => &group.with,
+        }
+    }
+}
+
 /// Runs a command; an error is printed.
 pub(crate) fn run(command: Command) -> ExitCode {
+    let form = command.with().format;
     let done = match command {
         Command::Login(login) => log_in(&login),
         Command::Logout(with) => log_out(&with),
-        Command::Whoami(with) => who_am_i(&with),
+        Command::Whoami(whoami) => who_am_i(&whoami),
+        Command::Profiles(group) => profiles(&group),
         Command::Push(push) => push.run(),
         Command::Pull(pull) => pull.run(),
         Command::Apps(group) => group.with.open().and_then(|desk| group.verb.run(desk)),
@@ -326,9 +384,37 @@ pub(crate) fn run(command: Command) -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("backstitch: {error}");
+            out::complain(form, &error);
             ExitCode::FAILURE
         }
+    }
+}
+
+/// What differs of things that have names, in lines below a title; none when
+/// nothing does.
+fn listed_changes(
+    what: &str,
+    added: &[String],
+    deleted: &[String],
+    modified: &[String],
+) -> Vec<String> {
+    let signed = |sign: &'static str, names: &[String]| -> Vec<String> {
+        names.iter().map(|name| format!("{sign} {name}")).collect()
+    };
+    let mut lines = signed("+", added);
+    lines.extend(signed("-", deleted));
+    lines.extend(signed("*", modified));
+    if !lines.is_empty() {
+        lines.insert(0, format!("{what}:"));
+    }
+    lines
+}
+
+/// An error when some of many things failed: how many, and the first.
+fn all_done(what: &str, failed: &[Failed]) -> Result<(), Failed> {
+    match failed {
+        [] => Ok(()),
+        [first, ..] => Err(format!("{what}: {}; the first: {first}", failed.len()).into()),
     }
 }
 
@@ -382,10 +468,8 @@ fn log_in(login: &Login) -> Result<(), Failed> {
         (name, "local-userpass", who)
     };
     let mut out = login.with.out()?;
-    let mut session = Session::log_in(profile, &url, provider, &who)?;
-    name.clone_into(&mut session.profile.username);
-    session.profile.save()?;
-    out.say(&format!("logged in at {} as {name}", session.profile.url))
+    let session = Session::log_in(profile, &url, provider, (name, &who))?;
+    out.say(&format!("logged in at {} as {name}", session.url))
 }
 
 fn log_out(with: &With) -> Result<(), Failed> {
@@ -395,9 +479,9 @@ fn log_out(with: &With) -> Result<(), Failed> {
         profile.remove()?;
         return out.say("nobody was logged in");
     }
-    let mut session = Session::resume(profile, None)?;
+    let session = Session::resume(profile, None)?;
     let ended = session.end();
-    session.profile.remove()?;
+    session.profile().remove()?;
     match ended {
         Ok(()) => out.say("logged out"),
         // The tokens are gone from here, which is what was asked for.
@@ -407,16 +491,31 @@ fn log_out(with: &With) -> Result<(), Failed> {
     }
 }
 
-fn who_am_i(with: &With) -> Result<(), Failed> {
-    let profile = Profile::load(&with.profile)?;
+fn who_am_i(whoami: &Whoami) -> Result<(), Failed> {
+    let profile = Profile::load(&whoami.with.profile)?;
     if !profile.is_logged_in() {
-        return with.out()?.say("nobody is logged in");
+        return whoami.with.out()?.say("nobody is logged in");
     }
-    let mut desk = with.open()?;
-    let projects: Vec<Value> = desk.projects()?.into_iter().map(Value::from).collect();
-    let profile = &desk.session.profile;
-    let shown = json!({
-        "url": profile.url, "username": profile.username, "projects": projects,
-    });
+    let mut shown = json!({ "url": profile.url, "username": profile.username });
+    let mut desk = whoami.with.open()?;
+    if whoami.show_projects {
+        shown["projects"] = desk.projects()?.into_iter().map(Value::from).collect();
+    }
     desk.out.document("logged in", &shown)
+}
+
+fn profiles(group: &Group<ProfilesVerb>) -> Result<(), Failed> {
+    let ProfilesVerb::List = group.verb;
+    let mut rows = Vec::new();
+    for name in profile::names()? {
+        let profile = Profile::load(&name)?;
+        let who = if profile.is_logged_in() {
+            profile.username
+        } else {
+            String::new()
+        };
+        rows.push(vec![name.into(), profile.url.into(), who.into()]);
+    }
+    let headers = ["Name", "URL", "Username"];
+    group.with.out()?.found("profiles", &headers, &rows)
 }

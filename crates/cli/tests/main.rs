@@ -2,12 +2,14 @@
 //! the tests when to go on.
 
 mod administration;
+mod along;
 mod archives;
 mod check;
 mod clusters;
 mod crashes;
 mod dev;
 mod durability;
+mod only_documented;
 mod remote;
 mod serve;
 mod servers;

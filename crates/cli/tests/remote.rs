@@ -10,18 +10,18 @@ use tempfile::TempDir;
 use super::serve::ready;
 use super::{Served, data, folder, path, program, run, write};
 
-const PROJECT: &str = "0123456789abcdef01234567";
+pub(super) const PROJECT: &str = "0123456789abcdef01234567";
 
 /// A server, and somebody's home.
-struct World {
-    served: Served,
-    home: TempDir,
+pub(super) struct World {
+    pub(super) served: Served,
+    pub(super) home: TempDir,
     _data: TempDir,
 }
 
 impl World {
     /// With somebody logged in.
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let data = data();
         let mut command = program(&["serve"]);
         command
@@ -49,7 +49,7 @@ impl World {
         world
     }
 
-    fn command(&self, words: &[&str]) -> Command {
+    pub(super) fn command(&self, words: &[&str]) -> Command {
         let mut command = program(words);
         command
             .env("XDG_CONFIG_HOME", self.home.path())
@@ -59,14 +59,14 @@ impl World {
     }
 
     /// What a command that works says.
-    fn well(&self, words: &[&str]) -> String {
+    pub(super) fn well(&self, words: &[&str]) -> String {
         let (code, said, errors) = run(&mut self.command(words));
         assert_eq!(code, 0, "{words:?}: {said}{errors}");
         said
     }
 
     /// Its JSON lines, without their times.
-    fn lines(&self, words: &[&str]) -> Vec<Value> {
+    pub(super) fn lines(&self, words: &[&str]) -> Vec<Value> {
         let said = self.well(&[words, &["-f", "json"]].concat());
         let lines = said.lines().map(|line| {
             let mut line: Value = serde_json::from_str(line).unwrap();
@@ -79,15 +79,35 @@ impl World {
     }
 
     /// What a command that fails says.
-    fn fails(&self, words: &[&str]) -> String {
+    pub(super) fn fails(&self, words: &[&str]) -> String {
         let (code, said, errors) = run(&mut self.command(words));
         assert_eq!(code, 1, "{words:?}: {said}{errors}");
         errors
     }
 
     /// Creates the app of a directory.
-    fn push(&self, app: &TempDir) {
+    pub(super) fn push(&self, app: &TempDir) {
         self.well(&["push", "--local", path(app), "--yes"]);
+    }
+
+    /// A request of the administrator's below the project; what is answered.
+    pub(super) fn ask(&self, method: &str, path: &str, body: &Value) -> Value {
+        let kept = std::fs::read_to_string(self.profile()).unwrap();
+        let kept: Value = serde_json::from_str(&kept).unwrap();
+        let token = kept["access_token"].as_str().unwrap();
+        let path = format!("/api/admin/v3.0/groups/{PROJECT}{path}");
+        let (status, body) = self.served.ask(method, &path, token, body);
+        assert!(
+            (200..300).contains(&status),
+            "{method} {path}: {status} {body}"
+        );
+        body
+    }
+
+    /// The path of the first app.
+    pub(super) fn app(&self) -> String {
+        let all = self.ask("GET", "/apps", &Value::Null);
+        format!("/apps/{}", all[0]["_id"].as_str().unwrap())
     }
 
     fn profile(&self) -> std::path::PathBuf {
@@ -96,7 +116,7 @@ impl World {
 }
 
 /// An app with something of everything that is pushed.
-fn shop() -> TempDir {
+pub(super) fn shop() -> TempDir {
     folder(
         r#"
 //- /realm_config.json
@@ -136,7 +156,7 @@ exports = () => { throw new Error("no"); };
 }
 
 /// Every file below a folder, but what begins with a dot.
-fn files(folder: &Path) -> Vec<(String, String)> {
+pub(super) fn files(folder: &Path) -> Vec<(String, String)> {
     let mut all = Vec::new();
     let mut folders = vec![folder.to_owned()];
     while let Some(inner) = folders.pop() {
@@ -163,9 +183,13 @@ fn who_logs_in_is_kept_and_forgotten() {
     assert_eq!(mode(file.parent().unwrap()), 0o700);
     let kept = std::fs::read_to_string(&file).unwrap();
     assert!(!kept.contains("a-private-key"), "{kept}");
-    let shown = world.lines(&["whoami"]);
+    let shown = world.lines(&["whoami", "--show-projects"]);
     let wanted = json!({ "url": world.served.url, "username": "public", "projects": [PROJECT] });
     assert_eq!(shown[0]["doc"], wanted);
+    assert_eq!(world.lines(&["whoami"])[0]["doc"]["projects"], json!(null));
+    let known = world.lines(&["profiles", "list"]);
+    let wanted = json!([{ "Name": "default", "URL": world.served.url, "Username": "public" }]);
+    assert_eq!(known[0]["data"], wanted);
 
     // A wrong key changes nothing, and neither does a server that is away.
     let url = world.served.url.clone();
@@ -381,19 +405,11 @@ fn a_push_with_a_mistake_leaves_nothing_behind() {
 fn a_draft_that_is_there_goes_with_yes() {
     let (world, shop) = (World::new(), shop());
     world.push(&shop);
-    let kept = std::fs::read_to_string(world.profile()).unwrap();
-    let kept: Value = serde_json::from_str(&kept).unwrap();
-    let token = kept["access_token"].as_str().unwrap();
-    let apps = format!("/api/admin/v3.0/groups/{PROJECT}/apps");
-    let app = world.served.ask("GET", &apps, token, &Value::Null).1[0]["_id"].clone();
-    let drafts = format!("{apps}/{}/drafts", app.as_str().unwrap());
-    assert_eq!(world.served.post(&drafts, token, &Value::Null).0, 201);
+    let drafts = format!("{}/drafts", world.app());
+    world.ask("POST", &drafts, &Value::Null);
     write(&shop, "functions/sum.js", "exports = () => 2;");
     world.well(&["push", "--local", path(&shop), "-y"]);
-    assert_eq!(
-        world.served.ask("GET", &drafts, token, &Value::Null).1,
-        json!([])
-    );
+    assert_eq!(world.ask("GET", &drafts, &Value::Null), json!([]));
     let run = ["functions", "run", "--name", "sum"];
     assert_eq!(world.lines(&run)[0]["doc"], json!({ "$numberInt": "2" }));
 }
@@ -407,7 +423,7 @@ fn apps_come_and_go() {
         world
             .home
             .path()
-            .join("notes/data_sources/mongodb-atlas/config.json")
+            .join("notes/data_sources/Cluster0/config.json")
             .is_file()
     );
     let again = world.fails(&["apps", "create", "--name", "notes"]);
@@ -427,10 +443,24 @@ fn apps_come_and_go() {
         world
             .home
             .path()
-            .join("copy/data_sources/mongodb-atlas/config.json")
+            .join("copy/data_sources/Cluster0/config.json")
             .is_file()
     );
-    world.well(&["apps", "init", "--name", "later", "--environment", "qa"]);
+    let init = ["apps", "init", "--name", "later", "--environment", "qa"];
+    world.well(&[&init[..], &["--local", "later"]].concat());
+    // Here, unless that is an app's already; what is there stays.
+    let mut inside = world.command(&init);
+    let (code, _, errors) = run(inside.current_dir(world.home.path().join("later/functions")));
+    assert_eq!((code, errors.contains("an app directory here")), (1, true));
+    let here = data();
+    write(&here, "functions/config.json", "mine");
+    let (code, _, errors) = run(world.command(&init).current_dir(here.path()));
+    assert_eq!(
+        (code, errors.contains("is there already")),
+        (1, true),
+        "{errors}"
+    );
+    assert_eq!(files(here.path()).len(), 1);
     let root = std::fs::read_to_string(world.home.path().join("later/realm_config.json")).unwrap();
     let root: Value = serde_json::from_str(&root).unwrap();
     assert_eq!(
@@ -467,7 +497,7 @@ fn apps_come_and_go() {
         gone[0]["headers"],
         json!(["ID", "Name", "Deleted", "Details"])
     );
-    assert_eq!(gone[0]["data"][1]["Deleted"], true);
+    assert_eq!(gone[0]["data"][1]["Deleted"], "true");
     let file = world.home.path().join("out.json");
     world.well(&["apps", "list", "-f", "json", "-o", file.to_str().unwrap()]);
     let kept: Value = serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
@@ -486,6 +516,9 @@ fn secrets_and_addresses() {
     let twice = world.fails(&["secrets", "create", "-n", "key", "-v", "one"]);
     assert!(twice.contains("409"), "{twice}");
     world.well(&["secrets", "update", "-s", "key", "-n", "other", "-v", "two"]);
+    // Renamed, with the value that it has.
+    world.well(&["secrets", "update", "-s", "other", "-n", "third"]);
+    world.well(&["secrets", "update", "-s", "third", "-n", "other"]);
     let none = world.fails(&["secrets", "update", "-s", "key", "-v", "two"]);
     assert_eq!(none, "backstitch: there is no key\n");
     let listed = world.lines(&["secrets", "list"]);
@@ -502,7 +535,7 @@ fn secrets_and_addresses() {
             .contains("no key")
     );
     let gone = world.lines(&["secrets", "delete", "-s", "other", "-y"]);
-    assert_eq!(gone[0]["data"][0]["Deleted"], true);
+    assert_eq!(gone[0]["data"][0]["Deleted"], "true");
 
     let listed = world.lines(&["accessList", "list"]);
     assert_eq!(listed[0]["data"][0]["IP Address"], "0.0.0.0/0");
@@ -604,6 +637,21 @@ fn users_are_managed() {
         assert_eq!(none, "backstitch: not done: 1\n");
     }
     world.well(&["users", "delete", "-u", id, "-y"]);
+    // By what they have in common, and never all of them for want of words.
+    assert_eq!(run(&mut world.command(&["users", "delete", "-y"])).0, 2);
+    let one = world.lines(&["users", "list", "--provider", "local-userpass"]);
+    let one = one[0]["data"][0]["ID"].as_str().unwrap();
+    world.well(&["users", "disable", "-u", one]);
+    let gone = ["users", "delete", "--state", "disabled"];
+    let asked = world.fails(&gone);
+    assert!(asked.contains(&format!("Delete {one}?")), "{asked}");
+    let gone = world.lines(&[&gone[..], &["-y"]].concat());
+    assert_eq!(gone[0]["data"].as_array().unwrap().len(), 1);
+    let ended = world.lines(&["users", "revoke", "--provider", "api-key,local-userpass"]);
+    assert!(
+        ended[0]["data"].as_array().unwrap().len() >= 59,
+        "{ended:?}"
+    );
     assert!(world.fails(&["users", "list", "-u", id]).contains("404"));
     assert_eq!(
         world.well(&["users", "list", "--pending"]),
@@ -655,15 +703,18 @@ fn functions_run_and_are_logged() {
             .all(|log| log["message"].as_str().unwrap().contains("failed")),
         "{logs:?}"
     );
-    assert!(
-        world
-            .fails(&["logs", "list", "--start", "whenever"])
-            .contains("400")
-    );
-    assert_eq!(
-        run(&mut world.command(&["logs", "list", "--type", "nothing"])).0,
-        2
-    );
+    world.well(&[
+        "logs",
+        "list",
+        "--start",
+        "2024-01-31",
+        "--end",
+        "2024-01-31T12:30+0200",
+    ]);
+    for wrong in [["--start", "whenever"], ["--type", "nothing"]] {
+        let words = [&["logs", "list"][..], &wrong].concat();
+        assert_eq!(run(&mut world.command(&words)).0, 2);
+    }
 
     let code = world.well(&["schema", "datamodels", "-l", "kotlin"]);
     assert!(code.contains("class order"), "{code}");
@@ -766,7 +817,9 @@ fn shells_complete() {
     for shell in ["bash", "zsh", "fish"] {
         let (code, script, _) = run(&mut program(&["completions", shell]));
         assert_eq!(code, 0);
-        assert!(script.contains("accessList"), "{shell}");
+        for word in ["accessList", "include-node-modules", "reset-cdn-cache"] {
+            assert!(script.contains(word), "{shell} {word}");
+        }
     }
     assert_eq!(run(&mut program(&["completions", "csh"])).0, 2);
 }

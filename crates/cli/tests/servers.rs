@@ -24,7 +24,7 @@ fn wait<T>(work: impl Future<Output = T>) -> T {
     runtime.block_on(work)
 }
 
-fn mongod(kind: Kind) -> Option<Mongod> {
+pub(super) fn mongod(kind: Kind) -> Option<Mongod> {
     let mongod = wait(Mongod::of(kind));
     if mongod.is_none() {
         println!("left out: no mongod (BACKSTITCH_MONGOD or PATH)");
@@ -33,7 +33,7 @@ fn mongod(kind: Kind) -> Option<Mongod> {
 }
 
 /// Waits until a condition holds; how long it took.
-fn until(what: &str, holds: impl Fn() -> bool) -> Duration {
+pub(super) fn until(what: &str, holds: impl Fn() -> bool) -> Duration {
     let start = Instant::now();
     while !holds() {
         assert!(start.elapsed() < PATIENCE, "{what}");
@@ -43,7 +43,7 @@ fn until(what: &str, holds: impl Fn() -> bool) -> Duration {
 }
 
 /// A server on records that others share.
-fn launch(mongod: &Mongod, home: &TempDir, name: &str) -> Served {
+pub(super) fn launch(mongod: &Mongod, home: &TempDir, name: &str) -> Served {
     let mut command = program(&["serve", "--listen", "127.0.0.1:0", "--data-dir"]);
     command
         .arg(home.path().join(name))
@@ -102,7 +102,7 @@ impl Admin {
 }
 
 /// The three lines that a server keeps of its keys.
-fn kept(home: &TempDir, name: &str) -> Vec<String> {
+pub(super) fn kept(home: &TempDir, name: &str) -> Vec<String> {
     let text = std::fs::read_to_string(home.path().join(name).join("admin-keys")).unwrap();
     text.lines().map(str::to_owned).collect()
 }

@@ -54,7 +54,7 @@ impl RootLayout {
     }
 
     /// The `config_version` that its root file names.
-    fn version(self) -> i64 {
+    pub fn version(self) -> i64 {
         match self {
             Self::Stitch => 20_180_301,
             Self::Older => 20_200_603,

@@ -20,8 +20,11 @@ pub struct HostedFile {
     /// Its bytes.
     pub bytes: Arc<[u8]>,
     /// What it is served with: names and values.
-    pub attributes: Vec<(String, String)>,
+    pub attributes: Attributes,
 }
+
+/// What a hosted file is served with: names and values.
+pub type Attributes = Vec<(String, String)>;
 
 /// Takes the hosted files, with what `hosting/metadata.json` says of them, out
 /// of a directory.
@@ -50,32 +53,47 @@ pub fn split_hosted(files: &Files) -> Result<(Files, Vec<HostedFile>), Vec<Findi
         return Ok((rest, Vec::new()));
     }
     if let Some(metadata) = rest.0.remove(METADATA) {
-        let wrong = |text: &str| vec![Finding::error(METADATA, text)];
-        let value: Value = serde_json::from_slice(&metadata)
-            .map_err(|error| wrong(&format!("this is not JSON: {error}")))?;
-        let entries = value
-            .as_array()
-            .ok_or_else(|| wrong("this has to be a list"))?;
-        for entry in entries {
-            let path = entry.get("path").and_then(Value::as_str);
-            let path = path.ok_or_else(|| wrong("an entry has no \"path\""))?;
-            let missing = || wrong(&format!("there is no file {FOLDER}{path}"));
-            let file = hosted.get_mut(path).ok_or_else(missing)?;
-            for pair in entry
-                .get("attrs")
-                .and_then(Value::as_array)
-                .into_iter()
-                .flatten()
-            {
-                let text = |name: &str| pair.get(name).and_then(Value::as_str);
-                let (Some(name), Some(value)) = (text("name"), text("value")) else {
-                    return Err(wrong(&format!(
-                        "the attributes of \"{path}\" have no \"name\" and \"value\""
-                    )));
-                };
-                file.attributes.push((name.to_owned(), value.to_owned()));
-            }
+        for (path, attributes) in hosted_attributes(&metadata)? {
+            let missing = || {
+                vec![Finding::error(
+                    METADATA,
+                    format!("there is no file {FOLDER}{path}"),
+                )]
+            };
+            hosted.get_mut(&path).ok_or_else(missing)?.attributes = attributes;
         }
     }
     Ok((rest, hosted.into_values().collect()))
+}
+
+/// What a `hosting/metadata.json` says that files are served with: names and
+/// values, by path.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn hosted_attributes(metadata: &[u8]) -> Result<BTreeMap<String, Attributes>, Vec<Finding>> {
+    let wrong = |text: &str| vec![Finding::error(METADATA, text)];
+    let value: Value = serde_json::from_slice(metadata)
+        .map_err(|error| wrong(&format!("this is not JSON: {error}")))?;
+    let entries = value
+        .as_array()
+        .ok_or_else(|| wrong("this has to be a list"))?;
+    let mut all = BTreeMap::new();
+    for entry in entries {
+        let path = entry.get("path").and_then(Value::as_str);
+        let path = path.ok_or_else(|| wrong("an entry has no \"path\""))?;
+        let pairs = entry.get("attrs").and_then(Value::as_array);
+        let pair = |pair: &Value| {
+            let text = |name: &str| Some(pair.get(name)?.as_str()?.to_owned());
+            Some((text("name")?, text("value")?))
+        };
+        let attributes: Option<Vec<_>> = pairs.into_iter().flatten().map(pair).collect();
+        let attributes = attributes.ok_or_else(|| {
+            wrong(&format!(
+                "the attributes of \"{path}\" have no \"name\" and \"value\""
+            ))
+        })?;
+        all.insert(path.to_owned(), attributes);
+    }
+    Ok(all)
 }

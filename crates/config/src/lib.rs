@@ -31,7 +31,7 @@ pub use document::{ENVIRONMENTS, read_document, resolver_key, to_document};
 pub use edit::EditError;
 pub use exported::{Exporting, IdOf};
 pub use files::Files;
-pub use hosted::{HostedFile, split_hosted};
+pub use hosted::{Attributes, HostedFile, hosted_attributes, split_hosted};
 pub use import::{Import, Onto, Rename};
 pub use json::{Parsed, Place, parse_json, parse_json_exactly};
 pub use kind::{Kind, nearest};

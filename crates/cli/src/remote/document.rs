@@ -19,6 +19,9 @@ const ROOTS: [&str; 4] = [
 const PARENTS_MAX: usize = 8;
 /// Secrets that come with an import.
 const SECRETS: &str = "secrets.json";
+/// What is told of hosted files, and how archives of packages begin.
+const METADATA: &str = "hosting/metadata.json";
+const ARCHIVES: &str = "functions/node_modules.";
 
 /// The app directory that a folder is in.
 pub(super) fn root_of(folder: &Path) -> Option<PathBuf> {
@@ -39,6 +42,20 @@ fn is_root(path: &Path) -> bool {
     let text = std::fs::read_to_string(path).unwrap_or_default();
     let parsed = config::parse_json(&text).value;
     parsed.is_some_and(|root| root.get("config_version").is_some())
+}
+
+/// The config version of the app directory that a folder is.
+pub(super) fn version_of(folder: &Path) -> Option<String> {
+    let mut all = ROOTS.iter();
+    let name = all.find(|name| is_root(&folder.join(name)))?;
+    let layouts = [
+        RootLayout::Root,
+        RootLayout::Realm,
+        RootLayout::Older,
+        RootLayout::Stitch,
+    ];
+    let layout = layouts.iter().find(|layout| layout.root_file() == *name)?;
+    Some(layout.version().to_string())
 }
 
 /// The app that the directory around a folder is of: said by its root file,
@@ -75,8 +92,11 @@ impl Local {
     pub(super) fn read(folder: &Path) -> Result<Self, Failed> {
         let root = root_of(folder)
             .ok_or_else(|| format!("{}: there is no app directory here", folder.display()))?;
-        let (files, left_out) = directory::read(&root)?;
-        let (mut files, _) = config::split_hosted(&files).map_err(|all| told(&all))?;
+        let (mut files, left_out) = directory::read_configuration(&root)?;
+        // What goes along when that is asked for, by itself.
+        files
+            .0
+            .retain(|path, _| path != METADATA && !path.starts_with(ARCHIVES));
         let secrets = match files.0.remove(SECRETS) {
             Some(bytes) => json_of(SECRETS, &bytes)?,
             None => json!({}),
@@ -114,12 +134,12 @@ impl Local {
     }
 
     /// Writes fields of the root file.
-    pub(super) fn describe(&self, fields: &[(&str, &str)]) -> Result<(), Failed> {
+    pub(super) fn describe(&self, fields: &[(&str, impl AsRef<str>)]) -> Result<(), Failed> {
         let path = self.root.join(self.config.layout().root_file());
         let mut root = json_of("the root file", &std::fs::read(&path)?)?;
         if let Some(root) = root.as_object_mut() {
             for (name, value) in fields {
-                root.insert((*name).to_owned(), (*value).into());
+                root.insert((*name).to_owned(), value.as_ref().into());
             }
         }
         let mut bytes = Vec::new();
@@ -162,7 +182,7 @@ impl Local {
 }
 
 /// Findings as lines.
-fn told(findings: &[Finding]) -> String {
+pub(super) fn told(findings: &[Finding]) -> String {
     let lines: Vec<String> = findings.iter().map(ToString::to_string).collect();
     format!("the directory has errors\n{}", lines.join("\n"))
 }

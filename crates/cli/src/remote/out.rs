@@ -9,6 +9,7 @@ use std::path::Path;
 use clap::ValueEnum;
 use serde_json::{Map, Value, json};
 
+use super::progress::Progress;
 use crate::administration::aligned;
 use crate::archives::Failed;
 
@@ -53,9 +54,28 @@ impl Out {
         self.yes
     }
 
+    /// What long work is at, on a terminal, and only for people.
+    pub(super) fn progress(&self, message: &str) -> Progress {
+        Progress::new(self.form == Form::Text, message)
+    }
+
+    /// The same, for work of so many steps.
+    pub(super) fn progress_of(&self, message: &str, steps: usize) -> Progress {
+        Progress::of(self.form == Form::Text, message, steps)
+    }
+
+    /// Something that is not as it should be, and no reason to stop.
+    pub(super) fn warn(&mut self, message: &str) -> Result<(), Failed> {
+        if self.form == Form::Text {
+            eprintln!("{}", plain(message));
+            return Ok(());
+        }
+        self.put("warn", message, "", json!({}))
+    }
+
     /// A sentence.
     pub(super) fn say(&mut self, message: &str) -> Result<(), Failed> {
-        self.put(message, message.to_owned(), json!({}))
+        self.put("info", message, message, json!({}))
     }
 
     /// A sentence, and a list below it.
@@ -65,7 +85,7 @@ impl Out {
             text.push_str("\n  ");
             text.push_str(item);
         }
-        self.put(message, text, json!({ "data": items }))
+        self.put("info", message, &text, json!({ "data": items }))
     }
 
     /// How many of something there are and a table of them, or that there are none.
@@ -88,57 +108,57 @@ impl Out {
         headers: &[&str],
         rows: &[Vec<Value>],
     ) -> Result<(), Failed> {
+        // Texts in JSON too, as the official CLI has them.
         let cell = |value: &Value| match value {
             Value::Null => String::new(),
             Value::String(text) => text.clone(),
             other => other.to_string(),
         };
+        let rows: Vec<Vec<String>> = rows
+            .iter()
+            .map(|row| row.iter().map(cell).collect())
+            .collect();
+        let named = |row: &Vec<String>| {
+            let fields = headers.iter().zip(row);
+            let fields = fields.map(|(name, text)| ((*name).to_owned(), text.clone().into()));
+            Value::Object(fields.collect::<Map<_, _>>())
+        };
+        let data: Vec<Value> = rows.iter().map(named).collect();
         let mut lines = vec![
             headers.iter().map(|&name| name.to_owned()).collect(),
             headers.iter().map(|name| "-".repeat(name.len())).collect(),
         ];
-        lines.extend(
-            rows.iter()
-                .map(|row| row.iter().map(cell).collect::<Vec<_>>()),
-        );
+        lines.extend(rows);
         let text = format!("{message}\n  {}", aligned(&lines).join("\n  "));
-        let data: Vec<Value> = rows
-            .iter()
-            .map(|row| {
-                let fields = headers.iter().zip(row);
-                let fields: Map<_, _> = fields
-                    .map(|(name, value)| ((*name).to_owned(), value.clone()))
-                    .collect();
-                Value::Object(fields)
-            })
-            .collect();
-        self.put(message, text, json!({ "data": data, "headers": headers }))
+        let rest = json!({ "data": data, "headers": headers });
+        self.put("info", message, &text, rest)
     }
 
     /// A sentence, and a document below it.
     pub(super) fn document(&mut self, message: &str, document: &Value) -> Result<(), Failed> {
         let text = format!("{message}\n{document:#}");
-        self.put(message, text, json!({ "doc": document }))
+        self.put("info", message, &text, json!({ "doc": document }))
     }
 
     /// Diffs as the server wrote them, in colours on a terminal.
     pub(super) fn diffs(&mut self, message: &str, diffs: &[String]) -> Result<(), Failed> {
         let mut text = message.to_owned();
-        for line in diffs.iter().flat_map(|diff| diff.lines()) {
+        for line in diffs.iter().flat_map(|diff| diff.lines()).map(plain) {
             let color = match line.as_bytes().first() {
                 Some(b'+') => "32",
                 Some(b'-') => "31",
                 Some(b'@') => "36",
+                Some(b'*') => "33",
                 _ => "",
             };
             text.push('\n');
             if self.color && !color.is_empty() {
                 let _ = write!(text, "\x1b[{color}m{line}\x1b[0m");
             } else {
-                text.push_str(line);
+                text.push_str(&line);
             }
         }
-        self.put(message, text, json!({ "data": diffs }))
+        self.put_painted("info", message, text, json!({ "data": diffs }))
     }
 
     /// Asks whether to go on; with nobody there to ask, that takes `--yes`.
@@ -155,17 +175,21 @@ impl Out {
         Ok(["y", "yes"].contains(&line.trim().to_lowercase().as_str()))
     }
 
-    fn put(&mut self, message: &str, text: String, rest: Value) -> Result<(), Failed> {
+    fn put(&mut self, level: &str, message: &str, text: &str, rest: Value) -> Result<(), Failed> {
+        self.put_painted(level, message, plain(text), rest)
+    }
+
+    /// A text whose control characters are meant.
+    fn put_painted(
+        &mut self,
+        level: &str,
+        message: &str,
+        text: String,
+        rest: Value,
+    ) -> Result<(), Failed> {
         let line = match self.form {
             Form::Text => text,
-            Form::Json => {
-                let time = super::now()?;
-                let mut line = json!({ "time": time, "level": "info", "message": message });
-                if let (Some(line), Value::Object(rest)) = (line.as_object_mut(), rest) {
-                    line.extend(rest);
-                }
-                line.to_string()
-            }
+            Form::Json => line(level, "message", message, rest)?,
         };
         let done = match &mut self.target {
             Some(file) => writeln!(file, "{line}"),
@@ -176,5 +200,49 @@ impl Out {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
             done => Ok(done?),
         }
+    }
+}
+
+/// A line of JSON in the official CLI's shape.
+fn line(level: &str, name: &str, text: &str, rest: Value) -> Result<String, Failed> {
+    let mut line = json!({ "time": super::now()?, "level": level, name: text });
+    if let (Some(line), Value::Object(rest)) = (line.as_object_mut(), rest) {
+        line.extend(rest);
+    }
+    Ok(line.to_string())
+}
+
+/// Says on the error output why a command failed.
+pub(super) fn complain(form: Form, error: &Failed) {
+    let text = error.to_string();
+    match line("error", "err", &text, json!({})) {
+        Ok(line) if form == Form::Json => eprintln!("{line}"),
+        _ => eprintln!("backstitch: {}", plain(&text)),
+    }
+}
+
+/// A text that moves no cursor and paints nothing: names and logs come from
+/// whoever uses the app.
+fn plain(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() && !matches!(c, '\n' | '\t') {
+            plain.extend(c.escape_default());
+        } else {
+            plain.push(c);
+        }
+    }
+    plain
+}
+
+#[cfg(test)]
+mod tests {
+    use super::plain;
+
+    #[test]
+    fn no_text_commands_the_terminal() {
+        let told = "a\u{1b}[2J\r\u{9b}31m\u{7}\n\tb\u{7f}";
+        assert_eq!(plain(told), "a\\u{1b}[2J\\r\\u{9b}31m\\u{7}\n\tb\\u{7f}");
+        assert_eq!(plain("été 你"), "été 你");
     }
 }

@@ -73,6 +73,24 @@ impl Profile {
     }
 }
 
+/// The names of the profiles that are kept, in order.
+pub(super) fn names() -> Result<Vec<String>, Failed> {
+    let folder = folder()?;
+    let entries = match fs::read_dir(&folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(format!("{}: {error}", folder.display()).into()),
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let name = entry?.file_name();
+        let name = name.to_str().and_then(|name| name.strip_suffix(".json"));
+        names.extend(name.filter(|name| checked(name).is_ok()).map(str::to_owned));
+    }
+    names.sort();
+    Ok(names)
+}
+
 /// A name that is a file's and leads nowhere else.
 fn checked(name: &str) -> Result<&str, Failed> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);

@@ -35,7 +35,7 @@ pub(crate) enum SecretsVerb {
         /// Its new name (default: the old one)
         #[arg(long, short = 'n')]
         name: Option<String>,
-        /// Its new value (default: a line of standard input)
+        /// Its new value (default: the old one if there is a new name, else a line of standard input)
         #[arg(long, short = 'v')]
         value: Option<String>,
     },
@@ -44,7 +44,7 @@ pub(crate) enum SecretsVerb {
         #[command(flatten)]
         which: Which,
         /// A secret's id or name (may be repeated)
-        #[arg(long, short = 's', required = true)]
+        #[arg(long, short = 's', required = true, value_delimiter = ',')]
         secret: Vec<String>,
     },
 }
@@ -92,7 +92,11 @@ impl SecretsVerb {
                 let app = desk.app(&which)?;
                 let all = listed(&mut desk, &app)?;
                 let old = found(&all, "name", &secret)?;
-                let value = super::given_or_read(value.as_deref(), "the value")?;
+                let value = match (&name, value) {
+                    // An empty one keeps what there is.
+                    (Some(_), None) => String::new(),
+                    (_, value) => super::given_or_read(value.as_deref(), "the value")?,
+                };
                 let name = name.map_or_else(|| old["name"].clone(), Value::from);
                 let path = app.at(&format!("/secrets/{}", id(old)));
                 let body = json!({ "name": name, "value": value });
@@ -132,6 +136,7 @@ impl Desk {
         headers: &[&str],
     ) -> Result<(), Failed> {
         let (mut rows, mut failed) = (Vec::new(), 0);
+        let progress = self.out.progress_of("working", all.len());
         for (method, path, mut row) in all {
             let done = self.session.ask(method, &path, &Value::Null);
             failed += usize::from(done.is_err());
@@ -142,7 +147,9 @@ impl Desk {
                     .into(),
             );
             rows.push(row);
+            progress.step();
         }
+        drop(progress);
         self.out
             .table(&format!("done: {}", rows.len() - failed), headers, &rows)?;
         if failed > 0 {
@@ -196,7 +203,7 @@ pub(crate) enum AccessVerb {
         #[command(flatten)]
         which: Which,
         /// The address or its id (may be repeated)
-        #[arg(long, required = true)]
+        #[arg(long, required = true, value_delimiter = ',')]
         ip: Vec<String>,
     },
 }

@@ -22,11 +22,11 @@ pub(crate) enum LogsVerb {
         /// Only errors
         #[arg(long)]
         errors: bool,
-        /// Only after this time, such as 2024-01-31T00:00:00Z
-        #[arg(long)]
+        /// Only after this time, such as 2024-01-31 or 2024-01-31T12:30+0200 (default zone: UTC)
+        #[arg(long, value_parser = moment)]
         start: Option<String>,
         /// Only up to this time
-        #[arg(long, conflicts_with = "tail")]
+        #[arg(long, value_parser = moment, conflicts_with = "tail")]
         end: Option<String>,
         /// Go on with what is logged from now on
         #[arg(long, conflicts_with = "start")]
@@ -63,6 +63,30 @@ impl LogKind {
             Self::Schema => "SCHEMA_ADDITIVE_CHANGE,SCHEMA_GENERATION,SCHEMA_VALIDATION",
         }
     }
+}
+
+/// A time as RFC 3339 has it, of one that leaves out what is zero.
+fn moment(text: &str) -> Result<String, String> {
+    let wrong = || "a time is wanted, such as 2024-01-31T12:30:00Z".to_owned();
+    let (date, rest) = text
+        .split_at_checked("2024-01-31".len())
+        .ok_or_else(wrong)?;
+    let zone_at = rest.find(['Z', 'z', '+', '-']).unwrap_or(rest.len());
+    let (time, zone) = rest.split_at_checked(zone_at).ok_or_else(wrong)?;
+    let time = match time.len() {
+        0 => "T00:00:00".to_owned(),
+        3 => format!("{time}:00:00"),
+        6 => format!("{time}:00"),
+        _ => time.to_owned(),
+    };
+    let zone = match zone.split_at_checked(3) {
+        None => "Z".to_owned(),
+        Some((hours, "")) => format!("{hours}:00"),
+        Some((hours, minutes)) => format!("{hours}:{}", minutes.trim_start_matches(':')),
+    };
+    let time = bson::DateTime::parse_rfc3339_str(format!("{date}{time}{zone}"));
+    let time = time.map_err(|_| wrong())?;
+    time.try_to_rfc3339_string().map_err(|_| wrong())
 }
 
 /// How often a tail looks for more.
@@ -256,7 +280,7 @@ pub(crate) enum SchemaVerb {
         #[arg(long, short = 'l')]
         language: Language,
         /// Only these models (may be repeated)
-        #[arg(long)]
+        #[arg(long, value_delimiter = ',')]
         name: Vec<String>,
         /// Leave imports out
         #[arg(long)]
@@ -340,5 +364,36 @@ impl SchemaVerb {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::moment;
+
+    #[test]
+    fn a_time_may_leave_out_what_is_zero() {
+        for (given, wanted) in [
+            ("2024-01-31", "2024-01-31T00:00:00Z"),
+            ("2024-01-31-0700", "2024-01-31T07:00:00Z"),
+            ("2024-01-31T12", "2024-01-31T12:00:00Z"),
+            ("2024-01-31T12:30", "2024-01-31T12:30:00Z"),
+            ("2024-01-31T12:30+0200", "2024-01-31T10:30:00Z"),
+            ("2024-01-31T12:30:15", "2024-01-31T12:30:15Z"),
+            ("2024-01-31T12:30:15.25Z", "2024-01-31T12:30:15.25Z"),
+            ("2024-01-31T12:30:15.125+02:00", "2024-01-31T10:30:15.125Z"),
+        ] {
+            assert_eq!(moment(given).as_deref(), Ok(wanted), "{given}");
+        }
+        for wrong in [
+            "",
+            "whenever",
+            "2024-01",
+            "2024-13-01",
+            "2024-01-31T",
+            "2024-01-31é",
+        ] {
+            assert!(moment(wrong).is_err(), "{wrong}");
+        }
     }
 }

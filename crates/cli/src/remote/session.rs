@@ -2,8 +2,10 @@
 
 use std::fmt;
 use std::io::Read;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use md5::{Digest as _, Md5};
 use serde_json::{Value, json};
 use ureq::http::{Request, Response};
 use ureq::{Agent, Body};
@@ -38,10 +40,68 @@ pub(super) fn refused_with(failed: &Failed, code: &str) -> bool {
         .is_some_and(|refused| refused.code == code)
 }
 
+/// Whether a failure is the server's answer with that status.
+pub(super) fn refused_as(failed: &Failed, status: u16) -> bool {
+    failed
+        .downcast_ref::<Refused>()
+        .is_some_and(|refused| refused.status == status)
+}
+
 /// What a request sends.
 pub(super) enum Sent<'a> {
     Nothing,
     Json(&'a Value),
+    /// A file as the part of a form.
+    File {
+        name: &'a str,
+        bytes: &'a [u8],
+    },
+    /// A hosted file, and what is said of it.
+    Asset {
+        meta: &'a Value,
+        bytes: &'a [u8],
+    },
+}
+
+impl Sent<'_> {
+    /// Content type and body; none when nothing is sent.
+    fn body(&self) -> Option<(String, Vec<u8>)> {
+        match self {
+            Self::Nothing => None,
+            Self::Json(body) => Some(("application/json".to_owned(), body.to_string().into())),
+            Self::File { name, bytes } => {
+                let file = format!("\"file\"; filename=\"{name}\"");
+                Some(parts("form-data", &[(&file, bytes)]))
+            }
+            Self::Asset { meta, bytes } => {
+                let meta = meta.to_string();
+                let meta = ("\"meta\"", meta.as_bytes());
+                Some(parts("mixed", &[meta, ("\"file\"", bytes)]))
+            }
+        }
+    }
+}
+
+/// A body of parts, each with a name.
+fn parts(kind: &str, all: &[(&str, &[u8])]) -> (String, Vec<u8>) {
+    // What is in none of the parts, unless somebody breaks MD5 to be refused.
+    let mut hash = Md5::new();
+    for (_, bytes) in all {
+        hash.update(bytes);
+    }
+    let boundary = format!("backstitch-{}", hex::encode(hash.finalize()));
+    let mut body = Vec::new();
+    for (name, bytes) in all {
+        let head = format!(
+            "--{boundary}\r\nContent-Disposition: form-data; name={name}\r\n\
+             Content-Type: application/octet-stream\r\n\r\n"
+        );
+        body.extend_from_slice(head.as_bytes());
+        body.extend_from_slice(bytes);
+        body.extend_from_slice(b"\r\n");
+    }
+    body.extend_from_slice(format!("--{boundary}--\r\n").as_bytes());
+    (format!("multipart/{kind}; boundary={boundary}"), body)
 }
 
 /// An answer of 2xx.
@@ -63,10 +123,12 @@ impl Answer {
     }
 }
 
-/// Somebody who is logged in.
+/// Somebody who is logged in. Several threads may ask at once.
 pub(super) struct Session {
     agent: Agent,
-    pub(super) profile: Profile,
+    /// The server's URL, without a slash at the end.
+    pub(super) url: String,
+    profile: Mutex<Profile>,
 }
 
 fn agent() -> Agent {
@@ -79,25 +141,35 @@ fn agent() -> Agent {
 }
 
 impl Session {
-    /// Logs in by a provider; the profile is the caller's to save.
+    fn of(profile: Profile) -> Self {
+        Self {
+            agent: agent(),
+            url: profile.url.clone(),
+            profile: Mutex::new(profile),
+        }
+    }
+
+    /// Logs in by a provider, and keeps who that is.
     pub(super) fn log_in(
         mut profile: Profile,
         url: &str,
         provider: &str,
-        who: &Value,
+        (name, who): (&str, &Value),
     ) -> Result<Self, Failed> {
         url.trim_end_matches('/').clone_into(&mut profile.url);
-        let mut session = Self {
-            agent: agent(),
-            profile,
-        };
+        let session = Self::of(profile);
         let path = format!("auth/providers/{provider}/login");
         let answer = session.once("POST", &path, &Sent::Json(who), "")?.json()?;
         let token = |name: &str| answer[name].as_str().unwrap_or_default().to_owned();
-        session.profile.access_token = token("access_token");
-        session.profile.refresh_token = token("refresh_token");
-        if !session.profile.is_logged_in() {
-            return Err("the server gave no tokens".into());
+        {
+            let mut profile = session.profile();
+            profile.access_token = token("access_token");
+            profile.refresh_token = token("refresh_token");
+            if !profile.is_logged_in() {
+                return Err("the server gave no tokens".into());
+            }
+            name.clone_into(&mut profile.username);
+            profile.save()?;
         }
         Ok(session)
     }
@@ -112,18 +184,20 @@ impl Session {
             let known = &profile.url;
             return Err(format!("this profile is for {known}: log in at {url} first").into());
         }
-        Ok(Self {
-            agent: agent(),
-            profile,
-        })
+        Ok(Self::of(profile))
     }
 
-    pub(super) fn get(&mut self, path: &str) -> Result<Value, Failed> {
+    /// Who is logged in. What is kept is whole whatever a thread died of.
+    pub(super) fn profile(&self) -> MutexGuard<'_, Profile> {
+        self.profile.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn get(&self, path: &str) -> Result<Value, Failed> {
         self.send("GET", path, &Sent::Nothing)?.json()
     }
 
     /// Asks with a JSON body, or with none for null.
-    pub(super) fn ask(&mut self, method: &str, path: &str, body: &Value) -> Result<Value, Failed> {
+    pub(super) fn ask(&self, method: &str, path: &str, body: &Value) -> Result<Value, Failed> {
         let sent = if body.is_null() {
             Sent::Nothing
         } else {
@@ -133,41 +207,42 @@ impl Session {
     }
 
     /// Asks; tokens that have run out are renewed once.
-    pub(super) fn send(
-        &mut self,
-        method: &str,
-        path: &str,
-        sent: &Sent<'_>,
-    ) -> Result<Answer, Failed> {
-        let token = self.profile.access_token.clone();
+    pub(super) fn send(&self, method: &str, path: &str, sent: &Sent<'_>) -> Result<Answer, Failed> {
+        let token = self.profile().access_token.clone();
         match self.once(method, path, sent, &token) {
             Err(error) if refused_with(&error, "InvalidSession") => {}
             answer => return answer,
         }
-        self.renew()?;
-        let token = self.profile.access_token.clone();
+        let token = self.renewed(&token)?;
         self.once(method, path, sent, &token)
     }
 
-    fn renew(&mut self) -> Result<(), Failed> {
-        let token = self.profile.refresh_token.clone();
-        match self.once("POST", "auth/session", &Sent::Nothing, &token) {
+    /// A token in place of one that has run out.
+    fn renewed(&self, old: &str) -> Result<String, Failed> {
+        let mut profile = self.profile();
+        if profile.access_token != old && profile.is_logged_in() {
+            // Another thread was first.
+            return Ok(profile.access_token.clone());
+        }
+        match self.once(
+            "POST",
+            "auth/session",
+            &Sent::Nothing,
+            &profile.refresh_token,
+        ) {
             Ok(answer) => {
                 let answer = answer.json()?;
                 let token = answer["access_token"].as_str();
                 token
                     .ok_or("the server gave no access token")?
-                    .clone_into(&mut self.profile.access_token);
-                self.profile.save()
+                    .clone_into(&mut profile.access_token);
+                profile.save()?;
+                Ok(profile.access_token.clone())
             }
-            Err(error)
-                if error
-                    .downcast_ref::<Refused>()
-                    .is_some_and(|r| r.status == 401) =>
-            {
-                self.profile.access_token.clear();
-                self.profile.refresh_token.clear();
-                self.profile.save()?;
+            Err(error) if refused_as(&error, 401) => {
+                profile.access_token.clear();
+                profile.refresh_token.clear();
+                profile.save()?;
                 Err("the session has ended; use backstitch login".into())
             }
             Err(error) => Err(error),
@@ -175,10 +250,18 @@ impl Session {
     }
 
     /// Ends the session at the server too.
-    pub(super) fn end(&mut self) -> Result<(), Failed> {
-        let token = self.profile.refresh_token.clone();
+    pub(super) fn end(&self) -> Result<(), Failed> {
+        let token = self.profile().refresh_token.clone();
         self.once("DELETE", "auth/session", &Sent::Nothing, &token)
             .map(drop)
+    }
+
+    /// What is at a URL that the server gave, for who shows no token: it may
+    /// lead to another server.
+    pub(super) fn download(&self, url: &str, bytes_max: u64) -> Result<Vec<u8>, Failed> {
+        let answer = self.agent.get(url).call();
+        let answer = answer.map_err(|error| format!("{url}: {error}"))?;
+        Ok(read(answer, bytes_max)?.bytes)
     }
 
     fn once(
@@ -188,7 +271,7 @@ impl Session {
         sent: &Sent<'_>,
         token: &str,
     ) -> Result<Answer, Failed> {
-        let url = &self.profile.url;
+        let url = &self.url;
         let mut request = Request::builder()
             .method(method)
             .uri(format!("{url}/api/admin/v3.0/{path}"))
@@ -196,18 +279,23 @@ impl Session {
         if !token.is_empty() {
             request = request.header("Authorization", format!("Bearer {token}"));
         }
-        let answer = match sent {
-            Sent::Nothing => self.agent.run(request.body(())?),
-            Sent::Json(body) => {
-                let request = request.header("Content-Type", "application/json");
-                self.agent.run(request.body(body.to_string())?)
+        let answer = match sent.body() {
+            None if ["GET", "DELETE"].contains(&method) => self.agent.run(request.body(())?),
+            // With its length, which is none.
+            None => self.agent.run(request.body(String::new())?),
+            Some((kind, body)) => {
+                let request = request.header("Content-Type", kind);
+                self.agent.run(request.body(body)?)
             }
         };
-        read(answer.map_err(|error| format!("{url}: {error}"))?)
+        read(
+            answer.map_err(|error| format!("{url}: {error}"))?,
+            ANSWER_BYTES_MAX,
+        )
     }
 }
 
-fn read(answer: Response<Body>) -> Result<Answer, Failed> {
+fn read(answer: Response<Body>, bytes_max: u64) -> Result<Answer, Failed> {
     let status = answer.status();
     let name = answer
         .headers()
@@ -219,7 +307,7 @@ fn read(answer: Response<Body>) -> Result<Answer, Failed> {
     answer
         .into_body()
         .into_with_config()
-        .limit(ANSWER_BYTES_MAX)
+        .limit(bytes_max)
         .reader()
         .read_to_end(&mut bytes)?;
     if status.is_success() {

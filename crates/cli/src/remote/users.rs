@@ -35,14 +35,14 @@ pub(crate) enum Verb {
         #[arg(long)]
         password: Option<String>,
     },
-    /// Remove users
-    Delete(Chosen),
+    /// Remove users: those that are named, or all that a filter finds
+    Delete(Filtered),
     /// Let users log in again
     Enable(Chosen),
     /// Keep users from logging in
     Disable(Chosen),
-    /// End users' sessions
-    Revoke(Chosen),
+    /// End users' sessions: of those that are named, or of all that a filter finds
+    Revoke(Filtered),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -55,7 +55,7 @@ pub(crate) enum Kind {
 #[derive(Args)]
 pub(crate) struct Filter {
     /// A user's id (may be repeated)
-    #[arg(long, short = 'u')]
+    #[arg(long, short = 'u', value_delimiter = ',')]
     user: Vec<String>,
     /// Only users who have not confirmed their address
     #[arg(long)]
@@ -74,12 +74,25 @@ pub(crate) struct Chosen {
     #[command(flatten)]
     which: Which,
     /// A user's id (may be repeated)
-    #[arg(long, short = 'u', required = true)]
+    #[arg(long, short = 'u', required = true, value_delimiter = ',')]
     user: Vec<String>,
+}
+
+/// Users that something is done to, by name or by what they have in common.
+#[derive(Args)]
+#[command(group = clap::ArgGroup::new("some").required(true).multiple(true)
+    .args(["user", "pending", "state", "provider"]))]
+pub(crate) struct Filtered {
+    #[command(flatten)]
+    which: Which,
+    #[command(flatten)]
+    filter: Filter,
 }
 
 /// The most users that are listed; the server gives them by pages.
 const USERS_MAX: usize = 10_000;
+/// The most users that a question names.
+const NAMED_MAX: usize = 5;
 
 impl Verb {
     pub(super) fn run(self, mut desk: Desk) -> Result<(), Failed> {
@@ -128,15 +141,33 @@ impl Verb {
                 desk.out.document("created a user", &shown)
             }
             Self::Delete(some) => {
-                let question = format!("Delete {}", some.user.join(", "));
-                if !desk.out.confirm(&question)? {
+                let (app, ids) = some.find(&mut desk)?;
+                // Many are told by their number.
+                let whom = match ids.as_slice() {
+                    [] => return desk.out.say("there are no users"),
+                    few if few.len() <= NAMED_MAX => few.join(", "),
+                    many => format!("{} users", many.len()),
+                };
+                if !desk.out.confirm(&format!("Delete {whom}"))? {
                     return Ok(());
                 }
-                some.each(&mut desk, "DELETE", "", "Deleted")
+                each(&mut desk, &app, &ids, ("DELETE", "", "Deleted"))
             }
-            Self::Enable(some) => some.each(&mut desk, "PUT", "/enable", "Enabled"),
-            Self::Disable(some) => some.each(&mut desk, "PUT", "/disable", "Disabled"),
-            Self::Revoke(some) => some.each(&mut desk, "PUT", "/logout", "Session Revoked"),
+            Self::Enable(some) => {
+                let app = desk.app(&some.which)?;
+                each(&mut desk, &app, &some.user, ("PUT", "/enable", "Enabled"))
+            }
+            Self::Disable(some) => {
+                let app = desk.app(&some.which)?;
+                each(&mut desk, &app, &some.user, ("PUT", "/disable", "Disabled"))
+            }
+            Self::Revoke(some) => {
+                let (app, ids) = some.find(&mut desk)?;
+                if ids.is_empty() {
+                    return desk.out.say("there are no users");
+                }
+                each(&mut desk, &app, &ids, ("PUT", "/logout", "Session Revoked"))
+            }
         }
     }
 }
@@ -223,13 +254,38 @@ impl Filter {
     }
 }
 
-impl Chosen {
-    fn each(self, desk: &mut Desk, method: &str, verb: &str, header: &str) -> Result<(), Failed> {
+impl Filtered {
+    /// The app and the users' ids. Those that are named alone need not be found
+    /// to be told what came of them.
+    fn find(&self, desk: &mut Desk) -> Result<(App, Vec<String>), Failed> {
         let app = desk.app(&self.which)?;
-        let users = self.user.iter().map(|id| {
-            let path = app.at(&format!("/users/{}{verb}", archive::escaped(id)));
-            (method, path, vec![json!(id)])
-        });
-        desk.each(users.collect(), &["ID", header, "Details"])
+        let Filter {
+            user,
+            pending,
+            state,
+            provider,
+        } = &self.filter;
+        if !pending && state.is_none() && provider.is_empty() {
+            return Ok((app, user.clone()));
+        }
+        let all = self.filter.find(desk, &app)?;
+        let ids = all
+            .iter()
+            .filter_map(|user| Some(user["_id"].as_str()?.to_owned()));
+        Ok((app, ids.collect()))
     }
+}
+
+/// Does the same to each of several users.
+fn each(
+    desk: &mut Desk,
+    app: &App,
+    ids: &[String],
+    (method, verb, header): (&str, &str, &str),
+) -> Result<(), Failed> {
+    let users = ids.iter().map(|id| {
+        let path = app.at(&format!("/users/{}{verb}", archive::escaped(id)));
+        (method, path, vec![json!(id)])
+    });
+    desk.each(users.collect(), &["ID", header, "Details"])
 }

@@ -1,0 +1,299 @@
+//! `apps create` and `apps init`: new apps, and directories for them.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use config::{AppConfig, Exporting, RootLayout};
+use serde_json::{Map, Value, json};
+
+use super::document::{Local, root_of};
+use super::folder::{Existing, Folder};
+use super::{App, Desk, one, templates, transfer};
+use crate::archives::Failed;
+
+/// A new app.
+#[derive(Args)]
+pub(crate) struct New {
+    /// Its name
+    #[arg(long, short = 'n', required_unless_present = "remote")]
+    name: Option<String>,
+    /// The app to begin with: id, client app id or name
+    #[arg(long)]
+    remote: Option<String>,
+    /// Its location (default: that of the app to begin with, or US-VA)
+    #[arg(long, short = 'l')]
+    location: Option<String>,
+    /// Its deployment model (default: that of the app to begin with, or GLOBAL)
+    #[arg(long, short = 'd', value_parser = ["GLOBAL", "LOCAL"])]
+    deployment_model: Option<String>,
+    /// Its environment
+    #[arg(long, short = 'e', value_parser = ["", "development", "testing", "qa", "production"])]
+    environment: Option<String>,
+    /// The project (default: the only one)
+    #[arg(long)]
+    project: Option<String>,
+}
+
+/// A new app of a server.
+#[derive(Args)]
+pub(crate) struct Create {
+    #[command(flatten)]
+    new: New,
+    #[command(flatten)]
+    sources: Sources,
+    /// The template to begin with, by its id; the app is in backend/ then, and its client in frontend/
+    #[arg(long, conflicts_with = "remote")]
+    template: Option<String>,
+    /// The directory (default: the name)
+    #[arg(long)]
+    local: Option<PathBuf>,
+    /// Say what would be made; make nothing
+    #[arg(long, short = 'x')]
+    dry_run: bool,
+}
+
+/// Data sources of a new app.
+#[derive(Args)]
+pub(crate) struct Sources {
+    /// A cluster to link (may be repeated; a template takes one)
+    #[arg(long, value_delimiter = ',')]
+    cluster: Vec<String>,
+    /// Its data source's name, in the same order (default: the cluster's; of a template mongodb-atlas)
+    #[arg(long, value_delimiter = ',')]
+    cluster_service_name: Vec<String>,
+    /// A serverless instance to link (may be repeated)
+    #[arg(long, value_delimiter = ',', conflicts_with = "template")]
+    serverless_instance: Vec<String>,
+    /// Its data source's name, in the same order (default: the instance's)
+    #[arg(long, value_delimiter = ',')]
+    serverless_instance_service_name: Vec<String>,
+    /// A data lake to link (may be repeated)
+    #[arg(long, value_delimiter = ',', conflicts_with = "template")]
+    datalake: Vec<String>,
+    /// Its data source's name, in the same order (default: the data lake's)
+    #[arg(long, value_delimiter = ',')]
+    datalake_service_name: Vec<String>,
+}
+
+/// The data source of a template's documents.
+const TEMPLATE_SOURCE: &str = "mongodb-atlas";
+
+fn linked(name: &str, cluster: &str) -> Value {
+    json!({
+        "name": name, "type": "mongodb-atlas", "version": 1,
+        "config": { "clusterName": cluster, "readPreference": "primary",
+            "wireProtocolEnabled": false },
+    })
+}
+
+fn lake(name: &str, lake: &str) -> Value {
+    json!({ "name": name, "type": "datalake", "version": 1, "config": { "dataLakeName": lake } })
+}
+
+impl Sources {
+    /// The data sources, by the names that the answer has for their kinds.
+    fn all(&self) -> [(&'static str, Vec<Value>); 3] {
+        let of = |places: &[String], names: &[String], made: fn(&str, &str) -> Value| {
+            let named = |(at, place): (usize, &String)| made(names.get(at).unwrap_or(place), place);
+            places.iter().enumerate().map(named).collect()
+        };
+        [
+            (
+                "clusters",
+                of(&self.cluster, &self.cluster_service_name, linked),
+            ),
+            (
+                "serverless_instances",
+                of(
+                    &self.serverless_instance,
+                    &self.serverless_instance_service_name,
+                    linked,
+                ),
+            ),
+            (
+                "datalakes",
+                of(&self.datalake, &self.datalake_service_name, lake),
+            ),
+        ]
+    }
+}
+
+impl New {
+    /// The app to begin with.
+    fn origin(&self, desk: &mut Desk) -> Result<Option<App>, Failed> {
+        let Some(word) = &self.remote else {
+            return Ok(None);
+        };
+        let found = desk.matching(word, self.project.as_deref())?;
+        Ok(Some(one(found, Some(word))?))
+    }
+
+    fn name(&self, origin: Option<&App>) -> String {
+        let origin = origin.map(|app| app.name.clone());
+        self.name.clone().or(origin).unwrap_or_default()
+    }
+
+    /// What is said of the app, or holds when nothing is.
+    fn settings(&self, name: &str) -> Vec<(&'static str, String)> {
+        let new = self.remote.is_none();
+        let or = |given: &Option<String>, default: &str| {
+            given.clone().or_else(|| new.then(|| default.to_owned()))
+        };
+        let all = [
+            ("name", Some(name.to_owned())),
+            ("location", or(&self.location, "US-VA")),
+            ("deployment_model", or(&self.deployment_model, "GLOBAL")),
+            ("environment", or(&self.environment, "")),
+        ];
+        let told = all.into_iter();
+        told.filter_map(|(name, value)| Some((name, value?)))
+            .collect()
+    }
+
+    pub(super) fn init(&self, desk: &mut Desk, local: PathBuf) -> Result<(), Failed> {
+        let origin = self.origin(desk)?;
+        let name = self.name(origin.as_ref());
+        free(&local)?;
+        let folder = Folder::new(&local, Existing::Stays);
+        if let Some(origin) = origin {
+            let query = "template=true&version=20210101";
+            let (_, bytes) = transfer::exported(desk, &origin, query)?;
+            folder.unpack(&bytes)?;
+        } else {
+            let how = Exporting {
+                layout: RootLayout::Realm,
+                client_app_id: None,
+                id: None,
+            };
+            let files = config::print(&AppConfig::new(&name).exported(&how));
+            folder.write_all(&files)?;
+        }
+        Local::read(&local)?.describe(&self.settings(&name))?;
+        desk.out.say(&format!("made {}", local.display()))
+    }
+}
+
+impl Create {
+    pub(super) fn run(&self, desk: &mut Desk) -> Result<(), Failed> {
+        let origin = self.new.origin(desk)?;
+        let name = self.new.name(origin.as_ref());
+        let folder = self.local.clone().unwrap_or_else(|| PathBuf::from(&name));
+        free(&folder)?;
+        let group = origin.as_ref().map(|app| app.group.clone());
+        let project = desk.project(self.new.project.as_deref().or(group.as_deref()))?;
+        let mut body = Map::new();
+        for (name, value) in self.new.settings(&name) {
+            body.insert(name.to_owned(), value.into());
+        }
+        let mut linking = self.sources.all();
+        if let Some(id) = &self.template {
+            let [cluster] = self.sources.cluster.as_slice() else {
+                return Err("an app of a template takes one --cluster".into());
+            };
+            templates::check(desk, id)?;
+            let source = linked(TEMPLATE_SOURCE, cluster);
+            body.insert("template_id".to_owned(), id.clone().into());
+            body.insert("data_source".to_owned(), source.clone());
+            linking = [("clusters", vec![source]), ("", vec![]), ("", vec![])];
+        }
+        let shown = folder.display();
+        if self.dry_run {
+            let text = format!("{name} would be created in project {project}, and {shown}");
+            desk.out.say(&text)?;
+            for source in linking.iter().flat_map(|(_, all)| all) {
+                let source = source["name"].as_str().unwrap_or_default();
+                desk.out
+                    .say(&format!("the data source {source} would be linked"))?;
+            }
+            return Ok(());
+        }
+        let taken = folder.read_dir().is_ok_and(|mut all| all.next().is_some());
+        let question = format!("{shown} is not empty; add to what is in it");
+        if taken && !desk.out.confirm(&question)? {
+            return Ok(());
+        }
+        let progress = desk.out.progress("creating the app");
+        let made = desk
+            .session
+            .ask("POST", &format!("groups/{project}/apps"), &body.into())?;
+        let app = App::of(&made);
+        drop(progress);
+        self.fill(desk, &app, origin.as_ref(), &linking)
+            .and_then(|()| write(desk, &app, self.template.as_deref(), &folder))
+            .map_err(|error| format!("created {}, but: {error}", app.client_app_id))?;
+        let mut doc = Map::new();
+        let mut tell = |name: &str, value: Value| doc.insert(name.to_owned(), value);
+        tell("client_app_id", app.client_app_id.clone().into());
+        tell("filepath", json!(folder));
+        let url = format!(
+            "{}/groups/{}/apps/{}/dashboard",
+            desk.session.url, app.group, app.id
+        );
+        tell("url", url.into());
+        if self.template.is_some() {
+            tell("backend", json!(folder.join(templates::BACKEND)));
+            let frontend = folder.join(templates::FRONTEND);
+            if frontend.is_dir() {
+                tell("frontends", json!(frontend));
+            }
+        }
+        for (kind, all) in linking.iter().filter(|(_, all)| !all.is_empty()) {
+            let names = all.iter().map(|one| json!({ "name": one["name"] }));
+            tell(kind, names.collect());
+        }
+        desk.out.document("created", &Value::Object(doc))
+    }
+
+    /// Gives an app what it begins with.
+    fn fill(
+        &self,
+        desk: &mut Desk,
+        app: &App,
+        origin: Option<&App>,
+        linking: &[(&str, Vec<Value>)],
+    ) -> Result<(), Failed> {
+        if let Some(origin) = origin {
+            let query = "template=true&version=20210101";
+            let (_, bytes) = transfer::exported(desk, origin, query)?;
+            let between = tempfile::tempdir()?;
+            Folder::new(between.path(), Existing::Stays).unpack(&bytes)?;
+            let local = Local::read(between.path())?;
+            let settings = self.new.settings(&self.new.name(Some(origin)));
+            local.describe(&settings)?;
+            let document = Local::read(between.path())?.document(&app.client_app_id)?;
+            transfer::import(desk, app, &document)?;
+        }
+        if self.template.is_none() {
+            for source in linking.iter().flat_map(|(_, all)| all) {
+                desk.session.ask("POST", &app.at("/services"), source)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Writes an app into a directory; an app of a template beside its client.
+fn write(desk: &Desk, app: &App, template: Option<&str>, folder: &Path) -> Result<(), Failed> {
+    let query = "source_control=true&version=20210101";
+    let (_, bytes) = transfer::exported(desk, app, query)?;
+    let Some(id) = template else {
+        return Folder::new(folder, Existing::Stays).unpack(&bytes);
+    };
+    Folder::new(folder.join(templates::BACKEND), Existing::Stays).unpack(&bytes)?;
+    if let Some(client) = templates::client(desk, app, id)? {
+        let to = folder.join(templates::FRONTEND).join(id);
+        Folder::new(to, Existing::Stays).unpack(&client)?;
+    }
+    Ok(())
+}
+
+/// Whether a directory, there or not, is in none of an app.
+fn free(folder: &Path) -> Result<(), Failed> {
+    let here = std::env::current_dir()?.join(folder);
+    let there = here.ancestors().find(|folder| folder.is_dir());
+    if there.and_then(root_of).is_some() {
+        let folder = folder.display();
+        return Err(format!("{folder}: there is an app directory here already").into());
+    }
+    Ok(())
+}
