@@ -393,6 +393,31 @@ fn a_standalone_serves_what_it_can_and_says_what_it_cannot() {
     );
 }
 
+/// With MongoDB as the default cluster the server's own records are in the data
+/// directory: the apps are served whether the cluster is there or not.
+#[test]
+fn records_stay_here_when_the_default_cluster_is_elsewhere() {
+    let Some(mongod) = mongod(Kind::default()) else {
+        return;
+    };
+    let home = data();
+    let clusters = format!("*={}&serverSelectionTimeoutMS=300", mongod.uri_of(""));
+    let (served, token) = with_cluster(&home, &clusters);
+    assert_eq!(served.call(&token, "insert"), (200, json!(true)));
+    let databases = wait(async {
+        let mongo = Mongo::connect(Settings::new(mongod.uri())).await.unwrap();
+        let command = bson::rawdoc! { "listDatabases": 1, "nameOnly": true };
+        let reply = mongo.command("admin", &command).await.unwrap();
+        bson::Document::try_from(reply).unwrap()
+    });
+    let databases = databases.get_array("databases").unwrap();
+    let names = databases.iter().map(|one| one.as_document().unwrap());
+    let names: Vec<_> = names.map(|one| one.get_str("name").unwrap()).collect();
+    assert_eq!(names, ["admin", "config", "d", "local"]);
+    drop(mongod);
+    assert_eq!(served.call(&token, "f").0, 200);
+}
+
 /// Gives the one member of a set tags.
 async fn tagged(mongod: &Mongod, tags: bson::Document) {
     let settings = Settings::new(mongod.uri());

@@ -130,7 +130,8 @@ impl Collection {
         }
         if options.limit > 0 {
             command.insert("limit", options.limit as i64);
-            command.insert("batchSize", options.limit.min(100_000) as i64);
+            // An `int` as drivers send it: FerretDB takes no other type.
+            command.insert("batchSize", options.limit.min(100_000) as i32);
         }
         self.drain(command).await
     }

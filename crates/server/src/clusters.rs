@@ -58,7 +58,7 @@ pub struct Tried {
 pub(crate) struct Opened {
     pub(crate) default: SharedEngine,
     pub(crate) named: HashMap<String, SharedEngine>,
-    pub(crate) state: Option<StateSettings>,
+    pub(crate) state: StateSettings,
 }
 
 impl ClusterSettings {
@@ -211,12 +211,13 @@ impl ClusterSettings {
             mongo: HashMap::new(),
         };
         let state = match &self.state {
-            None => {
-                // Opened first: another process on the data is found out before
-                // anything else happens.
-                opening.embedded()?;
-                None
-            }
+            // Opened first: another process on the data is found out before
+            // anything else happens.
+            None => StateSettings {
+                engine: opening.embedded()?,
+                database: self.state_database(),
+                shared: false,
+            },
             Some(uri) => {
                 let settings = engine_mongo::Settings::for_state(uri.clone());
                 let mongo = Mongo::connect(settings)
@@ -228,11 +229,11 @@ impl ClusterSettings {
                          servers' changes are looked for twice a second"
                     );
                 }
-                Some(StateSettings {
+                StateSettings {
                     engine: Arc::new(mongo),
                     database: self.state_database(),
                     shared: true,
-                })
+                }
             }
         };
         let default = opening.place(DEFAULT_CLUSTER, &self.default()).await?;
@@ -242,7 +243,7 @@ impl ClusterSettings {
                 named.insert(name.clone(), opening.place(name, place).await?);
             }
         }
-        if opening.embedded.is_some() && state.is_some() {
+        if opening.embedded.is_some() && state.shared {
             tracing::warn!(
                 "a cluster is embedded: its documents are this server's alone, while apps and \
                  users are shared"

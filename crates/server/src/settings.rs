@@ -74,7 +74,7 @@ pub(crate) async fn open_core(settings: &Settings) -> Result<Arc<Backstitch>, St
     let core = Backstitch::open(app::Settings {
         engine: opened.default,
         clusters: opened.named,
-        state: opened.state,
+        state: Some(opened.state),
         master_key,
         workers: settings.workers.clone(),
         limits: settings.limits,

@@ -154,7 +154,9 @@ impl<'a> Door<'a> {
             }
             if limit > 0 {
                 command.append(cstr!("limit"), limit as i64);
-                command.append(cstr!("batchSize"), limit as i64);
+                // An `int` as drivers send it: FerretDB takes no other type.
+                let portion = i32::try_from(limit).unwrap_or(i32::MAX);
+                command.append(cstr!("batchSize"), portion);
             }
             let mut cursor = Cursor::open(&self.collection, command);
             while let Some(reply) = cursor.next().await? {
