@@ -94,7 +94,9 @@ impl Backstitch {
         let set = doc! { "$set": {
             "status": i32::from(status), "error_code": error_code, "made": made,
         } };
-        if let Err(error) = self.state.audit.change(doc! { "_id": id }, set).await {
+        // A crash may lose the end, which is then not known; never the beginning.
+        let audit = self.state.audit.unsynced();
+        if let Err(error) = audit.change(doc! { "_id": id }, set).await {
             tracing::warn!(id, "the end of a change was not recorded: {error}");
         }
     }

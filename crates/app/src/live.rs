@@ -443,8 +443,10 @@ async fn settle(core: &Backstitch, app: &state::App) -> Result<(), Problem> {
         return Ok(());
     };
     let recorded = std::slice::from_ref(deployment);
+    // What a crash loses of it is made again: the app's record has it.
     core.state
         .deployments
+        .unsynced()
         .insert_missing(recorded)
         .await
         .map_err(stored)?;

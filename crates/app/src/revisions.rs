@@ -38,25 +38,23 @@ pub(crate) async fn write_revision(
     let parents = parents.map(|revision| revision.files).unwrap_or_default();
     let mut known: HashSet<String> = parents.into_iter().map(|file| file.hash).collect();
     blobs.retain(|blob| known.insert(blob.id.clone()));
-    core.state
-        .blobs
-        .insert_missing(&blobs)
-        .await
-        .map_err(stored)?;
-    let revision = Revision {
-        id: state::content_hash(manifest.as_bytes()),
+    let id = state::content_hash(manifest.as_bytes());
+    let revision = [Revision {
+        id: id.clone(),
         app_id: app_id.to_owned(),
         parent: parent.to_owned(),
         author: author.user_id.clone(),
         at: core.clock.now_ms(),
         files,
-    };
-    core.state
-        .revisions
-        .insert_missing(std::slice::from_ref(&revision))
-        .await
-        .map_err(stored)?;
-    Ok(revision.id)
+    }];
+    // Together, so that they share a sync: nothing names the revision until both
+    // are there.
+    tokio::try_join!(
+        Box::pin(core.state.blobs.insert_missing(&blobs)),
+        Box::pin(core.state.revisions.insert_missing(&revision)),
+    )
+    .map_err(stored)?;
+    Ok(id)
 }
 
 /// Reads a revision back.

@@ -222,12 +222,12 @@ async fn changes_are_known(feeds: bool) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_change_on_one_server_is_known_to_the_other() {
-    changes_are_known(true).await;
+    Box::pin(changes_are_known(true)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_change_is_known_without_change_streams_too() {
-    changes_are_known(false).await;
+    Box::pin(changes_are_known(false)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

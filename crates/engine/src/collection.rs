@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bson::{Bson, Document, RawDocument, RawDocumentBuf, cstr, doc};
+use bson::{Bson, Document, RawDocument, RawDocumentBuf, cstr, doc, rawdoc};
 
 use crate::{Answer, CommandError, Session, SharedEngine};
 
@@ -14,6 +14,8 @@ pub struct Collection {
     name: String,
     session: Option<Session>,
     reads: Option<Arc<RawDocumentBuf>>,
+    /// Whether writes are answered before they are on the disk.
+    unsynced: bool,
 }
 
 /// How to find.
@@ -49,6 +51,7 @@ impl Collection {
             name: name.to_owned(),
             session: None,
             reads: None,
+            unsynced: false,
         }
     }
 
@@ -58,6 +61,17 @@ impl Collection {
     pub fn reading(&self, preference: Option<Arc<RawDocumentBuf>>) -> Self {
         Self {
             reads: preference,
+            ..self.clone()
+        }
+    }
+
+    /// The same collection, whose writes are answered before they are on the
+    /// disk: they get there with the next write that is, at the latest. A crash
+    /// loses the last of them, and never one that such a write came after.
+    #[must_use]
+    pub fn unsynced(&self) -> Self {
+        Self {
+            unsynced: true,
             ..self.clone()
         }
     }
@@ -99,6 +113,11 @@ impl Collection {
             && is_read(&command)
         {
             command.append(cstr!("$readPreference"), reads.as_ref().as_ref());
+        } else if self.unsynced && is_write(&command) {
+            command.append(
+                cstr!("writeConcern"),
+                rawdoc! { "w": "majority", "j": false },
+            );
         }
         self.engine.command(&self.database, &command).await
     }
@@ -188,18 +207,34 @@ impl Collection {
     /// Inserts documents in order and stops at the first that fails; answers
     /// how many went in.
     pub async fn insert_many(&self, documents: &[RawDocumentBuf]) -> Result<u64, CommandError> {
-        let mut command = bson::rawdoc! { "insert": self.name.as_str() };
+        let reply = self.insert(documents, true).await?;
+        checked(&reply)?;
+        Ok(number(&reply, "n"))
+    }
+
+    /// Inserts those documents that are not there yet, by `_id` and unique
+    /// indexes; answers how many went in.
+    pub async fn insert_missing(&self, documents: &[RawDocumentBuf]) -> Result<u64, CommandError> {
+        let reply = self.insert(documents, false).await?;
+        let mut errors = CommandError::write_errors(&reply);
+        match errors.find(|error| !error.is_duplicate_key()) {
+            Some(error) => Err(error),
+            None => Ok(number(&reply, "n")),
+        }
+    }
+
+    async fn insert(
+        &self,
+        documents: &[RawDocumentBuf],
+        ordered: bool,
+    ) -> Result<RawDocumentBuf, CommandError> {
+        let mut command = rawdoc! { "insert": self.name.as_str(), "ordered": ordered };
         let mut list = bson::RawArrayBuf::new();
         for document in documents {
             list.push(document.clone());
         }
         command.append(bson::cstr!("documents"), list);
-        let reply = match &self.session {
-            None => self.engine.command(&self.database, &command).await?,
-            Some(_) => self.run(Document::try_from(&command)?).await?,
-        };
-        checked(&reply)?;
-        Ok(number(&reply, "n"))
+        self.send(command).await
     }
 
     /// Updates the first match, or every match.
@@ -273,6 +308,11 @@ impl Collection {
             .await
             .map(drop)
     }
+}
+
+fn is_write(command: &RawDocument) -> bool {
+    let first = command.iter().next().and_then(Result::ok);
+    first.is_some_and(|(name, _)| matches!(name.as_str(), "insert" | "update" | "delete"))
 }
 
 /// Whether a read preference means something to a command: a cursor's later

@@ -163,14 +163,22 @@ impl CommandError {
 
     /// The first write error of a reply, if it has one.
     pub fn first_write_error(reply: &RawDocument) -> Option<Self> {
-        let errors = reply.get_array("writeErrors").ok()?;
-        let first = errors.into_iter().next()?.ok()?.as_document()?;
-        let mut error = Self::new(
-            first.get_i32("code").unwrap_or(8),
-            first.get_str("errmsg").unwrap_or_default(),
-        );
-        error.index = first.get_i32("index").ok().and_then(|n| n.try_into().ok());
-        Some(error)
+        Self::write_errors(reply).next()
+    }
+
+    /// The write errors of a reply.
+    pub(crate) fn write_errors(reply: &RawDocument) -> impl Iterator<Item = Self> {
+        let errors = reply.get_array("writeErrors").ok();
+        errors.into_iter().flatten().filter_map(|error| {
+            let error = error.ok()?;
+            let of = error.as_document()?;
+            let mut error = Self::new(
+                of.get_i32("code").unwrap_or(8),
+                of.get_str("errmsg").unwrap_or_default(),
+            );
+            error.index = of.get_i32("index").ok().and_then(|n| n.try_into().ok());
+            Some(error)
+        })
     }
 }
 

@@ -33,6 +33,17 @@ impl<T: Record> Table<T> {
         }
     }
 
+    /// The same table, whose writes are answered before they are on the disk: a
+    /// crash may lose the last of them, but none that a write which waited for the
+    /// disk came after.
+    #[must_use]
+    pub fn unsynced(&self) -> Self {
+        Self {
+            collection: self.collection.unsynced(),
+            of: PhantomData,
+        }
+    }
+
     pub(crate) async fn index(
         &self,
         name: &str,
@@ -91,23 +102,7 @@ impl<T: Record> Table<T> {
             });
             let (batch, after) = rest.split_at(fit.count().max(1));
             rest = after;
-            match self.collection.insert_many(batch).await {
-                // It stops at the first that is there.
-                Err(error) if error.is_duplicate_key() && batch.len() > 1 => {
-                    for document in batch {
-                        match self
-                            .collection
-                            .insert_many(std::slice::from_ref(document))
-                            .await
-                        {
-                            Err(error) if !error.is_duplicate_key() => return Err(error),
-                            _ => {}
-                        }
-                    }
-                }
-                Err(error) if !error.is_duplicate_key() => return Err(error),
-                _ => {}
-            }
+            self.collection.insert_missing(batch).await?;
         }
         Ok(())
     }

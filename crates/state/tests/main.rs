@@ -1,9 +1,11 @@
 //! Records at rest, and seals.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
-use bson::doc;
-use engine::SharedEngine;
+use bson::{Document, RawDocument, doc};
+use engine::{
+    Answer, BoxFuture, Capabilities, ChangeFeed, CommandError, Engine, SharedEngine, WatchRequest,
+};
 use engine_embedded::Embedded;
 use kit::SystemClock;
 use state::{MasterKey, Project, SealError, Secret, State};
@@ -219,4 +221,79 @@ mod leases {
         assert_eq!(servers.one.kept().await.unwrap(), Document::new());
         assert_eq!(servers.state.leases.count(doc! {}).await.unwrap(), 1);
     }
+}
+
+/// An engine that notes what it is asked.
+struct Noting {
+    engine: SharedEngine,
+    asked: Mutex<Vec<Document>>,
+}
+
+impl Engine for Noting {
+    fn capabilities(&self) -> Capabilities {
+        self.engine.capabilities()
+    }
+
+    fn command<'a>(&'a self, database: &'a str, command: &'a RawDocument) -> BoxFuture<'a, Answer> {
+        let noted = Document::try_from(command).unwrap();
+        self.asked.lock().unwrap().push(noted);
+        self.engine.command(database, command)
+    }
+
+    fn watch(
+        &self,
+        request: WatchRequest,
+    ) -> BoxFuture<'_, Result<Box<dyn ChangeFeed>, CommandError>> {
+        self.engine.watch(request)
+    }
+}
+
+#[tokio::test]
+async fn many_records_are_one_command_and_some_do_not_wait_for_the_disk() {
+    let engine = Arc::new(Noting {
+        engine: Arc::new(Embedded::in_memory(Arc::new(SystemClock)).unwrap()),
+        asked: Mutex::default(),
+    });
+    let shared: SharedEngine = engine.clone();
+    let state = State::open(&shared, state::DATABASE).await.unwrap();
+    let blobs: Vec<state::Blob> = (0..500)
+        .map(|n| state::Blob {
+            id: n.to_string(),
+            bytes: Vec::new(),
+        })
+        .collect();
+    state.blobs.insert_missing(&blobs[..1]).await.unwrap();
+    engine.asked.lock().unwrap().clear();
+    // One that is there costs nothing: each command is a sync of its own.
+    state.blobs.insert_missing(&blobs).await.unwrap();
+    let project = Project {
+        id: "p".to_owned(),
+        name: "p".to_owned(),
+        created: 5,
+    };
+    let lazy = state.projects.unsynced();
+    lazy.insert(&project).await.unwrap();
+    let set = doc! { "$set": { "name": "q" } };
+    assert!(lazy.change(doc! { "_id": "p" }, set).await.unwrap());
+    assert_eq!(lazy.get("p").await.unwrap().unwrap().name, "q");
+    assert!(state.projects.delete("p").await.unwrap());
+    let asked = engine.asked.lock().unwrap();
+    let concern = doc! { "w": "majority", "j": false };
+    let told: Vec<(&str, Option<&Document>)> = asked
+        .iter()
+        .map(|command| {
+            let name = command.keys().next().unwrap().as_str();
+            (name, command.get_document("writeConcern").ok())
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("insert", None),
+            ("insert", Some(&concern)),
+            ("update", Some(&concern)),
+            ("find", None),
+            ("delete", None),
+        ]
+    );
 }
