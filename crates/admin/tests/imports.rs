@@ -392,3 +392,50 @@ async fn doors_are_their_owners() {
         assert_eq!(refused.refusal(), (404, "AppNotFound"), "{path}");
     }
 }
+
+#[tokio::test]
+async fn templates_in_settings_are_resolved_once() {
+    let world = World::new().await;
+    let operator = world.operator().await;
+    let app = operator.app("shop").await;
+    let document = json!({
+        "config_version": 20_210_101, "environment": "qa",
+        "environments": { "qa.json": { "values": { "cluster": "QaCluster" } } },
+        "data_sources": [{ "config": {
+            "name": "db", "type": "mongodb-atlas",
+            "config": { "clusterName": "%(%%environment.values.cluster)" },
+        } }],
+    });
+    let path = "/import?strategy=replace-by-name";
+    app.done(204, "POST", path, document.clone()).await;
+    let pulled = app.done(200, "GET", "/pull", Value::Null).await;
+    let name = "/data_sources/0/config/clusterName";
+    assert_eq!(pulled.pointer(name), Some(&json!("QaCluster")));
+    // The same is no change; what the value becomes later is none either.
+    let diff = format!("{path}&diff=true");
+    let same = app.done(200, "POST", &diff, document.clone()).await;
+    assert_eq!(same, json!([]));
+    let values = app
+        .done(200, "GET", "/environment_values", Value::Null)
+        .await;
+    let value = format!("/environment_values/{}", values[0]["_id"].as_str().unwrap());
+    let other = json!({ "name": "cluster", "values": { "qa": "Other" } });
+    app.done(200, "PUT", &value, other).await;
+    let after = app.done(200, "GET", "/pull", Value::Null).await;
+    assert_eq!(after.pointer(name), Some(&json!("QaCluster")));
+    // A push reads templates as well, and one that means nothing changes nothing.
+    let mut pushed = after.clone();
+    *pushed.pointer_mut(name).unwrap() = json!("%(%%environment.values.cluster)");
+    app.done(204, "PATCH", "/push", pushed.clone()).await;
+    let now = app.done(200, "GET", "/pull", Value::Null).await;
+    assert_eq!(now.pointer(name), Some(&json!("Other")));
+    *pushed.pointer_mut(name).unwrap() = json!("%(%%environment.values.nothing)");
+    let refused = app.call("PATCH", "/push", pushed).await;
+    assert_eq!(refused.refusal(), (400, "BadRequest"));
+    let told = refused.body["error"].as_str().unwrap();
+    assert!(
+        told.contains("%%environment.values.nothing is nothing"),
+        "{told}"
+    );
+    assert_eq!(app.done(200, "GET", "/pull", Value::Null).await, now);
+}

@@ -80,7 +80,7 @@ pub struct Source {
 /// Reads and compiles files without a server: every problem. The release is
 /// there unless one of them is an error.
 pub fn check(files: &config::Files) -> (Option<Release>, Vec<Finding>) {
-    compile_read(config::read(files), None)
+    compile_read(config::read_to_deploy(files), None)
 }
 
 /// Compiles what was read of files: all findings of both, errors first.
@@ -187,8 +187,7 @@ fn environment(config: &AppConfig) -> Document {
     let name = config.environment();
     let node = config.get(Kind::Environment, name);
     let values = node.and_then(|node| node.at("/values")).map(document_of);
-    let tag = if name == "no-environment" { "" } else { name };
-    doc! { "tag": tag, "values": values.unwrap_or_default() }
+    doc! { "tag": config.environment_tag(), "values": values.unwrap_or_default() }
 }
 
 fn values(config: &AppConfig) -> HashMap<String, NamedValue> {

@@ -45,7 +45,7 @@ impl App {
         let (files, hosted) = config::split_hosted(files).map_err(Rejected::Findings)?;
         crate::hosting::check(&hosted).map_err(Rejected::Problem)?;
         let read = |base: &Seen| {
-            let mut reading = config::read(&files);
+            let mut reading = config::read_to_deploy(&files);
             reading.config.share(base.config());
             Ok((reading, Renames::new()))
         };

@@ -11,7 +11,6 @@ pub(crate) fn find(config: &AppConfig, flaws: &mut Vec<Flaw>) {
     finder.login(config);
     finder.functions(config);
     finder.nodes(config);
-    finder.templates(config);
 }
 
 struct Finder<'a> {
@@ -137,18 +136,6 @@ impl Finder<'_> {
             }
         }
     }
-
-    /// Templates in settings are resolved by the service when an app is made.
-    fn templates(&mut self, config: &AppConfig) {
-        for kind in config.kinds() {
-            for (key, node) in config.all(kind) {
-                for (pointer, ()) in config::find_all(&node.json, &template) {
-                    let what = "templates in settings; %(…) stays as it is";
-                    self.later(kind, key, &pointer, what);
-                }
-            }
-        }
-    }
 }
 
 const LATER: [Kind; 8] = [
@@ -161,7 +148,3 @@ const LATER: [Kind; 8] = [
     Kind::Service,
     Kind::Webhook,
 ];
-
-fn template(part: &Value) -> Option<()> {
-    part.as_str()?.contains("%(%%").then_some(())
-}

@@ -188,6 +188,8 @@ fn schemas(config: &AppConfig) -> Value {
 pub(crate) struct Reader {
     pub(crate) config: AppConfig,
     pub(crate) findings: Vec<Finding>,
+    /// What is wrong with nodes.
+    flaws: Vec<Flaw>,
 }
 
 /// A document as a configuration that replaces `base`. It is whole unless the
@@ -207,7 +209,7 @@ pub fn read_document(document: &Value, base: &AppConfig) -> Reading {
             reader.config.put(kind, key.clone(), Node::clone(node));
         }
     }
-    reader.config.settle(base);
+    reader.settle(base);
     reader.finish()
 }
 
@@ -220,7 +222,14 @@ impl Reader {
                 ..AppConfig::default()
             },
             findings: Vec::new(),
+            flaws: Vec::new(),
         }
+    }
+
+    /// Makes what was read the next one after `base`.
+    pub(crate) fn settle(&mut self, base: &AppConfig) {
+        self.flaws = crate::templates::expand(&mut self.config);
+        self.config.settle(base);
     }
 
     /// What was read, checked. It is whole unless the document has the wrong
@@ -229,10 +238,12 @@ impl Reader {
         let Self {
             config,
             mut findings,
+            flaws: mut wrong,
         } = self;
         let whole = findings.is_empty();
         let places = Places::printed(&config);
-        findings.extend(flaws(&config).into_iter().map(|flaw| places.find(flaw)));
+        wrong.extend(flaws(&config));
+        findings.extend(wrong.into_iter().map(|flaw| places.find(flaw)));
         for (kind, what) in [(Kind::Function, "function"), (Kind::Webhook, "webhook")] {
             for (key, node) in config.all(kind) {
                 if node.source.is_none() {

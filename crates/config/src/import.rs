@@ -516,8 +516,8 @@ impl Import {
             }
         }
         config.put(Kind::Root, "", Node::new(self.root(base, how)));
-        config.settle(base);
         reader.config = config;
+        reader.settle(base);
         reader.finish()
     }
 

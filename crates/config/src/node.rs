@@ -163,6 +163,14 @@ impl AppConfig {
         }
     }
 
+    /// What the app calls its environment; empty for none.
+    pub fn environment_tag(&self) -> &str {
+        match self.environment() {
+            "no-environment" => "",
+            name => name,
+        }
+    }
+
     /// A node. Singletons have the empty key.
     pub fn get(&self, kind: Kind, key: &str) -> Option<&Arc<Node>> {
         self.nodes.get(&kind)?.get(key)

@@ -36,6 +36,16 @@ pub fn parse(files: &Files) -> (Option<AppConfig>, Vec<Finding>) {
 
 /// Reads an app directory as far as it goes.
 pub fn read(files: &Files) -> Reading {
+    read_with(files, false)
+}
+
+/// Reads an app directory that is to go live: as [`read`], with templates
+/// replaced by what they mean.
+pub fn read_to_deploy(files: &Files) -> Reading {
+    read_with(files, true)
+}
+
+fn read_with(files: &Files, expand: bool) -> Reading {
     let Some(layout) = layout::layout(files) else {
         return Reading {
             config: AppConfig::default(),
@@ -61,14 +71,19 @@ pub fn read(files: &Files) -> Reading {
     }
     reader.join_sources();
     let Reader {
-        config,
+        mut config,
         mut findings,
         places,
         unread,
         whole,
         ..
     } = reader;
-    for flaw in crate::check::flaws(&config) {
+    let mut flaws = Vec::new();
+    if expand {
+        flaws = crate::templates::expand(&mut config);
+    }
+    flaws.extend(crate::check::flaws(&config));
+    for flaw in flaws {
         // What could not be read was said already.
         if !unread.contains(&(flaw.kind, flaw.key.clone())) {
             findings.push(places.find(flaw));

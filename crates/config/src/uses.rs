@@ -7,7 +7,7 @@ use crate::check::{FUNCTION_REFERENCES, SOURCE_REFERENCES};
 use crate::{AppConfig, Kind, Node};
 
 /// Kinds whose content is data, whatever it looks like.
-const DATA: [Kind; 4] = [
+pub(crate) const DATA: [Kind; 4] = [
     Kind::Value,
     Kind::Environment,
     Kind::HostingFile,

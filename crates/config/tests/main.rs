@@ -5,6 +5,7 @@ mod layouts;
 mod mistakes;
 mod models;
 mod round_trip;
+mod templates;
 
 use config::{AppConfig, EditError, Files, Kind, Node, changed, parse, text_diff};
 use serde_json::json;
