@@ -3,6 +3,7 @@
 use app::Seen;
 use axum::http::Method;
 use config::Kind;
+use config::view::AuthProvider;
 use kit::Problem;
 use serde_json::{Map, Value, json};
 use web::Scope::{Read, Write};
@@ -51,7 +52,7 @@ pub(crate) const ROWS: &[Row] = &[
         Method::PUT,
         ENABLE,
         Write,
-        |cx, r| Box::pin(switch::<Provider>(cx, r, false)),
+        |cx, r| Box::pin(enable(cx, r)),
     ),
     row(
         "adminDisableAuthProvider",
@@ -117,6 +118,23 @@ fn functions_by_name(seen: &Seen, config: &mut Map<String, Value>) -> Result<(),
     FUNCTIONS
         .iter()
         .try_for_each(|function| function.read(seen, config))
+}
+
+/// Turns a provider on that has what it needs.
+async fn enable(cx: Cx, request: Request) -> Result<Answer, Problem> {
+    let seen = cx.seen().await?;
+    let key = key_of(&seen, Kind::AuthProvider, request.parameter("providerId"))?;
+    let node = seen.config().get(Kind::AuthProvider, &key);
+    let lacks = node
+        .map(|node| AuthProvider(node).lacks())
+        .unwrap_or_default();
+    if let Some(missing) = lacks.first() {
+        return Err(Problem::bad_request(format!(
+            "the provider \"{key}\" cannot be enabled without \"{}\"",
+            missing.join("\" or \"")
+        )));
+    }
+    switch::<Provider>(cx, request, false).await
 }
 
 /// Merges the body into the provider, and its `config` into the provider's.

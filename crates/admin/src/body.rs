@@ -74,8 +74,21 @@ fn is_canonical(value: &Value) -> bool {
     }
 }
 
-/// Turns numbers in Extended JSON into plain ones. A node's `value` stays as it
-/// is: there the wrapper is the type.
+/// Fields whose content is the app's: in a value the wrapper of a number is its
+/// type, and a query that is read back is what was sent.
+const KEPT: [&str; 8] = [
+    "value",
+    "values",
+    "match",
+    "project",
+    "apply_when",
+    "query",
+    "projection",
+    "when",
+];
+
+/// Turns numbers in Extended JSON into plain ones, but for those in fields that
+/// are kept.
 fn relax(value: &mut Value) {
     match value {
         Value::Array(items) => items.iter_mut().for_each(relax),
@@ -85,7 +98,7 @@ fn relax(value: &mut Value) {
             } else {
                 fields
                     .iter_mut()
-                    .filter(|(name, _)| *name != "value")
+                    .filter(|(name, _)| !KEPT.contains(&name.as_str()))
                     .for_each(|(_, field)| relax(field));
             }
         }
@@ -215,14 +228,15 @@ mod tests {
     fn numbers_are_relaxed_but_in_values() {
         let mut body = json!({
             "version": {"$numberInt": "1"}, "list": [{"$numberLong": "2"}, {"$numberDouble": "1.5"}],
-            "value": {"$numberLong": "5"}, "when": {"$gt": {"$numberInt": "x"}},
+            "value": {"$numberLong": "5"}, "when": {"$gt": {"$numberInt": "7"}},
+            "other": {"$gt": {"$numberInt": "x"}},
         });
         relax(&mut body);
         assert_eq!(
             body,
             json!({
                 "version": 1, "list": [2, 1.5], "value": {"$numberLong": "5"},
-                "when": {"$gt": {"$numberInt": "x"}},
+                "when": {"$gt": {"$numberInt": "7"}}, "other": {"$gt": {"$numberInt": "x"}},
             })
         );
     }

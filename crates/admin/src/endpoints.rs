@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use web::Scope::{Read, Write};
 use web::{Answer, Request};
 
-use crate::resource::{Entry, FUNCTION, Resource, create_of, delete, get, list, replace_of};
+use crate::resource::{Entry, FUNCTION, Resource, create_of, delete, get_of, listed, replace_of};
 use crate::{Cx, Row, body, row, secrets};
 
 const ALL: &str = "/groups/{groupId}/apps/{appId}/endpoints";
@@ -16,13 +16,13 @@ const ONE: &str = "/groups/{groupId}/apps/{appId}/endpoints/{endpointId}";
 
 pub(crate) const ROWS: &[Row] = &[
     row("adminGetAllEndpoints", Method::GET, ALL, Read, |cx, r| {
-        Box::pin(list::<Endpoint>(cx, r))
+        Box::pin(list_all(cx, r))
     }),
     row("adminCreateEndpoint", Method::POST, ALL, Write, |cx, r| {
         Box::pin(create(cx, r))
     }),
     row("adminGetEndpoint", Method::GET, ONE, Read, |cx, r| {
-        Box::pin(get::<Endpoint>(cx, r))
+        Box::pin(get_one(cx, r))
     }),
     row("adminModifyEndpoint", Method::PUT, ONE, Write, |cx, r| {
         Box::pin(replace(cx, r))
@@ -73,16 +73,35 @@ impl Resource for Endpoint {
     }
 }
 
+async fn list_all(cx: Cx, _request: Request) -> Result<Answer, Problem> {
+    let mut shown = listed::<Endpoint>(&cx.seen().await?);
+    secrets::show_ids(cx.app()?, &mut shown).await?;
+    Ok(Answer::ok(&Value::Array(shown)))
+}
+
+async fn get_one(cx: Cx, request: Request) -> Result<Answer, Problem> {
+    let entry = get_of::<Endpoint>(&cx.seen().await?, &request)?;
+    Ok(Answer::ok(&shown(&cx, entry).await?))
+}
+
+/// An endpoint with the id of its secret.
+async fn shown(cx: &Cx, entry: Value) -> Result<Value, Problem> {
+    let mut entries = [entry];
+    secrets::show_ids(cx.app()?, &mut entries).await?;
+    let [entry] = entries;
+    Ok(entry)
+}
+
 async fn create(cx: Cx, request: Request) -> Result<Answer, Problem> {
     let mut fields = body::object(&request)?;
     secrets::name_of(cx.app()?, &mut fields).await?;
     let entry = create_of::<Endpoint>(&cx, &request, &fields).await?;
-    Ok(Answer::created(&entry))
+    Ok(Answer::created(&shown(&cx, entry).await?))
 }
 
 async fn replace(cx: Cx, request: Request) -> Result<Answer, Problem> {
     let mut fields = body::object(&request)?;
     secrets::name_of(cx.app()?, &mut fields).await?;
     let entry = replace_of::<Endpoint>(&cx, &request, fields).await?;
-    Ok(Answer::ok(&entry))
+    Ok(Answer::ok(&shown(&cx, entry).await?))
 }

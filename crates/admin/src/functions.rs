@@ -63,6 +63,17 @@ impl Resource for Function {
 
     fn full(entry: &Entry) -> Value {
         let mut shown = entry.show_all();
+        if let Some(fields) = shown.as_object_mut() {
+            for (name, default) in [
+                ("private", json!(false)),
+                ("can_evaluate", json!({})),
+                ("run_as_system", json!(false)),
+                ("run_as_user_id", json!("")),
+                ("run_as_user_id_script_source", json!("")),
+            ] {
+                fields.entry(name).or_insert(default);
+            }
+        }
         shown["source"] = json!(entry.node.source.as_deref());
         shown["last_modified"] = json!(entry.modified);
         shown

@@ -238,13 +238,15 @@ fn found<R: Resource>(seen: &Seen, request: &Request) -> Result<(String, Arc<Nod
 
 /// `GET`: every node.
 pub(crate) async fn list<R: Resource>(cx: Cx, _request: Request) -> Result<Answer, Problem> {
-    let seen = cx.seen().await?;
-    let shown = seen
-        .config()
-        .all(R::KIND)
-        .map(|(key, node)| R::brief(&Entry::of(&seen, R::KIND, key, node)))
-        .collect();
-    Ok(Answer::ok(&shown))
+    Ok(Answer::ok(&Value::Array(listed::<R>(&cx.seen().await?))))
+}
+
+/// Every node, as lists show it.
+pub(crate) fn listed<R: Resource>(seen: &Seen) -> Vec<Value> {
+    let nodes = seen.config().all(R::KIND);
+    nodes
+        .map(|(key, node)| R::brief(&Entry::of(seen, R::KIND, key, node)))
+        .collect()
 }
 
 /// `POST`: a new node.
@@ -271,14 +273,13 @@ pub(crate) async fn create_of<R: Resource>(
 
 /// `GET`: one node.
 pub(crate) async fn get<R: Resource>(cx: Cx, request: Request) -> Result<Answer, Problem> {
-    let seen = cx.seen().await?;
-    let (key, node) = found::<R>(&seen, &request)?;
-    Ok(Answer::ok(&R::full(&Entry::of(
-        &seen,
-        R::KIND,
-        &key,
-        &node,
-    ))))
+    Ok(Answer::ok(&get_of::<R>(&cx.seen().await?, &request)?))
+}
+
+/// The path's node, as it is shown alone.
+pub(crate) fn get_of<R: Resource>(seen: &Seen, request: &Request) -> Result<Value, Problem> {
+    let (key, node) = found::<R>(seen, request)?;
+    Ok(R::full(&Entry::of(seen, R::KIND, &key, &node)))
 }
 
 /// `PUT`: the whole node anew, under the same id. A name that is left out

@@ -86,3 +86,22 @@ pub(crate) async fn name_of(app: &App, fields: &mut Map<String, Value>) -> Resul
     fields.insert("secret_name".to_owned(), json!(known.name));
     Ok(())
 }
+
+/// Adds the `secret_id` of the secret that each of these names.
+pub(crate) async fn show_ids(app: &App, shown: &mut [Value]) -> Result<(), Problem> {
+    let named = |one: &Value| {
+        let name = one.get("secret_name").and_then(Value::as_str);
+        name.filter(|name| !name.is_empty()).map(str::to_owned)
+    };
+    if !shown.iter().any(|one| named(one).is_some()) {
+        return Ok(());
+    }
+    let secrets = app.list_secrets().await?;
+    for one in shown {
+        let known = named(one).and_then(|name| secrets.iter().find(|secret| secret.name == name));
+        if let Some(secret) = known {
+            one["secret_id"] = json!(secret.id);
+        }
+    }
+    Ok(())
+}

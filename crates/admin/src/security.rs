@@ -137,8 +137,8 @@ const LISTED: &str = "allowed_request_origins";
 async fn list_origins(cx: Cx, _request: Request) -> Result<Answer, Problem> {
     let seen = cx.seen().await?;
     let root = seen.config().get(Kind::Root, "");
-    let listed = root.and_then(|root| root.json.get(LISTED)).cloned();
-    let listed = listed.filter(Value::is_array);
+    let listed = root.and_then(|root| config::allowed_origins(&root.json));
+    let listed = listed.filter(|origins| origins.is_array()).cloned();
     Ok(Answer::ok(&listed.unwrap_or_else(|| json!([]))))
 }
 
@@ -155,6 +155,10 @@ async fn set_origins(cx: Cx, request: Request) -> Result<Answer, Problem> {
         )));
     }
     edit_node(&cx, &request, Kind::Root, "", |root| {
+        // Older layouts have them inside.
+        if let Some(security) = root.get_mut("security").and_then(Value::as_object_mut) {
+            security.shift_remove(LISTED);
+        }
         root.insert(LISTED.to_owned(), Value::Array(origins.clone()));
     })
     .await?;

@@ -58,6 +58,14 @@ pub(crate) const ROWS: &[Row] = &[
 ];
 
 const FIELDS: &[&str] = &["name", "type", "config", "secret_config", "version"];
+/// Which settings of third-party services are secrets, by type.
+const SECRETS: &[(&str, &str)] = &[
+    ("twilio", "auth_token"),
+    ("aws", "secretAccessKey"),
+    ("aws-s3", "secretAccessKey"),
+    ("aws-ses", "secretAccessKey"),
+    ("gcm", "apiKey"),
+];
 const DATA_SOURCES: &[&str] = &["mongodb-atlas", "mongodb", "datalake"];
 
 /// The service of the path: data sources and other services share one space of
@@ -110,17 +118,23 @@ async fn list(cx: Cx, _request: Request) -> Result<Answer, Problem> {
     Ok(Answer::ok(&shown))
 }
 
-/// A new service, with the rules that the body brings along.
+/// A new service, with the rules and webhooks that the body brings along.
 async fn create(cx: Cx, request: Request) -> Result<Answer, Problem> {
     let fields = body::object(&request)?;
-    let (fields, sync) = without_sync(fields);
+    let (mut fields, sync) = without_sync(fields);
     let name = body::text(&fields, "name")?.to_owned();
-    let kind = if DATA_SOURCES.contains(&body::text(&fields, "type")?) {
+    let of = body::text(&fields, "type")?.to_owned();
+    let kind = if DATA_SOURCES.contains(&of.as_str()) {
         Kind::DataSource
     } else {
         Kind::Service
     };
     check_config(&body::optional_object(&fields, "config")?)?;
+    let secrets = match fields.get_mut("config").and_then(Value::as_object_mut) {
+        Some(config) => take_secrets(&name, &of, config)?,
+        None => Vec::new(),
+    };
+    name_secrets(&mut fields, &secrets);
     let node = Node::new(kept(FIELDS, &fields, None));
     let rules = rules_of(&name, kind, &fields)?;
     let seen = edit(cx.app()?, &cx.author(&request)?, |config| {
@@ -133,7 +147,57 @@ async fn create(cx: Cx, request: Request) -> Result<Answer, Problem> {
             .try_for_each(|(kind, key, rule)| config.insert(*kind, key, rule.clone()))
     })
     .await?;
+    keep_secrets(&cx, &secrets).await?;
     Ok(Answer::created(&show(&seen, kind, &name, &node)))
+}
+
+/// A secret that stands in a service's settings: the field, the secret's name and
+/// the value.
+struct Secret {
+    field: &'static str,
+    name: String,
+    value: String,
+}
+
+/// Takes the secrets out of a service's settings, which are shown and exported:
+/// some clients send them there. They get the names that an import gives.
+fn take_secrets(
+    service: &str,
+    of: &str,
+    config: &mut Map<String, Value>,
+) -> Result<Vec<Secret>, Problem> {
+    let mut taken = Vec::new();
+    for (_, field) in SECRETS.iter().filter(|(kind, _)| *kind == of) {
+        if let Some(value) = body::optional_text(config, field)? {
+            let (name, value) = (format!("__{service}_{field}"), value.to_owned());
+            app::secrets::check(&name, &value)?;
+            config.shift_remove(*field);
+            taken.push(Secret { field, name, value });
+        }
+    }
+    Ok(taken)
+}
+
+/// Has the `secret_config` of a service name its secrets.
+fn name_secrets(service: &mut Map<String, Value>, secrets: &[Secret]) {
+    let named = secrets
+        .iter()
+        .map(|secret| (secret.field.to_owned(), json!(secret.name)));
+    if secrets.is_empty() {
+        return;
+    }
+    let known = service.entry("secret_config").or_insert_with(|| json!({}));
+    match known {
+        Value::Object(known) => known.extend(named),
+        _ => *known = named.collect(),
+    }
+}
+
+async fn keep_secrets(cx: &Cx, secrets: &[Secret]) -> Result<(), Problem> {
+    for secret in secrets {
+        cx.app()?.set_secret(&secret.name, &secret.value).await?;
+    }
+    Ok(())
 }
 
 /// Names are unique among all services.
@@ -163,6 +227,12 @@ fn rules_of(
     }
     for rule in body::optional_objects(fields, "rules")? {
         nodes.push(crate::rules::node(service, kind, rule, None)?);
+    }
+    if kind == Kind::Service {
+        for webhook in body::optional_objects(fields, "incoming_webhooks")? {
+            let (key, node) = crate::webhooks::node(service, webhook, None)?;
+            nodes.push((Kind::Webhook, key, node));
+        }
     }
     Ok(nodes)
 }
@@ -263,6 +333,8 @@ async fn patch_config(cx: Cx, request: Request) -> Result<Answer, Problem> {
     let mut fields = body::object(&request)?;
     let sync = AppConfig::split_sync(&mut fields);
     check_config(&fields)?;
+    let of = node(&seen, &service)?.text("type").to_owned();
+    let secrets = take_secrets(&service.name, &of, &mut fields)?;
     edit(cx.app()?, &cx.author(&request)?, |config| {
         let missing = || EditError::NotFound(service.kind, service.name.clone());
         let before = config
@@ -275,10 +347,14 @@ async fn patch_config(cx: Cx, request: Request) -> Result<Answer, Problem> {
         if let Some(known) = node.json["config"].as_object_mut() {
             known.extend(fields.clone());
         }
+        if let Some(known) = node.json.as_object_mut() {
+            name_secrets(known, &secrets);
+        }
         config.replace(service.kind, &service.name, &service.name, node)?;
         sync.iter()
             .try_for_each(|sync| config.set_sync(&service.name, sync))
     })
     .await?;
+    keep_secrets(&cx, &secrets).await?;
     Ok(Answer::no_content())
 }

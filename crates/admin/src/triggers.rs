@@ -3,14 +3,14 @@
 
 use app::Seen;
 use axum::http::Method;
-use config::Kind;
+use config::{Kind, Node};
 use kit::Problem;
 use serde_json::{Map, Value, json};
 use web::Scope::{Read, Write};
 use web::{Answer, Request};
 
 use crate::resource::{
-    Entry, FUNCTION, Reference, Resource, create, delete, get, key_of, list, replace,
+    Entry, FUNCTION, Reference, Resource, create, delete, get, kept, key_of, list, replace,
 };
 use crate::{Cx, Row, body, date, row};
 
@@ -114,6 +114,11 @@ impl Resource for Trigger {
         if let Some(config) = object(fields, "config")? {
             SERVICE.read(seen, config)?;
             with_defaults(&kind, config);
+            // The published document has one text here, clients a list.
+            if let Some(Value::String(provider)) = config.get("providers") {
+                let providers = json!([provider]);
+                config.insert("providers".to_owned(), providers);
+            }
         }
         if let Some(handler) = object(fields, "error_handler")?
             && let Some(config) = object(handler, "config")?
@@ -121,6 +126,19 @@ impl Resource for Trigger {
             FUNCTION.read(seen, config)?;
         }
         Ok(())
+    }
+
+    fn node(
+        seen: &Seen,
+        fields: &Map<String, Value>,
+        before: Option<&Node>,
+    ) -> Result<Node, Problem> {
+        let mut fields = fields.clone();
+        if let Some(before) = before {
+            forget_old_function(seen, before, &mut fields);
+        }
+        Self::complete(seen, &mut fields)?;
+        Ok(Node::new(kept(Self::FIELDS, &fields, before)))
     }
 
     fn full(entry: &Entry) -> Value {
@@ -182,12 +200,33 @@ fn function_into_processors(seen: &Seen, fields: &mut Map<String, Value>) -> Res
         if !function.get("config").is_some_and(Value::is_object) {
             *function = json!({ "config": {} });
         }
-        function["config"][FUNCTION.name] = name;
+        if let Some(config) = function["config"].as_object_mut() {
+            config.shift_remove(FUNCTION.id);
+            config.insert(FUNCTION.name.to_owned(), name);
+        }
     }
     if let Some(Value::Object(config)) = processors.pointer_mut("/FUNCTION/config") {
         FUNCTION.read(seen, config)?;
     }
     Ok(())
+}
+
+/// Of a trigger that was read, changed and sent back, the function that it had
+/// before is not meant when another one stands in the other place.
+fn forget_old_function(seen: &Seen, before: &Node, fields: &mut Map<String, Value>) {
+    const PROCESSOR: &str = "/event_processors/FUNCTION/config";
+    let named = |part: Option<&Value>| {
+        let text = |name: &str| part?.get(name)?.as_str();
+        let by_id = text(FUNCTION.id).and_then(|id| seen.ids.key(Kind::Function, id));
+        by_id.or_else(|| text(FUNCTION.name)).map(str::to_owned)
+    };
+    let sent = Value::Object(fields.clone());
+    let (root, processor) = (named(Some(&sent)), named(sent.pointer(PROCESSOR)));
+    if processor.is_some() && root != processor && root == named(before.at(PROCESSOR)) {
+        for field in [FUNCTION.id, FUNCTION.name] {
+            fields.shift_remove(field);
+        }
+    }
 }
 
 /// What the files of a type say whether it was said or not.

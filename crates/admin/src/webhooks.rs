@@ -64,12 +64,15 @@ fn service(seen: &Seen, request: &Request) -> Result<Service, Problem> {
 }
 
 /// Key and node that a body describes.
-fn node(
-    service: &Service,
+///
+/// # Errors
+/// `MissingParameter`, `InvalidParameter`.
+pub(crate) fn node(
+    service: &str,
     fields: &Map<String, Value>,
     before: Option<&Node>,
 ) -> Result<(String, Node), Problem> {
-    let key = format!("{}/{}", service.name, body::text(fields, "name")?);
+    let key = format!("{service}/{}", body::text(fields, "name")?);
     let source = match (fields.get("function_source"), before) {
         (Some(Value::String(source)), _) => source.as_str(),
         (None, Some(before)) => before.source.as_deref().unwrap_or_default(),
@@ -120,7 +123,7 @@ async fn list(cx: Cx, request: Request) -> Result<Answer, Problem> {
 
 async fn create(cx: Cx, request: Request) -> Result<Answer, Problem> {
     let service = service(&cx.seen().await?, &request)?;
-    let (key, node) = node(&service, &body::object(&request)?, None)?;
+    let (key, node) = node(&service.name, &body::object(&request)?, None)?;
     let seen = edit(cx.app()?, &cx.author(&request)?, |config| {
         config.insert(Kind::Webhook, &key, node.clone())
     })
@@ -141,7 +144,7 @@ async fn replace(cx: Cx, request: Request) -> Result<Answer, Problem> {
     if !fields.contains_key("name") {
         fields.insert("name".to_owned(), json!(before.text("name")));
     }
-    let (new, node) = node(&service, &fields, Some(&before))?;
+    let (new, node) = node(&service.name, &fields, Some(&before))?;
     let seen = rename(&cx, &request, Kind::Webhook, &key, &new, &node).await?;
     Ok(Answer::ok(&full(&seen, &new, &node)))
 }

@@ -397,3 +397,53 @@ async fn devices_are_those_of_the_logins() {
     assert_eq!(gone.refusal(), (404, "UserNotFound"));
     assert_eq!(world.core.state.devices.count(doc! {}).await.unwrap(), 0);
 }
+
+#[tokio::test]
+async fn providers_that_lack_something_are_not_enabled() {
+    let world = World::new().await;
+    let operator = world.operator().await;
+    let app = operator.app("shop").await;
+    let body = json!({ "name": "login", "source": "exports = () => ({});" });
+    app.made("/functions", body).await;
+    let secret = json!({ "name": "key", "value": "hush" });
+    app.made("/secrets", secret).await;
+    for (kind, changes) in [
+        (
+            "local-userpass",
+            vec![json!({ "config": { "autoConfirm": true } })],
+        ),
+        (
+            "custom-function",
+            vec![json!({ "config": { "authFunctionName": "login" } })],
+        ),
+        (
+            "custom-token",
+            vec![json!({ "secret_config": { "signingKeys": ["key"] } })],
+        ),
+        (
+            "oauth2-google",
+            vec![
+                json!({ "config": { "clientId": "id" } }),
+                json!({ "secret_config": { "clientSecret": "key" } }),
+            ],
+        ),
+    ] {
+        let id = app
+            .made("/auth_providers", json!({ "type": kind, "disabled": true }))
+            .await;
+        let (one, enable) = (
+            format!("/auth_providers/{id}"),
+            format!("/auth_providers/{id}/enable"),
+        );
+        for change in changes {
+            let refused = app.call("PUT", &enable, Value::Null).await;
+            assert_eq!(refused.refusal(), (400, "BadRequest"), "{kind}: {change}");
+            let read = app.done(200, "GET", &one, Value::Null).await;
+            assert_eq!(read["disabled"], true);
+            app.done(204, "PATCH", &one, change).await;
+        }
+        app.done(204, "PUT", &enable, json!({})).await;
+        let read = app.done(200, "GET", &one, Value::Null).await;
+        assert_eq!(read["disabled"], false, "{kind}");
+    }
+}

@@ -5,6 +5,7 @@ mod access;
 mod accounts;
 mod administrators;
 mod apps;
+mod by_document;
 mod commands;
 mod configuration;
 mod contract;

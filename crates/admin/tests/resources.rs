@@ -495,3 +495,71 @@ async fn hosting_is_turned_on_and_keeps_the_rest() {
     let refused = app.call("PATCH", PATH, json!({ "enabled": "yes" })).await;
     assert_eq!(refused.refusal(), (400, "BadRequest"));
 }
+
+#[tokio::test]
+async fn secrets_in_the_settings_of_services_become_secrets() {
+    let world = World::new().await;
+    let operator = world.operator().await;
+    let app = operator.app("shop").await;
+    let body = json!({
+        "name": "tw", "type": "twilio", "config": { "sid": "ac1", "auth_token": "hush" },
+        "rules": [{ "name": "all", "actions": ["send"], "when": {} }],
+        "incoming_webhooks": [{ "name": "w", "function_source": "exports = () => 1;", "options": {} }],
+    });
+    let id = app.made("/services", body.clone()).await;
+    let path = format!("/services/{id}");
+    let config = app
+        .done(200, "GET", &format!("{path}/config"), Value::Null)
+        .await;
+    assert_eq!(config, json!({ "sid": "ac1" }));
+    let rules = app
+        .done(200, "GET", &format!("{path}/rules"), Value::Null)
+        .await;
+    assert_eq!(rules[0]["name"], "all");
+    let hooks = app
+        .done(
+            200,
+            "GET",
+            &format!("{path}/incoming_webhooks"),
+            Value::Null,
+        )
+        .await;
+    assert_eq!(hooks[0]["name"], "w");
+    let served = world.core.app(&app.id).await.unwrap();
+    let names = async || {
+        let secrets = app.done(200, "GET", "/secrets", Value::Null).await;
+        let names = secrets.as_array().unwrap().iter();
+        names
+            .map(|secret| secret["name"].clone())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(names().await, ["__tw_auth_token"]);
+    let exported = || {
+        let release = served.release();
+        release
+            .config
+            .get(config::Kind::Service, "tw")
+            .unwrap()
+            .json
+            .clone()
+    };
+    let named = json!({ "auth_token": "__tw_auth_token" });
+    assert_eq!(exported()["secret_config"], named);
+    assert!(!exported().to_string().contains("hush"));
+    // Another one with a change of the settings, and none with a name that is taken.
+    let change = json!({ "sid": "ac2", "auth_token": "other" });
+    app.done(204, "PATCH", &format!("{path}/config"), change)
+        .await;
+    assert_eq!(
+        (&exported()["config"], &exported()["secret_config"]),
+        (&json!({ "sid": "ac2" }), &named)
+    );
+    let again = app.call("POST", "/services", body).await;
+    assert_eq!(again.refusal(), (409, "ServiceDuplicateName"));
+    let long = json!({ "auth_token": "x".repeat(501) });
+    let refused = app.call("PATCH", &format!("{path}/config"), long).await;
+    assert_eq!(refused.refusal(), (400, "BadRequest"));
+    assert_eq!(names().await, ["__tw_auth_token"]);
+    // It is in use until the service goes.
+    app.done(204, "DELETE", &path, Value::Null).await;
+}

@@ -403,3 +403,45 @@ async fn validation_of_null_is_switched() {
     let refused = app.call("PUT", PATH, json!({ "enabled": 1 })).await;
     assert_eq!(refused.refusal(), (400, "InvalidParameter"));
 }
+
+#[tokio::test]
+async fn origins_of_older_layouts_are_the_same_list() {
+    let files = config::Files::from_fixture(
+        r#"
+//- /config.json
+{ "config_version": 20200603, "name": "old", "security": { "allowed_request_origins": ["https://a.example"], "x": 1 } }
+"#,
+    );
+    let world = World::new().await;
+    let operator = world.operator().await;
+    let new = app::NewApp {
+        name: "old".to_owned(),
+        client_app_id: None,
+        product: String::new(),
+        config: config::parse(&files).0,
+        template_id: String::new(),
+    };
+    let author = app::Author {
+        user_id: "ann".to_owned(),
+        origin: "API".to_owned(),
+    };
+    let made = world.core.create_app(&world.project, new, &author).await;
+    let app = crate::AppAdmin {
+        administrator: &operator,
+        id: made.unwrap().id.clone(),
+    };
+    const PATH: &str = "/security/allowed_request_origins";
+    let origins = app.done(200, "GET", PATH, Value::Null).await;
+    assert_eq!(origins, json!(["https://a.example"]));
+    for origins in [json!(["https://*.b.example"]), json!([])] {
+        app.done(204, "POST", PATH, origins.clone()).await;
+        assert_eq!(app.done(200, "GET", PATH, Value::Null).await, origins);
+        let (_, files, _) = app.archive("/export?version=20200603").await;
+        let root: Value = serde_json::from_slice(&files.0["config.json"]).unwrap();
+        let security = &root["security"];
+        assert_eq!(
+            (&security["allowed_request_origins"], &security["x"]),
+            (&origins, &json!(1))
+        );
+    }
+}

@@ -28,7 +28,7 @@ pub mod push;
 mod reach;
 mod registry;
 mod revisions;
-mod secrets;
+pub mod secrets;
 pub mod settings;
 mod templates;
 mod transfer;

@@ -173,7 +173,11 @@ impl App {
     }
 }
 
-pub(crate) fn check(name: &str, value: &str) -> Result<(), Problem> {
+/// Whether a secret may have this name and value.
+///
+/// # Errors
+/// `BadRequest`.
+pub fn check(name: &str, value: &str) -> Result<(), Problem> {
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
     if name.is_empty() || name.len() > limit::SECRET_NAME_CHARS_MAX || !name.chars().all(fits) {
         return Err(Problem::bad_request(format!(

@@ -357,6 +357,18 @@ impl Checking<'_> {
         if !has("/function_name") && processors.is_none_or(serde_json::Map::is_empty) {
             self.error("", "the trigger names no function".to_owned());
         }
+        for name in processors.into_iter().flat_map(serde_json::Map::keys) {
+            self.processor(name);
+        }
+        for (kind, field, shape) in TRIGGER_SETTINGS {
+            let pointer = format!("/config/{field}");
+            let value = node.at(&pointer).filter(|value| !value.is_null());
+            if let (true, Some(value)) = (node.text("type") == *kind, value)
+                && let Some(fault) = shape.fault(value)
+            {
+                self.error(&pointer, format!("\"{field}\" {fault}"));
+            }
+        }
         match node.text("type") {
             "SCHEDULED" => match node.at("/config/schedule").and_then(Value::as_str) {
                 None => self.missing("schedule"),
@@ -395,6 +407,29 @@ impl Checking<'_> {
         }
     }
 
+    /// What happens when a trigger fires.
+    fn processor(&mut self, name: &str) {
+        let needed: &[&str] = match name {
+            "FUNCTION" => &["function_name"],
+            "AWS_EVENTBRIDGE" => &["account_id", "region"],
+            _ => {
+                let text = format!("there is no event processor \"{name}\"");
+                self.error("/event_processors", text);
+                return;
+            }
+        };
+        for field in needed {
+            let pointer = format!("/event_processors/{name}/config/{field}");
+            let value = self.node.at(&pointer).and_then(Value::as_str);
+            if value.is_none_or(str::is_empty) {
+                self.error(
+                    &pointer,
+                    format!("the event processor {name} has no \"{field}\""),
+                );
+            }
+        }
+    }
+
     fn missing(&mut self, field: &str) {
         let kind = self.node.text("type").to_lowercase();
         let text = format!("the {kind} trigger has no \"{field}\"");
@@ -417,6 +452,21 @@ impl Checking<'_> {
     }
 }
 
+/// What the settings of triggers hold, by type.
+const TRIGGER_SETTINGS: &[(&str, &str, Shape)] = &[
+    ("DATABASE", "service_name", Shape::Text),
+    ("DATABASE", "database", Shape::Text),
+    ("DATABASE", "collection", Shape::Text),
+    ("DATABASE", "match", Shape::Object),
+    ("DATABASE", "project", Shape::Object),
+    ("DATABASE", "full_document", Shape::Flag),
+    ("DATABASE", "full_document_before_change", Shape::Flag),
+    ("DATABASE", "unordered", Shape::Flag),
+    ("DATABASE", "skip_catchup_events", Shape::Flag),
+    ("DATABASE", "tolerate_resume_errors", Shape::Flag),
+    ("DATABASE", "maximum_throughput", Shape::Flag),
+    ("SCHEDULED", "skip_catchup_events", Shape::Flag),
+];
 const AUTH_OPERATIONS: &[&str] = &["LOGIN", "CREATE", "DELETE"];
 const OPERATION_TYPES: &[&str] = &[
     "INSERT",

@@ -197,7 +197,7 @@ const PLAIN: Exporting<'static> = Exporting {
 };
 
 /// The origins that a root node allows, wherever its layout has them.
-pub(crate) fn allowed_origins(root: &Value) -> Option<&Value> {
+pub fn allowed_origins(root: &Value) -> Option<&Value> {
     let listed = root.get("allowed_request_origins");
     let listed = listed.or_else(|| root.pointer("/security/allowed_request_origins"));
     listed.filter(|origins| !origins.is_null())

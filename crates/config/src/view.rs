@@ -185,6 +185,36 @@ impl<'a> AuthProvider<'a> {
     pub fn config(self) -> Option<&'a Map<String, Value>> {
         self.0.at("/config")?.as_object()
     }
+
+    /// The settings without which it lets nobody in, of those that it lacks: any
+    /// of each list would do.
+    pub fn lacks(self) -> Vec<&'static [&'static str]> {
+        let needed: &[&[&str]] = match self.0.text("type") {
+            "local-userpass" => &[&[
+                "autoConfirm",
+                "runConfirmationFunction",
+                "emailConfirmationUrl",
+            ]],
+            "custom-function" => &[&["authFunctionName"]],
+            "custom-token" => &[&["signingKeys", "signingKey", "jwkURI"]],
+            "oauth2-google" | "oauth2-facebook" | "oauth2-apple" => {
+                &[&["clientId"], &["clientSecret"]]
+            }
+            _ => &[],
+        };
+        let said = |name: &&str| {
+            let parts = ["/config", "/secret_config"].into_iter();
+            let mut values = parts.filter_map(|part| self.0.at(part)?.get(*name));
+            values.any(|value| match value {
+                Value::Null | Value::Bool(false) => false,
+                Value::String(text) => !text.is_empty(),
+                Value::Array(list) => !list.is_empty(),
+                _ => true,
+            })
+        };
+        let missing = needed.iter().filter(|any| !any.iter().any(said));
+        missing.copied().collect()
+    }
 }
 
 impl<'a> Trigger<'a> {
