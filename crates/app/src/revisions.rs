@@ -47,13 +47,12 @@ pub(crate) async fn write_revision(
         at: core.clock.now_ms(),
         files,
     }];
-    // Together, so that they share a sync: nothing names the revision until both
-    // are there.
-    tokio::try_join!(
-        Box::pin(core.state.blobs.insert_missing(&blobs)),
-        Box::pin(core.state.revisions.insert_missing(&revision)),
-    )
-    .map_err(stored)?;
+    // They get to the disk with the write that names the revision, which comes
+    // after them and waits for it.
+    let kept = core.state.blobs.unsynced();
+    kept.insert_missing(&blobs).await.map_err(stored)?;
+    let revisions = core.state.revisions.unsynced();
+    revisions.insert_missing(&revision).await.map_err(stored)?;
     Ok(id)
 }
 
