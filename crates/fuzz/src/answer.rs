@@ -109,7 +109,12 @@ pub fn compare(command: &Document, indexes: &Indexes, ours: &Reply, theirs: &Rep
 }
 
 /// Compares two states of a collection, in the order of insertion.
-pub fn compare_documents(command: &Document, ours: &[Document], theirs: &[Document]) -> Verdict {
+pub fn compare_documents(
+    command: &Document,
+    indexes: &Indexes,
+    ours: &[Document],
+    theirs: &[Document],
+) -> Verdict {
     let lines = |documents: &[Document]| -> Vec<String> {
         let documents = documents.iter().cloned().map(Bson::Document);
         documents
@@ -119,7 +124,7 @@ pub fn compare_documents(command: &Document, ours: &[Document], theirs: &[Docume
     let (a, b) = (lines(ours), lines(theirs));
     if a == b {
         Verdict::Equal
-    } else if let Some(why) = mask::stored(command, &a, &b) {
+    } else if let Some(why) = mask::stored(command, indexes, &a, &b) {
         Verdict::Masked(why)
     } else {
         Verdict::Different(Difference::State, apart(&a, &b))

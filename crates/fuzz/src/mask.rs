@@ -137,7 +137,15 @@ pub fn sparse(command: &Document) -> Option<&'static str> {
 }
 
 /// Why what a command left may differ.
-pub fn stored(command: &Document, ours: &[String], theirs: &[String]) -> Option<&'static str> {
+pub fn stored(
+    command: &Document,
+    indexes: &Indexes,
+    ours: &[String],
+    theirs: &[String],
+) -> Option<&'static str> {
+    if let Some(why) = reached(command, indexes) {
+        return Some(why);
+    }
     // Its library tells a zero with the exponent of the number it went through.
     let zeros = |lines: &[String]| {
         changed(lines, &mut |value| {
@@ -214,8 +222,14 @@ fn not_asked(
     {
         return Some("mongod's newer executor sees a null before an operand that is wrong");
     }
-    if !by_us && code == 327_392 && named(command, &["$group", "$sortByCount", "$bucket"]) {
+    if !by_us
+        && [327_391, 327_392].contains(&code)
+        && named(command, &["$group", "$sortByCount", "$bucket"])
+    {
         return Some("mongod's newer executor looks at the limit of a $filter before its input");
+    }
+    if let Some(why) = null_by_place(command, indexes) {
+        return Some(why);
     }
     ((predicates > 1 || indexes.any()) && computed)
         .then_some("an expression failed for one and was not asked by the other")
@@ -247,23 +261,46 @@ fn told(
             "a distinct by an index alone, which tells what is missing as null, an empty list as undefined, looks once more into lists, and tells one of equal numbers",
         );
     }
-    // What such an index has for an element without the field is not what the
-    // query says of it.
-    let by_place = |name: &str| {
-        let filter = command.get_document(name).ok();
-        let fields = filter.into_iter().flatten();
-        fields.into_iter().any(|(path, test)| {
-            let numbered = path
-                .split('.')
-                .skip(1)
-                .any(|part| part.parse::<u32>().is_ok());
-            numbered && indexes.have(path) && test.to_string().contains("null")
-        })
-    };
-    if by_place("filter") || by_place("query") {
-        return Some("a null by an index on an element's place");
+    null_by_place(command, indexes)
+}
+
+/// Whether a query asks for null by an index on an element's place: what such an
+/// index has for an element without the field is not what the query says of it.
+fn null_by_place(command: &Document, indexes: &Indexes) -> Option<&'static str> {
+    let mut fields = queries(command).flatten();
+    let found = fields.any(|(path, test)| {
+        let numbered = path
+            .split('.')
+            .skip(1)
+            .any(|part| part.parse::<u32>().is_ok());
+        numbered && indexes.have(path) && test.to_string().contains("null")
+    });
+    found.then_some("a null by an index on an element's place")
+}
+
+/// The queries of a command, but for those of pipelines.
+fn queries(command: &Document) -> impl Iterator<Item = &Document> {
+    let own = ["filter", "query"]
+        .into_iter()
+        .filter_map(|name| command.get_document(name).ok());
+    let lists = ["updates", "deletes"]
+        .into_iter()
+        .filter_map(|name| command.get_array(name).ok());
+    let statements = lists.flatten().filter_map(Bson::as_document);
+    own.chain(statements.filter_map(|statement| statement.get_document("q").ok()))
+}
+
+/// Whether a statement may have reached other documents: the first of several that
+/// an expression chooses, by an index that mongod takes for it, or those without
+/// the field.
+fn reached(command: &Document, indexes: &Indexes) -> Option<&'static str> {
+    let computed = queries(command).any(|query| query.contains_key("$expr"));
+    let sorted = command.contains_key("sort");
+    if computed && indexes.any() && !sorted && !named(command, &["\"multi\": true", "\"limit\": 0"])
+    {
+        return Some("which of several documents an expression finds first by an index");
     }
-    None
+    null_by_place(command, indexes)
 }
 
 /// Distinct values as the keys of an index have them: without what stands for
@@ -403,7 +440,16 @@ fn chosen(command: &Document, ours: &[String], theirs: &[String]) -> Option<&'st
         }
         placed
     };
-    if named(command, &["\"$lookup\""]) && last(ours) == last(theirs) {
+    let projected = |lines: &[String]| {
+        changed(&last(lines), &mut |value| {
+            if let Value::Object(object) = value {
+                object.sort_keys();
+            }
+        })
+    };
+    let placed = last(ours) == last(theirs)
+        || named(command, &["\"$project\""]) && projected(ours) == projected(theirs);
+    if named(command, &["\"$lookup\""]) && placed {
         return Some("the place of what a $lookup found, by the executor that ran it");
     }
     if named(command, &["$graphLookup"]) {

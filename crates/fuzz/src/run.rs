@@ -78,20 +78,18 @@ impl Side {
     }
 
     /// Every document of a collection, in the order of insertion.
-    async fn state(&self, collection: &str) -> Vec<Document> {
+    async fn state(&self, collection: &str) -> Result<Vec<Document>, Refusal> {
         let all = doc! { "find": collection, "hint": { "$natural": 1 }, "batchSize": 10_000 };
-        let reply = self.run(&all).await.unwrap_or_default();
+        let reply = self.run(&all).await?;
         let batch = reply
             .get_document("cursor")
             .and_then(|c| c.get_array("firstBatch"));
         let batch = batch.cloned().unwrap_or_default();
-        batch
-            .into_iter()
-            .filter_map(|value| match value {
-                Bson::Document(document) => Some(document),
-                _ => None,
-            })
-            .collect()
+        let documents = batch.into_iter().filter_map(|value| match value {
+            Bson::Document(document) => Some(document),
+            _ => None,
+        });
+        Ok(documents.collect())
     }
 
     async fn feed(&self) -> Option<Box<dyn engine::ChangeFeed>> {
@@ -141,7 +139,12 @@ pub async fn record(side: &Side, program: &Program) -> Result<Recorded, String> 
             return Err(format!("{command} ({text})"));
         }
         let state = match written(command) {
-            Some(collection) => Some(side.state(collection).await),
+            Some(collection) => match side.state(collection).await {
+                Err(Refusal { code, text }) if GONE.contains(&code) => {
+                    return Err(format!("{command} ({text})"));
+                }
+                state => Some(state.unwrap_or_default()),
+            },
             None => None,
         };
         steps.push(Step {
@@ -206,8 +209,8 @@ pub async fn replay(side: &Side, recorded: &Recorded) -> Tally {
             }
         }
         if let (Some(state), Some(collection)) = (state, written(command)) {
-            let now = side.state(collection).await;
-            let left = compare_documents(command, &now, state);
+            let now = side.state(collection).await.unwrap_or_default();
+            let left = compare_documents(command, &indexes, &now, state);
             if let Verdict::Masked(why) = left {
                 mended = true;
                 mend(side, collection, state).await;

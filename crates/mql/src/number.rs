@@ -164,11 +164,6 @@ impl Doubles {
         }
     }
 
-    fn whole(self) -> i128 {
-        let high = self.high.round();
-        high as i128 + (self.high - high + self.low).round() as i128
-    }
-
     fn as_decimal(self) -> Decimal {
         let value = self.value();
         if value.is_finite() {
@@ -270,25 +265,6 @@ impl Sum {
     pub(crate) fn add_whole(&mut self, n: i64) {
         self.add_exact(i128::from(n));
         self.long = true;
-    }
-
-    /// The sum of those that are not decimals, rounded to a whole number.
-    pub(crate) fn whole(&self) -> i128 {
-        if self.double {
-            self.doubles.whole()
-        } else {
-            self.whole
-        }
-    }
-
-    /// The same where each number that is none was taken off again: what doubles
-    /// have dropped on the way stays lost, unless there was a decimal.
-    pub(crate) fn whole_left(&self) -> i128 {
-        if self.double && !self.has_decimal() {
-            self.doubles.value() as i128
-        } else {
-            self.whole()
-        }
     }
 
     fn as_double(&self) -> f64 {

@@ -165,50 +165,6 @@ fn through<'a>(
         })
 }
 
-/// Visits what sorts and indexes see at a path, and whether it is an element
-/// that the path names by its index: unlike for a match, every element of an
-/// array counts, and an index names one element and nothing else.
-pub(crate) fn visit_keys<'a>(
-    document: &'a RawDocument,
-    parts: &[Part],
-    visit: &mut dyn FnMut(Option<RawBsonRef<'a>>, bool),
-) {
-    if let Some((part, rest)) = parts.split_first() {
-        let found = field(document, &part.name).ok().flatten();
-        key_of(found, rest, false, visit);
-    }
-}
-
-fn key_of<'a>(
-    found: Option<RawBsonRef<'a>>,
-    rest: &[Part],
-    named: bool,
-    visit: &mut dyn FnMut(Option<RawBsonRef<'a>>, bool),
-) {
-    match found {
-        _ if rest.is_empty() => visit(found, named),
-        Some(RawBsonRef::Document(inner)) => visit_keys(inner, rest, visit),
-        Some(RawBsonRef::Array(array)) => {
-            if let Some(index) = rest[0].index
-                && let Ok(Some(element)) = array.get(index)
-            {
-                return key_of(Some(element), &rest[1..], true, visit);
-            }
-            let mut elements = array.into_iter().flatten().peekable();
-            if elements.peek().is_none() {
-                visit(None, false);
-            }
-            for element in elements {
-                match element {
-                    RawBsonRef::Document(inner) => visit_keys(inner, rest, visit),
-                    _ => visit(None, false),
-                }
-            }
-        }
-        _ => visit(None, false),
-    }
-}
-
 /// The value at a path that goes through documents only.
 pub fn get<'a>(document: &'a RawDocument, parts: &[Part]) -> Option<RawBsonRef<'a>> {
     let (part, rest) = parts.split_first()?;

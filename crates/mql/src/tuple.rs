@@ -9,7 +9,7 @@ use crate::collation::Collation;
 use crate::error::MqlError;
 use crate::field::field;
 use crate::key;
-use crate::path::{self, Part, Path};
+use crate::path::{Part, Path};
 
 /// One value of a tuple.
 #[derive(Debug, Clone, Copy)]
@@ -114,20 +114,11 @@ pub fn tuples<'a>(
     document: &'a RawDocument,
     paths: &[&'a Path],
 ) -> Result<Vec<Vec<Field<'a>>>, Refused> {
-    let through: Vec<Option<Through<'_>>> = match paths {
-        [_] => vec![None],
-        _ => paths
-            .iter()
-            .map(|path| array_on(document, path.parts()))
-            .collect(),
-    };
-    let mut arrays = through.iter().flatten();
-    let first = arrays.next();
-    if let Some(first) = first
-        && arrays.any(|other| other.prefix != first.prefix)
-    {
-        return Err(Refused::Parallel);
-    }
+    let followed = paths
+        .iter()
+        .map(|path| follow(RawBsonRef::Document(document), path.parts(), false));
+    let followed: Vec<Followed<'_>> = followed.collect();
+    only_array(&followed)?;
     for path in paths {
         if path.parts().iter().any(|part| part.index.is_some())
             && let Some(name) = ambiguous(RawBsonRef::Document(document), path.parts())
@@ -135,35 +126,110 @@ pub fn tuples<'a>(
             return Err(Refused::Ambiguous(name.to_owned()));
         }
     }
-    let together: Vec<bool> = through
-        .iter()
-        .map(|through| through.as_ref().is_some_and(|through| through.whole))
-        .collect();
-    let alone = |at: usize| fields(document, paths[at].parts());
-    let (Some(first), true) = (first, together.iter().filter(|t| **t).count() > 1) else {
-        return Ok(product((0..paths.len()).map(alone)));
-    };
-    let depth = first.prefix.len();
-    let of_element = |element: Option<RawBsonRef<'a>>| {
-        product((0..paths.len()).map(|at| {
-            let rest = &paths[at].parts()[depth.min(paths[at].parts().len())..];
-            match element {
-                _ if !together[at] => alone(at),
-                Some(element) if rest.is_empty() => vec![Field::Value(element)],
-                Some(RawBsonRef::Document(inner)) => fields(inner, rest),
-                None if rest.is_empty() => vec![Field::EmptyArray],
-                _ => vec![Field::Missing],
+    let mut tuples = Vec::new();
+    expand(followed, &mut tuples)?;
+    Ok(tuples)
+}
+
+/// A path as far as it could be followed.
+#[derive(Clone, Copy)]
+enum Followed<'a> {
+    /// To its end.
+    End(Field<'a>),
+    /// To its end, which is an array that is an element of another and named by
+    /// its index: a value as it is.
+    Named(&'a RawArray),
+    /// To an array, with what is left of the path.
+    Array(&'a RawArray, &'a [Part]),
+}
+
+fn follow<'a>(value: RawBsonRef<'a>, parts: &'a [Part], named: bool) -> Followed<'a> {
+    match (value, parts.split_first()) {
+        (RawBsonRef::Array(array), None) if named => Followed::Named(array),
+        (RawBsonRef::Array(array), _) => Followed::Array(array, parts),
+        (value, None) => Followed::End(Field::Value(value)),
+        (RawBsonRef::Document(document), Some((part, rest))) => {
+            match field(document, &part.name).ok().flatten() {
+                Some(value) => follow(value, rest, false),
+                None => Followed::End(Field::Missing),
             }
-        }))
+        }
+        _ => Followed::End(Field::Missing),
+    }
+}
+
+/// The array that paths have come to.
+///
+/// # Errors
+/// When there are several.
+fn only_array<'a>(followed: &[Followed<'a>]) -> Result<Option<&'a RawArray>, Refused> {
+    let mut only: Option<&RawArray> = None;
+    for path in followed {
+        let (Followed::Named(array) | Followed::Array(array, _)) = path else {
+            continue;
+        };
+        let other = |only: &RawArray| !std::ptr::eq(only.as_bytes(), array.as_bytes());
+        if only.is_some_and(other) {
+            return Err(Refused::Parallel);
+        }
+        only = Some(array);
+    }
+    Ok(only)
+}
+
+/// Follows paths to their ends: those that an array's elements are named on once,
+/// the others together through each element.
+fn expand<'a>(
+    mut followed: Vec<Followed<'a>>,
+    tuples: &mut Vec<Vec<Field<'a>>>,
+) -> Result<(), Refused> {
+    let array = only_array(&followed)?;
+    let (mut named, mut through) = (false, false);
+    for path in &mut followed {
+        if let Followed::Array(array, parts) = *path {
+            let index = parts.first().and_then(|part| part.index);
+            match index.and_then(|index| array.get(index).ok().flatten()) {
+                Some(element) => {
+                    named = true;
+                    *path = follow(element, &parts[1..], true);
+                }
+                None => through = true,
+            }
+        }
+    }
+    let (Some(array), true) = (array, through) else {
+        if named {
+            return expand(followed, tuples);
+        }
+        let ends = followed.into_iter().map(|path| match path {
+            Followed::End(field) => field,
+            Followed::Named(array) if !array.is_empty() => Field::Value(RawBsonRef::Array(array)),
+            _ => Field::EmptyArray,
+        });
+        tuples.push(ends.collect());
+        return Ok(());
     };
-    let mut elements = first.array.into_iter().flatten().peekable();
-    Ok(if elements.peek().is_none() {
-        of_element(None)
-    } else {
-        elements
-            .flat_map(|element| of_element(Some(element)))
-            .collect()
-    })
+    let mut of_element = |element: Option<RawBsonRef<'a>>| {
+        let inside = followed.iter().map(|path| match *path {
+            Followed::Array(of, parts) if std::ptr::eq(of.as_bytes(), array.as_bytes()) => {
+                match element {
+                    Some(element) if parts.is_empty() => Followed::End(Field::Value(element)),
+                    Some(element @ RawBsonRef::Document(_)) => follow(element, parts, false),
+                    None if parts.is_empty() => Followed::End(Field::EmptyArray),
+                    _ => Followed::End(Field::Missing),
+                }
+            }
+            other => other,
+        });
+        expand(inside.collect(), tuples)
+    };
+    if array.is_empty() {
+        return of_element(None);
+    }
+    array
+        .into_iter()
+        .flatten()
+        .try_for_each(|element| of_element(Some(element)))
 }
 
 /// The part of a path that names an element of an array as well as a field of
@@ -189,66 +255,65 @@ fn ambiguous<'a>(value: RawBsonRef<'_>, parts: &'a [Part]) -> Option<&'a str> {
     }
 }
 
-fn product<'a>(fields: impl Iterator<Item = Vec<Field<'a>>>) -> Vec<Vec<Field<'a>>> {
-    let mut tuples = vec![Vec::new()];
-    for choices in fields {
-        tuples = tuples
-            .iter()
-            .flat_map(|tuple: &Vec<Field<'a>>| {
-                choices.iter().map(move |choice| {
-                    let mut longer = tuple.clone();
-                    longer.push(*choice);
-                    longer
-                })
-            })
-            .collect();
-    }
-    tuples
-}
-
-/// The first array on a path.
-struct Through<'a> {
-    prefix: &'a [Part],
-    array: &'a RawArray,
-    /// Whether the path goes through every element, and does not name one.
-    whole: bool,
-}
-
-fn array_on<'a>(document: &'a RawDocument, parts: &'a [Part]) -> Option<Through<'a>> {
-    for depth in 1..=parts.len() {
-        let prefix = &parts[..depth];
-        if let RawBsonRef::Array(array) = path::get(document, prefix)? {
-            let index = parts.get(depth).and_then(|part| part.index);
-            let named = index.and_then(|index| array.get(index).ok().flatten());
-            return Some(Through {
-                prefix,
-                array,
-                whole: named.is_none(),
-            });
-        }
-    }
-    None
-}
-
-/// What is at one path by itself.
-fn fields<'a>(document: &'a RawDocument, parts: &[Part]) -> Vec<Field<'a>> {
-    let mut found = Vec::with_capacity(1);
-    path::visit_keys(document, parts, &mut |value, named| match value {
-        None => found.push(Field::Missing),
-        Some(RawBsonRef::Array(array)) if array.is_empty() => found.push(Field::EmptyArray),
-        Some(RawBsonRef::Array(array)) if !named => {
-            found.extend(array.into_iter().flatten().map(Field::Value));
-        }
-        Some(value) => found.push(Field::Value(value)),
-    });
-    found
-}
-
 #[cfg(test)]
 mod tests {
     use bson::rawdoc;
 
     use super::*;
+
+    #[test]
+    fn paths_into_one_array_go_through_it_together() {
+        for (paths, document, expected) in [
+            (
+                ["a.b", "a.c"],
+                rawdoc! { "a": [{ "b": [1, 2], "c": [3] }] },
+                None,
+            ),
+            (
+                ["a.b", "a.c"],
+                rawdoc! { "a": [{ "b": [1, 2] }, { "c": [3] }] },
+                Some("1 null, 2 null, null 3"),
+            ),
+            (
+                ["a.b", "a.c"],
+                rawdoc! { "a": [{ "b": [1], "c": 3 }, 4] },
+                Some("1 3, null null"),
+            ),
+            (["a.0", "a.1"], rawdoc! { "a": [[], []] }, None),
+            (
+                ["a.0", "a.b"],
+                rawdoc! { "a": [[1, 2], { "b": 3 }] },
+                Some("[1, 2] null, [1, 2] 3"),
+            ),
+            (
+                ["a.0", "a.b"],
+                rawdoc! { "a": [[1, 2], { "b": [3] }] },
+                None,
+            ),
+            (
+                ["a.0.b", "a.b"],
+                rawdoc! { "a": [{ "b": [1, 2] }, { "b": 3 }] },
+                Some("1 1, 2 2, 1 3, 2 3"),
+            ),
+            (
+                ["a.0.b", "a.1.b"],
+                rawdoc! { "a": [{ "b": [1] }, { "b": [3] }] },
+                None,
+            ),
+            (["a", "b"], rawdoc! { "a": [], "b": 1 }, Some("undefined 1")),
+        ] {
+            let paths = paths.map(Path::new);
+            let found = tuples(&document, &paths.iter().collect::<Vec<_>>());
+            let shown = found.map(|tuples| {
+                let tuples = tuples.iter().map(|tuple| {
+                    let fields = tuple.iter().map(|field| field.to_bson().to_string());
+                    fields.collect::<Vec<_>>().join(" ")
+                });
+                tuples.collect::<Vec<_>>().join(", ")
+            });
+            assert_eq!(shown.ok().as_deref(), expected, "{document:?}");
+        }
+    }
 
     #[test]
     fn a_plain_key_is_the_key_of_the_only_tuple() {

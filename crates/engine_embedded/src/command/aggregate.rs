@@ -19,8 +19,8 @@ use super::cursors::first_batch;
 use super::given::{Given, random};
 use super::read::FIRST_BATCH;
 use super::{
-    check_fields, check_namespace, collection, default_collation, flag, output, time_limit,
-    waited_for, whole,
+    check_fields, check_namespace, collection, default_collation, document, flag, output,
+    time_limit, waited_for, whole,
 };
 use crate::catalog::Collection;
 use crate::plan::{Ask, Hint, plan};
@@ -155,6 +155,8 @@ impl Aggregate {
         };
         Pipeline::glance(stages).map_err(mql_error)?;
         let default = target.and_then(|target| default_collation(view, database, target));
+        // Its type is seen before what is wrong with a collation.
+        document(command, "let")?;
         let collation = super::collation(command, default.as_ref())?;
         let given = Given::by(core, command, core.clock.now());
         let variables = given.variables(collation.as_ref(), None)?;

@@ -46,6 +46,7 @@ impl Pipeline {
                     // There are fewer documents to sort before an $unwind, unless
                     // a limit makes them few; a limit goes before a $lookup too.
                     let limited = matches!(rest.peek(), Some(Stage::Limit(_)));
+                    stages.pop_if(|last| matches!(last, Stage::Sort(_)));
                     let mut at = stages.len();
                     while let Some((last, before)) = stages[..at].split_last()
                         && (!limited || matches!(last, Stage::Lookup(_)))

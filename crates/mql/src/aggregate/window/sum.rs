@@ -3,7 +3,7 @@
 
 use bson::Bson;
 
-use crate::decimal::{Decimal, to_double};
+use crate::decimal::{Decimal, Rounding, to_double};
 use crate::error::Result;
 use crate::expression::{difference, product, quotient, total};
 use crate::number::{Doubles, Sum, double, is_number};
@@ -71,17 +71,20 @@ impl Removable {
                 Bson::Double(special)
             };
         }
-        if self.decimals == 0 && self.doubles == 0 {
-            // Only whole numbers are left.
-            let whole = self.sum.whole_left();
-            return match i64::try_from(whole) {
-                Ok(n) => i32::try_from(n).map_or(Bson::Int64(n), Bson::Int32),
-                Err(_) => Bson::Double(whole as f64),
-            };
-        }
+        let whole = |n: i64| i32::try_from(n).map_or(Bson::Int64(n), Bson::Int32);
+        // What is left of those that were taken out is narrowed to what is there.
         match self.sum.total() {
-            Bson::Decimal128(n) if self.decimals == 0 => Bson::Double(to_double(n)),
-            Bson::Int64(n) => i32::try_from(n).map_or(Bson::Int64(n), Bson::Int32),
+            Bson::Decimal128(n) if self.decimals == 0 => {
+                let rounded = Decimal::from(n).to_i64(Rounding::HalfEven);
+                match rounded.filter(|_| self.doubles <= 0) {
+                    Some(n) => whole(n),
+                    None => Bson::Double(to_double(n)),
+                }
+            }
+            Bson::Double(n) if self.doubles == 0 && n.abs() < i64::MAX as f64 => {
+                whole(n.round() as i64)
+            }
+            Bson::Int64(n) => whole(n),
             other => other,
         }
     }
