@@ -20,16 +20,39 @@ pub(super) fn sorted(command: &Document) -> Option<&'static str> {
     (0..stages.len()).find_map(|at| {
         let paths = places(stages[at]);
         let mut after = stages[at + 1..].iter();
-        let next = after.find(|stage| !stage.contains_key("$skip"))?;
-        if let Ok(fields) = next.get_document("$project")
-            && paths.iter().any(|path| meets(path, fields))
-        {
-            return Some(PROJECTED);
+        let next = after.find(|stage| FEW.iter().any(|name| stage.contains_key(*name)))?;
+        if by_place(stages[at]) {
+            return Some(
+                "a $lookup by an element's place, where few fields are asked for after it",
+            );
         }
-        let few = ["$group", "$sortByCount", "$bucket", "$facet"];
-        (!paths.is_empty() && few.iter().any(|name| next.contains_key(name)))
-            .then_some("a sort by an element's place, where a $group or $facet asks for few fields")
+        (!paths.is_empty()).then_some(if next.contains_key("$project") {
+            PROJECTED
+        } else {
+            "a sort by an element's place, where a $group or $facet asks for few fields"
+        })
     })
+}
+
+/// Stages that ask for few fields.
+const FEW: [&str; 6] = [
+    "$bucket",
+    "$bucketAuto",
+    "$facet",
+    "$group",
+    "$project",
+    "$sortByCount",
+];
+
+/// Whether a stage looks up what is at an element's place.
+fn by_place(stage: &Document) -> bool {
+    let lookup = stage.get_document("$lookup").ok();
+    let local = lookup.and_then(|lookup| lookup.get_str("localField").ok());
+    local.is_some_and(is_placed)
+}
+
+fn is_placed(path: &str) -> bool {
+    path.split('.').any(|part| part.parse::<u32>().is_ok())
 }
 
 const PROJECTED: &str = "a sort by an element's place, which mongod does after a projection of it";
@@ -39,10 +62,9 @@ fn places(command: &Document) -> Vec<&str> {
     let sort = command.get_document("sort");
     let sort = sort.or_else(|_| command.get_document("$sort")).ok();
     let paths = sort.into_iter().flat_map(Document::keys);
-    let is_number = |part: &str| part.parse::<u32>().is_ok();
     paths
         .map(String::as_str)
-        .filter(|path| path.split('.').any(is_number))
+        .filter(|path| is_placed(path))
         .collect()
 }
 

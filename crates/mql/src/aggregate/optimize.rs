@@ -95,7 +95,12 @@ fn place(stages: &mut Vec<Stage>, matcher: Matcher) {
     match stages.last() {
         Some(Stage::Match(_)) => {
             if let Some(Stage::Match(before)) = stages.pop() {
-                stages.push(Stage::Match(before.and(matcher)));
+                place(stages, matcher);
+                let after = stages.pop_if(|last| matches!(last, Stage::Match(_)));
+                stages.push(Stage::Match(match after {
+                    Some(Stage::Match(after)) => before.and(after),
+                    _ => before,
+                }));
             }
         }
         Some(last) if swaps(last) => {
