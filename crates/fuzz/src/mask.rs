@@ -355,24 +355,26 @@ fn spelled(command: &Document, ours: &[String], theirs: &[String]) -> Option<&'s
     inexact(command, ours, theirs)
 }
 
+/// Functions of real numbers.
+const REAL: &[&str] = &[
+    "$sin",
+    "$cos",
+    "$tan",
+    "$asin",
+    "$acos",
+    "$atan",
+    "Radians",
+    "ToDegrees",
+    "$pow",
+    "$exp",
+    "$ln",
+    "$log",
+];
+
 /// Whether only the last digits of what its library computes differ; ours are
 /// computed with more and rounded.
 fn inexact(command: &Document, ours: &[String], theirs: &[String]) -> Option<&'static str> {
-    let functions = [
-        "$sin",
-        "$cos",
-        "$tan",
-        "$asin",
-        "$acos",
-        "$atan",
-        "Radians",
-        "ToDegrees",
-        "$pow",
-        "$exp",
-        "$ln",
-        "$log",
-    ];
-    (named(command, &functions) && changed(ours, &mut sized) == changed(theirs, &mut sized))
+    (named(command, REAL) && changed(ours, &mut sized) == changed(theirs, &mut sized))
         .then_some("the last digits of a function of real numbers")
 }
 

@@ -12,8 +12,8 @@ use crate::update::{Update, immutable_id};
 ///
 /// # Errors
 /// 20 for an equality of the field without a name;
-/// 54 when two equalities set one path, or the `_id` of what is not made by
-/// operators is an array;
+/// 54 when two equalities set one path, or the `_id` of what is replaced is an
+/// array;
 /// 111 for a replacement and a path into `_id`; 66 for an operator that sets the
 /// `_id` of which the query knows a part; 224 for an `$expr`.
 pub fn upsert_document(query: &RawDocument, update: &Update) -> Result<Document> {
@@ -55,7 +55,7 @@ pub fn upsert_document(query: &RawDocument, update: &Update) -> Result<Document>
     if has_part && update.sets_id() {
         return Err(immutable_id());
     }
-    if !update.is_operators() && matches!(document.get("_id"), Some(Bson::Array(_))) {
+    if update.is_replacement() && matches!(document.get("_id"), Some(Bson::Array(_))) {
         return Err(MqlError::new(
             54,
             "After applying the update to the document, the (immutable) field '_id' was found to be an array or array descendant.",

@@ -48,7 +48,7 @@ impl<'a> Given<'a> {
     /// The variables; `constants` hide those of `let`.
     ///
     /// # Errors
-    /// Those of the expressions in `let`.
+    /// Those of the expressions in `let`; 9 and 17275 for names of constants.
     pub(super) fn variables(
         &self,
         collation: Option<&Collation>,
@@ -69,7 +69,10 @@ impl<'a> Given<'a> {
         }
         for entry in constants.into_iter().flatten() {
             let (name, value) = entry?;
-            variables.set(name.as_str(), Some(Bson::try_from(value)?));
+            let value = Bson::try_from(value)?;
+            variables
+                .set_constant(name.as_str(), value)
+                .map_err(mql_error)?;
         }
         Ok(variables)
     }

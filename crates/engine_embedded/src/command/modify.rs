@@ -15,7 +15,7 @@ use mql::matcher::{Compare, Node, Test};
 use mql::{Collation, Matcher, Projection, Sort, Update};
 
 use super::given::Given;
-use super::shape::{DELETE, UPDATE, list, no_object, number};
+use super::shape::{DELETE, UPDATE, check_single, list, number};
 use super::tally::{Done, Tally, write_error};
 use super::write::Statements;
 use super::{check_fields, collation, document, flag, reply, yes};
@@ -113,11 +113,7 @@ impl Single {
                 "collation",
             ],
         )?;
-        for name in ["query", "sort", "fields", "let"] {
-            document(command, name)?;
-        }
-        let collation = collation(command, default)?;
-        let collation = collation.as_ref();
+        check_single(command)?;
         let remove = flag(command, "remove")?;
         let update = command.get("update")?;
         let upsert = flag(command, "upsert")?;
@@ -136,17 +132,15 @@ impl Single {
             (false, None) => return refused("Either an update or remove=true must be specified"),
             _ => {}
         }
-        if let Some(RawBsonRef::Null) = command.get("hint")? {
-            return refused("Hint must be a string or an object");
-        }
         match (command.get("arrayFilters")?, update) {
-            (Some(RawBsonRef::Null), _) => return Err(no_object("arrayFilters")),
             (Some(_), Some(RawBsonRef::Array(_))) => {
                 return refused("Cannot specify arrayFilters and a pipeline update");
             }
             (Some(_), None) => return refused("Cannot specify arrayFilters and remove=true"),
             _ => {}
         }
+        let collation = collation(command, default)?;
+        let collation = collation.as_ref();
         given.check(collation)?;
         let query = document(command, "query")?;
         let mut hint = Hint::parse(command)?;

@@ -1,11 +1,12 @@
 //! The shapes of writes' statements.
 
 use bson::raw::RawBsonRef;
-use bson::{Bson, RawDocument};
+use bson::{Bson, RawArray, RawDocument};
 use engine::CommandError;
 use kit::limit::WRITES_PER_COMMAND_MAX;
 use mql::Pipeline;
 
+use super::{document, flag};
 use crate::mql as mql_error;
 
 /// A field of a statement: its name and the names of its types.
@@ -50,8 +51,10 @@ fn check_statement(
         // For these null is to be without; for a query, that is to lack it.
         let is_optional =
             *types == ["bool"] || ["c", "collation", "limit"].contains(&field.as_str());
-        if let ("u", RawBsonRef::Array(stages)) = (field.as_str(), value) {
-            Pipeline::glance(stages).map_err(mql_error)?;
+        match (field.as_str(), value) {
+            ("u", RawBsonRef::Array(stages)) => Pipeline::glance(stages).map_err(mql_error)?,
+            ("arrayFilters", RawBsonRef::Array(filters)) => check_filters(filters, &full)?,
+            _ => {}
         }
         if types.is_empty() || types.contains(&found) || (found == "null" && is_optional) {
             continue;
@@ -59,8 +62,8 @@ fn check_statement(
         return Err(match field.as_str() {
             "q" if found == "null" => missing(&full),
             "arrayFilters" if found == "null" => no_object("arrayFilters"),
-            "u" => CommandError::new(9, "Update argument must be either an object or an array"),
-            "hint" => CommandError::new(9, "Hint must be a string or an object"),
+            "u" => no_update(),
+            "hint" => no_hint(),
             _ => CommandError::new(
                 14,
                 format!(
@@ -90,6 +93,71 @@ fn check_statement(
     Ok(())
 }
 
+fn no_update() -> CommandError {
+    CommandError::new(9, "Update argument must be either an object or an array")
+}
+
+fn no_hint() -> CommandError {
+    CommandError::new(9, "Hint must be a string or an object")
+}
+
+/// Refuses array filters that are no objects; MongoDB looks past nulls.
+fn check_filters(filters: &RawArray, field: &str) -> Result<(), CommandError> {
+    for filter in filters {
+        let filter = filter?;
+        if !matches!(filter, RawBsonRef::Document(_) | RawBsonRef::Null) {
+            return Err(CommandError::new(
+                14,
+                format!(
+                    "{field} holds the wrong type '{}', expected type 'object'",
+                    mql::type_name(filter)
+                ),
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses a findAndModify whose fields have the wrong types, one after another.
+pub(super) fn check_single(command: &RawDocument) -> Result<(), CommandError> {
+    for entry in command {
+        let (name, value) = entry?;
+        match (name.as_str(), value) {
+            ("query" | "sort" | "fields" | "let" | "collation", _) => {
+                document(command, name.as_str())?;
+            }
+            ("remove" | "new" | "upsert", _) => {
+                flag(command, name.as_str())?;
+            }
+            ("update", RawBsonRef::Array(stages)) => {
+                for stage in stages {
+                    if !matches!(stage?, RawBsonRef::Document(_)) {
+                        let text = "Each element of the 'pipeline' array must be an object";
+                        return Err(CommandError::new(14, text));
+                    }
+                }
+            }
+            ("update", RawBsonRef::Document(_))
+            | ("hint", RawBsonRef::Document(_) | RawBsonRef::String(_)) => {}
+            ("update", _) => return Err(no_update()),
+            ("hint", _) => return Err(no_hint()),
+            ("arrayFilters", RawBsonRef::Array(filters)) => check_filters(filters, "arrayFilters")?,
+            ("arrayFilters", RawBsonRef::Null) => return Err(no_object("arrayFilters")),
+            ("arrayFilters", other) => {
+                return Err(CommandError::new(
+                    14,
+                    format!(
+                        "BSON field 'findAndModify.arrayFilters' is the wrong type '{}', expected type 'array'",
+                        mql::type_name(other)
+                    ),
+                ));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 /// A number of any type; what is none is 0.
 pub(super) fn number(value: RawBsonRef<'_>) -> f64 {
     match value {
@@ -106,7 +174,7 @@ fn missing(field: &str) -> CommandError {
 }
 
 /// What null for a list is refused with.
-pub(super) fn no_object(field: &str) -> CommandError {
+fn no_object(field: &str) -> CommandError {
     CommandError::new(
         10065,
         format!("invalid parameter: expected an object ({field})"),

@@ -3,7 +3,7 @@
 use bson::{Bson, Document};
 use serde_json::Value;
 
-use super::{apart_from, changed, named, number};
+use super::{REAL, apart_from, changed, named, number};
 
 /// Why two answers may differ.
 pub(super) fn answers(
@@ -21,7 +21,7 @@ pub(super) fn answers(
             "windows in a $lookup that see a variable, whose partition mongod has lost by the second document",
         );
     }
-    if let Some(why) = set_again(command, ours, theirs) {
+    if let Some(why) = stored(command, ours, theirs) {
         return Some(why);
     }
     let fewer =
@@ -45,13 +45,6 @@ pub(super) fn answers(
         );
     }
     let ends = |lines: &[String]| lines.iter().any(|line| line.contains("Infinity"));
-    let sizeless = |lines: &[String]| {
-        changed(lines, &mut |value| {
-            if number(value).is_some() {
-                *value = Value::Null;
-            }
-        })
-    };
     if named(command, &["$pow", "$exp"]) && ends(theirs) && sizeless(ours) == sizeless(theirs) {
         return Some(
             "the last digit of a power at the end of all decimals, beyond which is infinity",
@@ -72,7 +65,60 @@ pub(super) fn stored(
     ours: &[String],
     theirs: &[String],
 ) -> Option<&'static str> {
+    if zips_missing(command) {
+        return Some("a $zip by missing defaults, whose lists hold what is missing");
+    }
+    if rounds_functions(command) && sizeless(ours) == sizeless(theirs) {
+        return Some(
+            "the last digits of a function of real numbers, of which the others are left out",
+        );
+    }
     set_again(command, ours, theirs)
+}
+
+/// Lines without what their numbers are.
+fn sizeless(lines: &[String]) -> Vec<String> {
+    changed(lines, &mut |value| {
+        if number(value).is_some() {
+            *value = Value::Null;
+        }
+    })
+}
+
+/// Whether a `$zip` fills its lists up with what may be missing.
+fn zips_missing(command: &Document) -> bool {
+    let computed = |value: &Bson| value.as_str().is_some_and(|text| text.starts_with('$'));
+    any_inside(command, &mut |name, operand| {
+        let defaults = (name == "$zip").then(|| operand.as_document()?.get_array("defaults").ok());
+        defaults
+            .flatten()
+            .is_some_and(|defaults| defaults.iter().any(computed))
+    })
+}
+
+/// Whether a function of real numbers is rounded.
+fn rounds_functions(command: &Document) -> bool {
+    const ROUNDING: &[&str] = &[
+        "$trunc", "$round", "$floor", "$ceil", "$mod", "$toInt", "$toLong",
+    ];
+    any_inside(command, &mut |name, operand| {
+        let text = operand.to_string();
+        ROUNDING.contains(&name) && REAL.iter().any(|function| text.contains(function))
+    })
+}
+
+/// Whether `found` is true of a field of a document, or of one inside of it.
+fn any_inside(document: &Document, found: &mut dyn FnMut(&str, &Bson) -> bool) -> bool {
+    fn walk(value: &Bson, found: &mut dyn FnMut(&str, &Bson) -> bool) -> bool {
+        match value {
+            Bson::Document(inner) => any_inside(inner, found),
+            Bson::Array(values) => values.iter().any(|value| walk(value, found)),
+            _ => false,
+        }
+    }
+    document
+        .iter()
+        .any(|(name, value)| found(name, value) || walk(value, found))
 }
 
 /// Whether only places of fields differ, where one of them may have been set again.

@@ -525,7 +525,13 @@ impl Union {
                         ))
                     };
                     match (name.as_str(), value) {
-                        ("coll" | "pipeline", RawBsonRef::Null) => {}
+                        ("coll", RawBsonRef::Null) => {}
+                        ("pipeline", RawBsonRef::Null) => {
+                            return Err(MqlError::new(
+                                10065,
+                                "invalid parameter: expected an object (pipeline)",
+                            ));
+                        }
                         ("coll", RawBsonRef::String(name)) => from = Some(name),
                         ("coll", _) => return Err(wrong("string")),
                         ("pipeline", RawBsonRef::Array(array)) => stages = Some(array),

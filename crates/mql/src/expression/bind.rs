@@ -11,7 +11,7 @@ use bson::raw::RawBsonRef;
 use bson::{Bson, RawBson, RawDocument, RawDocumentBuf};
 
 use super::fold::Folding;
-use super::parse::{parse, undefined, writable};
+use super::parse::{parse, readable, undefined, writable};
 use super::{Expression, Node, OPEN, Scope, walk};
 use crate::collation::Collation;
 use crate::error::{MqlError, Result};
@@ -55,6 +55,23 @@ impl Variables {
     /// Sets a variable; `None` is a missing value.
     pub fn set(&mut self, name: &str, value: Option<Bson>) {
         self.known.push((name.to_owned(), Known::Value(value)));
+    }
+
+    /// Sets a constant of an update.
+    ///
+    /// # Errors
+    /// 9 for what is no name, 17275 for the name of a variable that all have.
+    pub fn set_constant(&mut self, name: &str, value: Bson) -> Result<()> {
+        const OF_ALL: &[&str] = &["NOW", "CLUSTER_TIME", "ROOT", "REMOVE", "SEARCH_META"];
+        readable(name)?;
+        if OF_ALL.contains(&name) {
+            return Err(MqlError::new(
+                17275,
+                "Can't redefine a non-user-writable variable",
+            ));
+        }
+        self.set(name, Some(value));
+        Ok(())
     }
 
     /// Sets what the numbers of `$rand` follow from; without, it is refused.

@@ -149,7 +149,7 @@ fn bad_name(text: String) -> MqlError {
 
 /// What a variable's name may be: a letter or what is not ASCII, then letters,
 /// digits and underscores.
-fn readable(name: &str) -> Result<()> {
+pub(super) fn readable(name: &str) -> Result<()> {
     let Some(first) = name.chars().next() else {
         return Err(bad_name("empty variable names are not allowed".to_owned()));
     };

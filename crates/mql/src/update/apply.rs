@@ -639,12 +639,8 @@ fn push(
             array.truncate(keep);
         }
     }
-    let appended = existed
-        && push.sort.is_none()
-        && push.slice.is_none()
-        && at == length
-        && length > 0
-        && !push.each.is_empty();
+    let as_it_was = push.sort.is_none() && array.len() == pushed;
+    let appended = existed && as_it_was && at == length && length > 0 && !push.each.is_empty();
     if appended {
         set(document, path, Bson::Array(array))?;
         for index in length..length + push.each.len() {
@@ -656,7 +652,6 @@ fn push(
     }
     // Pushing nothing is nothing, unless something is sorted or cut off; pushing
     // something counts, also when the slice puts the array back.
-    let as_it_was = push.sort.is_none() && array.len() == pushed;
     let new = Bson::Array(array);
     if existed && push.each.is_empty() && (length == 0 || as_it_was) {
         return Ok(());
