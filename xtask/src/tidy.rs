@@ -21,9 +21,12 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("archive", &["kit", "engine"]),
     ("js", &["kit"]),
     ("state", &["kit", "engine"]),
+    ("npm", &["kit"]),
     (
         "app",
-        &["kit", "config", "mql", "rules", "engine", "js", "state"],
+        &[
+            "kit", "config", "mql", "rules", "engine", "js", "state", "npm",
+        ],
     ),
     ("web", &["kit"]),
     ("admin", &["kit", "app", "config", "state", "web"]),

@@ -71,6 +71,20 @@ pub const DEPENDENCIES_UNPACKED_BYTES_MAX: u64 = 256 * 1024 * 1024;
 pub const DEPENDENCIES_ENTRIES_MAX: usize = 50_000;
 /// Packages that one app depends on.
 pub const DEPENDENCIES_PACKAGES_MAX: usize = 1000;
+/// Longest installation of packages by name, waiting for others included.
+pub const INSTALL_S_MAX: u64 = 300;
+/// Installations of packages by name that one server does at once.
+pub const INSTALLS_AT_ONCE_MAX: usize = 2;
+/// Packages that an installation by name brings, those of packages included.
+pub const INSTALL_PACKAGES_MAX: usize = 2000;
+/// What a registry may send to describe one package.
+pub const INSTALL_DESCRIPTION_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// What it may send to describe those of one installation.
+pub const INSTALL_DESCRIPTIONS_BYTES_MAX: u64 = 384 * 1024 * 1024;
+/// Largest packed package that is fetched.
+pub const INSTALL_TARBALL_BYTES_MAX: u64 = 32 * 1024 * 1024;
+/// What the packed packages of one installation come to.
+pub const INSTALL_TARBALLS_BYTES_MAX: u64 = 128 * 1024 * 1024;
 /// What a request holds beside the file that it uploads.
 pub const UPLOAD_ENVELOPE_BYTES_MAX: usize = 1024 * 1024;
 

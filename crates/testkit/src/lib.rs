@@ -1,4 +1,5 @@
-//! Support for tests: a real mongod to compare with.
+//! Support for tests: a real mongod to compare with, a registry of packages.
 
 pub mod history;
 pub mod mongod;
+pub mod registry;
