@@ -2,9 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::io::{Cursor, Write as _};
+use std::sync::Arc;
 
 use axum::http::{Method, header};
+use engine::SharedEngine;
+use engine_embedded::Embedded;
+use kit::SystemClock;
 use serde_json::{Value, json};
+use testkit::registry::Registry;
 use zip::write::SimpleFileOptions;
 use zip::{ZipArchive, ZipWriter};
 
@@ -208,11 +213,7 @@ async fn what_fails_leaves_what_is_installed() {
     let there = listed(&app).await;
     let by_name = br#"{"dependencies":{"debug":"4.3.1"}}"#;
     for (file, bytes, says) in [
-        (
-            "package.json",
-            &by_name[..],
-            "cannot fetch packages by name yet",
-        ),
+        ("package.json", &by_name[..], "set BACKSTITCH_NPM_REGISTRY"),
         ("package.json", b"[]", "has to be an object"),
         ("a.zip", b"PK", "no zip archive"),
         ("a.tgz", b"x", "no tar archive"),
@@ -282,4 +283,180 @@ async fn a_draft_tells_what_was_installed_since_and_readers_install_nothing() {
         assert_eq!(refused.0, 403);
     }
     assert_eq!(listed(&reading).await, listed(&app).await);
+}
+
+/// A world that fetches packages from a registry.
+async fn with_registry(registry: &Registry) -> World {
+    let clock = Arc::new(SystemClock);
+    let engine = Arc::new(Embedded::in_memory(clock.clone()).unwrap());
+    World::on(engine, clock, Some(place(registry))).await
+}
+
+fn place(registry: &Registry) -> app::NpmRegistry {
+    app::NpmRegistry::new(&registry.url, None).unwrap()
+}
+
+/// What became of the last upload, when it is known.
+async fn outcome(app: &AppAdmin<'_>) -> (String, String) {
+    loop {
+        let now = status(app).await;
+        if now.0 != "created" {
+            return now;
+        }
+        assert_eq!(now.1, "processing request");
+        tokio::task::yield_now().await;
+    }
+}
+
+fn manifest(dependencies: &Value) -> Vec<u8> {
+    json!({ "name": "functions", "dependencies": dependencies })
+        .to_string()
+        .into_bytes()
+}
+
+#[tokio::test]
+async fn packages_are_installed_by_name() {
+    let registry = Registry::start();
+    let needs = |of: Value| json!({ "dependencies": of });
+    registry.publish("debug", "4.3.1", needs(json!({ "ms": "2.1.2" })), &[]);
+    registry.publish("@scope/a", "1.0.0", needs(json!({ "ms": "1" })), &[]);
+    registry.publish("@scope/a", "1.2.0", needs(json!({ "ms": "1" })), &[]);
+    registry.publish("ms", "1.0.0", json!({}), &[]);
+    registry.publish("ms", "2.1.2", json!({}), &[]);
+    let world = with_registry(&registry).await;
+    let operator = world.operator().await;
+    let app = operator.app("shop").await;
+    let file = manifest(&json!({ "debug": "4.3.1", "@scope/a": "^1.0.0" }));
+    install(&app, "package.json", &file).await;
+    assert_eq!(status(&app).await, told("created", "processing request"));
+    assert_eq!(outcome(&app).await, told("successful", ""));
+    // What was asked for is listed, what that needs is not.
+    let there = json!([
+        { "name": "@scope/a", "version": "1.2.0" }, { "name": "debug", "version": "4.3.1" },
+    ]);
+    assert_eq!(listed(&app).await, there);
+    let (_, _, bytes) = download(&app, "/dependencies/archive").await;
+    let packages = ["@scope/a", "@scope/a/node_modules/ms", "debug", "ms"];
+    let mut all = BTreeSet::new();
+    for package in packages {
+        for file in ["index.js", "package.json"] {
+            all.insert(format!("node_modules/{package}/{file}"));
+        }
+    }
+    // The higher place is of whoever comes first.
+    let nested = names(&bytes);
+    let swapped: BTreeSet<String> = all
+        .iter()
+        .map(|name| name.replace("@scope/a/node_modules", "debug/node_modules"))
+        .collect();
+    assert!(nested == all || nested == swapped, "{nested:?}");
+    let (_, _, export) = download(&app, "/dependencies/export").await;
+    assert_eq!(
+        serde_json::from_slice::<Value>(&export).unwrap(),
+        json!({ "dependencies": { "@scope/a": "1.2.0", "debug": "4.3.1" } })
+    );
+    // The same file changes nothing, a narrower range does.
+    let diff = send(&app, "POST", "/dependencies/diff", "package.json", &file).await;
+    let nothing = json!({ "added": [], "deleted": [], "modified": [] });
+    assert_eq!(serde_json::from_str::<Value>(&diff.1).unwrap(), nothing);
+    let other = manifest(&json!({ "debug": "4.3.1", "@scope/a": "~1.0.0" }));
+    let diff = send(&app, "POST", "/dependencies/diff", "package.json", &other).await;
+    let modified =
+        json!([{ "name": "@scope/a", "version": "~1.0.0", "previous_version": "1.2.0" }]);
+    assert_eq!(
+        serde_json::from_str::<Value>(&diff.1).unwrap()["modified"],
+        modified
+    );
+    // One that cannot be had, and nothing of it is.
+    for (bad, says) in [
+        (
+            json!({ "debug": "*", "none": "1" }),
+            "none: the registry has no such package",
+        ),
+        (json!({ "debug": "^9" }), "debug has no version ^9"),
+        (
+            json!({ "debug": "github:a/b" }),
+            "packages come from the registry only",
+        ),
+    ] {
+        install(&app, "package.json", &manifest(&bad)).await;
+        let (state, why) = outcome(&app).await;
+        assert_eq!(state, "failed");
+        assert!(why.contains(says), "{why}");
+        assert_eq!(listed(&app).await, there);
+    }
+}
+
+#[tokio::test]
+async fn the_newest_upload_wins_while_another_goes_on() {
+    let registry = Registry::start();
+    registry.publish("a", "1.0.0", json!({}), &[]);
+    registry.publish("b", "1.0.0", json!({}), &[]);
+    let world = with_registry(&registry).await;
+    let operator = world.operator().await;
+    let app = operator.app("shop").await;
+    registry.hold(true);
+    let asked = async |name: &str| {
+        let path = format!("/npm/{name}");
+        while !registry.requests().iter().any(|(asked, _)| *asked == path) {
+            tokio::task::yield_now().await;
+        }
+    };
+    // The upload does not wait for the registry, nor do questions.
+    install(&app, "package.json", &manifest(&json!({ "a": "1" }))).await;
+    asked("a").await;
+    for _ in 0..3 {
+        assert_eq!(status(&app).await, told("created", "processing request"));
+    }
+    install(&app, "package.json", &manifest(&json!({ "b": "1" }))).await;
+    asked("b").await;
+    registry.hold(false);
+    assert_eq!(outcome(&app).await, told("successful", ""));
+    assert_eq!(
+        listed(&app).await,
+        json!([{ "name": "b", "version": "1.0.0" }])
+    );
+    // An archive that comes meanwhile is the last word, too.
+    registry.hold(true);
+    registry.publish("c", "1.0.0", json!({}), &[]);
+    install(&app, "package.json", &manifest(&json!({ "c": "1" }))).await;
+    asked("c").await;
+    install(&app, "a.zip", &archive(&[("d", "1.0.0")])).await;
+    registry.hold(false);
+    assert_eq!(status(&app).await.0, "created");
+    assert_eq!(status(&app).await, told("successful", ""));
+    // What was given up says nothing any more.
+    assert_eq!(status(&app).await, told("successful", ""));
+    assert_eq!(
+        listed(&app).await,
+        json!([{ "name": "d", "version": "1.0.0" }])
+    );
+}
+
+#[tokio::test]
+async fn an_install_that_a_crash_cut_off_has_failed() {
+    let registry = Registry::start();
+    registry.publish("a", "1.0.0", json!({}), &[]);
+    let clock = Arc::new(SystemClock);
+    let engine: SharedEngine = Arc::new(Embedded::in_memory(clock.clone()).unwrap());
+    let world = World::on(engine.clone(), clock.clone(), Some(place(&registry))).await;
+    let operator = world.operator().await;
+    let app = operator.app("shop").await;
+    registry.hold(true);
+    install(&app, "package.json", &manifest(&json!({ "a": "1" }))).await;
+    assert_eq!(status(&app).await.0, "created");
+    assert_eq!(status(&app).await.0, "created");
+    // Another server on the same records: the first one is no more.
+    let again = World::on(engine, clock, Some(place(&registry))).await;
+    let there = again.core.app(&app.id).await.unwrap();
+    let now = there.dependencies_status().await.unwrap();
+    assert_eq!(now.status, "failed");
+    assert!(
+        now.message.contains("the server stopped"),
+        "{}",
+        now.message
+    );
+    // The one that does it knows better.
+    assert_eq!(status(&app).await.0, "created");
+    registry.hold(false);
 }

@@ -38,6 +38,7 @@ use app::Backstitch;
 use app::administrators::KeyPair;
 use axum::http::response::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, header};
+use engine::SharedEngine;
 use engine_embedded::Embedded;
 use http_body_util::BodyExt;
 use js::{Limits, PoolSettings};
@@ -118,8 +119,18 @@ impl World {
     }
 
     pub(crate) async fn with_clock(clock: Arc<dyn Clock>) -> Self {
+        let engine = Arc::new(Embedded::in_memory(clock.clone()).unwrap());
+        Self::on(engine, clock, None).await
+    }
+
+    /// On an engine, with a registry of npm packages or without.
+    pub(crate) async fn on(
+        engine: SharedEngine,
+        clock: Arc<dyn Clock>,
+        npm_registry: Option<app::NpmRegistry>,
+    ) -> Self {
         let core = Backstitch::open(app::Settings {
-            engine: Arc::new(Embedded::in_memory(clock.clone()).unwrap()),
+            engine,
             clusters: HashMap::new(),
             state: None,
             master_key: MasterKey::from_text("a test's key"),
@@ -128,6 +139,7 @@ impl World {
             limits: Limits::default(),
             clock,
             cheap_passwords: true,
+            npm_registry,
         })
         .await
         .unwrap();

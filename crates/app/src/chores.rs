@@ -149,6 +149,7 @@ mod tests {
             limits: js::Limits::default(),
             clock: clock.clone(),
             cheap_passwords: true,
+            npm_registry: None,
         })
         .await
         .unwrap()

@@ -4,9 +4,10 @@
 //! All or nothing, and the last upload wins: one that fails leaves what is
 //! installed. An install acts at once and is in no draft.
 //!
-//! Not here yet: fetching packages by name from a registry.
+//! Not here yet: functions that load them.
 
 mod archive;
+mod by_name;
 
 use bson::{Bson, doc};
 use kit::{Kind, Problem, limit};
@@ -15,17 +16,21 @@ use state::{Dependencies, InstalledPackage, LastInstall};
 use crate::live::{Author, EDIT_TRIES_MAX, keeps_changing};
 use crate::{App, Changes, Package, new_id, stored};
 use archive::{Form, Packages, declared, unpack};
+pub(crate) use by_name::Installs;
 
 /// What became of the last upload.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InstallStatus {
-    /// `created`, `successful` or `failed`; empty before any upload.
+    /// `created` while it goes on, `successful` or `failed`; empty before any
+    /// upload.
     pub status: String,
     /// More about it.
     pub message: String,
 }
 
 const CREATED: &str = "created";
+/// What clients are told while it goes on, in the service's words.
+const PROCESSING: &str = "processing request";
 const SUCCESSFUL: &str = "successful";
 const FAILED: &str = "failed";
 
@@ -37,9 +42,9 @@ struct Installed {
 }
 
 impl App {
-    /// Installs what a file brings: a `node_modules` archive or a
-    /// `package.json`. Answers when it is known what becomes of it, which
-    /// [`App::dependencies_status`] tells.
+    /// Installs what a file brings: a `node_modules` archive, or a
+    /// `package.json` whose packages are then fetched from the registry. What
+    /// becomes of it [`App::dependencies_status`] tells.
     ///
     /// # Errors
     /// `BadRequest` for a file that cannot be either by its name and size.
@@ -51,44 +56,40 @@ impl App {
     ) -> Result<(), Problem> {
         let form = admitted(file_name, &bytes)?;
         let read = read(form, bytes).await?;
-        let now = self.core.clock.now_ms();
-        let (mut record, mut failure) = (None, String::new());
-        match read {
-            Ok(Installed {
-                packages,
-                zip: None,
-            }) if !packages.is_empty() => {
-                "this server cannot fetch packages by name yet; upload a node_modules archive \
-                 instead"
-                    .clone_into(&mut failure);
-            }
-            Ok(Installed { packages, zip }) => {
-                let zip = zip.unwrap_or_default();
-                let new = Dependencies {
-                    id: self.id.clone(),
-                    user_id: author.user_id.clone(),
-                    modified: now,
-                    packages: packages
-                        .into_iter()
-                        .map(|(name, version)| InstalledPackage { name, version })
-                        .collect(),
-                    body: new_id(),
-                    body_bytes: zip.len() as i64,
-                    last: LastInstall::default(),
-                };
-                let written = self.core.state.bodies.write(&self.id, &new.body, &zip, now);
-                written.await.map_err(stored)?;
-                record = Some(new);
-            }
-            Err(why) => failure = why,
-        }
-        let last = LastInstall {
-            id: new_id(),
-            status: if record.is_some() { SUCCESSFUL } else { FAILED }.to_owned(),
-            message: failure,
-            told: false,
+        let Installed { packages, zip } = match read {
+            Ok(installed) => installed,
+            Err(why) => return self.replace_install(None, ended(FAILED, why)).await,
         };
-        self.keep_install(record, last).await
+        if zip.is_none() && !packages.is_empty() {
+            return self.install_by_name(author, packages).await;
+        }
+        let now = self.core.clock.now_ms();
+        let zip = zip.unwrap_or_default();
+        let new = Dependencies {
+            id: self.id.clone(),
+            user_id: author.user_id.clone(),
+            modified: now,
+            packages: listed(packages),
+            body: new_id(),
+            body_bytes: zip.len() as i64,
+            last: LastInstall::default(),
+        };
+        let written = self.core.state.bodies.write(&self.id, &new.body, &zip, now);
+        written.await.map_err(stored)?;
+        let last = ended(SUCCESSFUL, String::new());
+        self.replace_install(Some(new), last).await
+    }
+
+    /// As [`App::keep_install`]; what went on before is given up.
+    async fn replace_install(
+        &self,
+        new: Option<Dependencies>,
+        last: LastInstall,
+    ) -> Result<(), Problem> {
+        let _beginning = self.core.installs.beginning.lock().await;
+        self.keep_install(new, last).await?;
+        self.core.installs.stop(&self.id);
+        Ok(())
     }
 
     /// Notes what became of an upload, and what is installed then.
@@ -156,7 +157,16 @@ impl App {
         if !last.told && table.change(untold, told).await.map_err(stored)? {
             return Ok(InstallStatus {
                 status: CREATED.to_owned(),
-                message: "processing request".to_owned(),
+                message: PROCESSING.to_owned(),
+            });
+        }
+        let now = self.core.clock.now_ms();
+        if self.core.installs.has_died(&last, now) {
+            return Ok(InstallStatus {
+                status: FAILED.to_owned(),
+                message: "the server stopped before the packages were fetched; upload \
+                          package.json again"
+                    .to_owned(),
             });
         }
         Ok(InstallStatus {
@@ -208,15 +218,41 @@ impl App {
     ) -> Result<Changes<Package>, Problem> {
         let form = admitted(file_name, &bytes)?;
         let read = read(form, bytes).await?;
-        let wanted = read.map_err(Problem::bad_request)?.packages;
-        let there = self.installed_packages().await?;
-        Ok(package_changes(&by_name(&there), &wanted))
+        let mut wanted = read.map_err(Problem::bad_request)?.packages;
+        let there = by_name(&self.installed_packages().await?);
+        for (name, version) in &mut wanted {
+            // A range that holds what is installed changes nothing.
+            if let Some(there) = there.get(name)
+                && npm::fits(name, version, there)
+            {
+                version.clone_from(there);
+            }
+        }
+        Ok(package_changes(&there, &wanted))
     }
 
     pub(crate) async fn installed_packages(&self) -> Result<Vec<InstalledPackage>, Problem> {
         let found = self.dependencies().await?;
         Ok(found.map(|found| found.packages).unwrap_or_default())
     }
+}
+
+/// An install that came to its end.
+fn ended(status: &str, message: String) -> LastInstall {
+    LastInstall {
+        id: new_id(),
+        status: status.to_owned(),
+        message,
+        ..LastInstall::default()
+    }
+}
+
+/// Packages as records keep them.
+fn listed(packages: Packages) -> Vec<InstalledPackage> {
+    packages
+        .into_iter()
+        .map(|(name, version)| InstalledPackage { name, version })
+        .collect()
 }
 
 /// Packages by name.

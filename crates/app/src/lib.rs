@@ -46,6 +46,7 @@ pub use hosting::{Hosted, Upload, asset_pieces};
 pub use ids::{Ids, Renames};
 pub use live::{App, Author, Seen, refused};
 pub use logbook::{LogQuery, Logbook};
+pub use npm::Registry as NpmRegistry;
 pub use reach::Place;
 pub use registry::{Backstitch, NewApp, Settings, StateSettings, app_not_found};
 pub use state::{Asset, Attribute, LogEntry, NodeId, PIECE_BYTES};

@@ -13,6 +13,7 @@ use state::{MasterKey, Project, State};
 use tokio::task::JoinSet;
 
 use crate::clusters::{ClusterHealth, Clusters};
+use crate::dependencies::Installs;
 use crate::live::Author;
 use crate::meters::Meters;
 use crate::{App, Logbook, chores, following, meters, new_id, stored};
@@ -35,6 +36,8 @@ pub struct Settings {
     pub clock: Arc<dyn Clock>,
     /// Whether passwords are hashed as cheaply as a test needs.
     pub cheap_passwords: bool,
+    /// Where npm packages are fetched from; nowhere unless set.
+    pub npm_registry: Option<npm::Registry>,
 }
 
 /// Where the server's own records are.
@@ -59,6 +62,7 @@ pub struct Backstitch {
     pub(crate) passwords: crate::users::Hasher,
     /// Wrong passwords and keys of administrators.
     pub(crate) admin_failures: crate::users::Failures,
+    pub(crate) installs: Installs,
     /// The log.
     pub logbook: Logbook,
     /// What apps use.
@@ -117,6 +121,7 @@ impl Backstitch {
             clock: settings.clock,
             passwords: crate::users::Hasher::new(settings.cheap_passwords),
             admin_failures: crate::users::Failures::default(),
+            installs: Installs::new(settings.npm_registry, followed.is_none()),
             apps: ArcSwap::default(),
             loading: tokio::sync::Mutex::default(),
             tasks: Mutex::default(),
@@ -434,6 +439,7 @@ impl Backstitch {
     pub async fn delete_app(self: &Arc<Self>, app: &Arc<App>) -> Result<(), Problem> {
         // Before the sessions go, whose end would be told.
         app.streams.end_all();
+        self.installs.stop(&app.id);
         self.state.erase_app(&app.id).await.map_err(stored)?;
         self.drop_app(app);
         Ok(())
@@ -520,6 +526,7 @@ mod tests {
             limits: Limits::default(),
             clock,
             cheap_passwords: true,
+            npm_registry: None,
         })
         .await
         .unwrap();

@@ -101,6 +101,7 @@ impl World {
             },
             clock,
             cheap_passwords: true,
+            npm_registry: None,
         })
         .await
         .unwrap();

@@ -31,6 +31,7 @@ fn settings(engine: SharedEngine, state: Option<StateSettings>) -> Settings {
         limits: js::Limits::default(),
         clock: Arc::new(SystemClock),
         cheap_passwords: true,
+        npm_registry: None,
     }
 }
 

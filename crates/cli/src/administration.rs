@@ -281,6 +281,7 @@ impl Place {
             master_key: self.master_key.clone().map(Into::into),
             workers: js::PoolSettings::this_program()?,
             limits: js::Limits::default(),
+            npm_registry: None,
         };
         Ok(Desk::Records(Box::new(Operator::open(&settings).await?)))
     }

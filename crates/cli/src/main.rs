@@ -180,6 +180,12 @@ struct ServerOptions {
     /// Function calls that run at once
     #[arg(long, env = "BACKSTITCH_WORKERS_MAX")]
     workers_max: Option<usize>,
+    /// URL of the npm registry that functions' packages are fetched from by name (default: none)
+    #[arg(long, env = "BACKSTITCH_NPM_REGISTRY")]
+    npm_registry: Option<String>,
+    /// Token that the npm registry asks for
+    #[arg(long, env = "BACKSTITCH_NPM_TOKEN", hide_env_values = true)]
+    npm_token: Option<String>,
 }
 
 #[derive(Args)]

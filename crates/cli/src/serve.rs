@@ -45,6 +45,7 @@ pub(crate) async fn start(options: ServerOptions) -> Result<Running, StartError>
         let text = "a public key and a private key go together: set both or neither";
         return Err(StartError(text.to_owned()));
     }
+    let npm_registry = npm_registry(options.npm_registry, options.npm_token)?;
     let clusters = options.places.settings()?;
     server::start(Settings {
         data_dir: options.places.data_dir,
@@ -67,8 +68,26 @@ pub(crate) async fn start(options: ServerOptions) -> Result<Running, StartError>
             time_ms: options.call_ms_max,
             memory_bytes: options.call_memory_bytes_max,
         },
+        npm_registry,
     })
     .await
+}
+
+fn npm_registry(
+    url: Option<String>,
+    token: Option<String>,
+) -> Result<Option<app::NpmRegistry>, StartError> {
+    let set = |text: &String| !text.is_empty();
+    match (url.filter(set), token.filter(set)) {
+        (Some(url), token) => app::NpmRegistry::new(&url, token.map(Into::into))
+            .map(Some)
+            .map_err(|error| StartError(format!("npm registry: {error}"))),
+        (None, None) => Ok(None),
+        (None, Some(_)) => Err(StartError(
+            "a token of an npm registry is nothing without its URL: set BACKSTITCH_NPM_REGISTRY"
+                .to_owned(),
+        )),
+    }
 }
 
 /// Waits for the signal to stop.

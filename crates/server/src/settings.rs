@@ -28,6 +28,8 @@ pub struct Settings {
     pub workers: PoolSettings,
     /// Bounds of a function call.
     pub limits: Limits,
+    /// Where npm packages are fetched from; nowhere unless set.
+    pub npm_registry: Option<app::NpmRegistry>,
 }
 
 /// The first project and key pair; what is not given is made up and kept in
@@ -80,6 +82,7 @@ pub(crate) async fn open_core(settings: &Settings) -> Result<Arc<Backstitch>, St
         limits: settings.limits,
         clock,
         cheap_passwords: false,
+        npm_registry: settings.npm_registry.clone(),
     })
     .await?;
     Ok(core)

@@ -140,6 +140,7 @@ impl World {
             limits: Limits::default(),
             clock: clock.clone(),
             cheap_passwords: true,
+            npm_registry: None,
         })
         .await
         .unwrap();

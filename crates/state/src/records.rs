@@ -695,12 +695,18 @@ pub struct InstalledPackage {
 pub struct LastInstall {
     /// Its id; compared and set.
     pub id: String,
-    /// `successful` or `failed`.
+    /// `created` while it goes on, `successful` or `failed`.
     pub status: String,
     /// Why it failed.
     pub message: String,
     /// Whether somebody was told that it was made.
     pub told: bool,
+    /// The server that does it, while it goes on.
+    #[serde(default)]
+    pub server: String,
+    /// When it has come to an end, whatever became of that server.
+    #[serde(default)]
+    pub until: i64,
 }
 
 /// Bytes as a BSON binary.

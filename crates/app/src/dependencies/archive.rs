@@ -6,6 +6,7 @@ use std::io::{Cursor, Read, Write};
 
 use flate2::read::GzDecoder;
 use kit::limit;
+use npm::is_package_name;
 use serde_json::Value;
 use zip::write::SimpleFileOptions;
 use zip::{ZipArchive, ZipWriter};
@@ -73,7 +74,7 @@ pub(super) fn declared(bytes: &[u8]) -> Result<Packages, String> {
         Some(_) => return Err("\"dependencies\" of package.json has to be an object".to_owned()),
     };
     let read = |(name, version): (&String, &Value)| match version.as_str() {
-        Some(version) if is_package(name) => Ok((name.clone(), version.to_owned())),
+        Some(version) if is_package_name(name) => Ok((name.clone(), version.to_owned())),
         Some(_) => Err(format!("\"{}\" is no package's name", name.escape_debug())),
         None => Err(format!("the version of \"{name}\" has to be a text")),
     };
@@ -114,23 +115,6 @@ fn within(packages: Packages) -> Result<Packages, String> {
         ));
     }
     Ok(packages)
-}
-
-/// `name` or `@scope/name`.
-fn is_package(name: &str) -> bool {
-    let part = |part: &str| {
-        let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '~');
-        !part.is_empty() && !part.starts_with('.') && part.chars().all(fits)
-    };
-    if name.len() > 214 {
-        return false;
-    }
-    match name.strip_prefix('@') {
-        Some(scoped) => scoped
-            .split_once('/')
-            .is_some_and(|(scope, name)| part(scope) && part(name)),
-        None => part(name),
-    }
 }
 
 #[derive(Default)]
@@ -276,7 +260,7 @@ fn package_of(name: &str) -> Option<String> {
     let package = name
         .strip_prefix("node_modules/")?
         .strip_suffix("/package.json")?;
-    is_package(package).then(|| package.to_owned())
+    is_package_name(package).then(|| package.to_owned())
 }
 
 fn finished(writer: ZipWriter<Cursor<Vec<u8>>>) -> Result<Vec<u8>, String> {

@@ -38,6 +38,7 @@ impl World {
             limits: js::Limits::default(),
             clock: self.clock.clone(),
             cheap_passwords: true,
+            npm_registry: None,
         })
         .await
         .unwrap()
