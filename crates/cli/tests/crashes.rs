@@ -301,3 +301,43 @@ fn a_killed_deployment_is_one_or_none() {
         assert!(recorded >= n, "{operation}: {recorded} of {n} recorded");
     }
 }
+
+#[test]
+fn an_install_that_is_killed_has_failed() {
+    let data = data();
+    let registry = testkit::registry::Registry::start();
+    // It never answers.
+    registry.hold(true);
+    let start = || {
+        let mut command = command(&data);
+        let mut served = Served::of(command.env("BACKSTITCH_NPM_REGISTRY", &registry.url));
+        ready(&mut served);
+        served
+    };
+    let served = start();
+    let mut admin = login(&served);
+    let made = admin.ask("POST", "", &json!({ "name": "shop" }));
+    admin.app = format!("/{}", made["_id"].as_str().unwrap());
+    let url = format!(
+        "{}/api/admin/v3.0/groups/{PROJECT}/apps{}/dependencies",
+        served.url, admin.app
+    );
+    let body = "--b\r\ncontent-disposition: form-data; name=\"file\"; filename=\"package.json\"\r\n\r\n\
+                {\"dependencies\":{\"a\":\"1\"}}\r\n--b--\r\n";
+    let sent = ureq::put(&url)
+        .header("content-type", "multipart/form-data; boundary=b")
+        .header("authorization", format!("Bearer {}", admin.token))
+        .send(body);
+    assert_eq!(sent.unwrap().status().as_u16(), 204);
+    let status = |admin: &Admin| {
+        let status = admin.ask("GET", "/dependencies/status", &Value::Null);
+        status["status"].as_str().unwrap().to_owned()
+    };
+    for _ in 0..3 {
+        assert_eq!(status(&admin), "created");
+    }
+    served.kill();
+    let served = start();
+    admin.url.clone_from(&served.url);
+    assert_eq!(status(&admin), "failed");
+}

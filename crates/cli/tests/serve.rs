@@ -113,6 +113,36 @@ fn a_variable_that_means_nothing_is_refused() {
 }
 
 #[test]
+fn a_registry_of_packages_that_is_none_is_refused() {
+    let data = data();
+    for (url, token, wanted) in [
+        ("npm.example.com", "", "npm registry: "),
+        ("ftp://npm.example.com", "", "npm registry: "),
+        (
+            "https://user:hunter2@npm.example.com",
+            "",
+            "has no user and no password",
+        ),
+        (
+            "https://npm.example.com",
+            "hunter2 hunter2",
+            "visible ASCII characters",
+        ),
+        ("", "hunter2", "set BACKSTITCH_NPM_REGISTRY"),
+    ] {
+        let mut command = program(&["serve", "--listen", "127.0.0.1:0", "--data-dir"]);
+        command
+            .arg(path(&data))
+            .env("BACKSTITCH_NPM_REGISTRY", url)
+            .env("BACKSTITCH_NPM_TOKEN", token);
+        let (code, _, errors) = run(&mut command);
+        assert_eq!(code, 1, "{errors}");
+        assert!(errors.contains(wanted), "{errors}");
+        assert!(!errors.contains("hunter2"), "{errors}");
+    }
+}
+
+#[test]
 fn a_lost_master_key_is_missed_and_none_is_made_up() {
     let data = data();
     let home = data.path().join("new");
