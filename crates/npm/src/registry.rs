@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::io::Read as _;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use kit::Secret;
@@ -29,7 +29,10 @@ const READ_BYTES: u64 = 64 * 1024;
 
 /// A registry of npm packages.
 #[derive(Debug, Clone)]
-pub struct Registry {
+pub struct Registry(Arc<Place>);
+
+#[derive(Debug)]
+struct Place {
     base: Url,
     token: Option<Secret>,
 }
@@ -58,18 +61,18 @@ impl Registry {
                 return Err("a registry's token has only visible ASCII characters".to_owned());
             }
         }
-        Ok(Self { base, token })
+        Ok(Self(Arc::new(Place { base, token })))
     }
 
     fn origin(&self) -> Origin {
-        self.base.origin()
+        self.0.base.origin()
     }
 
     /// Where a package is described.
     fn description(&self, name: &str) -> Result<Url, Failed> {
         // The slash of a scoped name is part of the name.
         let path = name.replace('/', "%2f");
-        let url = self.base.join(&path);
+        let url = self.0.base.join(&path);
         url.map_err(|_| Failed::new(format!("\"{name}\" is no package's name")))
     }
 }
@@ -193,7 +196,7 @@ impl<'a> Client<'a> {
                 Kind::Tarball => request.header(header::ACCEPT_ENCODING, "identity"),
             };
             if url.origin() == self.registry.origin()
-                && let Some(token) = &self.registry.token
+                && let Some(token) = &self.registry.0.token
             {
                 let bearer = format!("Bearer {}", token.expose());
                 request = request.header(header::AUTHORIZATION, bearer);
