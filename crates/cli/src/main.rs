@@ -25,7 +25,12 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// An open, self-hosted replacement for MongoDB Atlas App Services.
 #[derive(Parser)]
-#[command(name = "backstitch", version, about)]
+#[command(
+    name = "backstitch",
+    version,
+    about,
+    after_help = "Exit codes: 0 done, 1 failed, 2 not understood."
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -65,6 +70,7 @@ enum Command {
     #[command(flatten)]
     Remote(remote::Command),
     /// Write completions of commands and options for a shell
+    #[command(alias = "completion")]
     Completions {
         /// The shell
         shell: clap_complete::Shell,

@@ -205,9 +205,9 @@ impl App {
         }
     }
 
-    /// As lists show it.
+    /// As lists show it: with its project.
     fn shown(&self) -> String {
-        format!("{} ({})", self.client_app_id, self.id)
+        format!("{} ({})", self.client_app_id, self.group)
     }
 }
 
@@ -514,8 +514,8 @@ fn profiles(group: &Group<ProfilesVerb>) -> Result<(), Failed> {
         } else {
             String::new()
         };
-        rows.push(vec![name.into(), profile.url.into(), who.into()]);
+        rows.push(vec![name.into(), who.into(), profile.url.into()]);
     }
-    let headers = ["Name", "URL", "Username"];
+    let headers = ["Profile", "API Key", "URL"];
     group.with.out()?.found("profiles", &headers, &rows)
 }

@@ -189,6 +189,8 @@ impl Reader {
                 self.config.nodes.entry(kind).or_default();
                 let entries = match self.json(path, bytes) {
                     Some(Value::Array(entries)) => entries,
+                    // As the official CLI writes a list with nothing in it.
+                    Some(Value::Null) => Vec::new(),
                     other => {
                         self.functions_unread |= kind == Kind::Function;
                         if other.is_some() {

@@ -76,6 +76,17 @@ fn a_source_without_an_entry_gets_the_defaults() {
 }
 
 #[test]
+fn a_list_may_be_null() {
+    let (config, said) = config(
+        "//- /realm_config.json\n{\"name\":\"a\"}\n//- /http_endpoints/config.json\nnull\n//- /functions/config.json\nnull\n",
+    );
+    assert_eq!(said, [""; 0]);
+    let printed = config::print(&config);
+    let list = printed.get("http_endpoints/config.json");
+    assert_eq!(list.map(<[u8]>::trim_ascii), Some(&b"[]"[..]));
+}
+
+#[test]
 fn of_a_mixed_tree_the_newest_root_counts() {
     let (config, said) = config(
         r#"

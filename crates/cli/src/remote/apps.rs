@@ -126,6 +126,6 @@ fn delete(desk: &mut Desk, words: &[String], project: Option<&str>) -> Result<()
     }
     let items = apps
         .iter()
-        .map(|app| ("DELETE", app.at(""), vec![json!(app.id), json!(app.name)]));
-    desk.each(items.collect(), &["ID", "Name", "Deleted", "Details"])
+        .map(|app| (app.at(""), vec![json!(app.id), json!(app.name)]));
+    desk.delete(items.collect(), &["ID", "Name"])
 }

@@ -72,9 +72,9 @@ impl SecretsVerb {
             Self::List { which } => {
                 let app = desk.app(&which)?;
                 let all = listed(&mut desk, &app)?;
-                let row = |one: &Value| vec![one["name"].clone(), one["_id"].clone()];
+                let row = |one: &Value| vec![one["_id"].clone(), one["name"].clone()];
                 let rows: Vec<_> = all.iter().map(row).collect();
-                desk.out.found("secrets", &["Name", "ID"], &rows)
+                desk.out.found("secrets", &["ID", "Name"], &rows)
             }
             Self::Create { which, name, value } => {
                 let app = desk.app(&which)?;
@@ -115,48 +115,62 @@ impl SecretsVerb {
                 }
                 let items = gone.iter().map(|one| {
                     let path = app.at(&format!("/secrets/{}", id(one)));
-                    (
-                        "DELETE",
-                        path,
-                        vec![one["name"].clone(), one["_id"].clone()],
-                    )
+                    (path, vec![one["_id"].clone(), one["name"].clone()])
                 });
-                desk.each(items.collect(), &["Name", "ID", "Deleted", "Details"])
+                desk.delete(items.collect(), &["ID", "Name"])
             }
         }
     }
 }
 
 impl Desk {
-    /// Does the same to several things; a row of the table says what came of
-    /// each.
-    pub(super) fn each(
+    /// Does the same to several things: what came of each, as two cells.
+    pub(super) fn tried<'a>(
+        &self,
+        method: &str,
+        paths: impl ExactSizeIterator<Item = &'a String>,
+    ) -> Vec<[Value; 2]> {
+        let progress = self.out.progress_of("working", paths.len());
+        let tried = paths.map(|path| {
+            let done = self.session.ask(method, path, &Value::Null);
+            progress.step();
+            let details = done.as_ref().err().map(ToString::to_string);
+            [done.is_ok().into(), details.unwrap_or_default().into()]
+        });
+        tried.collect()
+    }
+
+    /// Removes several things; a row of the table says what came of each.
+    pub(super) fn delete(
         &mut self,
-        all: Vec<(&str, String, Vec<Value>)>,
+        all: Vec<(String, Vec<Value>)>,
         headers: &[&str],
     ) -> Result<(), Failed> {
-        let (mut rows, mut failed) = (Vec::new(), 0);
-        let progress = self.out.progress_of("working", all.len());
-        for (method, path, mut row) in all {
-            let done = self.session.ask(method, &path, &Value::Null);
-            failed += usize::from(done.is_err());
-            row.push(done.is_ok().into());
-            row.push(
-                done.err()
-                    .map_or(String::new(), |error| error.to_string())
-                    .into(),
-            );
-            rows.push(row);
-            progress.step();
-        }
-        drop(progress);
-        self.out
-            .table(&format!("done: {}", rows.len() - failed), headers, &rows)?;
-        if failed > 0 {
-            return Err(format!("not done: {failed}").into());
-        }
-        Ok(())
+        let tried = self.tried("DELETE", all.iter().map(|(path, _)| path));
+        let failed = failures(&tried);
+        let rows: Vec<Vec<Value>> = all
+            .into_iter()
+            .zip(tried)
+            .map(|((_, row), tried)| row.into_iter().chain(tried).collect())
+            .collect();
+        let headers = [headers, &["Deleted", "Details"]].concat();
+        let message = format!("deleted: {}", rows.len() - failed);
+        self.out.table(&message, &headers, &rows)?;
+        none_failed(failed)
     }
+}
+
+/// How many of what was tried failed.
+pub(super) fn failures(tried: &[[Value; 2]]) -> usize {
+    tried.iter().filter(|[done, _]| *done == false).count()
+}
+
+/// An error when any did.
+pub(super) fn none_failed(failed: usize) -> Result<(), Failed> {
+    if failed > 0 {
+        return Err(format!("not done: {failed}").into());
+    }
+    Ok(())
 }
 
 #[derive(Subcommand)]
@@ -282,16 +296,9 @@ impl AccessVerb {
                 }
                 let items = gone.iter().map(|one| {
                     let path = app.at(&format!("{ADDRESSES}/{}", id(one)));
-                    (
-                        "DELETE",
-                        path,
-                        vec![one["address"].clone(), one["comment"].clone()],
-                    )
+                    (path, vec![one["address"].clone(), one["comment"].clone()])
                 });
-                desk.each(
-                    items.collect(),
-                    &["IP Address", "Comment", "Deleted", "Details"],
-                )
+                desk.delete(items.collect(), &["IP Address", "Comment"])
             }
         }
     }

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
+use super::resources::{failures, none_failed};
 use super::{App, Desk, Which};
 use crate::archives::Failed;
 
@@ -52,7 +53,7 @@ pub(crate) enum Kind {
 }
 
 /// Which users.
-#[derive(Args)]
+#[derive(Args, Default)]
 pub(crate) struct Filter {
     /// A user's id (may be repeated)
     #[arg(long, short = 'u', value_delimiter = ',')]
@@ -91,6 +92,7 @@ pub(crate) struct Filtered {
 
 /// The most users that are listed; the server gives them by pages.
 const USERS_MAX: usize = 10_000;
+const NONE: &str = "there are no users";
 /// The most users that a question names.
 const NAMED_MAX: usize = 5;
 
@@ -100,16 +102,9 @@ impl Verb {
             Self::List { which, filter } => {
                 let app = desk.app(&which)?;
                 let all = filter.find(&mut desk, &app)?;
-                let rows: Vec<_> = all.iter().map(row).collect();
-                let headers = [
-                    "ID",
-                    "Type",
-                    "Identities",
-                    "Name",
-                    "Enabled",
-                    "Last Authenticated",
-                ];
-                desk.out.found("users", &headers, &rows)
+                let state = |user: &Value| [(user["disabled"] != true).into(), last(user)];
+                let told: Vec<_> = all.iter().map(state).collect();
+                show(&mut desk, &all, &told, ["Enabled", "Last Authenticated"])
             }
             Self::Create {
                 which,
@@ -141,56 +136,102 @@ impl Verb {
                 desk.out.document("created a user", &shown)
             }
             Self::Delete(some) => {
-                let (app, ids) = some.find(&mut desk)?;
+                let app = desk.app(&some.which)?;
+                let all = some.filter.find(&mut desk, &app)?;
                 // Many are told by their number.
+                let ids: Vec<&str> = all.iter().filter_map(|user| user["_id"].as_str()).collect();
                 let whom = match ids.as_slice() {
-                    [] => return desk.out.say("there are no users"),
+                    [] => return desk.out.say(NONE),
                     few if few.len() <= NAMED_MAX => few.join(", "),
                     many => format!("{} users", many.len()),
                 };
                 if !desk.out.confirm(&format!("Delete {whom}"))? {
                     return Ok(());
                 }
-                each(&mut desk, &app, &ids, ("DELETE", "", "Deleted"))
+                each(&mut desk, &app, &all, ("DELETE", "", "Deleted"))
             }
             Self::Enable(some) => {
-                let app = desk.app(&some.which)?;
-                each(&mut desk, &app, &some.user, ("PUT", "/enable", "Enabled"))
+                let (app, all) = some.find(&mut desk)?;
+                each(&mut desk, &app, &all, ("PUT", "/enable", "Enabled"))
             }
             Self::Disable(some) => {
-                let app = desk.app(&some.which)?;
-                each(&mut desk, &app, &some.user, ("PUT", "/disable", "Disabled"))
+                let (app, all) = some.find(&mut desk)?;
+                each(&mut desk, &app, &all, ("PUT", "/disable", "Disabled"))
             }
             Self::Revoke(some) => {
-                let (app, ids) = some.find(&mut desk)?;
-                if ids.is_empty() {
-                    return desk.out.say("there are no users");
-                }
-                each(&mut desk, &app, &ids, ("PUT", "/logout", "Session Revoked"))
+                let app = desk.app(&some.which)?;
+                let all = some.filter.find(&mut desk, &app)?;
+                each(&mut desk, &app, &all, ("PUT", "/logout", "Session Revoked"))
             }
         }
     }
 }
 
-fn row(user: &Value) -> Vec<Value> {
-    let identities = user["identities"].as_array().into_iter().flatten();
-    let kinds = identities.filter_map(|one| one["provider_type"].as_str());
-    let data = &user["data"];
-    let login = user["login_ids"][0]["id"].clone();
-    let name = [&data["email"], &data["name"], &login];
-    let name = name.into_iter().find(|name| !name.is_null());
-    let last = user["last_authentication_date"].as_i64().unwrap_or(0);
-    let last = bson::DateTime::from_millis(last.saturating_mul(1000));
-    let last = last.try_to_rfc3339_string().unwrap_or_default();
-    let never = user["last_authentication_date"].as_i64().unwrap_or(0) == 0;
-    vec![
-        user["_id"].clone(),
-        user["type"].clone(),
-        kinds.collect::<Vec<_>>().join(", ").into(),
-        name.cloned().unwrap_or(Value::Null),
-        (user["disabled"] != true).into(),
-        if never { Value::Null } else { last.into() },
-    ]
+/// A provider's type, what people call it, and what names one of its users: the
+/// title of the column, and the field of the user's data.
+type Provider = (&'static str, &'static str, Option<[&'static str; 2]>);
+
+const PROVIDERS: [Provider; 8] = [
+    ("local-userpass", "User/Password", Some(["Email", "email"])),
+    ("api-key", "ApiKey", Some(["Name", "name"])),
+    ("oauth2-facebook", "Facebook", None),
+    ("oauth2-google", "Google", None),
+    ("anon-user", "Anonymous", None),
+    ("custom-token", "Custom JWT", None),
+    ("oauth2-apple", "Apple", None),
+    ("custom-function", "Custom Function", None),
+];
+
+fn is_of(user: &Value, provider: &str) -> bool {
+    let mut identities = user["identities"].as_array().into_iter().flatten();
+    identities.any(|one| one["provider_type"] == provider)
+}
+
+/// Shows users, a table for each provider, and two cells that tell more of each.
+fn show(
+    desk: &mut Desk,
+    users: &[Value],
+    told: &[[Value; 2]],
+    headers: [&str; 2],
+) -> Result<(), Failed> {
+    if users.is_empty() {
+        return desk.out.say(NONE);
+    }
+    let known = |user: &Value| PROVIDERS.iter().any(|(kind, ..)| is_of(user, kind));
+    let others: Provider = ("", "Unknown", Some(["Email", "email"]));
+    for (kind, title, name) in PROVIDERS.iter().chain([&others]) {
+        let of = |user: &Value| match *kind {
+            "" => !known(user),
+            kind => is_of(user, kind),
+        };
+        let here = users.iter().zip(told).filter(|(user, _)| of(user));
+        let rows: Vec<Vec<Value>> = here
+            .map(|(user, told)| {
+                let mut row: Vec<Value> = Vec::new();
+                row.extend(name.map(|[_, field]| user["data"][field].clone()));
+                row.extend([user["_id"].clone(), user["type"].clone()]);
+                row.extend(told.iter().cloned());
+                row
+            })
+            .collect();
+        if !rows.is_empty() {
+            let mut all: Vec<&str> = name.iter().map(|[title, _]| *title).collect();
+            all.extend(["ID", "Type"].iter().chain(&headers));
+            desk.out
+                .table(&format!("Provider type: {title}"), &all, &rows)?;
+        }
+    }
+    Ok(())
+}
+
+/// When a user last logged in.
+fn last(user: &Value) -> Value {
+    let seconds = user["last_authentication_date"].as_i64().unwrap_or(0);
+    let time = bson::DateTime::from_millis(seconds.saturating_mul(1000));
+    match time.try_to_rfc3339_string() {
+        Ok(time) if seconds != 0 => time.replace('T', " ").replace('Z', " +0000 UTC").into(),
+        _ => "n/a".into(),
+    }
 }
 
 impl Filter {
@@ -254,25 +295,15 @@ impl Filter {
     }
 }
 
-impl Filtered {
-    /// The app and the users' ids. Those that are named alone need not be found
-    /// to be told what came of them.
-    fn find(&self, desk: &mut Desk) -> Result<(App, Vec<String>), Failed> {
+impl Chosen {
+    fn find(self, desk: &mut Desk) -> Result<(App, Vec<Value>), Failed> {
         let app = desk.app(&self.which)?;
-        let Filter {
-            user,
-            pending,
-            state,
-            provider,
-        } = &self.filter;
-        if !pending && state.is_none() && provider.is_empty() {
-            return Ok((app, user.clone()));
-        }
-        let all = self.filter.find(desk, &app)?;
-        let ids = all
-            .iter()
-            .filter_map(|user| Some(user["_id"].as_str()?.to_owned()));
-        Ok((app, ids.collect()))
+        let filter = Filter {
+            user: self.user,
+            ..Filter::default()
+        };
+        let all = filter.find(desk, &app)?;
+        Ok((app, all))
     }
 }
 
@@ -280,12 +311,15 @@ impl Filtered {
 fn each(
     desk: &mut Desk,
     app: &App,
-    ids: &[String],
+    users: &[Value],
     (method, verb, header): (&str, &str, &str),
 ) -> Result<(), Failed> {
-    let users = ids.iter().map(|id| {
-        let path = app.at(&format!("/users/{}{verb}", archive::escaped(id)));
-        (method, path, vec![json!(id)])
-    });
-    desk.each(users.collect(), &["ID", header, "Details"])
+    let path = |user: &Value| {
+        let id = user["_id"].as_str().unwrap_or_default();
+        app.at(&format!("/users/{}{verb}", archive::escaped(id)))
+    };
+    let paths: Vec<String> = users.iter().map(path).collect();
+    let tried = desk.tried(method, paths.iter());
+    show(desk, users, &tried, [header, "Details"])?;
+    none_failed(failures(&tried))
 }
