@@ -1,8 +1,10 @@
 //! What goes along with a push and a pull: hosted files, npm packages and the
 //! clients of templates.
 
+use std::fs::{File, OpenOptions};
+use std::io::Read as _;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
@@ -172,6 +174,63 @@ fn the_cache_is_reset_with_hosted_files() {
     let site = format!("/app/{}/hosting/", hosted_app(&world));
     let (status, page) = world.served.ask("GET", &site, "", &Value::Null);
     assert_eq!((status, page), (200, json!(1)));
+}
+
+/// What a command writes whose output and error output are a terminal.
+fn on_a_terminal(command: &mut Command) -> String {
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+    let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    grantpt(&ours).unwrap();
+    unlockpt(&ours).unwrap();
+    let name = ptsname(&ours, Vec::new()).unwrap().into_string().unwrap();
+    let theirs = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(name)
+        .unwrap();
+    let reader = std::thread::spawn(move || {
+        let (mut written, mut buffer) = (Vec::new(), [0; 4096]);
+        // An error is the end: nobody has the other side any more.
+        while let Ok(count @ 1..) = File::from(ours.try_clone().unwrap()).read(&mut buffer) {
+            written.extend_from_slice(&buffer[..count]);
+        }
+        String::from_utf8(written).unwrap()
+    });
+    command
+        .env("TERM", "xterm")
+        .env_remove("NO_COLOR")
+        .stdout(theirs.try_clone().unwrap())
+        .stderr(theirs);
+    let status = command.status().unwrap();
+    // The command has its own copies of the other side.
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    let written = reader.join().unwrap();
+    assert!(status.success(), "{written}");
+    written
+}
+
+#[test]
+fn a_terminal_shows_what_a_push_is_at() {
+    let (world, shop) = (World::new(), shop());
+    let local = path(&shop).to_owned();
+    world.push(&shop);
+    for n in 0..40 {
+        write(&shop, &format!("hosting/files/{n}.txt"), "x");
+    }
+    let push = ["push", "--local", &local, "-s", "-x"];
+    let seen = on_a_terminal(&mut world.command(&push));
+    assert!(seen.contains("comparing the configuration"), "{seen:?}");
+    assert!(seen.contains("\u{1b}[32m+ /0.txt\u{1b}[0m"), "{seen:?}");
+    let plain = on_a_terminal(&mut world.command(&[&push[..], &["--disable-colors"]].concat()));
+    assert!(!plain.contains("\u{1b}[32m"), "{plain:?}");
+    let json = on_a_terminal(&mut world.command(&[&push[..], &["-f", "json"]].concat()));
+    assert!(json.lines().all(|line| line.starts_with('{')), "{json:?}");
+    let push = ["push", "--local", &local, "-s", "-y"];
+    let seen = on_a_terminal(&mut world.command(&push));
+    assert!(seen.contains("sending hosted files"), "{seen:?}");
+    // It is gone when the work is done.
+    let last = seen.rsplit("\u{1b}[2K").next().unwrap();
+    assert!(last.starts_with("sent the hosted files"), "{last:?}");
 }
 
 #[test]

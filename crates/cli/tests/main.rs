@@ -9,6 +9,7 @@ mod clusters;
 mod crashes;
 mod dev;
 mod durability;
+mod managed;
 mod only_documented;
 mod remote;
 mod serve;

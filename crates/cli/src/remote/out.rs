@@ -223,7 +223,7 @@ pub(super) fn complain(form: Form, error: &Failed) {
 
 /// A text that moves no cursor and paints nothing: names and logs come from
 /// whoever uses the app.
-fn plain(text: &str) -> String {
+pub(super) fn plain(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     for c in text.chars() {
         if c.is_control() && !matches!(c, '\n' | '\t') {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::out::plain;
 use crate::archives::Failed;
 
 /// How many requests are under way at once.
@@ -19,32 +20,43 @@ pub(super) struct Progress(ProgressBar);
 impl Progress {
     /// Work whose steps nobody can count.
     pub(super) fn new(shown: bool, message: &str) -> Self {
+        Self::with(shown, message, None, "{spinner} {msg}")
+    }
+
+    /// Work of so many steps.
+    pub(super) fn of(shown: bool, message: &str, steps: usize) -> Self {
+        let steps = Some(steps as u64);
+        Self::with(
+            shown,
+            message,
+            steps,
+            "{spinner} {msg} {pos}/{len} {bar:24}",
+        )
+    }
+
+    fn with(shown: bool, message: &str, steps: Option<u64>, template: &str) -> Self {
         let target = if shown {
             // Nothing unless it is a terminal.
             ProgressDrawTarget::stderr()
         } else {
             ProgressDrawTarget::hidden()
         };
-        let bar = ProgressBar::with_draw_target(None, target).with_message(message.to_owned());
-        if !bar.is_hidden() {
-            bar.enable_steady_tick(TICK);
+        let bar = ProgressBar::with_draw_target(steps, target);
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style);
         }
-        Self(bar)
-    }
-
-    /// Work of so many steps.
-    pub(super) fn of(shown: bool, message: &str, steps: usize) -> Self {
-        let progress = Self::new(shown, message);
-        progress.0.set_length(steps as u64);
-        if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {pos}/{len} {bar:24}") {
-            progress.0.set_style(style);
+        let progress = Self(bar);
+        progress.at(message);
+        if !progress.0.is_hidden() {
+            progress.0.enable_steady_tick(TICK);
         }
         progress
     }
 
     /// Says what it is at.
     pub(super) fn at(&self, message: &str) {
-        self.0.set_message(message.to_owned());
+        // In one line, whatever the server tells.
+        self.0.set_message(plain(message).replace('\n', " "));
     }
 
     /// One step is done.
