@@ -94,7 +94,7 @@ pub(crate) struct With {
         default_value = "text"
     )]
     format: Form,
-    /// Write the answer to a file
+    /// Write the answer to a file, after what is in it
     #[arg(long = "output-target", short = 'o', global = true)]
     target: Option<PathBuf>,
     /// Answer every question with yes

@@ -502,6 +502,8 @@ fn apps_come_and_go() {
     world.well(&["apps", "list", "-f", "json", "-o", file.to_str().unwrap()]);
     let kept: Value = serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
     assert_eq!(kept["data"].as_array().unwrap().len(), 1);
+    world.well(&["apps", "list", "-f", "json", "-o", file.to_str().unwrap()]);
+    assert_eq!(std::fs::read_to_string(&file).unwrap().lines().count(), 2);
     // Another's project.
     let other = world.fails(&["apps", "list", "--project", "0123456789abcdef01234560"]);
     assert!(other.contains("404") || other.contains("403"), "{other}");

@@ -37,7 +37,11 @@ impl Out {
     ) -> Result<Self, Failed> {
         let wrong = |path: &Path, error| format!("{}: {error}", path.display());
         let target = match target {
-            Some(path) => Some(File::create(path).map_err(|error| wrong(path, error))?),
+            // As the official CLI does; and no file that is there is lost.
+            Some(path) => {
+                let file = File::options().create(true).append(true).open(path);
+                Some(file.map_err(|error| wrong(path, error))?)
+            }
             None => None,
         };
         let terminal = target.is_none() && io::stdout().is_terminal();
