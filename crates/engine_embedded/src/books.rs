@@ -1,20 +1,21 @@
 //! What the committer keeps count of besides the data: where the change log
 //! ends and how large it is, and what was dropped and is not cleared away yet.
 
-use bson::{DateTime, RawDocumentBuf, cstr};
+use bson::DateTime;
 use engine::CommandError;
 
 use crate::event::Event;
 use crate::kv::{Batch, Snapshot, Table};
 use crate::layout::{self, Position};
+use crate::log::{self, END, Logged, size};
 use crate::options::Retention;
 
-/// Past every key of the log and of the facts.
-const END: [u8; 13] = [0xff; 13];
 /// Keys of what was dropped that one commit clears away at most.
 const CLEARED_MAX: usize = 2_000;
 /// Events beyond twice those that it adds that one commit trims at most.
 const TRIMMED_MAX: usize = 1_000;
+/// Rows of the log that are looked at together to be trimmed.
+const ROWS_AT_ONCE: usize = 16;
 
 /// The books after some commit.
 #[derive(Debug, Clone, Copy)]
@@ -48,37 +49,23 @@ impl Books {
         })
     }
 
-    /// Logs the events of one job from `position` on, each with a time of its
-    /// own unless they are a transaction's. What was written is also put into
-    /// `told`.
+    /// Logs the events of one job from `position` on; what was written is also
+    /// put into `told`.
     pub(crate) fn log(
         &mut self,
         batch: &mut dyn Batch,
         events: &[Event],
         position: Position,
         now: DateTime,
-        told: &mut Vec<(Position, RawDocumentBuf)>,
+        told: &mut Vec<Logged>,
     ) -> Result<(), CommandError> {
-        let mut at = position;
-        for (index, event) in events.iter().enumerate() {
-            let mut document = event.document.clone();
-            if index > 0 && document.get("txnNumber")?.is_some() {
-                at.index += 1;
-            } else if index > 0 {
-                at = at.next(position.time);
-            }
-            document.append(cstr!("wallTime"), now);
-            batch.put(Table::Log, &at.key(), document.as_bytes())?;
-            self.log_bytes += size(&at.key(), document.as_bytes().len());
-            if let Some(image) = &event.image {
-                batch.put(Table::Images, &at.key(), image.as_bytes())?;
-                self.log_bytes += size(&at.key(), image.as_bytes().len());
-            }
+        let (last, bytes) = log::write(batch, events, position, now, told)?;
+        if !events.is_empty() {
             self.oldest.get_or_insert(position.time);
-            told.push((at, document));
         }
         self.added += events.len();
-        self.position = at;
+        self.log_bytes += bytes;
+        self.position = last;
         Ok(())
     }
 
@@ -125,48 +112,58 @@ impl Books {
         )
     }
 
-    /// Removes events from before `seconds`, and while there are more than
-    /// `bytes` of them.
+    /// Removes rows of events from before `seconds`, and while there are more
+    /// than `bytes` of them; at least one.
     fn trim(
         &mut self,
         batch: &mut dyn Batch,
         seconds: u32,
         bytes: u64,
     ) -> Result<(), CommandError> {
-        let limit = TRIMMED_MAX + self.added * 2;
-        // One more, to know what is the oldest then.
-        let mut found = batch.first(Table::Log, &[], &END, limit + 1)?.into_iter();
-        let images = batch.first(Table::Images, &[], &END, limit + 1)?;
-        let mut images = images.into_iter().peekable();
+        let mut left = TRIMMED_MAX + self.added * 2;
         let mut trimmed = None;
         self.oldest = None;
-        for _ in 0..=limit {
-            let Some((key, value)) = found.next() else {
-                break;
-            };
-            let time = Position::from_key(&key).map_or(0, |position| position.time);
-            let keeps = time >= seconds && self.log_bytes <= bytes;
-            if keeps || found.len() == 0 && trimmed.is_some() {
-                self.oldest = Some(time);
+        'trimming: loop {
+            let rows = batch.first(Table::Log, &[], &END, ROWS_AT_ONCE)?;
+            let is_end = rows.len() < ROWS_AT_ONCE;
+            for (key, value) in rows {
+                let first = Position::from_key(&key).unwrap_or_default();
+                let keeps = first.time >= seconds && self.log_bytes <= bytes;
+                if keeps || left == 0 {
+                    self.oldest = Some(first.time);
+                    break 'trimming;
+                }
+                let row = batch.get(Table::Log, &key)?;
+                // What cannot be read goes as well.
+                let events = row.and_then(|row| log::events(&key, &row).ok());
+                let events = events.unwrap_or_default();
+                let last = events.last().map_or(first, |event| event.position);
+                left = left.saturating_sub(events.len().max(1));
+                batch.remove(Table::Log, &key)?;
+                self.log_bytes = self.log_bytes.saturating_sub(size(&key, value));
+                self.trim_images(batch, last)?;
+                trimmed = Some(last);
+            }
+            if is_end {
                 break;
             }
-            batch.remove(Table::Log, &key)?;
-            self.log_bytes = self.log_bytes.saturating_sub(size(&key, value));
-            if let Some((image, value)) = images.next_if(|(image, _)| *image == key) {
-                batch.remove(Table::Images, &image)?;
-                self.log_bytes = self.log_bytes.saturating_sub(size(&image, value));
-            }
-            trimmed = Some(key);
         }
         match trimmed {
-            Some(key) => batch.put(Table::Meta, layout::TRIMMED, &key),
+            Some(last) => batch.put(Table::Meta, layout::TRIMMED, &last.key()),
             None => Ok(()),
         }
     }
-}
 
-fn size(key: &[u8], value: usize) -> u64 {
-    (key.len() + value) as u64
+    /// Removes the images of events up to `last`.
+    fn trim_images(&mut self, batch: &mut dyn Batch, last: Position) -> Result<(), CommandError> {
+        let mut end = last.key().to_vec();
+        end.push(0);
+        for (key, value) in batch.first(Table::Images, &[], &end, usize::MAX)? {
+            batch.remove(Table::Images, &key)?;
+            self.log_bytes = self.log_bytes.saturating_sub(size(&key, value));
+        }
+        Ok(())
+    }
 }
 
 /// The log's size, where it was not kept.
@@ -251,6 +248,18 @@ mod tests {
         assert_eq!(count(&store, Table::Meta), 3);
     }
 
+    /// The events of each row of the log.
+    fn rows(store: &Store) -> Vec<usize> {
+        let snapshot = store.snapshot().unwrap();
+        snapshot
+            .range(Table::Log, &[], &END, false)
+            .map(|row| {
+                let (key, value) = row.unwrap();
+                log::events(&key, &value).unwrap().len()
+            })
+            .collect()
+    }
+
     #[test]
     fn the_log_goes_in_steps_and_faster_than_it_comes() {
         let store = Store::default();
@@ -269,17 +278,26 @@ mod tests {
                     books.keep(batch, now_s, retention)
                 })
                 .unwrap();
-            assert_eq!(count(&store, Table::Images), count(&store, Table::Log));
-            count(&store, Table::Log)
+            let logged: usize = rows(&store).iter().sum();
+            assert_eq!(count(&store, Table::Images), logged);
+            logged
         };
         let day = Retention {
             seconds: 86_400,
             bytes: u64::MAX,
         };
         assert_eq!(add(&mut books, 10_000, 1, day), 10_000);
+        let of_row = rows(&store)[0];
         assert_eq!(add(&mut books, 10, 86_401, day), 10_010);
-        // Too old from here on.
-        assert_eq!(add(&mut books, 2000, 86_402, day), 7010);
+        // Too old from here on; whole rows go.
+        let gone = 5000_usize.next_multiple_of(of_row);
+        assert_eq!(add(&mut books, 2000, 86_402, day), 12_010 - gone);
+        let kept = Books::load(store.snapshot().unwrap().as_ref()).unwrap();
+        assert_eq!(kept.log_bytes, books.log_bytes);
+        let trimmed = store.snapshot().unwrap();
+        let trimmed = trimmed.get(Table::Meta, layout::TRIMMED).unwrap();
+        let trimmed = trimmed.and_then(|key| Position::from_key(&key)).unwrap();
+        assert_eq!(trimmed.index as usize, gone - 1);
         assert!(books.are_behind(86_402, day));
         assert_eq!(add(&mut books, 10_000, 86_402, day), 12_010);
         assert!(!books.are_behind(86_402, day));

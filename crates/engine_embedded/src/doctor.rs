@@ -18,6 +18,7 @@ use crate::kv::disk::Disk;
 use crate::kv::sizes::{self, Size};
 use crate::kv::{self, Kv, Snapshot, Table};
 use crate::layout::{self, Position, Record, document_key, loaded, past, record_of};
+use crate::log::{self, Logged};
 use crate::options::Options;
 
 /// Problems that are told; the rest is counted.
@@ -345,6 +346,7 @@ impl Doctor<'_> {
             return Ok(());
         }
         let logged = self.trimmed.is_none_or(|trimmed| trimmed < position);
+        // It begins a row.
         if logged && self.snapshot.get(Table::Log, &position.key())?.is_none() {
             self.problem(format!(
                 "{namespace}: record {record}: its commit is not in the log"
@@ -461,8 +463,7 @@ impl Doctor<'_> {
         let mut before: Option<Position> = None;
         for pair in self.snapshot.range(Table::Log, &[], &END, false) {
             let (key, value) = pair?;
-            n += 1;
-            bytes += (key.len() + value.len()) as u64;
+            bytes += log::size(&key, value.len());
             let Some(position) = Position::from_key(&key).filter(|_| key.len() == 12) else {
                 self.problem(format!("log: {} is no position", hex(&key)));
                 continue;
@@ -471,6 +472,15 @@ impl Doctor<'_> {
                 "{}.{}.{}",
                 position.time, position.increment, position.index
             );
+            let events = match log::events(&key, &value) {
+                Ok(events) => events,
+                Err(error) => {
+                    self.problem(format!("log: {place}: {}", error.message));
+                    continue;
+                }
+            };
+            n += events.len() as u64;
+            let last = events.last().map_or(position, |event| event.position);
             let same = |other: &Position| {
                 (other.time, other.increment) == (position.time, position.increment)
             };
@@ -478,25 +488,33 @@ impl Doctor<'_> {
                 Some(before) => before.index + 1,
                 None => 0,
             };
-            if position.index != expected {
+            if before.is_some_and(|before| position <= before) {
+                self.problem(format!("log: {place} is there twice"));
+            } else if position.index != expected {
                 self.problem(format!("log: before {place}, an event is missing"));
             }
             if self.trimmed.is_some_and(|trimmed| position <= trimmed) {
                 self.problem(format!("log: {place} was to be trimmed"));
             }
-            if (position.time, position.increment) > (self.last.time, self.last.increment) {
+            if (last.time, last.increment) > (self.last.time, self.last.increment) {
                 self.problem(format!("log: {place} is newer than the last commit"));
             }
-            if let Err(what) = event(&value) {
-                self.problem(format!("log: {place}: {what}"));
+            for (at, logged) in events.iter().enumerate() {
+                if let Err(what) = event(logged) {
+                    self.problem(format!("log: {place}: event {at} of its row: {what}"));
+                }
             }
-            before = Some(position);
+            before = Some(last);
         }
         self.count("events", n);
         for pair in self.snapshot.range(Table::Images, &[], &END, false) {
             let (key, value) = pair?;
-            bytes += (key.len() + value.len()) as u64;
-            if self.snapshot.get(Table::Log, &key)?.is_none() {
+            bytes += log::size(&key, value.len());
+            let event = match Position::from_key(&key) {
+                Some(position) => log::find(self.snapshot, position).ok().flatten(),
+                None => None,
+            };
+            if event.is_none() {
                 self.problem(format!("image {} belongs to no event", hex(&key)));
             }
         }
@@ -548,8 +566,8 @@ fn readable(document: &RawDocument, depth: usize) -> Result<(), String> {
     Ok(())
 }
 
-fn event(value: &[u8]) -> Result<(), String> {
-    let event = RawDocument::from_bytes(value).map_err(|error| format!("damaged: {error}"))?;
+fn event(logged: &Logged) -> Result<(), String> {
+    let event = logged.event().map_err(|error| error.message)?;
     // Deeper than a document, which it has inside.
     readable(event, kit::limit::STORED_DEPTH_MAX + 3)?;
     let (kind, place) = (event.get_str("operationType"), event.get_document("ns"));

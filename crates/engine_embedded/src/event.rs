@@ -5,7 +5,7 @@
 //! sees.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use bson::raw::RawBsonRef;
 use bson::{Bson, Document, RawDocument, RawDocumentBuf, cstr, doc, rawdoc};
@@ -14,6 +14,7 @@ use mql::UpdateDescription;
 
 use crate::catalog::{Collection, Index};
 use crate::layout::Position;
+use crate::log::Logged;
 
 /// Recent events that are kept in memory.
 const RECENT_MAX: usize = 1024;
@@ -292,7 +293,7 @@ pub(crate) struct Recent(Mutex<Ring>);
 
 #[derive(Default)]
 struct Ring {
-    events: VecDeque<(Position, Arc<RawDocumentBuf>)>,
+    events: VecDeque<Logged>,
     bytes: usize,
     /// Everything after this is here.
     floor: Position,
@@ -310,33 +311,29 @@ impl Recent {
         }))
     }
 
-    pub(crate) fn push(&self, events: Vec<(Position, RawDocumentBuf)>) {
+    pub(crate) fn push(&self, events: Vec<Logged>) {
         let mut ring = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        for (position, event) in events {
-            ring.bytes += event.as_bytes().len();
-            ring.events.push_back((position, Arc::new(event)));
-        }
+        ring.bytes += events.iter().map(Logged::len).sum::<usize>();
+        ring.events.extend(events);
         while ring.events.len() > RECENT_MAX || ring.bytes > RECENT_BYTES_MAX {
-            let Some((position, event)) = ring.events.pop_front() else {
+            let Some(event) = ring.events.pop_front() else {
                 break;
             };
-            ring.bytes -= event.as_bytes().len();
-            ring.floor = position;
+            ring.bytes -= event.len();
+            ring.floor = event.position;
         }
     }
 
     /// Up to `most` events after a position; `None` when some of them are only
     /// in the log.
-    pub(crate) fn since(
-        &self,
-        position: Position,
-        most: usize,
-    ) -> Option<Vec<(Position, Arc<RawDocumentBuf>)>> {
+    pub(crate) fn since(&self, position: Position, most: usize) -> Option<Vec<Logged>> {
         let ring = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if position < ring.floor {
             return None;
         }
-        let start = ring.events.partition_point(|(at, _)| *at <= position);
+        let start = ring
+            .events
+            .partition_point(|event| event.position <= position);
         Some(ring.events.range(start..).take(most).cloned().collect())
     }
 }

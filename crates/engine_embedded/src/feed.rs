@@ -18,6 +18,7 @@ use mql::aggregate::{Pipeline, Stage};
 use crate::event::patched;
 use crate::kv::Table;
 use crate::layout::{Position, TRIMMED};
+use crate::log::{self, Logged};
 use crate::query::{self, Wanted};
 use crate::walk::Effort;
 use crate::{Core, View, mql as mql_error};
@@ -90,10 +91,10 @@ impl Feed {
     /// Makes sure that the event a token names is one of this log's. One that
     /// invalidates is told of so again.
     fn check_event(&mut self, position: Position) -> Result<(), CommandError> {
-        let trimmed = self.core.view.load();
-        let Some(event) = trimmed.snapshot.get(Table::Log, &position.key())? else {
+        let view = self.core.view.load_full();
+        let Some(event) = log::find(view.snapshot.as_ref(), position)? else {
             // The newest that was trimmed is not there, and what follows is.
-            let newest = trimmed.snapshot.get(Table::Meta, TRIMMED)?;
+            let newest = view.snapshot.get(Table::Meta, TRIMMED)?;
             if newest.as_deref() == Some(&position.key()) {
                 return Ok(());
             }
@@ -103,9 +104,9 @@ impl Feed {
             )
             .label("NonResumableChangeStreamError"));
         };
-        let event = RawDocumentBuf::from_bytes(event.to_vec())?;
-        if self.scope.ends_with(&event) {
-            self.invalidate(position, &event);
+        let event = event.event()?;
+        if self.scope.ends_with(event) {
+            self.invalidate(position, event);
         }
         Ok(())
     }
@@ -175,12 +176,16 @@ impl Feed {
             Some(events) => events,
             None => self.stored()?,
         };
-        events.retain(|(at, _)| (at.time, at.increment) <= (durable.time, durable.increment));
+        events.retain(|event| {
+            let at = event.position;
+            (at.time, at.increment) <= (durable.time, durable.increment)
+        });
         let any = !events.is_empty();
         let mut bytes = 0;
-        for (position, event) in events {
+        for logged in events {
+            let (position, event) = (logged.position, logged.event()?);
             self.position = position;
-            if let Some(event) = self.complete(position, &event)? {
+            if let Some(event) = self.complete(position, event)? {
                 bytes += event.as_bytes().len();
                 let token = Token {
                     position,
@@ -188,8 +193,8 @@ impl Feed {
                 };
                 self.ready.push_back((token, event));
             }
-            if self.scope.ends_with(&event) {
-                self.invalidate(position, &event);
+            if self.scope.ends_with(event) {
+                self.invalidate(position, event);
             }
             if self.end.is_some() || bytes > BYTES_PER_READ {
                 break;
@@ -199,29 +204,12 @@ impl Feed {
     }
 
     /// The next events of the log table.
-    fn stored(&self) -> Result<Vec<(Position, Arc<RawDocumentBuf>)>, CommandError> {
+    fn stored(&self) -> Result<Vec<Logged>, CommandError> {
         let view = self.core.view.load_full();
         // Of the same moment: what is trimmed after it is still there.
         self.check_history(&view)?;
-        let mut start = self.position.key().to_vec();
-        start.push(0);
-        let pairs = view.snapshot.range(Table::Log, &start, &[0xff; 13], false);
-        let (mut events, mut bytes) = (Vec::new(), 0);
-        for pair in pairs {
-            let (key, value) = pair?;
-            let Some(position) = Position::from_key(&key) else {
-                continue;
-            };
-            bytes += value.len();
-            events.push((
-                position,
-                Arc::new(RawDocumentBuf::from_bytes(value.to_vec())?),
-            ));
-            if events.len() == EVENTS_PER_READ || bytes > BYTES_PER_READ {
-                break;
-            }
-        }
-        Ok(events)
+        let most = (EVENTS_PER_READ, BYTES_PER_READ);
+        log::since(view.snapshot.as_ref(), self.position, most)
     }
 
     /// An event as a reader sees it; `None` when it is not for this feed.

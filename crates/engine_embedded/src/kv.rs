@@ -2,6 +2,7 @@
 //! atomic batches. Nothing above knows which store it is.
 
 pub(crate) mod disk;
+mod gathered;
 pub(crate) mod memory;
 pub(crate) mod redb;
 pub(crate) mod sizes;
@@ -129,6 +130,12 @@ pub(crate) trait Batch {
     }
     /// Sets a key.
     fn put(&mut self, table: Table, key: &[u8], value: &[u8]) -> Result<(), CommandError>;
+    /// Sets keys, which is faster for those that are in order and next to each
+    /// other.
+    fn put_all(&mut self, table: Table, pairs: &[(&[u8], &[u8])]) -> Result<(), CommandError> {
+        let mut pairs = pairs.iter();
+        pairs.try_for_each(|(key, value)| self.put(table, key, value))
+    }
     /// Removes a key.
     fn remove(&mut self, table: Table, key: &[u8]) -> Result<(), CommandError>;
 }

@@ -70,9 +70,11 @@ pub(crate) fn last_position(snapshot: &dyn Snapshot) -> Result<Position, Command
 /// The `meta` key of the number that says how everything is kept.
 pub(crate) const FORMAT: &[u8] = b"format";
 /// The number of what this code writes. 2: documents carry checksums, indexes
-/// know their multikey paths, images have a table. 3: sizes are kept.
-pub(crate) const FORMAT_NUMBER: u32 = 3;
-/// The form without sizes, which are counted when it is opened.
+/// know their multikey paths, images have a table. 3: sizes are kept. 4: a row
+/// of the log holds several events; one of a single event is as it was.
+pub(crate) const FORMAT_NUMBER: u32 = 4;
+/// The form without sizes, which are counted when it is opened. It and what came
+/// after it can be read.
 pub(crate) const UNCOUNTED: u32 = 2;
 
 /// The form of a store, this one's when it is new. One without a number, and
@@ -90,13 +92,10 @@ pub(crate) fn format(snapshot: &dyn Snapshot) -> Result<u32, CommandError> {
         }
         1
     };
-    if number == UNCOUNTED {
-        return Ok(number);
-    }
-    let who = match number.cmp(&FORMAT_NUMBER) {
-        std::cmp::Ordering::Equal => return Ok(number),
-        std::cmp::Ordering::Less => "an older program wrote it, before the first release",
-        std::cmp::Ordering::Greater => "a newer program wrote it",
+    let who = match number {
+        UNCOUNTED..=FORMAT_NUMBER => return Ok(number),
+        ..UNCOUNTED => "an older program wrote it, before the first release",
+        _ => "a newer program wrote it",
     };
     Err(CommandError::new(
         1,

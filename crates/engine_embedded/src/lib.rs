@@ -17,6 +17,7 @@ mod feed;
 mod index;
 mod kv;
 mod layout;
+mod log;
 mod options;
 mod plan;
 mod query;

@@ -10,7 +10,6 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use bson::RawDocumentBuf;
 use engine::CommandError;
 
 use super::{Answer, Definition, Job, Refused, Shared, Write};
@@ -21,6 +20,7 @@ use crate::event::Event;
 use crate::kv::redb::OUT_OF_DISK_SPACE;
 use crate::kv::{Batch, Kv, Lent, Snapshot, Table};
 use crate::layout::{self, Position, Record, record_of};
+use crate::log::Logged;
 use crate::options::Durability;
 use crate::retry;
 use crate::write::{Item, Prepared};
@@ -287,7 +287,7 @@ impl Worker {
         books: Books,
         durable: bool,
         catalog: Option<Arc<Catalog>>,
-        told: Vec<(Position, RawDocumentBuf)>,
+        told: Vec<Logged>,
     ) -> Result<(), CommandError> {
         let snapshot = self.shared.kv.snapshot()?;
         self.show(snapshot, catalog);
@@ -390,20 +390,26 @@ fn refused(
     if retry::exists(batch, notes)? {
         return Ok(Some(Refused::Conflict));
     }
-    let mut removed: HashMap<&[u8], Record> = HashMap::new();
-    for item in items {
-        let keys = item.removed.iter().map(|(key, _)| key.as_slice());
-        removed.extend(keys.map(|key| (key, item.record)));
-    }
-    for item in items {
-        let version = catalog
-            .by_id(item.collection)
-            .map(|collection| collection.version);
-        if version != Some(item.version) {
-            return Ok(Some(Refused::Conflict));
+    let places: Vec<[u8; 12]> = items
+        .iter()
+        .map(|item| layout::document_key(item.collection, item.record))
+        .collect();
+    let are_new = is_gap(batch, Table::Documents, &places)?;
+    let mut looked_up = None;
+    for (item, key) in items.iter().zip(&places) {
+        let asked = (item.collection, item.version);
+        if looked_up != Some(asked) {
+            let found = catalog.by_id(item.collection);
+            if found.map(|collection| collection.version) != Some(item.version) {
+                return Ok(Some(Refused::Conflict));
+            }
+            looked_up = Some(asked);
         }
-        let key = layout::document_key(item.collection, item.record);
-        let commit = match batch.get(Table::Documents, &key)? {
+        let found = match item.seen {
+            None if are_new => None,
+            _ => batch.get(Table::Documents, key)?,
+        };
+        let commit = match found {
             Some(value) => match layout::loaded(&value) {
                 Ok((commit, _)) => Some(commit),
                 Err(error) => return Ok(Some(Refused::Failed(error))),
@@ -413,16 +419,48 @@ fn refused(
         if commit != item.seen {
             return Ok(Some(Refused::Conflict));
         }
-        for (key, unique) in &item.added {
-            if *unique
-                && let Some(owner) = batch.get(Table::Indexes, key)?
-                && removed.get(key.as_slice()).copied() != record_of(key, &owner)
+    }
+    Ok(is_taken(batch, items)?.then_some(Refused::Conflict))
+}
+
+/// Whether another record has one of the items' unique keys.
+fn is_taken(batch: &dyn Batch, items: &[Item]) -> Result<bool, CommandError> {
+    let mut removed: HashMap<&[u8], Record> = HashMap::new();
+    for item in items {
+        let keys = item.removed.iter().map(|(key, _)| key.as_slice());
+        removed.extend(keys.map(|key| (key, item.record)));
+    }
+    let added = items.iter().flat_map(|item| &item.added);
+    let unique = added.filter(|(_, unique)| *unique);
+    let mut keys: Vec<&[u8]> = unique.map(|(key, _)| key.as_slice()).collect();
+    keys.sort_unstable();
+    for keys in keys.chunk_by(|one, other| one.get(..4) == other.get(..4)) {
+        if is_gap(batch, Table::Indexes, keys)? {
+            continue;
+        }
+        for key in keys {
+            if let Some(owner) = batch.get(Table::Indexes, key)?
+                && removed.get(key).copied() != record_of(key, &owner)
             {
-                return Ok(Some(Refused::Conflict));
+                return Ok(true);
             }
         }
     }
-    Ok(None)
+    Ok(false)
+}
+
+/// Whether of several keys in order none is there, as one look tells: nothing
+/// is from the first of them to the last.
+fn is_gap(
+    batch: &dyn Batch,
+    table: Table,
+    keys: &[impl AsRef<[u8]>],
+) -> Result<bool, CommandError> {
+    let [first, .., last] = keys else {
+        return Ok(false);
+    };
+    let end = [last.as_ref(), &[0]].concat();
+    Ok(batch.first(table, first.as_ref(), &end, 1)?.is_empty())
 }
 
 /// Applies a job's items.
@@ -441,22 +479,30 @@ fn apply(batch: &mut dyn Batch, items: &[Item], position: Position) -> Result<()
             }
         }
     }
+    let mut documents = Vec::with_capacity(items.len());
+    let mut entries = Vec::with_capacity(items.len());
     for item in items {
         let key = layout::document_key(item.collection, item.record);
         match &item.now {
-            Some(document) => {
-                let stored = layout::stored(commit, document.as_bytes());
-                batch.put(Table::Documents, &key, &stored)?;
-            }
+            Some(document) => documents.push((key, layout::stored(commit, document.as_bytes()))),
             None => batch.remove(Table::Documents, &key)?,
         }
         for (key, unique) in &item.added {
-            let record = item.record.to_be_bytes();
-            let value: &[u8] = if *unique { &record } else { &[] };
-            batch.put(Table::Indexes, key, value)?;
+            let record = unique.then(|| item.record.to_be_bytes());
+            entries.push((key.as_slice(), record));
         }
     }
-    Ok(())
+    let documents: Vec<(&[u8], &[u8])> = documents
+        .iter()
+        .map(|(key, value)| (key.as_slice(), value.as_slice()))
+        .collect();
+    batch.put_all(Table::Documents, &documents)?;
+    entries.sort_unstable_by(|one, other| one.0.cmp(other.0));
+    let entries: Vec<(&[u8], &[u8])> = entries
+        .iter()
+        .map(|(key, record)| (*key, record.as_ref().map_or(&[][..], <[u8; 8]>::as_slice)))
+        .collect();
+    batch.put_all(Table::Indexes, &entries)
 }
 
 /// Notes in the catalogue which indexes have become multikey.

@@ -2,7 +2,7 @@
 //! be repaired is.
 
 use bson::{RawDocumentBuf, doc, rawdoc};
-use engine::{Collection as Documents, SharedEngine};
+use engine::{Collection as Documents, Engine, SharedEngine};
 use kit::SystemClock;
 
 use super::*;
@@ -25,6 +25,8 @@ async fn sound() -> Arc<kv::memory::Store> {
         .map(|n| {
             let mut document = rawdoc! { "_id": n, "mail": format!("m{n}"), "age": n * 2 };
             document.append(bson::cstr!("tags"), bson::rawbson!([n % 3, n % 5, "x"]));
+            // So that their events take several rows.
+            document.append(bson::cstr!("text"), "x".repeat(1500));
             document
         })
         .collect();
@@ -242,7 +244,9 @@ async fn the_log_is_looked_at() {
     let store = sound().await;
     let events = pairs(&store, Table::Log);
     // The middle of the transaction.
-    let (key, value) = &events[10];
+    let middle = events.iter().position(|(key, _)| key[8..] != [0; 4]);
+    let middle = middle.unwrap();
+    let (key, value) = &events[middle];
     set(&store, Table::Log, key, None);
     assert!(
         problems(&store)[0].contains("an event is missing"),
@@ -253,6 +257,12 @@ async fn the_log_is_looked_at() {
     assert!(problems(&store)[0].contains("damaged"));
     set(&store, Table::Log, key, Some(rawdoc! { "a": 1 }.as_bytes()));
     assert!(problems(&store)[0].contains("no event"));
+    for at in [0, 5, 9, value.len() / 2, value.len() - 1] {
+        let mut flipped = value.clone();
+        flipped[at] ^= 1;
+        set(&store, Table::Log, key, Some(&flipped));
+        assert!(problems(&store)[0].contains("damaged"));
+    }
     set(&store, Table::Log, key, Some(value));
     set(&store, Table::Log, &[1, 2, 3], Some(value));
     assert!(problems(&store)[0].contains("is no position"));
@@ -270,27 +280,102 @@ async fn the_log_is_looked_at() {
         &events.last().unwrap().0,
         Some(&events.last().unwrap().1),
     );
+    // Another row's event.
+    let alone = log::events(&events[0].0, &events[0].1).unwrap();
+    let alone = alone[0].event().unwrap().as_bytes();
     let mut newer = events[0].0.clone();
     newer[0] = 0xff;
-    set(&store, Table::Log, &newer, Some(&events[0].1));
+    set(&store, Table::Log, &newer, Some(alone));
     assert!(problems(&store)[0].contains("newer than the last commit"));
     set(&store, Table::Log, &newer, None);
+    let mut inside = key.clone();
+    inside[11] += 1;
+    set(&store, Table::Log, &inside, Some(alone));
+    assert!(problems(&store)[0].contains("is there twice"));
+    set(&store, Table::Log, &inside, None);
     assert!(problems(&store).is_empty());
     // Trimmed up to the middle of a commit: what is left is as it should be.
-    for (key, _) in &events[..10] {
+    for (key, _) in &events[..middle] {
         set(&store, Table::Log, key, None);
     }
-    set(&store, Table::Meta, layout::TRIMMED, Some(&events[9].0));
+    let mut trimmed = Position::from_key(key).unwrap();
+    trimmed.index -= 1;
+    set(&store, Table::Meta, layout::TRIMMED, Some(&trimmed.key()));
     assert!(problems(&store)[0].ends_with("in the books"));
-    let size = |(key, value): &(Vec<u8>, Vec<u8>)| (key.len() + value.len()) as u64;
-    let bytes = events[10..].iter().map(size).sum::<u64>().to_be_bytes();
-    set(&store, Table::Meta, layout::LOG_BYTES, Some(&bytes));
+    set(
+        &store,
+        Table::Meta,
+        layout::LOG_BYTES,
+        Some(&log_bytes(&events[middle..])),
+    );
     assert_eq!(problems(&store), [""; 0]);
-    set(&store, Table::Log, &events[3].0, Some(&events[3].1));
+    set(&store, Table::Log, &events[1].0, Some(&events[1].1));
     assert!(
         problems(&store)
             .iter()
             .any(|problem| problem.contains("was to be trimmed"))
+    );
+}
+
+fn log_bytes(rows: &[(Vec<u8>, Vec<u8>)]) -> [u8; 8] {
+    let sizes = rows.iter().map(|(key, value)| log::size(key, value.len()));
+    sizes.sum::<u64>().to_be_bytes()
+}
+
+/// The rows of the log's form before, each an event and nothing else.
+#[tokio::test]
+async fn rows_of_an_older_program() {
+    let store = sound().await;
+    let rows = pairs(&store, Table::Log);
+    let told = || async {
+        let engine = Embedded::with(store.clone(), Arc::new(SystemClock), Options::default());
+        let mut feed = engine
+            .unwrap()
+            .watch(engine::WatchRequest {
+                start_at_operation_time: Some(bson::Timestamp {
+                    time: 1,
+                    increment: 1,
+                }),
+                show_expanded_events: true,
+                ..engine::WatchRequest::default()
+            })
+            .await
+            .unwrap();
+        let mut told = Vec::new();
+        for _ in 0..64 {
+            told.push(feed.next().await.unwrap());
+        }
+        told
+    };
+    let before = told().await;
+    for (key, value) in &rows {
+        set(&store, Table::Log, key, None);
+        for logged in log::events(key, value).unwrap() {
+            let event = logged.event().unwrap().as_bytes();
+            set(&store, Table::Log, &logged.position.key(), Some(event));
+        }
+    }
+    let older = pairs(&store, Table::Log);
+    assert_eq!((older.len(), rows.len() < 20), (64, true));
+    set(
+        &store,
+        Table::Meta,
+        layout::LOG_BYTES,
+        Some(&log_bytes(&older)),
+    );
+    set(
+        &store,
+        Table::Meta,
+        layout::FORMAT,
+        Some(&3_u32.to_be_bytes()),
+    );
+    assert_eq!(problems(&store), [""; 0]);
+    assert_eq!(told().await, before);
+    let format = store.snapshot().unwrap();
+    let format = format.get(Table::Meta, layout::FORMAT).unwrap();
+    assert_eq!(
+        format.as_deref(),
+        Some(&layout::FORMAT_NUMBER.to_be_bytes()[..])
     );
 }
 
@@ -330,15 +415,15 @@ async fn catalogue_and_facts() {
     for (format, said) in [
         (
             Some(9u32),
-            "format 9, this program knows format 3; a newer program",
+            "format 9, this program knows format 4; a newer program",
         ),
         (
             Some(1),
-            "format 1, this program knows format 3; an older program",
+            "format 1, this program knows format 4; an older program",
         ),
         (
             None,
-            "format 1, this program knows format 3; an older program",
+            "format 1, this program knows format 4; an older program",
         ),
     ] {
         let bytes = format.map(u32::to_be_bytes);

@@ -9,6 +9,8 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use redb::{BackendError, StorageBackend};
 
+use super::gathered::Gathered;
+
 /// Bytes that can be written anywhere, and are there for good after a sync.
 ///
 /// Between two syncs nothing is promised: after a power loss any part of any
@@ -86,10 +88,12 @@ impl StorageBackend for Custom {
     }
 }
 
-/// A share of the bytes that remembers the first failure.
+/// A share of the bytes that gathers what is written between two syncs, and
+/// remembers the first failure.
 #[derive(Debug, Clone)]
 pub(super) struct Shared {
     pub(super) bytes: Arc<dyn StorageBackend>,
+    gathered: Arc<Gathered>,
     pub(super) failure: Arc<OnceLock<io::ErrorKind>>,
 }
 
@@ -97,6 +101,7 @@ impl Shared {
     pub(super) fn new(bytes: impl StorageBackend) -> Self {
         Self {
             bytes: Arc::new(bytes),
+            gathered: Arc::default(),
             failure: Arc::default(),
         }
     }
@@ -115,19 +120,21 @@ impl StorageBackend for Shared {
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> Result<(), io::Error> {
-        self.seen(self.bytes.read(offset, out))
+        self.seen(self.gathered.read(self.bytes.as_ref(), offset, out))
     }
 
     fn set_len(&self, length: u64) -> Result<(), io::Error> {
-        self.seen(self.bytes.set_len(length))
+        let flushed = self.gathered.flush(self.bytes.as_ref());
+        self.seen(flushed.and_then(|()| self.bytes.set_len(length)))
     }
 
     fn sync_data(&self) -> Result<(), io::Error> {
-        self.seen(self.bytes.sync_data())
+        let flushed = self.gathered.flush(self.bytes.as_ref());
+        self.seen(flushed.and_then(|()| self.bytes.sync_data()))
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> Result<(), io::Error> {
-        self.seen(self.bytes.write(offset, data))
+        self.seen(self.gathered.write(self.bytes.as_ref(), offset, data))
     }
 
     fn close(&self) -> Result<(), io::Error> {

@@ -1,6 +1,7 @@
 //! The store on redb. Every durable commit is synced in two phases and leaves
 //! the file quick to open after a crash.
 
+use std::ops::Bound;
 use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
@@ -21,6 +22,12 @@ pub(crate) const OUT_OF_DISK_SPACE: i32 = 14031;
 
 /// The store's pages.
 const PAGE_BYTES: u64 = 4096;
+
+/// Pairs from which on it pays to look whether they can be put in at once.
+const RUN_MIN: usize = 8;
+/// Bytes that are put in at once: the store keeps them in memory until then, and
+/// much at a time is slow to come by.
+const RUN_BYTES: usize = 64 << 10;
 
 /// A part of a page.
 pub(crate) type Part<'a> = AccessGuard<'a, &'static [u8]>;
@@ -331,6 +338,41 @@ struct Writer<'t> {
     changes: sizes::Changes,
 }
 
+impl Writer<'_> {
+    /// Whether pairs are worth being put in at once, and can be: they are in
+    /// order, and nothing is from the first of their keys to the last.
+    fn is_gap(&self, table: Table, pairs: &[(&[u8], &[u8])]) -> Result<bool, CommandError> {
+        let [(first, _), .., (last, _)] = pairs else {
+            return Ok(false);
+        };
+        if pairs.len() < RUN_MIN || !pairs.is_sorted_by(|(one, _), (other, _)| one < other) {
+            return Ok(false);
+        }
+        let mut between = self.tables[table as usize]
+            .range(*first..=*last)
+            .map_err(failed)?;
+        Ok(between.next().transpose().map_err(failed)?.is_none())
+    }
+
+    /// Puts in pairs for which there [`Self::is_gap`].
+    fn fill(&mut self, table: Table, pairs: &[(&[u8], &[u8])]) -> Result<(), CommandError> {
+        let mut rest = pairs.iter().peekable();
+        while let Some((first, _)) = rest.peek() {
+            let mut cursor = self.tables[table as usize]
+                .lower_bound_mut(Bound::Included(*first))
+                .map_err(failed)?;
+            let mut bytes = 0;
+            while let Some((key, value)) = rest.next_if(|_| bytes < RUN_BYTES) {
+                cursor.insert_before(*key, *value).map_err(failed)?;
+                self.changes.note(table, key, None, Some(value.len()));
+                bytes += key.len() + value.len();
+            }
+            cursor.close().map_err(failed)?;
+        }
+        Ok(())
+    }
+}
+
 impl Batch for Writer<'_> {
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Lent<'_>>, CommandError> {
         let found = self.tables[table as usize].get(key).map_err(failed)?;
@@ -364,6 +406,20 @@ impl Batch for Writer<'_> {
         Ok(())
     }
 
+    fn put_all(&mut self, table: Table, pairs: &[(&[u8], &[u8])]) -> Result<(), CommandError> {
+        // A group is of one collection or index.
+        for group in pairs.chunk_by(|(one, _), (other, _)| one.get(..4) == other.get(..4)) {
+            if self.is_gap(table, group)? {
+                self.fill(table, group)?;
+            } else {
+                for (key, value) in group {
+                    self.put(table, key, value)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
     fn remove(&mut self, table: Table, key: &[u8]) -> Result<(), CommandError> {
         let before = self.tables[table as usize]
             .remove(key)
@@ -377,6 +433,64 @@ impl Batch for Writer<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What is put in at once is as it would be one by one, whatever is there.
+    #[test]
+    fn many_pairs_are_as_one_after_the_other() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("data");
+        let store = Store::open(&path, &Options::default()).expect("opens");
+        let plain = super::super::memory::Store::default();
+        let mut random = 7_u64;
+        let mut below = |end: u64| {
+            random = random
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            (random >> 33) % end
+        };
+        let mut last = 0;
+        for round in 0..60_u64 {
+            let count = below(400);
+            let mut pairs: Vec<(Vec<u8>, Vec<u8>)> = (0..count)
+                .map(|n| {
+                    // Behind all others, between two of them, or anywhere.
+                    let (group, number) = match round % 3 {
+                        0 => (1, last + n),
+                        1 => (n * 3 / count, (round << 32) + n),
+                        _ => (below(3), below(100_000)),
+                    };
+                    let key = [&(group as u32).to_be_bytes()[..], &number.to_be_bytes()].concat();
+                    let bytes = below(900) as usize + if n == 200 { 70_000 } else { 0 };
+                    (key, vec![n as u8; bytes])
+                })
+                .collect();
+            last += count * (round % 3 / 2 + 1);
+            if round % 5 > 0 {
+                pairs.sort();
+            }
+            let pairs: Vec<(&[u8], &[u8])> = pairs
+                .iter()
+                .map(|(key, value)| (key.as_slice(), value.as_slice()))
+                .collect();
+            for kv in [&store as &dyn Kv, &plain] {
+                kv.write(&mut |batch| batch.put_all(Table::Documents, &pairs))
+                    .expect("written");
+            }
+            let all = |kv: &dyn Kv| {
+                let snapshot = kv.snapshot().expect("a snapshot");
+                [Table::Documents, Table::Meta].map(|table| {
+                    snapshot
+                        .range(table, &[], &[0xff; 8], false)
+                        .map(|pair| pair.map(|(key, value)| (key.to_vec(), value.to_vec())))
+                        .collect::<Result<Vec<_>, _>>()
+                        .expect("read")
+                })
+            };
+            assert!(all(&store) == all(&plain), "round {round}");
+        }
+        drop(store);
+        assert!(Store::check(&path).expect("checked"));
+    }
 
     #[test]
     fn space_is_given_back_when_that_much_of_it_is_free() {

@@ -213,7 +213,14 @@ impl Disk for TestDisk {
             }
             state.blocks = blocks;
             write_to(&mut state.now, offset, data);
-            state.unsynced.push(Change::Write(offset, data.to_vec()));
+            // A disk is given the pages of a long write one by one.
+            let (mut at, mut rest) = (offset, data);
+            while !rest.is_empty() {
+                let length = rest.len().min((BLOCK - at % BLOCK) as usize);
+                let (page, after) = rest.split_at(length);
+                state.unsynced.push(Change::Write(at, page.to_vec()));
+                (at, rest) = (at + length as u64, after);
+            }
             Ok(())
         })
     }
