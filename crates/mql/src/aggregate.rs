@@ -13,6 +13,7 @@ mod fill;
 mod flat;
 mod glance;
 mod granularity;
+mod graph_lookup;
 mod group;
 mod local;
 mod lookup;
@@ -88,7 +89,7 @@ pub enum Stage {
     /// `$lookup`
     Lookup(Box<lookup::Lookup>),
     /// `$graphLookup`
-    GraphLookup(Box<lookup::GraphLookup>),
+    GraphLookup(Box<graph_lookup::GraphLookup>),
     /// `$unionWith`
     Union(lookup::Union),
     /// `$documents`

@@ -5,7 +5,8 @@
 use bson::raw::RawBsonRef;
 use bson::{RawArray, RawDocument};
 
-use super::lookup::{GraphLookup, Lookup, Union};
+use super::graph_lookup::GraphLookup;
+use super::lookup::{Lookup, Union};
 use super::output::{Merge, Target};
 use super::parse::is_known;
 use super::parse::{DEPTH_MAX, facets, kind, shown};

@@ -5,8 +5,9 @@ use bson::{Bson, RawArray, RawDocument, rawdoc};
 
 use super::bucket::{self, BucketAuto};
 use super::glance::glance;
+use super::graph_lookup::GraphLookup;
 use super::group::Group;
-use super::lookup::{GraphLookup, Lookup, Union};
+use super::lookup::{Lookup, Union};
 use super::output::{Merge, Target};
 use super::position::{self, Place};
 use super::reshape::{AddFields, Unset};
