@@ -68,6 +68,13 @@ impl Registry {
         self.0.base.origin()
     }
 
+    /// What a request to a URL says of who asks: nobody but the registry is
+    /// shown the token.
+    fn authorization(&self, url: &Url) -> Option<String> {
+        let token = self.0.token.as_ref()?;
+        (url.origin() == self.origin()).then(|| format!("Bearer {}", token.expose()))
+    }
+
     /// Where a package is described.
     fn description(&self, name: &str) -> Result<Url, Failed> {
         // The slash of a scoped name is part of the name.
@@ -195,10 +202,7 @@ impl<'a> Client<'a> {
                 // What it is packed with is part of what it is.
                 Kind::Tarball => request.header(header::ACCEPT_ENCODING, "identity"),
             };
-            if url.origin() == self.registry.origin()
-                && let Some(token) = &self.registry.0.token
-            {
-                let bearer = format!("Bearer {}", token.expose());
+            if let Some(bearer) = self.registry.authorization(&url) {
                 request = request.header(header::AUTHORIZATION, bearer);
             }
             let said = |what: &dyn std::fmt::Display| Failed::new(format!("{about}: {what}"));
@@ -362,6 +366,17 @@ mod tests {
         let at = |name| registry.description(name).unwrap().to_string();
         assert_eq!(at("a"), "https://example.com/npm/a");
         assert_eq!(at("@a/b"), "https://example.com/npm/@a%2fb");
+        let token = Some("t0ken".to_owned().into());
+        let registry = Registry::new("https://example.com:8443/npm", token).unwrap();
+        for (url, shown) in [
+            ("https://example.com:8443/elsewhere", true),
+            ("https://example.com/npm/a", false),
+            ("http://example.com:8443/npm/a", false),
+            ("https://files.example.com:8443/npm/a", false),
+        ] {
+            let sent = registry.authorization(&url.parse().unwrap());
+            assert_eq!(sent.as_deref(), shown.then_some("Bearer t0ken"), "{url}");
+        }
         for wrong in [
             "",
             "example.com",

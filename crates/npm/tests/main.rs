@@ -113,6 +113,31 @@ fn one_copy_serves_many_and_conflicts_go_below() {
 }
 
 #[test]
+fn a_copy_does_not_come_between_a_package_and_what_it_needs() {
+    let server = Server::start();
+    for name in ["n", "p", "x"] {
+        server.publish(name, "1.0.0", json!({}), &[]);
+    }
+    server.publish("m", "1.0.0", needs(json!({ "n": "2", "p": "2" })), &[]);
+    server.publish("n", "2.0.0", needs(json!({ "x": "1" })), &[]);
+    server.publish("p", "2.0.0", needs(json!({ "x": "2" })), &[]);
+    server.publish("x", "2.0.0", json!({}), &[]);
+    let of = [("m", "1"), ("n", "1"), ("p", "1"), ("x", "1")];
+    assert_eq!(
+        placed(&fetch(&server, &of).unwrap()),
+        [
+            "m 1.0.0",
+            "m/n 2.0.0",
+            "m/p 2.0.0",
+            "m/p/x 2.0.0",
+            "n 1.0.0",
+            "p 1.0.0",
+            "x 1.0.0"
+        ]
+    );
+}
+
+#[test]
 fn packages_that_need_each_other_and_other_names() {
     let server = Server::start();
     server.publish("a", "1.0.0", needs(json!({ "b": "1" })), &[]);
