@@ -202,13 +202,12 @@ impl Tree<'_> {
     /// The names that a node has to get something for.
     fn unmet(&self, id: Id) -> Vec<String> {
         let node = &self.nodes[id];
-        let unmet = node.package.needs.iter().filter(|(name, need)| {
-            need.kind != Kind::OptionalPeer
-                && !node.lacks.contains_key(*name)
+        let unmet = node.package.needs.keys().filter(|name| {
+            !node.lacks.contains_key(*name)
                 && !node.package.brings.contains(name)
                 && !self.is_met(id, name)
         });
-        let mut names: Vec<String> = unmet.map(|(name, _)| name.clone()).collect();
+        let mut names: Vec<String> = unmet.cloned().collect();
         names.sort_by_cached_key(|name| name.bytes().map(order).collect::<Vec<_>>());
         names
     }
@@ -291,7 +290,7 @@ impl Tree<'_> {
             let node = &self.nodes[id];
             let lack = node.lacks.iter().find(|(name, _)| {
                 let need = node.package.needs.get(*name);
-                need.is_some_and(|need| need.kind != Kind::Optional)
+                need.is_some_and(|need| matches!(need.kind, Kind::Plain | Kind::Peer))
             });
             if let Some((_, why)) = lack {
                 broken.insert(id, why.clone());

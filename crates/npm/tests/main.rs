@@ -214,7 +214,7 @@ fn peers_go_beside_who_needs_them() {
             "user/plugin 1.0.0"
         ]
     );
-    // Nobody brings an optional one.
+    // One that is optional is not brought, and has a say when it is there.
     let optional = json!({
         "peerDependencies": { "host": "*" }, "peerDependenciesMeta": { "host": { "optional": true } },
     });
@@ -222,6 +222,24 @@ fn peers_go_beside_who_needs_them() {
     assert_eq!(
         placed(&fetch(&server, &[("shy", "1")]).unwrap()),
         ["shy 1.0.0"]
+    );
+    // What an optional one would need stops nothing.
+    server.publish("native", "1.0.0", peers(json!({ "host": "9" })), &[]);
+    let optional = json!({
+        "peerDependencies": { "native": "*" },
+        "peerDependenciesMeta": { "native": { "optional": true } },
+    });
+    server.publish("wide", "1.0.0", optional, &[]);
+    let fetched = fetch(&server, &[("wide", "1"), ("host", "2")]).unwrap();
+    assert_eq!(placed(&fetched), ["host 2.0.0", "wide 1.0.0"]);
+    let optional = json!({
+        "peerDependencies": { "host": "1" }, "peerDependenciesMeta": { "host": { "optional": true } },
+    });
+    server.publish("picky", "1.0.0", optional, &[]);
+    let fetched = fetch(&server, &[("picky", "1"), ("host", "*")]).unwrap();
+    assert_eq!(
+        placed(&fetched),
+        ["core 1.0.0", "host 1.0.0", "picky 1.0.0"]
     );
 }
 

@@ -49,43 +49,46 @@ impl Tree<'_> {
         package: &Rc<Package>,
     ) -> Result<Peers, Failed> {
         let mut peers = Peers::from([(name.to_owned(), package.clone())]);
-        let mut next = VecDeque::from([package.clone()]);
+        // What only an optional peer needs stops nothing.
+        let mut next = VecDeque::from([(package.clone(), true)]);
         let of = self.nodes[from].package.clone();
-        while let Some(package) = next.pop_front() {
+        while let Some((package, required)) = next.pop_front() {
             self.client.job.left()?;
             if peers.len() > PEERS_MAX {
                 return Err(Failed::new(format!(
                     "{name} needs more than {PEERS_MAX} packages beside it"
                 )));
             }
-            for (peer, need) in &package.needs {
-                let met = peers.get(peer).is_some_and(|there| need.fits(there));
-                if need.kind != Kind::Peer || met {
+            for (peer, need) in package.needs.iter().filter(|(_, need)| need.is_peer()) {
+                if peers.get(peer).is_some_and(|there| need.fits(there)) {
                     continue;
                 }
+                let then_required = required && need.kind == Kind::Peer;
                 let own = of.needs.get(peer).filter(|own| !own.is_peer());
                 let others: Vec<Rc<Package>> = peers.values().cloned().collect();
                 let good = |picked: &Package| {
                     let mut says = others.iter().filter_map(|other| other.needs.get(peer));
                     own.is_none_or(|own| own.fits(picked))
-                        && says.all(|say| say.kind != Kind::Peer || say.fits(picked))
+                        && says.all(|say| !say.is_peer() || say.fits(picked))
                 };
-                let mut picked = None;
-                // The package itself stays what it is.
-                if peer != name {
-                    for wish in own.into_iter().chain([need]) {
-                        let one = self.pick(wish)?;
-                        if picked.is_none() && good(&one) {
-                            picked = Some(one);
-                        }
+                let (mut picked, mut lost) = (Vec::new(), None);
+                for wish in own.into_iter().chain([need]) {
+                    match self.pick(wish) {
+                        Ok(one) => picked.push(one),
+                        Err(why) => lost = Some(why),
                     }
                 }
-                match picked {
-                    Some(picked) => {
-                        peers.insert(peer.clone(), picked.clone());
-                        next.push_back(picked);
-                    }
-                    None if from == ROOT => {
+                // The package itself stays what it is.
+                let best = picked.iter().find(|one| peer != name && good(one));
+                if let Some(best) = best {
+                    peers.insert(peer.clone(), best.clone());
+                    next.push_back((best.clone(), then_required));
+                    continue;
+                }
+                match lost {
+                    Some(why) if then_required => return Err(why),
+                    Some(_) => {}
+                    None if from == ROOT && required => {
                         let wanted = need.spec.as_ref().map_err(Clone::clone)?;
                         return Err(Failed::new(format!(
                             "{}@{} needs {peer} {wanted} beside it, which does not go with the \
@@ -93,8 +96,15 @@ impl Tree<'_> {
                             package.name, package.version
                         )));
                     }
-                    // It does with what there is.
-                    None => {}
+                    // It does with what there is, or with what its user has.
+                    None => {
+                        if let Some(first) = picked.first()
+                            && !peers.contains_key(peer)
+                        {
+                            peers.insert(peer.clone(), first.clone());
+                            next.push_back((first.clone(), then_required));
+                        }
+                    }
                 }
             }
         }
@@ -148,7 +158,7 @@ impl Tree<'_> {
             }
             found = Some((target, all));
         }
-        if found.is_none() && moving.entry == ROOT {
+        if found.is_none() && self.is_asked_for(moving) {
             let package = &moving.package;
             return Err(Failed::new(format!(
                 "{}@{} does not go with the other packages: they need others beside them",
@@ -169,7 +179,7 @@ impl Tree<'_> {
         self.look_again(placed);
         let package = moving.package.clone();
         for (name, need) in &package.needs {
-            if need.kind != Kind::Peer || self.nodes[placed].gone || self.is_met(placed, name) {
+            if !need.is_peer() || self.nodes[placed].gone || self.is_met(placed, name) {
                 continue;
             }
             let Some(peer) = peers.get(name).filter(|peer| need.fits(peer)) else {
@@ -186,6 +196,17 @@ impl Tree<'_> {
             self.place(&along, self.deepest(start, name), peers)?;
         }
         Ok(())
+    }
+
+    /// Whether a package is what the app asked for, or beside what it asked for.
+    fn is_asked_for(&self, moving: &Moving<'_>) -> bool {
+        let entry = moving.entry;
+        let direct = self.nodes[ROOT].children.get(&self.nodes[entry].name) == Some(&entry);
+        let named = self.nodes[ROOT]
+            .package
+            .needs
+            .contains_key(&self.nodes[entry].name);
+        entry == ROOT || !moving.along && moving.need.is_peer() && direct && named
     }
 
     /// Whether a package may go to a place: by itself, and with its peers, of
@@ -216,7 +237,8 @@ impl Tree<'_> {
         let current = &self.nodes[there].package;
         let fits = moving.need.fits(current);
         let same = current.name == package.name && current.version == package.version;
-        if same && fits {
+        // A peer that its user has otherwise is not what decides.
+        if same && (fits || !moving.need.fits(package)) {
             return (May::Keep, May::Keep);
         }
         // What is newer goes before what is there, what is older only if that
@@ -258,8 +280,7 @@ impl Tree<'_> {
                 return true;
             }
             let Some(peer) = peers.get(name) else {
-                let there = self.resolve(target, name);
-                return there.is_none_or(|there| need.fits(&self.nodes[there].package));
+                return true;
             };
             let along = Moving {
                 entry: moving.entry,
@@ -356,8 +377,7 @@ impl Tree<'_> {
         let again: Vec<Id> = self
             .needs_of(&name)
             .filter(|&(id, need)| {
-                need.kind != Kind::OptionalPeer
-                    && self.met_by(id, &name, need) == Some(placed)
+                self.met_by(id, &name, need) == Some(placed)
                     && !need.fits(&self.nodes[placed].package)
             })
             .map(|(id, _)| id)
