@@ -43,12 +43,11 @@ impl Registry {
     /// # Errors
     /// What is wrong with the URL or the token.
     pub fn new(url: &str, token: Option<Secret>) -> Result<Self, String> {
-        let mut base = Url::parse(url).map_err(|error| format!("'{url}' is no URL: {error}"))?;
+        let mut base = Url::parse(url).map_err(|error| format!("that is no URL: {error}"))?;
         let plain = base.query().is_none() && base.fragment().is_none();
         if !matches!(base.scheme(), "http" | "https") || !base.has_host() || !plain {
-            return Err(format!("'{url}' is no plain URL of http or https"));
+            return Err("that is no plain URL of http or https".to_owned());
         }
-        // It may be shown.
         if has_credentials(&base) {
             return Err("a registry's URL has no user and no password; give a token".to_owned());
         }
