@@ -132,7 +132,8 @@ pub fn sparse(command: &Document) -> Option<&'static str> {
             _ => false,
         }
     }
-    command.values().any(at_an_end).then_some(
+    let computed = queries(command).any(|query| query.contains_key("$expr"));
+    (computed || command.values().any(at_an_end)).then_some(
         "a comparison with null or with an end of all keys, which is true of what is missing, by a sparse index, which has none of it",
     )
 }

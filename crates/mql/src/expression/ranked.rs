@@ -1,6 +1,7 @@
 //! The first, last, least and greatest of an array, and arrays in order.
 
-use std::cmp::Ordering;
+use std::cmp::{Ordering, Reverse};
+use std::collections::BinaryHeap;
 
 use bson::{Bson, Document};
 
@@ -57,11 +58,7 @@ pub(super) fn n(name: &'static str, args: &Args<'_, '_>) -> Result<Option<Bson>>
         _ => {
             array.retain(|value| !is_nullish(Some(value)));
             if name == "$maxN" {
-                array.sort_by(|a, b| order(b, a));
-                array.truncate(count);
-                // Of equal ones the first stay, and come last.
-                array.reverse();
-                array.sort_by(|a, b| order(b, a));
+                array = greatest(&array, count, &order);
             } else {
                 array.sort_by(order);
             }
@@ -69,6 +66,34 @@ pub(super) fn n(name: &'static str, args: &Args<'_, '_>) -> Result<Option<Bson>>
     }
     array.truncate(count);
     Ok(Some(Bson::Array(array)))
+}
+
+/// The greatest values, the last of equal ones first. A value takes the place of a
+/// lesser one, and of equal ones of that which came first.
+fn greatest(values: &[Bson], count: usize, order: &dyn Fn(&Bson, &Bson) -> Ordering) -> Vec<Bson> {
+    let mut sorted: Vec<(usize, &Bson)> = values.iter().enumerate().collect();
+    sorted.sort_by(|(_, a), (_, b)| order(a, b));
+    let mut ranks = vec![0; values.len()];
+    let equal = sorted.chunk_by(|(_, a), (_, b)| order(a, b).is_eq());
+    for (rank, group) in equal.enumerate() {
+        for (at, _) in group {
+            ranks[*at] = rank;
+        }
+    }
+    let mut kept = BinaryHeap::new();
+    for (at, rank) in ranks.into_iter().enumerate() {
+        if kept.len() >= count {
+            let least = kept.peek().map(|Reverse((least, _))| *least);
+            if least.is_none_or(|least| least >= rank) {
+                continue;
+            }
+            kept.pop();
+        }
+        kept.push(Reverse((rank, at)));
+    }
+    let kept = kept.into_sorted_vec().into_iter();
+    kept.filter_map(|Reverse((_, at))| values.get(at).cloned())
+        .collect()
 }
 
 /// What `sortBy` may be, looked at before any document.
