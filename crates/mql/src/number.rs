@@ -223,9 +223,21 @@ impl Sum {
     }
 
     /// Takes a number that was added off again, as MongoDB does: by adding its
-    /// negative.
+    /// negative, in two parts where its type has none.
     pub(crate) fn remove(&mut self, value: &Bson) {
         match value {
+            Bson::Int32(i32::MIN) => {
+                self.remove(&Bson::Int32(-i32::MAX));
+                self.count += 1;
+                self.remove(&Bson::Int32(-1));
+                return;
+            }
+            Bson::Int64(i64::MIN) => {
+                self.remove(&Bson::Int64(-i64::MAX));
+                self.count += 1;
+                self.remove(&Bson::Int64(-1));
+                return;
+            }
             Bson::Int32(n) if self.double => self.doubles.add(-f64::from(*n)),
             Bson::Int32(n) => self.whole -= i128::from(*n),
             Bson::Int64(n) => self.add_exact(-i128::from(*n)),
