@@ -109,7 +109,6 @@ pub(in crate::expression) fn add(name: &'static str, args: &Args<'_, '_>) -> Res
             format!("{name} expects integer amount of time units"),
         ));
     };
-    let overflow = || MqlError::new(5_166_406, "dateAdd overflowed");
     let amount = if name == "$dateSubtract" {
         amount.checked_neg().ok_or_else(overflow)?
     } else {
@@ -144,17 +143,26 @@ fn moved(moment: i64, unit: Unit, amount: i64, zone: &Zone) -> Result<i64> {
             format!("invalid dateAdd 'amount' parameter value: {amount} {name}"),
         ));
     }
-    let overflow = || MqlError::new(5_166_406, "dateAdd overflowed");
-    let plus = |moment: i64, by: i128| {
-        i64::try_from(i128::from(moment) + by)
-            .map_err(|_| MqlError::new(159, format!("Overflow while adding {by}ms to {moment}ms")))
-    };
     // MongoDB 6 loses a second of what is before 1970 and not a whole one.
-    let moment = if unit != Unit::Millisecond && moment < 0 && moment % 1000 != 0 {
-        moment - 1000
+    let lost = if unit != Unit::Millisecond && moment < 0 && moment % 1000 != 0 {
+        1000
     } else {
-        moment
+        0
     };
+    match moment.checked_sub(lost) {
+        Some(moment) => stepped(moment, unit, amount, zone),
+        // There is no earlier date.
+        None => stepped(moment, unit, amount, zone)?
+            .checked_sub(lost)
+            .ok_or_else(overflow),
+    }
+}
+
+fn overflow() -> MqlError {
+    MqlError::new(5_166_406, "dateAdd overflowed")
+}
+
+fn stepped(moment: i64, unit: Unit, amount: i64, zone: &Zone) -> Result<i64> {
     if let Some(months) = unit.months() {
         let local = zone.local(moment);
         let parts = Parts::of(local);
@@ -172,7 +180,12 @@ fn moved(moment: i64, unit: Unit, amount: i64, zone: &Zone) -> Result<i64> {
         let local = i64::try_from(i128::from(zone.local(moment)) + by).map_err(|_| overflow())?;
         return Ok(zone.moment(local));
     }
-    plus(moment, by)
+    i64::try_from(i128::from(moment) + by).map_err(|_| match unit {
+        Unit::Millisecond => {
+            MqlError::new(159, format!("Overflow while adding {by}ms to {moment}ms"))
+        }
+        _ => overflow(),
+    })
 }
 
 /// Whether an argument that is there is null.
