@@ -182,6 +182,7 @@ pub fn they_refuse(command: &Document, indexes: &Indexes, code: i32) -> Option<&
     not_asked(command, indexes, (code, false))
         .or_else(|| mishap(command, code))
         .or_else(|| windows::they_refuse(command, code))
+        .or_else(|| quirks::they_refuse(command))
 }
 
 /// Why both may refuse with other codes.
@@ -212,7 +213,8 @@ fn not_asked(
         let text = filter.to_string();
         text.contains("$expr") || text.contains("$regex")
     });
-    if [2, 16746].contains(&code)
+    // Other documents are left by a limit.
+    if ([2, 16746].contains(&code) || named(command, &["\"$limit\""]))
         && let Some(why) = places::sorted(command)
     {
         return Some(why);
@@ -233,7 +235,7 @@ fn not_asked(
     {
         return Some("mongod's newer executor looks at the limit of a $filter before its input");
     }
-    if let Some(why) = null_by_place(command, indexes) {
+    if let Some(why) = reached(command, indexes) {
         return Some(why);
     }
     ((predicates > 1 || indexes.any()) && computed)
@@ -299,7 +301,8 @@ fn queries(command: &Document) -> impl Iterator<Item = &Document> {
 /// an expression chooses, by an index that mongod takes for it, or those without
 /// the field.
 fn reached(command: &Document, indexes: &Indexes) -> Option<&'static str> {
-    let computed = queries(command).any(|query| query.contains_key("$expr"));
+    let writes = command.contains_key("update") || command.contains_key("delete");
+    let computed = writes && queries(command).any(|query| query.contains_key("$expr"));
     let sorted = command.contains_key("sort");
     if computed && indexes.any() && !sorted && !named(command, &["\"multi\": true", "\"limit\": 0"])
     {
@@ -417,11 +420,18 @@ fn executed(command: &Document, ours: &[String], theirs: &[String]) -> Option<&'
 }
 
 fn mistaken(value: &mut Value) {
-    let Some(object) = value.as_object().filter(|object| object.len() == 1) else {
+    let Some(object) = value.as_object_mut() else {
         return;
     };
-    let key = |value: &&Value| value.get("$minKey").or(value.get("$maxKey")).is_some();
-    if let Some(inner) = object.get("").filter(key).or(object.get("$code")) {
+    let key = |value: &Value| value.get("$minKey").or(value.get("$maxKey")).is_some();
+    if object.len() > 1 {
+        // It was a document that a field could be set in.
+        object.retain(|name, value| !(name.is_empty() && key(value)));
+    } else if let Some(inner) = object
+        .get("")
+        .filter(|value| key(value))
+        .or(object.get("$code"))
+    {
         *value = inner.clone();
     }
 }
@@ -431,8 +441,9 @@ fn chosen(command: &Document, ours: &[String], theirs: &[String]) -> Option<&'st
     if let Some(why) = windows::answers(command, ours, theirs) {
         return Some(why);
     }
-    if let Some(why) = places::sorted(command) {
-        return Some(why);
+    let sorted = places::sorted(command).or_else(|| places::ordered(command, ours, theirs));
+    if sorted.is_some() {
+        return sorted;
     }
     let last = |lines: &[String]| {
         let mut placed = lines.to_vec();

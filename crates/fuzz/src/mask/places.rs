@@ -55,17 +55,48 @@ fn is_placed(path: &str) -> bool {
     path.split('.').any(|part| part.parse::<u32>().is_ok())
 }
 
+/// Why only the order of answers may differ: by a path into lists, whose elements
+/// that are no documents are gone after a projection of it.
+pub(super) fn ordered(
+    command: &Document,
+    ours: &[String],
+    theirs: &[String],
+) -> Option<&'static str> {
+    let dotted = |command: &Document, fields: &Document| {
+        let mut paths = sorts(command).filter(|path| path.contains('.'));
+        paths.any(|path| meets(path, fields))
+    };
+    let stages = pipeline(command.get("pipeline"));
+    let find = command.get_document("projection");
+    let met = find.is_ok_and(|fields| dotted(command, fields))
+        || (0..stages.len()).any(|at| {
+            let mut after = stages[at + 1..].iter();
+            after.any(|stage| {
+                let fields = stage.get_document("$project");
+                fields.is_ok_and(|fields| dotted(stages[at], fields))
+            })
+        });
+    let bag = |lines: &[String]| {
+        let mut lines = lines.to_vec();
+        lines.sort();
+        lines
+    };
+    (met && bag(ours) == bag(theirs)).then_some(PROJECTED)
+}
+
 const PROJECTED: &str = "a sort by an element's place, which mongod does after a projection of it";
 
 /// The paths with a number in them that a `find` or a stage sorts by.
 fn places(command: &Document) -> Vec<&str> {
+    sorts(command).filter(|path| is_placed(path)).collect()
+}
+
+/// The paths that a `find` or a stage sorts by.
+fn sorts(command: &Document) -> impl Iterator<Item = &str> {
     let sort = command.get_document("sort");
     let sort = sort.or_else(|_| command.get_document("$sort")).ok();
     let paths = sort.into_iter().flat_map(Document::keys);
-    paths
-        .map(String::as_str)
-        .filter(|path| is_placed(path))
-        .collect()
+    paths.map(String::as_str)
 }
 
 /// Whether a projection changes something in the field that a path begins with.

@@ -121,6 +121,13 @@ fn any_inside(document: &Document, found: &mut dyn FnMut(&str, &Bson) -> bool) -
         .any(|(name, value)| found(name, value) || walk(value, found))
 }
 
+/// Why they may refuse what we do not.
+pub(super) fn they_refuse(command: &Document) -> Option<&'static str> {
+    (!set_projected(command).is_empty()).then_some(
+        "an element that a projection took away is still there, without a value, when it is set",
+    )
+}
+
 /// Whether only places of fields differ, where one of them may have been set again.
 fn set_again(command: &Document, ours: &[String], theirs: &[String]) -> Option<&'static str> {
     let by_name = |lines: &[String]| {
