@@ -60,16 +60,27 @@ fn of(collection: &Collection, kind: &str) -> RawDocumentBuf {
 
 fn of_document(collection: &Collection, kind: &str, document: &RawDocument) -> RawDocumentBuf {
     let mut event = of(collection, kind);
+    append_key(&mut event, document);
+    event
+}
+
+fn append_key(event: &mut RawDocumentBuf, document: &RawDocument) {
     let mut key = RawDocumentBuf::new();
     if let Ok(Some(id)) = document.get("_id") {
         key.append(cstr!("_id"), id);
     }
     event.append(cstr!("documentKey"), key);
-    event
 }
 
-pub(crate) fn insert(collection: &Collection, document: &RawDocument) -> Event {
-    let mut event = of_document(collection, "insert", document);
+/// What the events of all inserts into a collection begin with.
+pub(crate) fn head_of_inserts(collection: &Collection) -> RawDocumentBuf {
+    of(collection, "insert")
+}
+
+/// An insert into the collection whose head it is.
+pub(crate) fn insert(head: &RawDocument, document: &RawDocument) -> Event {
+    let mut event = head.to_owned();
+    append_key(&mut event, document);
     event.append(cstr!("fullDocument"), document);
     event.into()
 }

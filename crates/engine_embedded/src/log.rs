@@ -93,19 +93,22 @@ pub(crate) fn write(
     now: DateTime,
     told: &mut Vec<Logged>,
 ) -> Result<(Position, u64), CommandError> {
-    // The time and what it is called are 18 bytes.
-    let capacity = events
-        .iter()
-        .map(|event| event.document.as_bytes().len() + 18);
-    let capacity = capacity.sum::<usize>().min(ROW_BYTES_MAX);
+    let mut time = RawDocumentBuf::new();
+    time.append(cstr!("wallTime"), now);
+    let of_transaction = match events {
+        [first, _, ..] => is_of_transaction(&first.document)?,
+        _ => false,
+    };
+    let bytes = |event: &Event| event.document.as_bytes().len() + time.as_bytes().len();
+    let capacity = events.iter().map(bytes).sum::<usize>().min(ROW_BYTES_MAX);
     let (mut at, mut written) = (position, 0);
     let mut row = Row::new(position, capacity);
     for (index, event) in events.iter().enumerate() {
         if index > 0 {
-            at = after(at, is_of_transaction(&event.document)?);
+            at = after(at, of_transaction);
         }
         let mut start = row.bytes.len();
-        append(&mut row.bytes, &event.document, now);
+        append(&mut row.bytes, &event.document, &time);
         if !row.events.is_empty() && row.bytes.len() > ROW_BYTES_MAX {
             let mut next = Row::new(at, capacity);
             next.bytes.extend(row.bytes.drain(start..));
@@ -125,9 +128,7 @@ pub(crate) fn write(
 }
 
 /// Appends an event and when it was.
-fn append(out: &mut Vec<u8>, event: &RawDocument, now: DateTime) {
-    let mut time = RawDocumentBuf::new();
-    time.append(cstr!("wallTime"), now);
+fn append(out: &mut Vec<u8>, event: &RawDocument, time: &RawDocument) {
     let (event, time) = (event.as_bytes(), time.as_bytes());
     // Without the length of the one and the end of the other.
     let fields = event.get(4..event.len() - 1).unwrap_or_default();

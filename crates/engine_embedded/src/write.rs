@@ -40,6 +40,8 @@ pub(crate) struct Changes {
     unique_added: HashMap<Vec<u8>, Record>,
     /// Keys that were given up, and who had them.
     unique_removed: HashMap<Vec<u8>, Record>,
+    /// What the events of inserts begin with, and the collection they are into.
+    head: Option<(u32, RawDocumentBuf)>,
 }
 
 /// What happened to one record.
@@ -105,6 +107,7 @@ impl Changes {
             bytes: 0,
             unique_added: HashMap::new(),
             unique_removed: HashMap::new(),
+            head: None,
         }
     }
 
@@ -184,7 +187,14 @@ impl Changes {
         check_id(&document)?;
         self.count(&document)?;
         self.index(collection, record, None, Some(&document))?;
-        self.events.push(event::insert(collection, &document));
+        let head = match &self.head {
+            Some((id, head)) if *id == collection.id => head,
+            _ => {
+                let head = event::head_of_inserts(collection);
+                &self.head.insert((collection.id, head)).1
+            }
+        };
+        self.events.push(event::insert(head, &document));
         self.records.insert(
             (collection.id, record),
             Change {
