@@ -132,8 +132,13 @@ pub fn sparse(command: &Document) -> Option<&'static str> {
             _ => false,
         }
     }
-    let computed = queries(command).any(|query| query.contains_key("$expr"));
-    (computed || command.values().any(at_an_end)).then_some(
+    let less = ["$lt", "$lte", "$eq", "$gt", "$gte"];
+    if queries(command).any(|query| query.contains_key("$expr")) && named(command, &less) {
+        return Some(
+            "an expression that what is missing may satisfy, by a sparse index, which has none of it",
+        );
+    }
+    command.values().any(at_an_end).then_some(
         "a comparison with null or with an end of all keys, which is true of what is missing, by a sparse index, which has none of it",
     )
 }
@@ -445,6 +450,9 @@ fn chosen(command: &Document, ours: &[String], theirs: &[String]) -> Option<&'st
     if sorted.is_some() {
         return sorted;
     }
+    if sorts_by_time(command, theirs) {
+        return Some("a sort by the time of a write");
+    }
     let last = |lines: &[String]| {
         let mut placed = lines.to_vec();
         for name in looked_up(command) {
@@ -497,6 +505,16 @@ fn chosen(command: &Document, ours: &[String], theirs: &[String]) -> Option<&'st
         }
     }
     None
+}
+
+/// Whether a `find` sorts by a field that has the time of a write.
+fn sorts_by_time(command: &Document, lines: &[String]) -> bool {
+    let sort = command.get_document("sort").into_iter();
+    let mut paths = sort.flat_map(Document::keys);
+    paths.any(|path| {
+        let time = format!("\"{path}\":\"cluster time\"");
+        lines.iter().any(|line| line.contains(&time))
+    })
 }
 
 /// The names on the paths that `$lookup`s write to.

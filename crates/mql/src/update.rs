@@ -257,8 +257,8 @@ impl Update {
     /// Applies the update to `before`.
     ///
     /// # Errors
-    /// MongoDB's: 28 through a scalar, 52 for a new field with a `$`, 66 for a
-    /// changed `_id`, 2, 14, 16837.
+    /// MongoDB's: 28 through a scalar, 52 for a new field with a `$`, 54 for an array
+    /// as `_id`, 66 for a changed `_id`, 2, 14, 16837.
     pub fn apply(&self, before: &RawDocument, cx: UpdateContext<'_>) -> Result<Applied> {
         let mut document = Document::try_from(before).map_err(malformed)?;
         let mut description = UpdateDescription::default();
@@ -333,6 +333,14 @@ impl Update {
             || dropped_id
             || matches!(&self.kind, Kind::Replacement(new) if new.keys().next().is_none_or(|name| name != "_id"))
             || (self.is_operators() && description != UpdateDescription::default());
+        // Only what changes is looked at here.
+        let whole = modified && !self.is_operators();
+        if whole && matches!(document.get("_id"), Some(Bson::Array(_))) {
+            return Err(MqlError::new(
+                54,
+                "After applying the update to the document, the (immutable) field '_id' was found to be an array or array descendant.",
+            ));
+        }
         Ok(Applied {
             document: after,
             modified,

@@ -12,26 +12,17 @@ use crate::update::{Update, immutable_id};
 ///
 /// # Errors
 /// 20 for an equality of the field without a name;
-/// 54 when two equalities set one path, or the `_id` of what is replaced is an
-/// array;
+/// 54 when two equalities set one path;
 /// 111 for a replacement and a path into `_id`; 66 for an operator that sets the
 /// `_id` of which the query knows a part; 224 for an `$expr`.
 pub fn upsert_document(query: &RawDocument, update: &Update) -> Result<Document> {
     let matcher = Matcher::parse_plain(query)?;
     let mut found = Vec::new();
     derive(matcher.root(), &mut found);
-    let part = found.iter().find(|(path, _)| path.starts_with("_id."));
-    let has_part = part.is_some();
+    let is_part = |path: &str| path.starts_with("_id.");
+    let has_part = found.iter().any(|(path, _)| is_part(path));
     if update.is_replacement() {
-        if let Some((path, _)) = part {
-            return Err(MqlError::new(
-                111,
-                format!(
-                    "field at '_id' must be exactly specified, field at sub-path '{path}'found"
-                ),
-            ));
-        }
-        found.retain(|(path, _)| *path == "_id");
+        found.retain(|(path, _)| *path == "_id" || is_part(path));
     }
     // MongoDB sorts a query before it reads fields from it.
     found.sort_by_key(|(path, _)| *path);
@@ -40,6 +31,14 @@ pub fn upsert_document(query: &RawDocument, update: &Update) -> Result<Document>
     }
     let mut document = Document::new();
     for (at, (path, value)) in found.iter().enumerate() {
+        if update.is_replacement() && is_part(path) {
+            return Err(MqlError::new(
+                111,
+                format!(
+                    "field at '_id' must be exactly specified, field at sub-path '{path}'found"
+                ),
+            ));
+        }
         let clash = found[..at].iter().any(|(other, _)| {
             path.strip_prefix(other)
                 .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
@@ -54,12 +53,6 @@ pub fn upsert_document(query: &RawDocument, update: &Update) -> Result<Document>
     }
     if has_part && update.sets_id() {
         return Err(immutable_id());
-    }
-    if update.is_replacement() && matches!(document.get("_id"), Some(Bson::Array(_))) {
-        return Err(MqlError::new(
-            54,
-            "After applying the update to the document, the (immutable) field '_id' was found to be an array or array descendant.",
-        ));
     }
     Ok(document)
 }

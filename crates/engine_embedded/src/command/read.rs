@@ -155,6 +155,7 @@ impl Read {
         if name == "find" {
             positive("limit")?;
             positive("batchSize")?;
+            check_nulls(command)?;
         }
         let default = super::default_collation(view, database, &target);
         let collation = super::collation(command, default.as_ref())?;
@@ -164,7 +165,6 @@ impl Read {
         let query;
         let (limit, kind) = match name {
             "find" => {
-                check_nulls(command)?;
                 given.check(collation.as_ref())?;
                 // The query is what is looked at first, and the sort last.
                 let by = document(command, "sort")?;
@@ -405,6 +405,10 @@ fn count_limit(command: &RawDocument) -> Result<usize, CommandError> {
 
 fn distinct_key(command: &RawDocument) -> Result<&str, CommandError> {
     match command.get("key")? {
+        Some(RawBsonRef::String(key)) if key.contains('\0') => Err(CommandError::new(
+            31032,
+            "Key field cannot contain an embedded null byte",
+        )),
         Some(RawBsonRef::String(key)) => Ok(key),
         None | Some(RawBsonRef::Null | RawBsonRef::Undefined) => Err(CommandError::new(
             40414,

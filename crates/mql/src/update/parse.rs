@@ -173,6 +173,10 @@ fn operator(
         },
         _ => bit(operand)?,
     };
+    match &action {
+        Action::Rename(to) => take(to, taken)?,
+        _ => take(text, taken)?,
+    }
     for step in &path {
         if let Step::Filtered(name) = step
             && !filters.iter().any(|(identifier, _)| identifier == name)
@@ -181,10 +185,6 @@ fn operator(
                 "No array filter found for identifier '{name}' in path '{text}'"
             )));
         }
-    }
-    match &action {
-        Action::Rename(to) => take(to, taken)?,
-        _ => take(text, taken)?,
     }
     Ok(Operator {
         path,
