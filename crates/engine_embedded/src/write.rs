@@ -405,22 +405,31 @@ fn check_id(document: &RawDocument) -> Result<(), CommandError> {
             53,
             "The '_id' value cannot be of type undefined",
         )),
-        Some(RawBsonRef::Document(id)) => {
-            let dollar = id
-                .iter()
-                .flatten()
-                .find(|(name, _)| name.as_str().starts_with('$'));
-            match dollar {
-                Some((name, _)) => Err(CommandError::new(
-                    52,
-                    format!(
-                        "_id fields may not contain '$'-prefixed fields: {name} is not valid for storage."
-                    ),
-                )),
-                None => Ok(()),
+        Some(id) => match dollar_name(id) {
+            Some(name) => Err(CommandError::new(
+                52,
+                format!(
+                    "_id fields may not contain '$'-prefixed fields: {name} is not valid for storage."
+                ),
+            )),
+            None => Ok(()),
+        },
+        None => Ok(()),
+    }
+}
+
+/// The first field that begins with a dollar sign, at any depth.
+fn dollar_name(value: RawBsonRef<'_>) -> Option<&str> {
+    match value {
+        RawBsonRef::Document(document) => document.iter().flatten().find_map(|(name, value)| {
+            let name = name.as_str();
+            if name.starts_with('$') {
+                return Some(name);
             }
-        }
-        _ => Ok(()),
+            dollar_name(value)
+        }),
+        RawBsonRef::Array(array) => array.into_iter().flatten().find_map(dollar_name),
+        _ => None,
     }
 }
 

@@ -1,9 +1,11 @@
 //! Answers that mongod 6.0.5 gives by mistake. We give the ones that are right.
 
+use std::collections::BTreeSet;
+
 use bson::{Bson, Document};
 use serde_json::Value;
 
-use super::{REAL, apart_from, changed, named, number};
+use super::{REAL, apart_from, changed, named, number, parsed};
 
 /// Why two answers may differ.
 pub(super) fn answers(
@@ -32,8 +34,10 @@ pub(super) fn answers(
         );
     }
     let grouped = named(command, &["\"$group\"", "\"$sortByCount\""]);
-    let by_set = named(command, &["$setDifference"]) && named(command, &["$literal"]);
-    if grouped && by_set && apart_from(&["count".to_owned()], ours, theirs) {
+    let sets = ["$setDifference", "$setUnion", "$setIntersection"];
+    let by_set = named(command, &sets) && named(command, &["$literal"]);
+    let one_group = || ids(ours) == ids(theirs);
+    if grouped && by_set && (apart_from(&["count".to_owned()], ours, theirs) || one_group()) {
         return Some(
             "groups by what a set that is known has beside others, which mongod does not count",
         );
@@ -51,6 +55,12 @@ pub(super) fn answers(
         );
     }
     None
+}
+
+/// What the answers are grouped by.
+fn ids(lines: &[String]) -> BTreeSet<String> {
+    let ids = parsed(lines).into_iter();
+    ids.map(|line| line["_id"].to_string()).collect()
 }
 
 /// Why we may refuse what they do not.

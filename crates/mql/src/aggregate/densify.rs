@@ -516,6 +516,14 @@ impl Densifying {
         drop(table);
         self.bytes += weight;
         env.check("$densify", self.bytes)?;
+        // Nothing comes before a document below explicit bounds, even where a
+        // month's end moved the first value there.
+        if let Bounds::Range(ends) = &self.densify.bounds
+            && self.densify.partition.is_empty()
+            && compare_bson(&value, &ends.0).is_lt()
+        {
+            return Ok(Box::new(std::iter::once(Ok(document.into_owned()))));
+        }
         Ok(Box::new(Sequence {
             densify: self.densify.clone(),
             table: self.table.clone(),
