@@ -240,6 +240,11 @@ fn not_asked(
     {
         return Some("mongod's newer executor looks at the limit of a $filter before its input");
     }
+    if !by_us && code == 4_848_979 && named(command, &["$group", "$sortByCount", "$bucket"]) {
+        return Some(
+            "mongod's newer executor looks at the day of a $dateFromParts before its week",
+        );
+    }
     if let Some(why) = reached(command, indexes) {
         return Some(why);
     }

@@ -405,6 +405,7 @@ fn truth(option: &str, value: &Bson) -> Result<bool, CommandError> {
         Bson::Int32(n) => *n != 0,
         Bson::Int64(n) => *n != 0,
         Bson::Double(n) => *n != 0.0,
+        Bson::Decimal128(_) => mql::compare_bson(value, &Bson::Int32(0)).is_ne(),
         other => {
             return Err(CommandError::new(
                 14,

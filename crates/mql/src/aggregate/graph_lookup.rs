@@ -52,6 +52,9 @@ impl GraphLookup {
     pub(super) fn glance(operand: RawBsonRef<'_>) -> Result<&RawDocument> {
         let spec = spec_of("$graphLookup", operand)?;
         match spec.get("from").map_err(malformed)? {
+            Some(RawBsonRef::String("")) => {
+                return Err(MqlError::new(73, "invalid $graphLookup namespace"));
+            }
             Some(from) => check_from("$graphLookup", from)?,
             None => {
                 return Err(MqlError::failed_to_parse(

@@ -194,13 +194,30 @@ pub(super) fn spec_of<'a>(stage: &str, operand: RawBsonRef<'a>) -> Result<&'a Ra
 /// Refuses a `from` that is no name of a collection.
 pub(super) fn check_from(stage: &str, from: RawBsonRef<'_>) -> Result<()> {
     match from {
-        RawBsonRef::String(_) => Ok(()),
+        RawBsonRef::String(name) => check_collection(name),
         RawBsonRef::Document(from) => Err(elsewhere(stage, from)),
         other => Err(MqlError::failed_to_parse(format!(
             "{stage} 'from' field must be a string, but found {}",
             kind(other)
         ))),
     }
+}
+
+/// Refuses a name that no collection can have.
+pub(super) fn check_collection(name: &str) -> Result<()> {
+    if name.contains('\0') {
+        return Err(MqlError::new(
+            73,
+            "namespaces cannot have embedded null characters",
+        ));
+    }
+    if name.starts_with('.') {
+        return Err(MqlError::new(
+            73,
+            format!("Collection names cannot start with '.': {name}"),
+        ));
+    }
+    Ok(())
 }
 
 /// Refuses a pipeline without a collection that does not make its documents.
@@ -556,6 +573,9 @@ impl Union {
         if from.is_none() {
             let none = RawArrayBuf::new();
             check_source("$unionWith", stages.as_deref().unwrap_or(&none))?;
+        }
+        if let Some(from) = from {
+            check_collection(from)?;
         }
         Ok((from, stages))
     }
