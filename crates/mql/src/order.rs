@@ -65,6 +65,7 @@ fn same_rank(a: RawBsonRef<'_>, b: RawBsonRef<'_>, collation: Option<&Collation>
     use RawBsonRef as R;
     match (a, b) {
         (R::Boolean(x), R::Boolean(y)) => x.cmp(&y),
+        (R::ObjectId(x), R::ObjectId(y)) => x.bytes().cmp(&y.bytes()),
         (R::DateTime(x), R::DateTime(y)) => x.cmp(&y),
         (R::Timestamp(x), R::Timestamp(y)) => (x.time, x.increment).cmp(&(y.time, y.increment)),
         (R::String(x) | R::Symbol(x), R::String(y) | R::Symbol(y)) => strings(x, y, collation),
@@ -101,6 +102,7 @@ fn same_rank(a: RawBsonRef<'_>, b: RawBsonRef<'_>, collation: Option<&Collation>
 fn numbers(a: RawBsonRef<'_>, b: RawBsonRef<'_>) -> Ordering {
     use RawBsonRef as R;
     match (a, b) {
+        (R::Int32(x), R::Int32(y)) => x.cmp(&y),
         (R::Int32(x), R::Int64(y)) => i64::from(x).cmp(&y),
         (R::Int64(x), R::Int32(y)) => x.cmp(&i64::from(y)),
         (R::Int64(x), R::Int64(y)) => x.cmp(&y),
@@ -193,4 +195,61 @@ pub(crate) fn raw(value: &Bson) -> bson::RawBson {
 /// [`raw`] of a value that is not needed any more.
 pub(crate) fn into_raw(value: Bson) -> bson::RawBson {
     bson::RawBson::try_from(value).unwrap_or(bson::RawBson::Null)
+}
+
+#[cfg(test)]
+mod tests {
+    use bson::oid::ObjectId;
+    use bson::{Binary, DateTime, Timestamp, doc, spec::BinarySubtype};
+
+    use super::*;
+
+    /// Values compare alike alone, within documents and within arrays.
+    #[test]
+    fn values_compare_within_others_as_they_do_alone() {
+        let binary = |byte| Binary {
+            subtype: BinarySubtype::Generic,
+            bytes: vec![byte],
+        };
+        let pairs: [(Bson, Bson); 9] = [
+            (1.into(), 2.into()),
+            (1_i64.into(), 2_i64.into()),
+            (1.5.into(), 2.into()),
+            ("a".into(), "b".into()),
+            (false.into(), true.into()),
+            (
+                ObjectId::from_bytes([1; 12]).into(),
+                ObjectId::from_bytes([2; 12]).into(),
+            ),
+            (
+                DateTime::from_millis(1).into(),
+                DateTime::from_millis(2).into(),
+            ),
+            (
+                Timestamp {
+                    time: 1,
+                    increment: 1,
+                }
+                .into(),
+                Timestamp {
+                    time: 1,
+                    increment: 2,
+                }
+                .into(),
+            ),
+            (binary(1).into(), binary(2).into()),
+        ];
+        for (less, more) in pairs {
+            let within = |value: &Bson| Bson::from(doc! { "a": value.clone() });
+            let listed = |value: &Bson| Bson::from(vec![value.clone()]);
+            for wrap in
+                [&|value: &Bson| value.clone(), &within, &listed] as [&dyn Fn(&Bson) -> Bson; 3]
+            {
+                let (a, b) = (wrap(&less), wrap(&more));
+                assert_eq!(compare_bson(&a, &b), Ordering::Less, "{a} and {b}");
+                assert_eq!(compare_bson(&b, &a), Ordering::Greater, "{b} and {a}");
+                assert_eq!(compare_bson(&a, &a), Ordering::Equal, "{a}");
+            }
+        }
+    }
 }
