@@ -177,7 +177,7 @@ async fn what_resources_make_survives_every_dialect() {
         other
     };
     let (imported, pushed, filed) = (fresh().await, fresh().await, fresh().await);
-    imported.done(204, "POST", path, document).await;
+    imported.import(document).await;
     pushed.done(204, "PATCH", "/push", pulled).await;
     let author = app::Author {
         user_id: "t".to_owned(),

@@ -127,20 +127,16 @@ async fn a_replacement_by_name_keeps_ids() {
     let world = World::new().await;
     let operator = world.operator().await;
     let (app, a, _) = two(&operator).await;
-    let path = "/import?strategy=replace-by-name";
-    app.done(
-        204,
-        "POST",
-        path,
-        of(&[("a", Some("whatever")), ("c", Some(NOBODY))]),
-    )
-    .await;
+    app.import(of(&[("a", Some("whatever")), ("c", Some(NOBODY))]))
+        .await;
     let list = functions(&app).await;
     assert_eq!(names(&list), ["a", "c"]);
     assert_eq!(list[0].1, a);
     assert_ne!(list[1].1, NOBODY);
     let nameless = json!({ "functions": { "config": [{ "private": true }] } });
-    let refused = app.call("POST", path, nameless).await;
+    let refused = app
+        .call("POST", "/import?strategy=replace-by-name", nameless)
+        .await;
     assert_eq!(refused.refusal(), (400, "BadRequest"));
     assert!(
         refused.body["error"]
@@ -204,13 +200,7 @@ async fn secrets_come_along_once() {
     for version in [20_180_301, 20_200_603, 20_210_101] {
         let app = operator.app("shop").await;
         for _ in 0..2 {
-            app.done(
-                204,
-                "POST",
-                "/import?strategy=replace-by-name",
-                document(version),
-            )
-            .await;
+            app.import(document(version)).await;
             let secrets = app.done(200, "GET", "/secrets", Value::Null).await;
             assert_eq!(secrets.as_array().unwrap().len(), 1);
             assert_eq!(secrets[0]["name"], "__tw_auth_token");
@@ -245,16 +235,14 @@ async fn a_document_of_next_to_nothing_is_taken() {
         "config_version": 20_210_101, "auth": {}, "functions": {}, "endpoints": {}, "graphql": {},
         "hosting": { "enabled": true }, "sync": {}, "secrets": {},
     });
-    app.done(204, "POST", "/import?strategy=replace-by-name", bare)
-        .await;
+    app.import(bare).await;
     let shown = app.done(200, "GET", "", Value::Null).await;
     assert_eq!(shown["name"], "shop");
     let hosting = app.done(200, "GET", "/hosting/config", Value::Null).await;
     assert_eq!(hosting["enabled"], true);
     // What there is once stays, though the next document does not speak of it.
     let other = json!({ "config_version": 20_210_101, "values": [{ "name": "a", "value": null }] });
-    app.done(204, "POST", "/import?strategy=replace-by-name", other)
-        .await;
+    app.import(other).await;
     let hosting = app.done(200, "GET", "/hosting/config", Value::Null).await;
     assert_eq!(hosting["enabled"], true);
     let files = app.archive("/export?source_control=true").await.1;
@@ -275,8 +263,7 @@ async fn numbers_in_extended_json_are_read_as_they_are_meant() {
         "data_sources": [{ "config": { "name": "db", "type": "mongodb-atlas", "config": {}, "version": int("1") } }],
         "values": [{ "name": "v", "value": long }],
     });
-    app.done(204, "POST", "/import?strategy=replace-by-name", canonical)
-        .await;
+    app.import(canonical).await;
     let pulled = app.done(200, "GET", "/pull", Value::Null).await;
     assert_eq!(pulled["data_sources"][0]["version"], 1);
     assert_eq!(pulled["values"][0]["value"], long);
@@ -407,7 +394,7 @@ async fn templates_in_settings_are_resolved_once() {
         } }],
     });
     let path = "/import?strategy=replace-by-name";
-    app.done(204, "POST", path, document.clone()).await;
+    app.import(document.clone()).await;
     let pulled = app.done(200, "GET", "/pull", Value::Null).await;
     let name = "/data_sources/0/config/clusterName";
     assert_eq!(pulled.pointer(name), Some(&json!("QaCluster")));

@@ -348,6 +348,12 @@ impl AppAdmin<'_> {
         reply.body
     }
 
+    /// Imports a document by the strategy of the official CLI.
+    pub(crate) async fn import(&self, document: Value) {
+        self.done(204, "POST", "/import?strategy=replace-by-name", document)
+            .await;
+    }
+
     /// Sends a file in a body of parts, as the official CLI does; the status and
     /// what is answered.
     pub(crate) async fn send_parts(

@@ -54,8 +54,7 @@ async fn what_is_pulled_is_pushed_without_a_change() {
         assert_eq!(document["config_version"].to_string(), version);
         assert_eq!(document["app_id"], shown["client_app_id"]);
         assert_eq!(diff(&app, &document).await, json!([]), "{version}");
-        app.done(204, "POST", "/import?strategy=replace-by-name", document)
-            .await;
+        app.import(document).await;
         assert_eq!(app.archive(&export(version)).await.1, files, "{version}");
     }
     assert_eq!(deployments(&app).await, before);
@@ -231,13 +230,7 @@ async fn push_goes_through_a_draft() {
     app.done(204, "DELETE", &old, Value::Null).await;
     let draft = format!("/drafts/{}", app.made("/drafts", Value::Null).await);
     let before = deployments(&app).await;
-    app.done(
-        204,
-        "POST",
-        "/import?strategy=replace-by-name",
-        local.clone(),
-    )
-    .await;
+    app.import(local.clone()).await;
     // Nothing is live yet.
     assert_eq!(deployments(&app).await, before);
     let served = world.core.app(&app.id).await.unwrap();
@@ -351,13 +344,7 @@ async fn apps_create_imports_at_once() {
             "name": "mongodb-atlas", "type": "mongodb-atlas", "version": 1,
         } }],
     });
-    app.done(
-        204,
-        "POST",
-        "/import?strategy=replace-by-name",
-        document.clone(),
-    )
-    .await;
+    app.import(document.clone()).await;
     assert_eq!(deployments(&app).await, 1);
     assert_eq!(diff(&app, &document).await, json!([]));
     let files = app.archive(&export("20210101")).await.1;
@@ -459,13 +446,7 @@ async fn an_import_is_exported_to_the_key() {
     let app = operator.app("exact").await;
     let id = app.done(200, "GET", "", Value::Null).await["client_app_id"].clone();
     let document = whole_app(&id);
-    app.done(
-        204,
-        "POST",
-        "/import?strategy=replace-by-name",
-        document.clone(),
-    )
-    .await;
+    app.import(document.clone()).await;
     let files = app.archive(&export("20210101")).await.1;
     assert_eq!(folded(&files), document);
 }
@@ -493,13 +474,7 @@ async fn an_import_of_an_older_version_is_exported_to_the_key() {
             "values": [], "log_forwarders": whole["log_forwarders"], "secrets": {},
             "data_api_config": whole["data_api_config"],
         });
-        app.done(
-            204,
-            "POST",
-            "/import?strategy=replace-by-name",
-            document.clone(),
-        )
-        .await;
+        app.import(document.clone()).await;
         let mut exported = folded_older(&app.archive(&export(&version.to_string())).await.1);
         // The client has no field for it.
         exported.as_object_mut().unwrap().remove("provider_region");

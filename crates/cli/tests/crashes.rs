@@ -8,10 +8,9 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::serve::ready;
+use super::serve::{PROJECT, ready};
 use super::{Served, data, path, program, run, try_ask};
 
-const PROJECT: &str = "0123456789abcdef01234567";
 const PRIVATE_KEY: &str = "a-private-key";
 /// Functions of the app, which all answer the same number.
 const FUNCTIONS: usize = 8;

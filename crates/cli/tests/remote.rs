@@ -7,10 +7,8 @@ use std::process::Command;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::serve::ready;
+use super::serve::{PROJECT, keyed, ready};
 use super::{Served, data, folder, path, program, run, write};
-
-pub(super) const PROJECT: &str = "0123456789abcdef01234567";
 
 /// A server, and somebody's home.
 pub(super) struct World {
@@ -23,14 +21,7 @@ impl World {
     /// With somebody logged in.
     pub(super) fn new() -> Self {
         let data = data();
-        let mut command = program(&["serve"]);
-        command
-            .env("BACKSTITCH_DATA_DIR", data.path())
-            .env("BACKSTITCH_LISTEN", "127.0.0.1:0")
-            .env("BACKSTITCH_PROJECT_ID", PROJECT)
-            .env("BACKSTITCH_ADMIN_PUBLIC_KEY", "public")
-            .env("BACKSTITCH_ADMIN_PRIVATE_KEY", "a-private-key");
-        let mut served = Served::of(&mut command);
+        let mut served = Served::of(&mut keyed(data.path()));
         ready(&mut served);
         let world = Self {
             served,

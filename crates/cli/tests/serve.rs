@@ -1,10 +1,27 @@
 //! `backstitch serve`: its settings, and those that are none.
 
+use std::path::Path;
+use std::process::Command;
+
 use serde_json::json;
 
 use super::{Served, data, folder, path, program, run};
 
-const PROJECT: &str = "0123456789abcdef01234567";
+/// The project of the servers here.
+pub(crate) const PROJECT: &str = "0123456789abcdef01234567";
+
+/// A server whose project and key pair, `public` and `a-private-key`, variables
+/// give.
+pub(crate) fn keyed(data: &Path) -> Command {
+    let mut command = program(&["serve"]);
+    command
+        .env("BACKSTITCH_DATA_DIR", data)
+        .env("BACKSTITCH_LISTEN", "127.0.0.1:0")
+        .env("BACKSTITCH_PROJECT_ID", PROJECT)
+        .env("BACKSTITCH_ADMIN_PUBLIC_KEY", "public")
+        .env("BACKSTITCH_ADMIN_PRIVATE_KEY", "a-private-key");
+    command
+}
 
 /// The line that says where it serves.
 pub(crate) fn ready(served: &mut Served) -> String {
@@ -27,14 +44,7 @@ fn login(served: &Served, public: &str, private: &str) -> u16 {
 #[test]
 fn variables_make_the_project_and_its_keys() {
     let data = data();
-    let mut command = program(&["serve"]);
-    command
-        .env("BACKSTITCH_DATA_DIR", data.path())
-        .env("BACKSTITCH_LISTEN", "127.0.0.1:0")
-        .env("BACKSTITCH_PROJECT_ID", PROJECT)
-        .env("BACKSTITCH_ADMIN_PUBLIC_KEY", "public")
-        .env("BACKSTITCH_ADMIN_PRIVATE_KEY", "a-private-key");
-    let mut served = Served::of(&mut command);
+    let mut served = Served::of(&mut keyed(data.path()));
     let line = ready(&mut served);
     assert!(line.ends_with(&format!("(project {PROJECT})")), "{line}");
     assert_eq!(login(&served, "public", "a-private-key"), 200);

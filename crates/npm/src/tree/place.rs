@@ -132,6 +132,24 @@ impl Tree<'_> {
         self.place(&moving, deepest, peers)
     }
 
+    /// A peer of a package that is put somewhere, which goes along.
+    fn along<'p>(
+        &self,
+        moving: &Moving<'_>,
+        name: &'p str,
+        need: &'p Need,
+        package: &'p Rc<Package>,
+    ) -> Moving<'p> {
+        Moving {
+            entry: moving.entry,
+            name,
+            need,
+            package,
+            along: true,
+            deepest: self.deepest(moving.deepest, name),
+        }
+    }
+
     /// The deepest place for a name: not in a package that wants it beside it.
     fn deepest(&self, from: Id, name: &str) -> Id {
         let inside = |id: &Id| {
@@ -185,14 +203,7 @@ impl Tree<'_> {
             let Some(peer) = peers.get(name).filter(|peer| need.fits(peer)) else {
                 continue;
             };
-            let along = Moving {
-                entry: moving.entry,
-                name,
-                need,
-                package: peer,
-                along: true,
-                deepest: self.deepest(moving.deepest, name),
-            };
+            let along = self.along(moving, name, need, peer);
             self.place(&along, self.deepest(start, name), peers)?;
         }
         Ok(())
@@ -282,14 +293,7 @@ impl Tree<'_> {
             let Some(peer) = peers.get(name) else {
                 return true;
             };
-            let along = Moving {
-                entry: moving.entry,
-                name,
-                need,
-                package: peer,
-                along: true,
-                deepest: self.deepest(moving.deepest, name),
-            };
+            let along = self.along(moving, name, need, peer);
             let target = self.deepest(target, name);
             self.may_go(&along, target, peers, seen).1 != May::Not
         })
