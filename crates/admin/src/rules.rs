@@ -63,8 +63,8 @@ pub(crate) const ROWS: &[Row] = &[
     ),
 ];
 
-const COLLECTION_FIELDS: &[&str] = &["database", "collection", "roles", "filters"];
-const SERVICE_FIELDS: &[&str] = &["name", "actions", "when"];
+const COLLECTION_FIELDS: &[&str] = config::fields(Kind::Rule);
+const SERVICE_FIELDS: &[&str] = config::fields(Kind::ServiceRule);
 const DEFAULT_FIELDS: &[&str] = &["roles", "filters"];
 
 /// The node that a rule's body describes: kind, key and node.

@@ -57,7 +57,7 @@ pub(crate) const ROWS: &[Row] = &[
     ),
 ];
 
-const FIELDS: &[&str] = &["name", "type", "config", "secret_config", "version"];
+const FIELDS: &[&str] = config::fields(Kind::Service);
 /// Which settings of third-party services are secrets, by type.
 const SECRETS: &[(&str, &str)] = &[
     ("twilio", "auth_token"),
@@ -134,8 +134,8 @@ async fn create(cx: Cx, request: Request) -> Result<Answer, Problem> {
         Some(config) => take_secrets(&name, &of, config)?,
         None => Vec::new(),
     };
-    name_secrets(&mut fields, &secrets);
-    let node = Node::new(kept(FIELDS, &fields, None));
+    let mut node = Node::new(kept(FIELDS, &fields, None));
+    name_secrets(&mut node, &secrets);
     let rules = rules_of(&name, kind, &fields)?;
     let seen = edit(cx.app()?, &cx.author(&request)?, |config| {
         free(config, &name)?;
@@ -169,7 +169,7 @@ fn take_secrets(
     let mut taken = Vec::new();
     for (_, field) in SECRETS.iter().filter(|(kind, _)| *kind == of) {
         if let Some(value) = body::optional_text(config, field)? {
-            let (name, value) = (format!("__{service}_{field}"), value.to_owned());
+            let (name, value) = (config::secret_name(service, field), value.to_owned());
             app::secrets::check(&name, &value)?;
             config.shift_remove(*field);
             taken.push(Secret { field, name, value });
@@ -178,18 +178,10 @@ fn take_secrets(
     Ok(taken)
 }
 
-/// Has the `secret_config` of a service name its secrets.
-fn name_secrets(service: &mut Map<String, Value>, secrets: &[Secret]) {
-    let named = secrets
-        .iter()
-        .map(|secret| (secret.field.to_owned(), json!(secret.name)));
-    if secrets.is_empty() {
-        return;
-    }
-    let known = service.entry("secret_config").or_insert_with(|| json!({}));
-    match known {
-        Value::Object(known) => known.extend(named),
-        _ => *known = named.collect(),
+/// Has a service take its secrets by their names.
+fn name_secrets(service: &mut Node, secrets: &[Secret]) {
+    for secret in secrets {
+        service.refer_to_secret(secret.field, &secret.name);
     }
 }
 
@@ -347,9 +339,7 @@ async fn patch_config(cx: Cx, request: Request) -> Result<Answer, Problem> {
         if let Some(known) = node.json["config"].as_object_mut() {
             known.extend(fields.clone());
         }
-        if let Some(known) = node.json.as_object_mut() {
-            name_secrets(known, &secrets);
-        }
+        name_secrets(&mut node, &secrets);
         config.replace(service.kind, &service.name, &service.name, node)?;
         sync.iter()
             .try_for_each(|sync| config.set_sync(&service.name, sync))

@@ -91,6 +91,12 @@ impl AppConfig {
     }
 }
 
+/// The name of the secret that is made of a setting's value, when the value comes
+/// along with what it belongs to: a service or an authentication provider.
+pub fn secret_name(owner: &str, field: &str) -> String {
+    format!("__{owner}_{field}")
+}
+
 impl Import {
     /// Reads a document. What is wrong with its shape is told when it is put
     /// onto a configuration.
@@ -459,13 +465,10 @@ impl Import {
             ));
             return;
         };
-        let name = format!("__{owner}_{field}");
+        let name = secret_name(owner, field);
         if let Some(node) = self.reader.config.get(kind, owner) {
             let mut node = Node::clone(node);
-            if !node.json["secret_config"].is_object() {
-                node.json["secret_config"] = json!({});
-            }
-            node.json["secret_config"][field] = json!(name);
+            node.refer_to_secret(field, &name);
             self.reader.config.put(kind, owner, node);
         }
         self.secrets.push((name, value.clone()));

@@ -33,7 +33,7 @@ pub use edit::EditError;
 pub use exported::{Exporting, IdOf, allowed_origins};
 pub use files::Files;
 pub use hosted::{Attributes, HostedFile, hosted_attributes, split_hosted};
-pub use import::{Import, Onto, Rename};
+pub use import::{Import, Onto, Rename, secret_name};
 pub use json::{Parsed, Place, parse_json, parse_json_exactly};
 pub use kind::{Kind, nearest};
 pub use merge::{MergeError, merge};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::Kind;
 
@@ -105,6 +105,18 @@ impl Node {
             source: Some(source.into()),
             bytes: None,
         }
+    }
+
+    /// Has the node take the value of a setting from a secret.
+    pub fn refer_to_secret(&mut self, field: &str, secret: &str) {
+        let Some(fields) = self.json.as_object_mut() else {
+            return;
+        };
+        let named = fields.entry("secret_config").or_insert(Value::Null);
+        if !named.is_object() {
+            *named = json!({});
+        }
+        named[field] = json!(secret);
     }
 
     /// The fields; empty for what is not an object.
