@@ -507,14 +507,18 @@ impl Doctor<'_> {
             before = Some(last);
         }
         self.count("events", n);
+        // Images of one row's events follow each other.
+        let mut row: Vec<Logged> = Vec::new();
         for pair in self.snapshot.range(Table::Images, &[], &END, false) {
             let (key, value) = pair?;
             bytes += log::size(&key, value.len());
-            let event = match Position::from_key(&key) {
-                Some(position) => log::find(self.snapshot, position).ok().flatten(),
-                None => None,
-            };
-            if event.is_none() {
+            let position = Position::from_key(&key);
+            let has = |row: &[Logged]| row.iter().any(|event| Some(event.position) == position);
+            if let (false, Some(position)) = (has(&row), position) {
+                let found = log::row_of(self.snapshot, position);
+                row = found.ok().flatten().unwrap_or_default();
+            }
+            if !has(&row) {
                 self.problem(format!("image {} belongs to no event", hex(&key)));
             }
         }

@@ -227,7 +227,7 @@ pub(crate) fn events(key: &[u8], value: &[u8]) -> Result<Vec<Logged>, CommandErr
 }
 
 /// The row in which a position would be: the last that does not begin after it.
-fn row_of(
+pub(crate) fn row_of(
     snapshot: &dyn Snapshot,
     position: Position,
 ) -> Result<Option<Vec<Logged>>, CommandError> {

@@ -224,13 +224,14 @@ impl<'a> Client<'a> {
                     let why = format!("the registry refuses it (status {status})");
                     return Err(Lost::For(said(&why)));
                 }
-                408 | 429 | 500.. => {
-                    let why = format!("the registry answers with status {status}");
-                    return Err(Lost::Now(said(&why)));
-                }
-                _ => {
-                    let why = format!("the registry answers with status {status}");
-                    return Err(Lost::For(said(&why)));
+                status => {
+                    let why = said(&format!("the registry answers with status {status}"));
+                    let may_pass = matches!(status, 408 | 429 | 500..);
+                    return Err(if may_pass {
+                        Lost::Now(why)
+                    } else {
+                        Lost::For(why)
+                    });
                 }
             }
         }
