@@ -2,15 +2,15 @@
 
 use app::Seen;
 use axum::http::Method;
-use config::Kind;
 use config::view::AuthProvider;
+use config::{EditError, Kind};
 use kit::Problem;
 use serde_json::{Map, Value, json};
 use web::Scope::{Read, Write};
 use web::{Answer, Request};
 
 use crate::resource::{
-    Entry, Reference, Resource, create, delete, edit_node, get, key_of, list, switch,
+    Entry, Reference, Resource, create, edit, edit_node, get, key_of, list, switch,
 };
 use crate::{Cx, Row, body, row};
 
@@ -45,14 +45,14 @@ pub(crate) const ROWS: &[Row] = &[
         Method::DELETE,
         ONE,
         Write,
-        |cx, r| Box::pin(delete::<Provider>(cx, r)),
+        |cx, r| Box::pin(delete(cx, r)),
     ),
     row(
         "adminEnableAuthProvider",
         Method::PUT,
         ENABLE,
         Write,
-        |cx, r| Box::pin(enable(cx, r)),
+        |cx, r| Box::pin(switch::<Provider>(cx, r, false)),
     ),
     row(
         "adminDisableAuthProvider",
@@ -120,21 +120,20 @@ fn functions_by_name(seen: &Seen, config: &mut Map<String, Value>) -> Result<(),
         .try_for_each(|function| function.read(seen, config))
 }
 
-/// Turns a provider on that has what it needs.
-async fn enable(cx: Cx, request: Request) -> Result<Answer, Problem> {
+/// Removes a provider that is off: users of one that is on would be locked out.
+async fn delete(cx: Cx, request: Request) -> Result<Answer, Problem> {
     let seen = cx.seen().await?;
     let key = key_of(&seen, Kind::AuthProvider, request.parameter("providerId"))?;
-    let node = seen.config().get(Kind::AuthProvider, &key);
-    let lacks = node
-        .map(|node| AuthProvider(node).lacks())
-        .unwrap_or_default();
-    if let Some(missing) = lacks.first() {
-        return Err(Problem::bad_request(format!(
-            "the provider \"{key}\" cannot be enabled without \"{}\"",
-            missing.join("\" or \"")
-        )));
-    }
-    switch::<Provider>(cx, request, false).await
+    edit(cx.app()?, &cx.author(&request)?, |config| {
+        let node = config.get(Kind::AuthProvider, &key);
+        if node.is_some_and(|node| AuthProvider(node).enabled()) {
+            let text = format!("the provider \"{key}\" has to be disabled before it is deleted");
+            return Err(EditError::Invalid(vec![text]));
+        }
+        config.remove(Kind::AuthProvider, &key)
+    })
+    .await?;
+    Ok(Answer::no_content())
 }
 
 /// Merges the body into the provider, and its `config` into the provider's.

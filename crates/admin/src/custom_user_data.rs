@@ -9,7 +9,7 @@ use web::Scope::{Read, Write};
 use web::{Answer, Request};
 
 use crate::resource::{Reference, merge_single, single};
-use crate::{Cx, Row, body, row};
+use crate::{Cx, Row, body, resource, row};
 
 const PATH: &str = "/groups/{groupId}/apps/{appId}/custom_user_data";
 
@@ -49,6 +49,12 @@ async fn get(cx: Cx, _request: Request) -> Result<Answer, Problem> {
     let seen = cx.seen().await?;
     let mut shown = single(seen.config(), Kind::CustomUserData);
     shown.entry("enabled").or_insert(json!(false));
+    for name in ["database_name", "collection_name", "user_id_field"] {
+        shown.entry(name).or_insert(json!(""));
+    }
+    shown
+        .entry("mongo_service_id")
+        .or_insert(json!(resource::NO_ID));
     let mut shown = Value::Object(shown);
     for reference in &REFERENCES {
         reference.show(&seen, &mut shown);

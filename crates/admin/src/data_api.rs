@@ -70,7 +70,9 @@ fn missing() -> Problem {
 async fn get(cx: Cx, _request: Request) -> Result<Answer, Problem> {
     let seen = cx.seen().await?;
     let node = seen.config().get(Kind::DataApi, "").ok_or_else(missing)?;
-    Ok(Answer::ok(&node.json))
+    let mut shown = defaults();
+    shown.extend(node.fields().cloned().unwrap_or_default());
+    Ok(Answer::ok(&Value::Object(shown)))
 }
 
 /// What files say of it whether it was said or not.

@@ -36,6 +36,14 @@ pub(crate) const ROWS: &[Row] = &[
     ),
 ];
 
+/// What is off unless it is said to be on.
+const FLAGS: [&str; 4] = [
+    "respond_result",
+    "fetch_custom_user_data",
+    "create_user_on_auth",
+    "disabled",
+];
+
 struct Endpoint;
 
 impl Resource for Endpoint {
@@ -54,12 +62,7 @@ impl Resource for Endpoint {
         fields
             .entry("validation_method")
             .or_insert(json!("NO_VALIDATION"));
-        for flag in [
-            "respond_result",
-            "fetch_custom_user_data",
-            "create_user_on_auth",
-            "disabled",
-        ] {
+        for flag in FLAGS {
             fields.entry(flag).or_insert(json!(false));
         }
         Ok(())
@@ -68,6 +71,16 @@ impl Resource for Endpoint {
     fn full(entry: &Entry) -> Value {
         let mut shown = entry.show_all();
         FUNCTION.show(entry.seen, &mut shown);
+        // Files leave these out.
+        if let Some(fields) = shown.as_object_mut() {
+            for flag in FLAGS {
+                fields.entry(flag).or_insert(json!(false));
+            }
+            fields
+                .entry("validation_method")
+                .or_insert(json!("NO_VALIDATION"));
+            fields.entry("return_type").or_insert(json!("JSON"));
+        }
         shown["last_modified"] = json!(entry.modified);
         shown
     }

@@ -37,6 +37,10 @@ const FIELDS: &[&str] = &[
     "default_response_code",
 ];
 
+/// What of a custom domain is there now.
+const DOMAIN_LATER: &str = "custom domains: not supported yet; the domain is kept and exported, and files are \
+                            served at the default domain alone";
+
 async fn get(cx: Cx, _request: Request) -> Result<Answer, Problem> {
     let seen = cx.seen().await?;
     let node = seen.config().get(Kind::Hosting, "");
@@ -46,6 +50,11 @@ async fn get(cx: Cx, _request: Request) -> Result<Answer, Problem> {
         .collect();
     shown.entry("enabled").or_insert(json!(false));
     shown.insert("status".to_owned(), json!("setup_ok"));
+    let domain = shown.get("custom_domain").and_then(Value::as_str);
+    if domain.is_some_and(|domain| !domain.is_empty()) {
+        // Hosting itself is in order.
+        shown.insert("status_error_message".to_owned(), json!(DOMAIN_LATER));
+    }
     let path = format!("/app/{}/hosting/", cx.app()?.client_app_id);
     shown.insert(
         "default_domain".to_owned(),

@@ -109,6 +109,25 @@ pub(crate) fn kept(known: &[&str], body: &Map<String, Value>, before: Option<&No
     Value::Object(fields)
 }
 
+/// Characters of a value's or service's name.
+const NAME_CHARS_MAX: usize = 64;
+
+/// Refuses what is no name of a value or service.
+///
+/// # Errors
+/// `BadRequest`.
+pub(crate) fn check_name(noun: &str, name: &str) -> Result<(), Problem> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    let begins = name.starts_with(|c: char| c.is_ascii_alphanumeric());
+    if begins && name.len() <= NAME_CHARS_MAX && name.chars().all(fits) {
+        return Ok(());
+    }
+    Err(Problem::bad_request(format!(
+        "{noun} names begin with a letter or number and have at most {NAME_CHARS_MAX} ASCII \
+         letters, numbers, underscores and hyphens"
+    )))
+}
+
 /// A field with the id of another node, and the one with its name: bodies have
 /// either, files the name, answers both (admin-api.md §4.2).
 pub(crate) struct Reference {
@@ -157,8 +176,8 @@ impl Reference {
     }
 }
 
-/// How clients write the id of nothing.
-const NO_ID: &str = "000000000000000000000000";
+/// How the id of nothing is written.
+pub(crate) const NO_ID: &str = "000000000000000000000000";
 
 /// The key of the node that the path names.
 ///

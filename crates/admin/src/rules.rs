@@ -88,6 +88,17 @@ pub(crate) fn node(
     Ok((Kind::Rule, key, node))
 }
 
+/// A rule with the lists that files may leave out.
+fn shown(entry: &Entry, kind: Kind) -> Value {
+    let mut shown = entry.show_all();
+    if let (Some(fields), true) = (shown.as_object_mut(), kind != Kind::ServiceRule) {
+        for list in DEFAULT_FIELDS {
+            fields.entry(*list).or_insert(json!([]));
+        }
+    }
+    shown
+}
+
 /// The kind of a service's rules.
 fn rule_kind(service: &Service) -> Kind {
     match service.kind {
@@ -117,7 +128,7 @@ async fn list(cx: Cx, request: Request) -> Result<Answer, Problem> {
         .config()
         .all(kind)
         .filter(|(key, _)| key.starts_with(&inside))
-        .map(|(key, node)| Entry::of(&seen, kind, key, node).show_all())
+        .map(|(key, node)| shown(&Entry::of(&seen, kind, key, node), kind))
         .collect();
     Ok(Answer::ok(&shown))
 }
@@ -130,15 +141,15 @@ async fn create(cx: Cx, request: Request) -> Result<Answer, Problem> {
         config.insert(kind, &key, node.clone())
     })
     .await?;
-    Ok(Answer::created(
-        &Entry::of(&seen, kind, &key, &node).show_all(),
-    ))
+    let entry = Entry::of(&seen, kind, &key, &node);
+    Ok(Answer::created(&shown(&entry, kind)))
 }
 
 async fn get(cx: Cx, request: Request) -> Result<Answer, Problem> {
     let seen = cx.seen().await?;
     let (_, kind, key, node) = found(&seen, &request)?;
-    Ok(Answer::ok(&Entry::of(&seen, kind, &key, &node).show_all()))
+    let entry = Entry::of(&seen, kind, &key, &node);
+    Ok(Answer::ok(&shown(&entry, kind)))
 }
 
 async fn replace(cx: Cx, request: Request) -> Result<Answer, Problem> {
@@ -170,7 +181,7 @@ async fn get_default(cx: Cx, request: Request) -> Result<Answer, Problem> {
         .get(Kind::DefaultRule, &service.name)
         .ok_or_else(|| default_missing("default rule does not exist on service"))?;
     let entry = Entry::of(&seen, Kind::DefaultRule, &service.name, node);
-    Ok(Answer::ok(&entry.show_all()))
+    Ok(Answer::ok(&shown(&entry, Kind::DefaultRule)))
 }
 
 async fn create_default(cx: Cx, request: Request) -> Result<Answer, Problem> {
@@ -191,7 +202,7 @@ async fn create_default(cx: Cx, request: Request) -> Result<Answer, Problem> {
         _ => problem,
     })?;
     let entry = Entry::of(&seen, Kind::DefaultRule, &service.name, &node);
-    Ok(Answer::created(&entry.show_all()))
+    Ok(Answer::created(&shown(&entry, Kind::DefaultRule)))
 }
 
 async fn replace_default(cx: Cx, request: Request) -> Result<Answer, Problem> {

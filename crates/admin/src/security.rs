@@ -1,7 +1,7 @@
 //! Who may be a client: origins, addresses, private endpoints, and how long
 //! sessions live (admin-api.md §2.12, #87–#101).
 
-use app::settings::{NewPrivateEndpoint, includes};
+use app::settings::{NewPrivateEndpoint, includes, range};
 use axum::http::Method;
 use config::Kind;
 use kit::{Problem, limit};
@@ -183,9 +183,10 @@ fn is_origin(value: &Value) -> bool {
 /// An entry; with `includes_current` when the caller's own address is in it.
 fn show_address(entry: &AccessListEntry, request: &Request) -> Value {
     let current = request.peer.is_some_and(|peer| includes(entry, peer.ip()));
+    let (ip, network) = range(entry);
     json!({
-        "_id": entry.id, "address": entry.address, "comment": entry.comment,
-        "includes_current": current,
+        "_id": entry.id, "address": entry.address, "ip": ip, "network": network,
+        "comment": entry.comment, "includes_current": current,
     })
 }
 

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use web::Scope::{Read, Write};
 use web::{Answer, Request};
 
-use crate::resource::{Entry, edit, kept, key_of};
+use crate::resource::{Entry, check_name, edit, kept, key_of};
 use crate::{Cx, Row, body, row};
 
 const ALL: &str = "/groups/{groupId}/apps/{appId}/services";
@@ -65,6 +65,16 @@ const SECRETS: &[(&str, &str)] = &[
     ("aws-s3", "secretAccessKey"),
     ("aws-ses", "secretAccessKey"),
     ("gcm", "apiKey"),
+];
+/// Settings of third-party services that are not empty.
+const NEVER_EMPTY: [&str; 7] = [
+    "region",
+    "accessKeyId",
+    "secretAccessKey",
+    "sid",
+    "auth_token",
+    "senderId",
+    "apiKey",
 ];
 const DATA_SOURCES: &[&str] = &["mongodb-atlas", "mongodb", "datalake"];
 
@@ -123,15 +133,16 @@ async fn create(cx: Cx, request: Request) -> Result<Answer, Problem> {
     let fields = body::object(&request)?;
     let (mut fields, sync) = without_sync(fields);
     let name = body::text(&fields, "name")?.to_owned();
-    let of = body::text(&fields, "type")?.to_owned();
-    let kind = if DATA_SOURCES.contains(&of.as_str()) {
+    let kind = if DATA_SOURCES.contains(&body::text(&fields, "type")?) {
         Kind::DataSource
     } else {
         Kind::Service
     };
+    check_name("service", &name)?;
     check_config(&body::optional_object(&fields, "config")?)?;
+    let given = Node::new(Value::Object(fields.clone()));
     let secrets = match fields.get_mut("config").and_then(Value::as_object_mut) {
-        Some(config) => take_secrets(&name, &of, config)?,
+        Some(config) => take_secrets(&name, &given, config)?,
         None => Vec::new(),
     };
     let mut node = Node::new(kept(FIELDS, &fields, None));
@@ -160,16 +171,23 @@ struct Secret {
 }
 
 /// Takes the secrets out of a service's settings, which are shown and exported:
-/// some clients send them there. They get the names that an import gives.
+/// some clients send them there. They keep the names that the service has for
+/// them, or get those that an import gives.
 fn take_secrets(
     service: &str,
-    of: &str,
+    node: &Node,
     config: &mut Map<String, Value>,
 ) -> Result<Vec<Secret>, Problem> {
     let mut taken = Vec::new();
+    let of = node.text("type");
     for (_, field) in SECRETS.iter().filter(|(kind, _)| *kind == of) {
         if let Some(value) = body::optional_text(config, field)? {
-            let (name, value) = (config::secret_name(service, field), value.to_owned());
+            let known = node.at(&format!("/secret_config/{field}"));
+            let known = known
+                .and_then(Value::as_str)
+                .filter(|name| !name.is_empty());
+            let name = known.map_or_else(|| config::secret_name(service, field), str::to_owned);
+            let value = value.to_owned();
             app::secrets::check(&name, &value)?;
             config.shift_remove(*field);
             taken.push(Secret { field, name, value });
@@ -245,31 +263,29 @@ fn node(seen: &Seen, service: &Service) -> Result<Node, Problem> {
         .ok_or_else(|| app::refused(&EditError::NotFound(service.kind, service.name.clone())))
 }
 
-/// Changes the version. A service keeps its name: rules and functions use it.
+/// Changes the name, the version and, merged into it, the configuration. What
+/// names the service follows; what code says does not.
 async fn update(cx: Cx, request: Request) -> Result<Answer, Problem> {
     let seen = cx.seen().await?;
     let service = Service::of(&seen, &request)?;
     let fields = body::object(&request)?;
-    if fields
-        .get("name")
-        .is_some_and(|name| name.as_str() != Some(&service.name))
-    {
-        return Err(Problem::bad_request("a service cannot be renamed"));
+    let of = node(&seen, &service)?.text("type").to_owned();
+    if body::optional_text(&fields, "type")?.is_some_and(|given| given != of) {
+        return Err(Problem::bad_request("a service's type cannot be changed"));
     }
-    let mut changed = node(&seen, &service)?;
-    if let Some(version) = fields.get("version") {
-        changed.json["version"] = version.clone();
+    let name = body::optional_text(&fields, "name")?.unwrap_or(&service.name);
+    if name != service.name {
+        check_name("service", name)?;
     }
-    edit(cx.app()?, &cx.author(&request)?, |config| {
-        config.replace(service.kind, &service.name, &service.name, changed.clone())
-    })
-    .await?;
-    Ok(Answer::ok(&show(
-        &seen,
-        service.kind,
-        &service.name,
-        &changed,
-    )))
+    let change = Change {
+        name: name.to_owned(),
+        version: fields.get("version").filter(|version| !version.is_null()),
+        config: body::optional_object(&fields, "config")?,
+    };
+    let seen = merge(&cx, &request, &seen, &service, change).await?;
+    let node = seen.config().get(service.kind, name);
+    let node = node.ok_or_else(|| app::refused(&EditError::NotFound(service.kind, name.into())))?;
+    Ok(Answer::ok(&show(&seen, service.kind, name, node)))
 }
 
 async fn delete(cx: Cx, request: Request) -> Result<Answer, Problem> {
@@ -288,13 +304,20 @@ async fn get_config(cx: Cx, request: Request) -> Result<Answer, Problem> {
     Ok(Answer::ok(&config_of(&seen, &service)?))
 }
 
-/// The texts and flags of a data source's configuration.
+/// The texts and flags of a service's configuration.
 ///
 /// # Errors
 /// `InvalidParameter`.
 fn check_config(config: &Map<String, Value>) -> Result<(), Problem> {
     for name in ["clusterName", "readPreference", "uri"] {
         body::optional_text(config, name)?;
+    }
+    for name in NEVER_EMPTY {
+        if body::optional_text(config, name)? == Some("") {
+            return Err(Problem::invalid_parameter(format!(
+                "'{name}' must not be empty"
+            )));
+        }
     }
     body::optional_flag(config, "wireProtocolEnabled").map(drop)
 }
@@ -322,29 +345,70 @@ fn without_sync(mut fields: Map<String, Value>) -> (Map<String, Value>, Vec<Sour
 async fn patch_config(cx: Cx, request: Request) -> Result<Answer, Problem> {
     let seen = cx.seen().await?;
     let service = Service::of(&seen, &request)?;
-    let mut fields = body::object(&request)?;
+    let change = Change {
+        name: service.name.clone(),
+        version: None,
+        config: body::object(&request)?,
+    };
+    merge(&cx, &request, &seen, &service, change).await?;
+    Ok(Answer::no_content())
+}
+
+/// What is changed of a service.
+struct Change<'a> {
+    name: String,
+    version: Option<&'a Value>,
+    config: Map<String, Value>,
+}
+
+/// Changes a service by one edit, and the secrets that the change brings along.
+async fn merge(
+    cx: &Cx,
+    request: &Request,
+    seen: &Seen,
+    service: &Service,
+    change: Change<'_>,
+) -> Result<Seen, Problem> {
+    let before = node(seen, service)?;
+    let Change {
+        name: new,
+        version,
+        config: mut fields,
+    } = change;
     let sync = AppConfig::split_sync(&mut fields);
     check_config(&fields)?;
-    let of = node(&seen, &service)?.text("type").to_owned();
-    let secrets = take_secrets(&service.name, &of, &mut fields)?;
-    edit(cx.app()?, &cx.author(&request)?, |config| {
-        let missing = || EditError::NotFound(service.kind, service.name.clone());
-        let before = config
-            .get(service.kind, &service.name)
-            .ok_or_else(missing)?;
-        let mut node = Node::clone(before);
-        if !node.json["config"].is_object() {
+    let secrets = take_secrets(&service.name, &before, &mut fields)?;
+    let (kind, old) = (service.kind, &service.name);
+    let author = cx.author(request)?;
+    let edited = cx.app()?.edit(&author, |config| {
+        let refused = |error: EditError| app::refused(&error);
+        let missing = || refused(EditError::NotFound(kind, old.clone()));
+        let mut node = Node::clone(config.get(kind, old).ok_or_else(missing)?);
+        if new != *old {
+            free(config, &new).map_err(refused)?;
+            node.json["name"] = json!(new);
+        }
+        if let Some(version) = version {
+            node.json["version"] = version.clone();
+        }
+        if !node.json["config"].is_object() && !fields.is_empty() {
             node.json["config"] = json!({});
         }
         if let Some(known) = node.json["config"].as_object_mut() {
             known.extend(fields.clone());
         }
         name_secrets(&mut node, &secrets);
-        config.replace(service.kind, &service.name, &service.name, node)?;
+        let renames = config.renames_within(&[(kind, old.clone(), new.clone())]);
+        config.replace(kind, old, &new, node).map_err(refused)?;
         sync.iter()
-            .try_for_each(|sync| config.set_sync(&service.name, sync))
-    })
-    .await?;
-    keep_secrets(&cx, &secrets).await?;
-    Ok(Answer::no_content())
+            .try_for_each(|sync| config.set_sync(&new, sync))
+            .map_err(refused)?;
+        Ok(renames
+            .into_iter()
+            .filter(|(_, old, new)| old != new)
+            .collect())
+    });
+    let seen = edited.await?;
+    keep_secrets(cx, &secrets).await?;
+    Ok(seen)
 }

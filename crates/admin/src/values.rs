@@ -7,8 +7,8 @@ use kit::Problem;
 use serde_json::{Map, Value as Json};
 use web::Scope::{Read, Write};
 
-use crate::resource::{Entry, Resource, create, delete, get, list, replace};
-use crate::{Row, row};
+use crate::resource::{Entry, Resource, check_name, create, delete, get, list, replace};
+use crate::{Row, body, row};
 
 const ALL: &str = "/groups/{groupId}/apps/{appId}/values";
 const ONE: &str = "/groups/{groupId}/apps/{appId}/values/{valueId}";
@@ -31,9 +31,6 @@ pub(crate) const ROWS: &[Row] = &[
     }),
 ];
 
-/// Characters of a value's name.
-const NAME_CHARS_MAX: usize = 64;
-
 struct Value;
 
 impl Resource for Value {
@@ -42,18 +39,7 @@ impl Resource for Value {
     const FIELDS: &'static [&'static str] = &["name", "value", "from_secret", "private"];
 
     fn complete(_seen: &Seen, fields: &mut Map<String, Json>) -> Result<(), Problem> {
-        let name = fields
-            .get("name")
-            .and_then(Json::as_str)
-            .unwrap_or_default();
-        let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
-        let begins = name.starts_with(|c: char| c.is_ascii_alphanumeric());
-        if !begins || name.len() > NAME_CHARS_MAX || !name.chars().all(fits) {
-            return Err(Problem::bad_request(format!(
-                "value names begin with a letter or number and have at most {NAME_CHARS_MAX} ASCII letters, numbers, underscores and hyphens"
-            )));
-        }
-        Ok(())
+        check_name("value", body::text(fields, "name")?)
     }
 
     fn brief(entry: &Entry) -> Json {

@@ -445,5 +445,85 @@ async fn providers_that_lack_something_are_not_enabled() {
         app.done(204, "PUT", &enable, json!({})).await;
         let read = app.done(200, "GET", &one, Value::Null).await;
         assert_eq!(read["disabled"], false, "{kind}");
+        // One that is on is not deleted.
+        let refused = app.call("DELETE", &one, Value::Null).await;
+        assert_eq!(refused.refusal(), (400, "BadRequest"), "{kind}");
+        app.done(204, "PUT", &format!("{one}/disable"), json!({}))
+            .await;
+        app.done(204, "DELETE", &one, Value::Null).await;
     }
+}
+
+#[tokio::test]
+async fn providers_that_lack_something_come_in_through_no_door() {
+    let world = World::new().await;
+    let operator = world.operator().await;
+    let app = operator.app("shop").await;
+    let body = json!({ "name": "login", "source": "exports = () => ({});" });
+    let function = app.made("/functions", body).await;
+    app.made("/secrets", json!({ "name": "key", "value": "hush" }))
+        .await;
+    let lacking = [
+        json!({ "type": "local-userpass" }),
+        json!({ "type": "local-userpass", "config": { "autoConfirm": false } }),
+        json!({ "type": "local-userpass", "config": { "runConfirmationFunction": true } }),
+        json!({ "type": "local-userpass", "config": { "autoConfirm": true, "runResetFunction": true } }),
+        json!({ "type": "custom-function", "config": {} }),
+        json!({ "type": "custom-function", "config": { "authFunctionName": "nobody" } }),
+        json!({ "type": "custom-token", "config": { "signingAlgorithm": "HS256" } }),
+        json!({ "type": "custom-token", "config": { "useJWKURI": true } }),
+        json!({ "type": "oauth2-google", "config": { "clientId": "id" } }),
+        json!({ "type": "oauth2-facebook", "secret_config": { "clientSecret": "key" } }),
+        json!({ "type": "oauth2-apple" }),
+        // These would be wrong in one that is off, too.
+        json!({ "type": "local-userpass", "config": { "autoConfirm": "true" } }),
+        json!({ "type": "custom-token", "config": { "signingAlgorithm": "none" }, "secret_config": { "signingKeys": ["key"] } }),
+        json!({ "type": "custom-token", "secret_config": { "signingKeys": ["key", "key", "key", "key"] } }),
+    ];
+    let pulled = app.done(200, "GET", "/pull", Value::Null).await;
+    for body in lacking {
+        let mut whole = body.clone();
+        whole["name"] = body["type"].clone();
+        whole["disabled"] = json!(false);
+        let kind = body["type"].as_str().unwrap();
+        let document = json!({
+            "config_version": 20_210_101, "auth": { "providers": { kind: whole } },
+        });
+        let older = json!({ "config_version": 20_200_603, "auth_providers": [whole] });
+        let mut push = pulled.clone();
+        push["auth_providers"] = json!([whole]);
+        for (method, path, sent) in [
+            ("POST", "/auth_providers", body.clone()),
+            ("POST", "/import", document.clone()),
+            ("POST", "/import?strategy=replace-by-name", document),
+            ("POST", "/import", older),
+            ("PATCH", "/push", push),
+        ] {
+            let reply = app.call(method, path, sent).await;
+            let (status, code) = reply.refusal();
+            assert_eq!(
+                (status, code),
+                (400, "BadRequest"),
+                "{path} {body}: {reply:?}"
+            );
+        }
+    }
+    assert_eq!(app.done(200, "GET", "/pull", Value::Null).await, pulled);
+    // One that is on keeps what it needs.
+    let body = json!({ "type": "custom-function", "config": { "authFunctionId": function } });
+    let one = format!(
+        "/auth_providers/{}",
+        app.made("/auth_providers", body).await
+    );
+    let body = json!({ "config": { "authFunctionName": "" } });
+    let refused = app.call("PATCH", &one, body.clone()).await;
+    assert_eq!(refused.refusal(), (400, "BadRequest"), "{refused:?}");
+    let off = json!({ "disabled": true, "config": { "authFunctionName": "" } });
+    app.done(204, "PATCH", &one, off).await;
+    let refused = app.call("PATCH", &one, json!({ "disabled": false })).await;
+    assert_eq!(refused.refusal(), (400, "BadRequest"));
+    // In a draft as well.
+    app.done(201, "POST", "/drafts", Value::Null).await;
+    let refused = app.call("PUT", &format!("{one}/enable"), json!({})).await;
+    assert_eq!(refused.refusal(), (400, "BadRequest"));
 }

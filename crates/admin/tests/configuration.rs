@@ -411,6 +411,8 @@ async fn auth_providers_by_type() {
         .call("PATCH", &path, json!({ "type": "anon-user" }))
         .await;
     assert_eq!(moved.refusal(), (400, "BadRequest"));
+    app.done(204, "PATCH", &path, json!({ "disabled": true }))
+        .await;
     app.done(204, "DELETE", &path, Value::Null).await;
     assert_eq!(
         app.call("PUT", &format!("{path}/enable"), json!(""))

@@ -38,6 +38,12 @@ async fn addresses_that_are_not_listed_are_no_clients() {
     );
     let anywhere = format!("{PATH}/{}", all[0]["_id"].as_str().unwrap());
     app.done(204, "DELETE", &anywhere, Value::Null).await;
+    let range = |entry: &Value| ["address", "ip", "network"].map(|name| entry[name].clone());
+    assert_eq!(range(&all[0]), ["0.0.0.0/0", "0.0.0.0", "0.0.0.0/0"]);
+    assert_eq!(
+        range(&entry),
+        ["203.0.113.0/24", "203.0.113.0", "203.0.113.0/24"]
+    );
     let refused = Err((kit::Kind::Forbidden, "RequestNotAllowed".to_owned()));
     assert_eq!(client(&served, "203.0.113.9"), Ok(()));
     assert_eq!(client(&served, "203.0.114.9"), refused);
@@ -49,6 +55,10 @@ async fn addresses_that_are_not_listed_are_no_clients() {
     assert_eq!(
         (&changed["address"], &changed["comment"]),
         (&json!("203.0.114.9"), &json!("office"))
+    );
+    assert_eq!(
+        range(&changed),
+        ["203.0.114.9", "203.0.114.9", "203.0.114.9/32"]
     );
     assert_eq!(client(&served, "203.0.113.9"), refused);
     assert_eq!(client(&served, "203.0.114.9"), Ok(()));

@@ -14,6 +14,15 @@ pub fn includes(entry: &AccessListEntry, address: IpAddr) -> bool {
     holds(&entry.address, address)
 }
 
+/// An entry's first address, and its network with the length of the prefix.
+pub fn range(entry: &AccessListEntry) -> (String, String) {
+    let network = entry.address.parse::<Network>().map(Network::trimmed);
+    network.map_or_else(
+        |_| (entry.address.clone(), entry.address.clone()),
+        |network| (network.address().to_string(), network.to_string()),
+    )
+}
+
 /// What is given of a private endpoint.
 #[derive(Debug, Clone)]
 pub struct NewPrivateEndpoint {

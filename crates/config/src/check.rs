@@ -251,6 +251,9 @@ impl Checking<'_> {
     fn special(&mut self) {
         match self.kind {
             Kind::AuthProvider => {
+                for (pointer, text) in crate::providers::faults(self.node) {
+                    self.error(&pointer, text);
+                }
                 let kind = self.node.text("type");
                 if PROVIDERS.contains(&kind) && self.key != kind {
                     self.error(
@@ -306,6 +309,11 @@ impl Checking<'_> {
                 }
             }
             Kind::Trigger => self.trigger(),
+            Kind::Hosting => {
+                for (field, text) in crate::hosting::faults(self.node) {
+                    self.error(&format!("/{field}"), text);
+                }
+            }
             Kind::Endpoint if !self.node.text("route").starts_with('/') => {
                 self.error("/route", "a route has to start with '/'".to_owned());
             }

@@ -69,7 +69,8 @@ impl AppConfig {
     }
 
     /// Replaces a node, under a new key if its name changed: those that name it
-    /// name the new one then.
+    /// name the new one then, and what belongs to it goes along
+    /// ([`AppConfig::renames_within`] tells what).
     pub fn replace(
         &mut self,
         kind: Kind,
@@ -83,19 +84,21 @@ impl AppConfig {
         if new != key && self.get(kind, new).is_some() {
             return Err(EditError::Duplicate(kind, new.to_owned()));
         }
-        let followers = if new == key {
-            Vec::new()
-        } else {
-            self.renamed(kind, key, new)
-        };
+        if new == key {
+            return self.changed(kind, new, |config| config.put(kind, new, node));
+        }
+        let followers = self.renamed(kind, key, new);
+        let moves = self.renames_within(&[(kind, key.to_owned(), new.to_owned())]);
         self.changed(kind, new, |config| {
-            if new != key {
-                config.take(kind, key);
-            }
-            config.put(kind, new, node);
             for (of, name, node) in followers {
                 config.put(of, &name, node);
             }
+            for (of, old, new) in moves {
+                if let Some(node) = config.take(of, &old) {
+                    config.put(of, new, Node::clone(&node));
+                }
+            }
+            config.put(kind, new, node);
         })
     }
 

@@ -18,7 +18,7 @@ impl AppConfig {
     /// Who names a node, other than itself. What code says is not seen.
     pub fn users(&self, kind: Kind, key: &str) -> Vec<(Kind, String)> {
         let mut users: Vec<(Kind, String)> = self
-            .renamed(kind, key, "")
+            .naming(kind, key, "", Naming::InUse)
             .into_iter()
             .map(|(of, name, _)| (of, name))
             .collect();
@@ -37,13 +37,23 @@ impl AppConfig {
     /// The nodes that name another one, as they are when that is called
     /// otherwise.
     pub(crate) fn renamed(&self, kind: Kind, key: &str, new: &str) -> Vec<(Kind, String, Node)> {
+        self.naming(kind, key, new, Naming::Any)
+    }
+
+    fn naming(
+        &self,
+        kind: Kind,
+        key: &str,
+        new: &str,
+        naming: Naming,
+    ) -> Vec<(Kind, String, Node)> {
         let mut found = Vec::new();
         for of in self.kinds() {
             for (name, node) in self.all(of) {
                 if of == kind && name == key {
                     continue;
                 }
-                if let Some(json) = renamed(of, node, kind, key, new) {
+                if let Some(json) = renamed(of, node, kind, (key, new), naming) {
                     let node = Node {
                         json,
                         ..Node::clone(node)
@@ -94,6 +104,16 @@ impl AppConfig {
     }
 }
 
+/// Which names of others count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Naming {
+    /// Those that act: what they name has to be there.
+    InUse,
+    /// Those too that mean nothing as the node is, such as sync that was
+    /// terminated and relationships: they are right again after a rename.
+    Any,
+}
+
 /// The names of secrets in a node.
 fn secrets_of(kind: Kind, node: &Node) -> Vec<&str> {
     match kind {
@@ -114,7 +134,13 @@ fn secrets_of(kind: Kind, node: &Node) -> Vec<&str> {
 
 /// What a node says when the one that it names is called otherwise; nothing if
 /// it does not name it.
-fn renamed(of: Kind, node: &Node, kind: Kind, old: &str, new: &str) -> Option<Value> {
+fn renamed(
+    of: Kind,
+    node: &Node,
+    kind: Kind,
+    (old, new): (&str, &str),
+    naming: Naming,
+) -> Option<Value> {
     let table = match kind {
         Kind::Function => FUNCTION_REFERENCES,
         Kind::DataSource => SOURCE_REFERENCES,
@@ -126,11 +152,14 @@ fn renamed(of: Kind, node: &Node, kind: Kind, old: &str, new: &str) -> Option<Va
     for (_, pointer) in table.iter().filter(|(kind, _)| *kind == of) {
         if let Some(name) = json.pointer_mut(pointer)
             && name.as_str() == Some(old)
-            && counts(of, node, pointer)
+            && (naming == Naming::Any || counts(of, node, pointer))
         {
             *name = new.into();
             changed = true;
         }
+    }
+    if of == Kind::Relationships && kind == Kind::DataSource && naming == Naming::Any {
+        changed |= rename_targets(&mut json, old, new);
     }
     if !DATA.contains(&of) {
         changed |= match kind {
@@ -152,6 +181,29 @@ fn counts(of: Kind, node: &Node, pointer: &str) -> bool {
         (Kind::Sync, _) => !node.text("state").is_empty(),
         _ => true,
     }
+}
+
+/// Renames the data source in the targets of relationships:
+/// `#/relationship/<source>/<database>/<collection>`; says whether any was.
+fn rename_targets(json: &mut Value, old: &str, new: &str) -> bool {
+    let mut changed = false;
+    let fields = json.as_object_mut().into_iter();
+    for relationship in fields.flat_map(Map::values_mut) {
+        let Some(target) = relationship.get_mut("ref") else {
+            continue;
+        };
+        let rest = target.as_str().and_then(|target| {
+            let named = target.strip_prefix("#/relationship/")?;
+            let rest = named.strip_prefix(old)?;
+            rest.starts_with('/')
+                .then(|| format!("#/relationship/{new}{rest}"))
+        });
+        if let Some(moved) = rest {
+            *target = moved.into();
+            changed = true;
+        }
+    }
+    changed
 }
 
 /// Renames what `%function` calls; says whether anything did.
@@ -300,6 +352,86 @@ mod tests {
         let refused = config.remove(Kind::DataSource, "db").unwrap_err();
         assert_eq!(refused.to_string(), "it is used by sync");
         config.put(Kind::DataSource, "db", Node::new(synced("")));
+        assert_eq!(config.remove(Kind::DataSource, "db"), Ok(()));
+    }
+
+    #[test]
+    fn a_data_source_takes_what_belongs_to_it_to_its_new_name() {
+        let relationships = |source: &str| {
+            json!({
+                "owner": { "ref": format!("#/relationship/{source}/d/users"), "foreign_key": "_id" },
+                "shop": { "ref": "#/relationship/dbx/d/shops", "foreign_key": "_id" },
+            })
+        };
+        let sync = |source: &str| json!({ "type": "flexible", "service_name": source });
+        let user_data = |source: &str| json!({ "enabled": false, "mongo_service_name": source });
+        let trigger = |source: &str| {
+            json!({
+                "name": "t", "type": "DATABASE", "function_name": "f",
+                "config": { "service_name": source, "operation_types": ["INSERT"] },
+            })
+        };
+        let source = |name: &str| json!({ "name": name, "type": "mongodb-atlas" });
+        let nodes = |name: &str| -> Vec<(Kind, String, Value)> {
+            let inside = |rest: &str| format!("{name}{rest}");
+            vec![
+                (Kind::DataSource, inside(""), source(name)),
+                (Kind::DataSource, "dbx".to_owned(), source("dbx")),
+                (Kind::DefaultRule, inside(""), json!({ "roles": [] })),
+                (
+                    Kind::Rule,
+                    inside("/d/c"),
+                    json!({ "database": "d", "collection": "c" }),
+                ),
+                (Kind::Rule, "dbx/d/c".to_owned(), json!({ "database": "d" })),
+                (Kind::Schema, inside("/d/c"), json!({ "title": "c" })),
+                (Kind::Relationships, inside("/d/c"), relationships(name)),
+                (
+                    Kind::Relationships,
+                    "dbx/d/c".to_owned(),
+                    relationships(name),
+                ),
+                (Kind::Sync, String::new(), sync(name)),
+                (Kind::CustomUserData, String::new(), user_data(name)),
+                (Kind::Trigger, "t".to_owned(), trigger(name)),
+                (
+                    Kind::LogForwarder,
+                    "l".to_owned(),
+                    json!({ "name": "l", "action": {
+                    "type": "collection", "name": "f", "data_source": name,
+                } }),
+                ),
+            ]
+        };
+        let of = |name: &str| {
+            let nodes = nodes(name);
+            let nodes: Vec<_> = nodes
+                .iter()
+                .map(|(kind, key, json)| (*kind, key.as_str(), json.clone()))
+                .collect();
+            config(&nodes)
+        };
+        let mut renamed = of("db");
+        renamed
+            .replace(Kind::DataSource, "db", "shop", Node::new(source("shop")))
+            .unwrap();
+        let wanted = of("shop");
+        for kind in Kind::ALL {
+            let sorted = |config: &AppConfig| {
+                let mut all: Vec<(String, Value)> = config
+                    .all(kind)
+                    .map(|(key, node)| (key.clone(), node.json.clone()))
+                    .collect();
+                all.sort_by(|a, b| a.0.cmp(&b.0));
+                all
+            };
+            assert_eq!(sorted(&renamed), sorted(&wanted), "{kind:?}");
+        }
+        // What only could mean it again does not keep it from going.
+        let mut config = of("db");
+        for (kind, key) in [(Kind::Trigger, "t"), (Kind::LogForwarder, "l")] {
+            config.remove(kind, key).unwrap();
+        }
         assert_eq!(config.remove(Kind::DataSource, "db"), Ok(()));
     }
 

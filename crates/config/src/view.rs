@@ -189,19 +189,28 @@ impl<'a> AuthProvider<'a> {
     /// The settings without which it lets nobody in, of those that it lacks: any
     /// of each list would do.
     pub fn lacks(self) -> Vec<&'static [&'static str]> {
-        let needed: &[&[&str]] = match self.0.text("type") {
-            "local-userpass" => &[&[
+        let mut needed: Vec<&'static [&'static str]> = match self.0.text("type") {
+            "local-userpass" => vec![&[
                 "autoConfirm",
                 "runConfirmationFunction",
                 "emailConfirmationUrl",
             ]],
-            "custom-function" => &[&["authFunctionName"]],
-            "custom-token" => &[&["signingKeys", "signingKey", "jwkURI"]],
+            "custom-function" => vec![&["authFunctionName"]],
+            "custom-token" if self.on("useJWKURI") => vec![&["jwkURI"]],
+            "custom-token" => vec![&["signingKeys", "signingKey", "jwkURI"]],
             "oauth2-google" | "oauth2-facebook" | "oauth2-apple" => {
-                &[&["clientId"], &["clientSecret"]]
+                vec![&["clientId"], &["clientSecret"]]
             }
-            _ => &[],
+            _ => Vec::new(),
         };
+        if self.0.text("type") == "local-userpass" {
+            if self.on("runConfirmationFunction") && !self.on("autoConfirm") {
+                needed.push(&["confirmationFunctionName"]);
+            }
+            if self.on("runResetFunction") {
+                needed.push(&["resetFunctionName"]);
+            }
+        }
         let said = |name: &&str| {
             let parts = ["/config", "/secret_config"].into_iter();
             let mut values = parts.filter_map(|part| self.0.at(part)?.get(*name));
@@ -212,8 +221,8 @@ impl<'a> AuthProvider<'a> {
                 _ => true,
             })
         };
-        let missing = needed.iter().filter(|any| !any.iter().any(said));
-        missing.copied().collect()
+        needed.retain(|any| !any.iter().any(said));
+        needed
     }
 }
 

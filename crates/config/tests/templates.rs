@@ -21,7 +21,7 @@ const FILES: &str = r#"
 //- /auth/providers.json
 { "local-userpass": { "name": "local-userpass", "type": "local-userpass", "config": {
     "resetPasswordUrl": "https://%(%%environment.values.host)/%(%%values.region.short)/%(%%environment.values.a.b.c)",
-    "other": "%%user.id 100% (sure)"
+    "other": "%%user.id 100% (sure)", "autoConfirm": true
 } } }
 "#;
 

@@ -12,6 +12,30 @@ pub struct Network {
 }
 
 impl Network {
+    /// The address that it is written with.
+    pub fn address(self) -> IpAddr {
+        self.address
+    }
+
+    /// The same network, written with its first address.
+    #[must_use]
+    pub fn trimmed(self) -> Self {
+        let kept = |of: u32, bits: u32| of - bits.min(of);
+        let address = match self.address {
+            IpAddr::V4(address) => {
+                let below = kept(32, self.bits);
+                let mask = u32::MAX.checked_shl(below).unwrap_or(0);
+                IpAddr::V4((u32::from(address) & mask).into())
+            }
+            IpAddr::V6(address) => {
+                let below = kept(128, self.bits);
+                let mask = u128::MAX.checked_shl(below).unwrap_or(0);
+                IpAddr::V6((u128::from(address) & mask).into())
+            }
+        };
+        Self { address, ..self }
+    }
+
     /// Whether an address is one of them. An IPv4 address in IPv6 form is the
     /// IPv4 address.
     pub fn contains(self, address: IpAddr) -> bool {
@@ -72,6 +96,17 @@ mod tests {
             let network: Network = network.parse().unwrap();
             network.contains(address.parse::<IpAddr>().unwrap())
         };
+        for (written, first) in [
+            ("10.1.2.3/8", "10.0.0.0/8"),
+            ("203.0.113.7", "203.0.113.7/32"),
+            ("1.2.3.4/0", "0.0.0.0/0"),
+            ("2001:db8:1:2::3/48", "2001:db8:1::/48"),
+            ("::1/0", "::/0"),
+            ("::1", "::1/128"),
+        ] {
+            let network: Network = written.parse().unwrap();
+            assert_eq!(network.trimmed().to_string(), first, "{written}");
+        }
         assert!(holds("10.0.0.0/8", "10.255.0.1"));
         assert!(holds("10.0.0.0/8", "::ffff:10.1.1.1"));
         assert!(!holds("10.0.0.0/8", "11.0.0.1"));
