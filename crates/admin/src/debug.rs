@@ -83,7 +83,7 @@ async fn run_source(cx: Cx, request: Request) -> Result<Answer, Problem> {
     Ok(shown(run))
 }
 
-fn text(fields: &Document, name: &str) -> Result<String, Problem> {
+pub(crate) fn text(fields: &Document, name: &str) -> Result<String, Problem> {
     match fields.get(name) {
         Some(Bson::String(text)) if !text.is_empty() => Ok(text.clone()),
         _ => Err(Problem::missing_parameter(format!(

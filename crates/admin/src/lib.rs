@@ -25,6 +25,7 @@ mod description;
 mod drafts;
 mod endpoints;
 mod environments;
+mod explain;
 mod functions;
 mod graphql;
 mod hosted_assets;
@@ -109,6 +110,7 @@ const TABLES: &[&[Row]] = &[
     api_keys::ROWS,
     dependencies::ROWS,
     debug::ROWS,
+    explain::ROWS,
     push::ROWS,
     commands::ROWS,
     data_sources::ROWS,

@@ -8,7 +8,7 @@ use std::time::Instant;
 use bson::{Bson, Document, RawArrayBuf, RawBson, RawDocument, RawDocumentBuf, cstr, doc, rawdoc};
 use js::{Call, Failure, Outcome};
 use kit::{Kind, Problem};
-use rules::{Answers, Expansions, Needed, Scope};
+use rules::{Answers, Asked, Expansions, Expression, Needed, Scope};
 use state::LogEntry;
 
 use crate::caller::{Caller, Cx};
@@ -24,6 +24,24 @@ pub enum Calling {
     Client,
     /// By the server itself, such as for a rule.
     Server,
+}
+
+/// Why a function may be called or not.
+#[derive(Debug)]
+pub struct CallExplanation {
+    /// Whether it is closed to clients.
+    pub private: bool,
+    /// What its `can_evaluate` says; `None` when it has none.
+    pub can_evaluate: Option<bool>,
+    /// How that came about.
+    pub asked: Vec<Asked>,
+}
+
+impl CallExplanation {
+    /// Whether a client may call it.
+    pub fn allowed(&self) -> bool {
+        !self.private && self.can_evaluate != Some(false)
+    }
 }
 
 /// What a debug run shows.
@@ -52,19 +70,8 @@ impl App {
         arguments: Vec<Bson>,
         calling: Calling,
     ) -> Result<Bson, Problem> {
-        let missing = || {
-            Problem::new(
-                Kind::NotFound,
-                "FunctionNotFound",
-                format!("function not found: '{name}'"),
-            )
-        };
-        let function = cx
-            .release
-            .functions
-            .get(name)
-            .cloned()
-            .ok_or_else(missing)?;
+        let function = cx.release.functions.get(name).cloned();
+        let function = function.ok_or_else(|| missing(name))?;
         if function.private && calling == Calling::Client {
             return Err(Problem::new(
                 Kind::Forbidden,
@@ -102,27 +109,21 @@ impl App {
         evaluate: Option<String>,
         arguments: Vec<Bson>,
     ) -> Result<DebugRun, Problem> {
-        let function = match source {
-            Some(source) => {
-                let code = js::compile("source.js", source).map_err(|error| {
-                    Problem::new(
-                        Kind::Invalid,
-                        "FunctionSyntaxError",
-                        format!(
-                            "{} (line {}, column {})",
-                            error.message, error.line, error.column
-                        ),
-                    )
-                })?;
-                Arc::new(Function::of_source(code))
-            }
-            None => cx.release.functions.get(name).cloned().ok_or_else(|| {
+        let function = if let Some(source) = source {
+            let code = js::compile("source.js", source).map_err(|error| {
                 Problem::new(
-                    Kind::NotFound,
-                    "FunctionNotFound",
-                    format!("function not found: '{name}'"),
+                    Kind::Invalid,
+                    "FunctionSyntaxError",
+                    format!(
+                        "{} (line {}, column {})",
+                        error.message, error.line, error.column
+                    ),
                 )
-            })?,
+            })?;
+            Arc::new(Function::of_source(code))
+        } else {
+            let function = cx.release.functions.get(name).cloned();
+            function.ok_or_else(|| missing(name))?
         };
         let started = Started::now(self);
         may_run(cx, &function).await?;
@@ -326,25 +327,66 @@ pub(crate) fn may_run<'a>(
         if matches!(cx.caller, Caller::System) && cx.user.is_none() {
             return Ok(());
         }
-        let expansions = RequestExpansions::of(cx);
-        let mut answers = Answers::default();
-        loop {
-            match condition.holds(&Scope::request(&expansions, &answers)) {
-                Ok(true) => return Ok(()),
-                Ok(false) => {
-                    return Err(Problem::new(
-                        Kind::Invalid,
-                        "FunctionExecutionError",
-                        format!("rule not matched for function \"{}\"", function.name),
-                    ));
-                }
-                Err(needed) => {
-                    let result = rule_function(cx, &needed).await?;
-                    answers.insert(*needed, result);
-                }
+        if holds(cx, condition, None).await? {
+            return Ok(());
+        }
+        Err(Problem::new(
+            Kind::Invalid,
+            "FunctionExecutionError",
+            format!("rule not matched for function \"{}\"", function.name),
+        ))
+    })
+}
+
+/// Whether an expression about the request holds, functions that it calls
+/// included.
+async fn holds(
+    cx: &Cx,
+    condition: &Expression,
+    trace: Option<&rules::Trace>,
+) -> Result<bool, Problem> {
+    let expansions = RequestExpansions::of(cx);
+    let mut answers = Answers::default();
+    loop {
+        let scope = Scope::request(&expansions, &answers).tracing(trace);
+        match condition.holds(&scope) {
+            Ok(holds) => return Ok(holds),
+            Err(needed) => {
+                let result = rule_function(cx, &needed).await?;
+                answers.insert(*needed, result);
             }
         }
-    })
+    }
+}
+
+impl Cx {
+    /// Why a client that is the caller may or may not call a function; it is
+    /// not called.
+    ///
+    /// # Errors
+    /// `FunctionNotFound`, and what a function of `can_evaluate` ends with.
+    pub async fn explain_call(&self, name: &str) -> Result<CallExplanation, Problem> {
+        let function = self.release.functions.get(name);
+        let function = function.ok_or_else(|| missing(name))?;
+        let trace = rules::Trace::default();
+        let can_evaluate = match &function.can_evaluate {
+            None => None,
+            Some(condition) => Some(holds(self, condition, Some(&trace)).await?),
+        };
+        Ok(CallExplanation {
+            private: function.private,
+            can_evaluate,
+            asked: trace.take(),
+        })
+    }
+}
+
+fn missing(name: &str) -> Problem {
+    Problem::new(
+        Kind::NotFound,
+        "FunctionNotFound",
+        format!("function not found: '{name}'"),
+    )
 }
 
 /// Runs a function that a rule calls.

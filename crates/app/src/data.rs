@@ -7,6 +7,7 @@
 mod aggregate;
 mod arguments;
 mod bulk;
+mod explain;
 pub(crate) mod failure;
 mod find_and_modify;
 mod guard;
@@ -22,8 +23,11 @@ use bson::{RawArrayBuf, RawBson, RawDocument, RawDocumentBuf};
 use engine::{BoxFuture, Collection, Session, SharedEngine};
 use kit::{Clock, Kind, Problem};
 use rules::Expansions;
+pub use rules::{Asked, Breach, Tested};
 
 use arguments::Arguments;
+use explain::Record;
+pub use explain::{DOCUMENTS_MAX, Decision, Explanation, FilterAsked, PushedDown};
 pub use service::{CollectionRules, ServiceRules};
 pub use watch::Watch;
 
@@ -107,39 +111,7 @@ impl Data {
     ) -> Result<RawBson, Problem> {
         let arguments = Arguments::new(arguments)?;
         let door = self.door(access, &arguments, session)?;
-        match action {
-            "find" => door.find(&arguments).await,
-            "findOne" => door.find_one(&arguments).await,
-            "count" => door.count(&arguments).await,
-            "distinct" => door.distinct(&arguments).await,
-            "aggregate" => door.aggregate(&arguments).await,
-            "insertOne" => door.insert_one(&arguments).await,
-            "insertMany" => door.insert_many(&arguments).await,
-            "updateOne" => door.update(&arguments, write::Shape::Any, false).await,
-            "updateMany" => door.update(&arguments, write::Shape::Any, true).await,
-            "replaceOne" => {
-                door.update(&arguments, write::Shape::Replacement, false)
-                    .await
-            }
-            "deleteOne" => door.delete(&arguments, false).await,
-            "deleteMany" => door.delete(&arguments, true).await,
-            "findOneAndUpdate" => {
-                door.find_one_and_update(&arguments, write::Shape::Any)
-                    .await
-            }
-            "findOneAndReplace" => {
-                door.find_one_and_update(&arguments, write::Shape::Replacement)
-                    .await
-            }
-            "findOneAndDelete" => door.find_one_and_delete(&arguments).await,
-            "bulkWrite" => door.bulk_write(&arguments).await,
-            "watch" => Err(Problem::bad_request("watch is a stream; open it as one")),
-            _ => Err(Problem::new(
-                Kind::NotFound,
-                "ServiceCommandNotFound",
-                format!("unknown MongoDB action '{action}'"),
-            )),
-        }
+        door.run(action, &arguments).await
     }
 
     /// Opens a stream of changes; `arguments` has `database`, `collection` and
@@ -179,6 +151,7 @@ impl Data {
             engine: &self.engine,
             clock: self.clock.as_ref(),
             session: session.cloned(),
+            record: None,
         })
     }
 }
@@ -214,4 +187,41 @@ struct Door<'a> {
     clock: &'a dyn Clock,
     /// The caller's own transaction.
     session: Option<Session>,
+    /// Where an explanation is written down.
+    record: Option<&'a Record>,
+}
+
+impl Door<'_> {
+    async fn run(&self, action: &str, arguments: &Arguments<'_>) -> Result<RawBson, Problem> {
+        match action {
+            "find" => self.find(arguments).await,
+            "findOne" => self.find_one(arguments).await,
+            "count" => self.count(arguments).await,
+            "distinct" => self.distinct(arguments).await,
+            "aggregate" => self.aggregate(arguments).await,
+            "insertOne" => self.insert_one(arguments).await,
+            "insertMany" => self.insert_many(arguments).await,
+            "updateOne" => self.update(arguments, write::Shape::Any, false).await,
+            "updateMany" => self.update(arguments, write::Shape::Any, true).await,
+            "replaceOne" => {
+                self.update(arguments, write::Shape::Replacement, false)
+                    .await
+            }
+            "deleteOne" => self.delete(arguments, false).await,
+            "deleteMany" => self.delete(arguments, true).await,
+            "findOneAndUpdate" => self.find_one_and_update(arguments, write::Shape::Any).await,
+            "findOneAndReplace" => {
+                self.find_one_and_update(arguments, write::Shape::Replacement)
+                    .await
+            }
+            "findOneAndDelete" => self.find_one_and_delete(arguments).await,
+            "bulkWrite" => self.bulk_write(arguments).await,
+            "watch" => Err(Problem::bad_request("watch is a stream; open it as one")),
+            _ => Err(Problem::new(
+                Kind::NotFound,
+                "ServiceCommandNotFound",
+                format!("unknown MongoDB action '{action}'"),
+            )),
+        }
+    }
 }

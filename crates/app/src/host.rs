@@ -15,7 +15,7 @@ use crate::call::{RequestExpansions, caller_of, context, may_run, rule_function}
 use crate::caller::{Caller, Cx};
 use crate::compile::NamedValue;
 use crate::data::failure::mongodb;
-use crate::data::{Access, Calls, Data, UserAccess};
+use crate::data::{Access, Calls, Data, Explanation, UserAccess};
 
 /// The host of one top-level call.
 pub(crate) struct CallHost {
@@ -287,6 +287,20 @@ impl Cx {
     ) -> Result<RawBson, Problem> {
         let (data, access) = self.door(service, action)?;
         data.run(&access, action, arguments, None).await
+    }
+
+    /// Why the rules allow or refuse the caller an action; nothing is changed.
+    ///
+    /// # Errors
+    /// As [`Data::explain`].
+    pub async fn explain(
+        &self,
+        service: &str,
+        action: &str,
+        arguments: &RawDocument,
+    ) -> Result<Explanation, Problem> {
+        let (data, access) = self.door(service, action)?;
+        data.explain(&access, action, arguments).await
     }
 
     /// Opens a stream of changes on behalf of the caller.

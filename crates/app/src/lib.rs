@@ -35,7 +35,7 @@ mod transfer;
 mod trigger_progress;
 pub mod users;
 
-pub use call::{Calling, DebugRun};
+pub use call::{CallExplanation, Calling, DebugRun};
 pub use caller::{Caller, Cx, RequestInfo, User, merged_data};
 pub use clusters::{ClusterHealth, DEFAULT_CLUSTER};
 pub use commands::Validation;

@@ -6,6 +6,8 @@
 mod decisions;
 #[path = "data/edges.rs"]
 mod edges;
+#[path = "data/explain.rs"]
+mod explain;
 #[path = "data/feeds.rs"]
 mod feeds;
 #[path = "data/hostile.rs"]

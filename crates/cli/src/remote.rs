@@ -6,6 +6,7 @@ mod content_types;
 mod create;
 mod deployments;
 mod document;
+mod explain;
 mod folder;
 mod hosted;
 mod out;
@@ -64,6 +65,8 @@ pub(crate) enum Command {
     /// List and run an app's functions
     #[command(alias = "function")]
     Functions(Group<runtime::FunctionsVerb>),
+    /// See how an app's rules decide
+    Rules(Group<explain::RulesVerb>),
     /// Manage the addresses that may use an app
     #[command(name = "accessList", aliases = ["accesslist", "access-list"])]
     AccessList(Group<resources::AccessVerb>),
@@ -353,6 +356,7 @@ impl Command {
             Self::Secrets(group) => &group.with,
             Self::Users(group) => &group.with,
             Self::Functions(group) => &group.with,
+            Self::Rules(group) => &group.with,
             Self::AccessList(group) => &group.with,
             Self::Schema(group) => &group.with,
             Self::Deploy(group) => &group.with,
@@ -376,6 +380,7 @@ pub(crate) fn run(command: Command) -> ExitCode {
         Command::Secrets(group) => group.with.open().and_then(|desk| group.verb.run(desk)),
         Command::Users(group) => group.with.open().and_then(|desk| group.verb.run(desk)),
         Command::Functions(group) => group.with.open().and_then(|desk| group.verb.run(desk)),
+        Command::Rules(group) => group.with.open().and_then(|desk| group.verb.run(desk)),
         Command::AccessList(group) => group.with.open().and_then(|desk| group.verb.run(desk)),
         Command::Schema(group) => group.with.open().and_then(|desk| group.verb.run(desk)),
         Command::Deploy(group) => group.with.open().and_then(|desk| group.verb.run(desk)),

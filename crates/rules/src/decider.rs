@@ -9,6 +9,7 @@ use crate::filter::{Merged, merge};
 use crate::narrow::{Narrowed, narrow};
 use crate::role::{FieldRule, Fields, Permission, Role, RuleSet};
 use crate::scope::{Answers, Decided, Expansions, Needed, Scope};
+use crate::trace::{Asked, Trace};
 use crate::write::denied;
 
 /// Decides for one request under one rule set.
@@ -18,6 +19,7 @@ pub struct Decider<'a> {
     answers: Answers,
     /// `apply_when` of roles that do not look at documents, once known.
     applies: Vec<Option<bool>>,
+    trace: Option<Trace>,
 }
 
 /// What a caller may see of a document.
@@ -59,7 +61,22 @@ impl<'a> Decider<'a> {
             request,
             answers: Answers::default(),
             applies: vec![None; rules.roles.len()],
+            trace: None,
         }
+    }
+
+    /// The same decisions, each of which can say how it came about.
+    #[must_use]
+    pub fn traced(self) -> Self {
+        Self {
+            trace: Some(Trace::default()),
+            ..self
+        }
+    }
+
+    /// What was asked since the last time; nothing unless [`Self::traced`].
+    pub fn asked(&self) -> Vec<Asked> {
+        self.trace.as_ref().map(Trace::take).unwrap_or_default()
     }
 
     /// Keeps the result of a call that a decision needed.
@@ -71,7 +88,7 @@ impl<'a> Decider<'a> {
     pub fn filters(&self) -> Decided<Result<Merged, String>> {
         merge(
             &self.rules.filters,
-            &Scope::request(self.request, &self.answers),
+            &Scope::request(self.request, &self.answers).tracing(self.trace.as_ref()),
         )
     }
 
@@ -87,7 +104,9 @@ impl<'a> Decider<'a> {
         root: Option<&'s RawDocument>,
         prev: Option<&'s RawDocument>,
     ) -> Scope<'s> {
-        Scope::request(self.request, &self.answers).images(root, prev)
+        Scope::request(self.request, &self.answers)
+            .tracing(self.trace.as_ref())
+            .images(root, prev)
     }
 
     /// What may be read of a stored document.
@@ -133,13 +152,16 @@ impl<'a> Decider<'a> {
         prev: Option<&RawDocument>,
     ) -> Decided<Option<&'a Role>> {
         let rules: &'a RuleSet = self.rules;
-        let scope = Scope::request(self.request, &self.answers).images(root, prev);
+        let scope = Scope::request(self.request, &self.answers)
+            .tracing(self.trace.as_ref())
+            .images(root, prev);
         for (role, known) in rules.roles.iter().zip(&mut self.applies) {
             let applies = if let Some(applies) = known {
                 *applies
             } else {
                 let applies = role.apply_when.holds(&scope)?;
-                if !role.apply_when.depends_on_documents() {
+                // An explanation tells of every role for every document.
+                if !role.apply_when.depends_on_documents() && self.trace.is_none() {
                     *known = Some(applies);
                 }
                 applies

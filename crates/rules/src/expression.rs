@@ -16,6 +16,8 @@ use crate::value::{Found, contains, equal, lookup};
 #[derive(Debug, Clone)]
 pub struct Expression {
     pub(crate) node: Node,
+    /// Where it stands in what was parsed.
+    pub(crate) path: Arc<str>,
     /// Whether the answer depends on a document.
     pub(crate) documents: bool,
     /// Whether it looks at `%%prev` or `%%prevRoot`.
@@ -98,10 +100,11 @@ pub(crate) enum Conversion {
 }
 
 impl Expression {
-    /// An expression that is always `value`.
-    pub fn constant(value: bool) -> Self {
+    /// An expression that is always `value`, and stands at `path`.
+    pub fn constant(value: bool, path: &str) -> Self {
         Self {
             node: Node::Constant(value),
+            path: path.into(),
             documents: false,
             previous: false,
             functions: Vec::new(),
@@ -113,7 +116,11 @@ impl Expression {
     /// # Errors
     /// The function call that has to be made first.
     pub fn holds(&self, scope: &Scope<'_>) -> Decided<bool> {
-        self.node.holds(scope)
+        let holds = self.node.holds(scope)?;
+        if let Some(trace) = scope.trace {
+            trace.asked(self, holds, scope);
+        }
+        Ok(holds)
     }
 
     /// Whether the answer depends on a document, so that it has to be asked for

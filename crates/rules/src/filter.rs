@@ -38,10 +38,13 @@ pub(crate) fn nothing() -> RawDocumentBuf {
 
 impl Filter {
     pub(crate) fn parse(filter: &Document, path: &str, issues: &mut Vec<Issue>) -> Self {
-        let apply_when = present(filter, "apply_when").map_or_else(
-            || Expression::constant(true),
-            |value| Expression::parse(value, Place::Request, &format!("{path}.apply_when"), issues),
-        );
+        let apply_when = {
+            let path = format!("{path}.apply_when");
+            present(filter, "apply_when").map_or_else(
+                || Expression::constant(true, &path),
+                |value| Expression::parse(value, Place::Request, &path, issues),
+            )
+        };
         let query = {
             let path = format!("{path}.query");
             let written = match present(filter, "query") {

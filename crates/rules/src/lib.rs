@@ -19,6 +19,7 @@ mod parse;
 mod role;
 mod schema;
 mod scope;
+mod trace;
 mod value;
 mod write;
 
@@ -34,3 +35,4 @@ pub use parse::Place;
 pub use role::{DocumentFilters, FieldRule, Fields, Permission, Role, RuleSet};
 pub use schema::{Breach, CollectionSchema};
 pub use scope::{Answers, Decided, Expansions, Needed, Scope};
+pub use trace::{Asked, Tested, Trace};

@@ -35,6 +35,7 @@ impl Expression {
         let node = parser.expression(value, path, 0);
         Self {
             node,
+            path: path.into(),
             documents: parser.documents,
             previous: parser.previous,
             functions: parser.functions,

@@ -157,7 +157,7 @@ impl Role {
         Self {
             name: name(role, path, issues),
             apply_when: permission(role, "apply_when", path, issues)
-                .unwrap_or_else(|| Expression::constant(true)),
+                .unwrap_or_else(|| Expression::constant(true, &at("apply_when"))),
             document_filters,
             read: permission(role, "read", path, issues),
             write: permission(role, "write", path, issues),

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use bson::raw::RawBsonRef;
 use bson::{RawArray, RawArrayBuf, RawBson, RawDocument};
 
+use crate::trace::Trace;
+
 /// What is the same for every document of a request. Implementations may make
 /// the documents when first asked.
 pub trait Expansions: Sync {
@@ -36,6 +38,8 @@ pub struct Scope<'a> {
     pub prev: Option<RawBsonRef<'a>>,
     /// `%%args`.
     pub args: Option<&'a RawDocument>,
+    /// Where to write what was asked, when somebody wants to know.
+    pub trace: Option<&'a Trace>,
 }
 
 impl<'a> Scope<'a> {
@@ -49,7 +53,14 @@ impl<'a> Scope<'a> {
             this: None,
             prev: None,
             args: None,
+            trace: None,
         }
+    }
+
+    /// The same scope, which tells `trace` what was asked.
+    #[must_use]
+    pub fn tracing(self, trace: Option<&'a Trace>) -> Self {
+        Self { trace, ..self }
     }
 
     /// The same request on a pair of images.

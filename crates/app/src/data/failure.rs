@@ -7,6 +7,9 @@ use mql::MqlError;
 
 use super::Namespace;
 
+/// No rules for a collection, and no permission by those that there are.
+pub(super) const NO_RULE: &str = "NoMatchingRuleFound";
+
 /// Why a write did not happen: only an error of the engine can be worth
 /// another try.
 #[derive(Debug)]
@@ -78,7 +81,7 @@ pub(super) fn malformed(error: bson::error::Error) -> Problem {
 pub(super) fn no_rule(namespace: &Namespace) -> Problem {
     Problem::new(
         Kind::Forbidden,
-        "NoMatchingRuleFound",
+        NO_RULE,
         format!("no rule exists for namespace '{namespace}'"),
     )
 }
@@ -90,12 +93,7 @@ pub(super) fn restricted(restriction: rules::Restriction) -> Problem {
 
 /// A role refused; the reason is for the log.
 pub(super) fn not_permitted(verb: &str, reason: impl std::fmt::Display) -> Problem {
-    Problem::new(
-        Kind::Invalid,
-        "NoMatchingRuleFound",
-        format!("{verb} not permitted"),
-    )
-    .because(reason)
+    Problem::new(Kind::Invalid, NO_RULE, format!("{verb} not permitted")).because(reason)
 }
 
 /// The schema refused: the same text, another code.

@@ -5,6 +5,8 @@ use kit::Problem;
 use mql::schema::Options;
 use rules::{Decided, Decider, Merged, Narrowed, Readable, Write};
 
+use super::explain::{Decision, PushedDown, Record};
+
 use super::failure::{mixed, not_permitted, not_valid};
 use super::{Calls, CollectionRules, UserAccess};
 
@@ -13,6 +15,8 @@ pub(super) struct Guard<'a> {
     decider: Decider<'a>,
     rules: &'a CollectionRules,
     calls: &'a dyn Calls,
+    /// Where decisions are written down for an explanation.
+    record: Option<&'a Record>,
 }
 
 impl<'a> Guard<'a> {
@@ -21,7 +25,17 @@ impl<'a> Guard<'a> {
             decider: Decider::new(&rules.rules, user.expansions.as_ref()),
             rules,
             calls: user.calls.as_ref(),
+            record: None,
         }
+    }
+
+    /// The same guard, which writes down what it decides.
+    pub(super) fn recorded(mut self, record: Option<&'a Record>) -> Self {
+        if record.is_some() {
+            self.decider = self.decider.traced();
+        }
+        self.record = record;
+        self
     }
 
     /// Asks until no function call is missing.
@@ -34,6 +48,8 @@ impl<'a> Guard<'a> {
                 Ok(decision) => return Ok(decision),
                 Err(needed) => needed,
             };
+            // It is asked again from the start.
+            self.decider.asked();
             let result = self
                 .calls
                 .call(needed.function.clone(), needed.arguments.clone())
@@ -43,15 +59,45 @@ impl<'a> Guard<'a> {
     }
 
     pub(super) async fn filters(&mut self) -> Result<Merged, Problem> {
-        self.ask(|decider| decider.filters()).await?.map_err(mixed)
+        let merged = self
+            .ask(|decider| decider.filters())
+            .await?
+            .map_err(mixed)?;
+        if let Some(record) = self.record {
+            record.filters(self.decider.asked(), &merged.queries);
+        }
+        Ok(merged)
     }
 
+    /// What a query can say of the decision; nothing of one that has to be
+    /// explained for each document.
     pub(super) fn narrowed(&self) -> Narrowed {
-        self.decider.narrowed()
+        let narrowed = self.decider.narrowed();
+        let Some(record) = self.record else {
+            return narrowed;
+        };
+        record.pushed_down(PushedDown {
+            query: narrowed.query,
+            exact: narrowed.exact,
+        });
+        Narrowed {
+            query: None,
+            exact: false,
+        }
     }
 
     pub(super) async fn read(&mut self, document: &RawDocument) -> Result<Readable, Problem> {
-        self.ask(|decider| decider.read(document)).await
+        let readable = self.ask(|decider| decider.read(document)).await?;
+        if let Some(record) = self.record {
+            let asked = self.decider.asked();
+            record.decision(Decision::of_read(
+                document,
+                &readable,
+                &self.rules.rules,
+                asked,
+            ));
+        }
+        Ok(readable)
     }
 
     /// What is left of a document that may be read.
@@ -69,7 +115,17 @@ impl<'a> Guard<'a> {
     /// Refuses a write that the role or the schema does not allow; `verb` is
     /// the word that the caller sees.
     pub(super) async fn check(&mut self, write: Write<'_>, verb: &str) -> Result<(), Problem> {
-        if let Err(refusal) = self.ask(|decider| decider.write(write)).await? {
+        let decided = self.ask(|decider| decider.write(write)).await?;
+        if let Some(record) = self.record {
+            let asked = self.decider.asked();
+            record.decision(Decision::of_write(
+                write,
+                &decided,
+                &self.rules.rules,
+                asked,
+            ));
+        }
+        if let Err(refusal) = decided {
             let role = refusal
                 .role
                 .map_or_else(|| "no role".to_owned(), |role| format!("role '{role}'"));
@@ -89,6 +145,9 @@ impl<'a> Guard<'a> {
         let breaches = self
             .ask(|decider| schema.breaches(after, &decider.scope(Some(after), before), options))
             .await?;
+        if let Some(record) = self.record {
+            record.breaches(&breaches, self.decider.asked());
+        }
         if breaches.is_empty() {
             return Ok(());
         }

@@ -14,6 +14,7 @@ use rules::{forbidden_in_expressions, forbidden_in_query};
 
 use super::Door;
 use super::arguments::Arguments;
+use super::explain::DOCUMENTS_MAX;
 use super::failure::{Failure, language, malformed, mongodb, restricted};
 use super::guard::Guard;
 
@@ -71,7 +72,8 @@ pub(super) fn all_of<'q>(queries: impl IntoIterator<Item = &'q RawDocument>) -> 
 
 impl<'a> Door<'a> {
     pub(super) fn guard(&self) -> Option<Guard<'a>> {
-        self.rules.map(|(user, rules)| Guard::new(user, rules))
+        let guard = self.rules.map(|(user, rules)| Guard::new(user, rules));
+        guard.map(|guard| guard.recorded(self.record))
     }
 
     /// What a caller's query becomes.
@@ -144,6 +146,7 @@ impl<'a> Door<'a> {
         if let Some(sort) = arguments.sort()? {
             command.append(cstr!("sort"), sort);
         }
+        self.bound(&mut command);
         let mut found = RawArrayBuf::new();
         if reading.is_plain() {
             if let Some(projection) = projection {
@@ -294,7 +297,15 @@ impl<'a> Door<'a> {
     pub(super) fn scan(&self, reading: &Reading<'_>) -> RawDocumentBuf {
         let mut command = rawdoc! { "find": self.namespace.collection.as_str() };
         command.append(cstr!("filter"), reading.query.as_ref());
+        self.bound(&mut command);
         command
+    }
+
+    /// An explanation looks at some documents only.
+    fn bound(&self, command: &mut RawDocumentBuf) {
+        if self.record.is_some() {
+            command.append(cstr!("limit"), DOCUMENTS_MAX as i64);
+        }
     }
 }
 

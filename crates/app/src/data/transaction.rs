@@ -13,7 +13,7 @@ use super::find_and_modify::FindOneAnd;
 use super::write::{Deletion, Modification};
 
 /// A standalone server cannot take back a write that a rule refuses.
-fn without_transactions() -> Problem {
+pub(super) fn without_transactions() -> Problem {
     Problem::new(
         Kind::Invalid,
         "MongoDBError",
@@ -81,7 +81,7 @@ impl Door<'_> {
     }
 
     /// What the abort itself says matters less than why it came to it.
-    async fn abort(&self, session: Session) {
+    pub(super) async fn abort(&self, session: Session) {
         if let Err(error) = session.abort(self.engine).await {
             tracing::debug!(%error, "a transaction was not aborted");
         }

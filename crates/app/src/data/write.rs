@@ -14,6 +14,7 @@ use rules::{Readable, Write, forbidden_in_expressions, forbidden_in_query};
 
 use super::Door;
 use super::arguments::Arguments;
+use super::explain::DOCUMENTS_MAX;
 use super::failure::{Failure, language, malformed, mongodb, not_permitted, restricted};
 use super::guard::Guard;
 use super::read::{Cursor, all_of, documents, integer};
@@ -375,6 +376,10 @@ impl Door<'_> {
         if let Some(sort) = sort {
             command.append(cstr!("sort"), sort);
         }
+        let limit = match (self.record, limit) {
+            (Some(_), 0) => DOCUMENTS_MAX as u64,
+            (_, limit) => limit,
+        };
         if limit > 0 {
             command.append(cstr!("limit"), limit as i64);
         }

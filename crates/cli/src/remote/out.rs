@@ -53,6 +53,11 @@ impl Out {
         })
     }
 
+    /// Whether a program reads the answer.
+    pub(super) fn is_json(&self) -> bool {
+        self.form == Form::Json
+    }
+
     /// Whether every question is answered with yes.
     pub(super) fn yes(&self) -> bool {
         self.yes
