@@ -66,6 +66,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         "fuzz",
         &[
             "kit",
+            "mql",
             "engine",
             "engine_embedded",
             "engine_mongo",

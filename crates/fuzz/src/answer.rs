@@ -248,12 +248,18 @@ const TODAY: i64 = 1_735_689_600;
 /// The last, in 2100.
 const FUTURE: i64 = 4_102_444_800;
 
+/// Whether a value is an id that was made when there was none.
+pub(crate) fn is_made(value: &Bson) -> bool {
+    matches!(value, Bson::ObjectId(id) if today(id.timestamp().timestamp_millis() / 1000))
+}
+
+fn today(seconds: i64) -> bool {
+    (TODAY..FUTURE).contains(&seconds)
+}
+
 fn level(value: &mut Bson, bags: bool) {
-    let today = |seconds: i64| (TODAY..FUTURE).contains(&seconds);
     match value {
-        Bson::ObjectId(id) if today(id.timestamp().timestamp_millis() / 1000) => {
-            *value = Bson::from("made");
-        }
+        id if is_made(id) => *id = Bson::from("made"),
         // Its sign is the processor's.
         Bson::Double(n) if n.is_nan() => *value = Bson::Double(f64::NAN),
         Bson::DateTime(date) if today(date.timestamp_millis() / 1000) => {

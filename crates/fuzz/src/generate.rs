@@ -3,6 +3,7 @@
 mod command;
 mod expression;
 mod filter;
+pub mod nested;
 mod stage;
 mod update;
 mod value;
@@ -40,11 +41,12 @@ pub enum Area {
     Malformed,
     Mixed,
     Window,
+    Order,
 }
 
 impl Area {
     /// Every area.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::Match,
         Self::Regex,
         Self::Projection,
@@ -68,6 +70,7 @@ impl Area {
         Self::Malformed,
         Self::Mixed,
         Self::Window,
+        Self::Order,
     ];
 
     /// The area of this name, in any case.
@@ -105,10 +108,15 @@ impl Program {
     pub fn of(area: Area, seed: u64) -> Self {
         let mut r = Random::new((seed << 8) | area as u64);
         let r = &mut r;
-        let mut commands = setup(r, area);
-        for step in 0..COMMANDS {
-            commands.push(command::command(r, area, step as i32));
-        }
+        let commands = if area == Area::Order {
+            nested::program(r, COMMANDS)
+        } else {
+            let mut commands = setup(r, area);
+            for step in 0..COMMANDS {
+                commands.push(command::command(r, area, step as i32));
+            }
+            commands
+        };
         let watched = seed.is_multiple_of(3)
             && matches!(
                 area,

@@ -2,13 +2,15 @@
 //!
 //! ```text
 //! cargo run -p fuzz -- [operations=N] [from=N] [area=NAME,..] [shrink=N] [keep=FILE]
+//!                      [codes=FILE]
 //! cargo run -p fuzz -- record [operations=N] [from=N]
 //! cargo run -p fuzz -- try=FILE [keep=FILE]   cases on both engines; those
 //!                                             without a difference are kept
 //! ```
 //!
 //! `shrink` classes of differences are made small and shown, and written as
-//! cases to the file of `keep`. `from` is the number of the first program, or the seed when there is an
+//! cases to the file of `keep`; a case of each pair of codes that differ goes to
+//! that of `codes`. `from` is the number of the first program, or the seed when there is an
 //! `area`. It needs a mongod (`BACKSTITCH_MONGOD` or `PATH`).
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -76,6 +78,9 @@ async fn main() -> ExitCode {
         };
         std::fs::write(file, text).expect("the cases are written");
     }
+    if let Some(file) = named("codes") {
+        std::fs::write(file, case::print(&codes(&tally))).expect("the cases are written");
+    }
     println!("{tally}\n  in {:.0?}", start.elapsed());
     if tally.different.is_empty() {
         ExitCode::SUCCESS
@@ -134,18 +139,24 @@ async fn show(tally: &Tally, most: usize) -> Vec<Divergence> {
     }
     println!("{} classes", classes.len());
     for ((ours, theirs), n) in &tally.codes {
-        let example = tally
-            .examples
-            .get(&(*ours, *theirs))
-            .cloned()
-            .unwrap_or_default();
-        let example = Bson::Document(example).into_relaxed_extjson().to_string();
-        println!(
-            "{n} codes {ours} for {theirs}: {}",
-            example.chars().take(1500).collect::<String>()
-        );
+        let example = tally.examples.get(&(*ours, *theirs));
+        let last = example.and_then(|case| case.last()).cloned();
+        let last = Bson::Document(last.unwrap_or_default()).into_relaxed_extjson();
+        let text = last.to_string().chars().take(1500).collect::<String>();
+        println!("{n} codes {ours} for {theirs}: {text}");
     }
     kept
+}
+
+/// A case of each pair of codes that differ.
+fn codes(tally: &Tally) -> Vec<case::Case> {
+    let examples = tally.examples.iter();
+    examples
+        .map(|((ours, theirs), commands)| case::Case {
+            why: format!("{ours} for {theirs}"),
+            commands: commands.clone(),
+        })
+        .collect()
 }
 
 /// How it differs: by the words of a refusal, or by the operators of the

@@ -6,7 +6,9 @@ use std::time::Duration;
 use bson::{Bson, Document, RawDocumentBuf, doc};
 use engine::{SharedEngine, WatchRequest};
 
-use crate::answer::{Difference, Refusal, Reply, Verdict, canonical, compare, compare_documents};
+use crate::answer::{
+    Difference, Refusal, Reply, Verdict, canonical, compare, compare_documents, is_made,
+};
 use crate::generate::{Area, Program};
 use crate::indexes::Indexes;
 use crate::mask;
@@ -205,7 +207,7 @@ pub async fn replay(side: &Side, recorded: &Recorded) -> Tally {
                 tally
                     .examples
                     .entry((ours, theirs))
-                    .or_insert_with(|| command.clone());
+                    .or_insert_with(|| crate::case::of(recorded, at));
             }
         }
         if let (Some(state), Some(collection)) = (state, written(command)) {
@@ -260,12 +262,18 @@ pub async fn replay(side: &Side, recorded: &Recorded) -> Tally {
     tally
 }
 
-/// Puts these documents in the place of all.
+/// Puts these documents in the place of all. An `_id` that was made is made anew,
+/// so that it comes before those that will be.
 async fn mend(side: &Side, collection: &str, documents: &[Document]) {
     let _ = side
         .run(&doc! { "delete": collection, "deletes": [{ "q": {}, "limit": 0 }] })
         .await;
-    let all: Vec<Document> = documents.to_vec();
+    let mut all: Vec<Document> = documents.to_vec();
+    for document in &mut all {
+        if document.get("_id").is_some_and(is_made) {
+            document.remove("_id");
+        }
+    }
     if !all.is_empty() {
         let _ = side
             .run(&doc! { "insert": collection, "documents": all })

@@ -24,8 +24,8 @@ pub struct Tally {
     pub different: Vec<Divergence>,
     /// Events compared.
     pub events: usize,
-    /// An example of each pair of codes.
-    pub examples: BTreeMap<(i32, i32), Document>,
+    /// A case of each pair of codes.
+    pub examples: BTreeMap<(i32, i32), Vec<Document>>,
     /// Programs that were the end of a mongod, with the command.
     pub lost: Vec<String>,
     /// Operations and differences of each area.

@@ -12,7 +12,7 @@ use super::{folder, from_environment};
 const OPEN_PER_THOUSAND: usize = 1;
 const EQUAL_CODES: f64 = 99.0;
 
-fn judge(tally: &Tally, open_per_thousand: usize) {
+pub(crate) fn judge(tally: &Tally, open_per_thousand: usize) {
     println!("{tally}");
     let open = &tally.different;
     let found = open.iter().take(20);

@@ -3,6 +3,7 @@
 
 mod compared;
 mod consistent;
+mod order;
 
 fn folder(name: &str) -> std::path::PathBuf {
     std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(name)

@@ -7,7 +7,7 @@ use bson::{Bson, RawArray, RawDocument};
 
 use crate::collation::Collation;
 use crate::decimal::{self, Digits, Number};
-use crate::order::{rank, raw};
+use crate::order::{pointer, rank, raw, stored_len};
 
 /// Appends the key of `value`.
 pub fn encode(value: RawBsonRef<'_>, out: &mut Vec<u8>) {
@@ -28,7 +28,7 @@ pub fn encode_with(value: RawBsonRef<'_>, collation: Option<&Collation>, out: &m
         R::Document(document) => fields(document, collation, out),
         R::Array(array) => elements(array, collation, out),
         R::Binary(binary) => {
-            out.extend_from_slice(&(binary.bytes.len() as u32).to_be_bytes());
+            out.extend_from_slice(&(stored_len(binary) as u32).to_be_bytes());
             out.push(binary.subtype.into());
             out.extend_from_slice(binary.bytes);
         }
@@ -49,10 +49,9 @@ pub fn encode_with(value: RawBsonRef<'_>, collation: Option<&Collation>, out: &m
             fields(code.scope, None, out);
         }
         R::DbPointer(_) => {
-            let text = Bson::try_from(value)
-                .map(|v| v.to_string())
-                .unwrap_or_default();
-            bytes(text.as_bytes(), out);
+            let pointer = pointer(value);
+            out.extend_from_slice(&(pointer.len() as u32).to_be_bytes());
+            out.extend_from_slice(&pointer);
         }
     }
 }

@@ -2,8 +2,9 @@
 
 use std::cmp::Ordering;
 
-use bson::raw::RawBsonRef;
-use bson::{Bson, RawArray, RawDocument};
+use bson::raw::{RawBinaryRef, RawBsonRef};
+use bson::spec::BinarySubtype;
+use bson::{Bson, RawArray, RawDocument, RawDocumentBuf, cstr};
 
 use crate::collation::Collation;
 use crate::decimal;
@@ -71,10 +72,8 @@ fn same_rank(a: RawBsonRef<'_>, b: RawBsonRef<'_>, collation: Option<&Collation>
         (R::String(x) | R::Symbol(x), R::String(y) | R::Symbol(y)) => strings(x, y, collation),
         (R::Document(x), R::Document(y)) => documents(x, y, collation),
         (R::Array(x), R::Array(y)) => arrays(x, y, collation),
-        (R::Binary(x), R::Binary(y)) => x
-            .bytes
-            .len()
-            .cmp(&y.bytes.len())
+        (R::Binary(x), R::Binary(y)) => stored_len(x)
+            .cmp(&stored_len(y))
             .then_with(|| u8::from(x.subtype).cmp(&u8::from(y.subtype)))
             .then_with(|| x.bytes.cmp(y.bytes)),
         (R::RegularExpression(x), R::RegularExpression(y)) => x
@@ -88,15 +87,29 @@ fn same_rank(a: RawBsonRef<'_>, b: RawBsonRef<'_>, collation: Option<&Collation>
             .cmp(y.code)
             .then_with(|| documents(x.scope, y.scope, None)),
         (R::DbPointer(_), R::DbPointer(_)) => {
-            let text = |value| {
-                Bson::try_from(value)
-                    .map(|v| v.to_string())
-                    .unwrap_or_default()
-            };
-            text(a).cmp(&text(b))
+            let (x, y) = (pointer(a), pointer(b));
+            x.len().cmp(&y.len()).then_with(|| x.cmp(&y))
         }
         _ => numbers(a, b),
     }
+}
+
+/// How many bytes a binary value has at rest: those of the old subtype begin with
+/// their length.
+pub(crate) fn stored_len(binary: RawBinaryRef<'_>) -> usize {
+    let old = binary.subtype == BinarySubtype::BinaryOld;
+    binary.bytes.len() + if old { 4 } else { 0 }
+}
+
+/// The bytes of a database pointer: the length of its namespace, that, its id.
+pub(crate) fn pointer(value: RawBsonRef<'_>) -> Vec<u8> {
+    // Around it are a document's length, a type, an empty name, and an end.
+    const AROUND: (usize, usize) = (6, 1);
+    let mut document = RawDocumentBuf::new();
+    document.append(cstr!(""), value);
+    let bytes = document.as_bytes();
+    let inside = bytes.get(AROUND.0..bytes.len() - AROUND.1);
+    inside.unwrap_or_default().to_vec()
 }
 
 fn numbers(a: RawBsonRef<'_>, b: RawBsonRef<'_>) -> Ordering {

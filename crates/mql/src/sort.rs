@@ -10,7 +10,7 @@ use crate::collation::Collation;
 use crate::error::{MqlError, Result};
 use crate::matcher::malformed;
 use crate::path::Path;
-use crate::tuple::{encode_plain, tuples};
+use crate::tuple::{Field, encode_plain, tuples};
 
 /// A parsed sort: paths with directions.
 #[derive(Debug, Clone, Default)]
@@ -124,6 +124,11 @@ impl Sort {
         let keys = tuples.iter().map(|tuple| {
             let mut key = Vec::with_capacity(16);
             for (field, (_, descending)) in tuple.iter().zip(&self.parts) {
+                let field = match field {
+                    // Equal to undefined here; in an index it is told from that.
+                    Field::EmptyArray => Field::Value(RawBsonRef::Undefined),
+                    other => *other,
+                };
                 field.encode(*descending, self.collation.as_ref(), &mut key);
             }
             key

@@ -1,7 +1,7 @@
 //! Intervals of index keys, and the intervals that a test allows.
 
 use bson::raw::{RawBson, RawBsonRef};
-use bson::{Bson, DateTime, RawDocumentBuf, oid::ObjectId};
+use bson::{Bson, DateTime, RawDocumentBuf, Timestamp, oid::ObjectId};
 use mql::matcher::{Compare, Test, TypeTest};
 use mql::regex::Regex;
 use mql::{Collation, key, order};
@@ -76,8 +76,10 @@ impl Interval {
         Self::between(value.clone(), value.clone(), (own, end))
     }
 
+    /// Whether it is one value, and all that is in it begins with its key.
     pub(crate) fn is_point(&self) -> bool {
-        self.low.value == self.high.value && self.low.included && self.high.included
+        let shown = self.low.value == self.high.value && self.low.included && self.high.included;
+        shown && past(&self.start) == self.end
     }
 
     pub(crate) fn is_all(&self) -> bool {
@@ -401,8 +403,16 @@ fn bracket(value: &RawBson) -> Option<Interval> {
             RawBson::DateTime(DateTime::MAX),
             true,
         ),
-        // What is shown is the value itself; the keys are the type's.
-        _ => (value.clone(), value.clone(), true),
+        RawBsonRef::Timestamp(_) => {
+            let at = |part| Timestamp {
+                time: part,
+                increment: part,
+            };
+            let ends = (at(0), at(u32::MAX));
+            (RawBson::Timestamp(ends.0), RawBson::Timestamp(ends.1), true)
+        }
+        // What is shown is the least value of all; the keys are the type's.
+        _ => (RawBson::MinKey, RawBson::MaxKey, false),
     };
     let mut interval = Interval::between(low, high, (start, end));
     interval.high.included = last;

@@ -68,7 +68,8 @@ pub(super) fn command(r: &mut Random, area: Area, step: i32) -> Document {
             wrong::spoil(r, command)
         }
         Area::Mixed => mixed(r, step),
-        Area::Window => window::command(r),
+        // Its programs are made as a whole.
+        Area::Order | Area::Window => window::command(r),
     }
 }
 

@@ -42,11 +42,8 @@ pub(super) fn answers(
             "groups by what a set that is known has beside others, which mongod does not count",
         );
     }
-    let undated = |lines: &[String]| changed(lines, &mut early);
-    if named(command, &["$dateAdd", "$dateSubtract"]) && undated(ours) == undated(theirs) {
-        return Some(
-            "steps of the calendar from a date before 1970 with a fraction of a second, which mongod takes from another day",
-        );
+    if unwinds_projected(command) && ours.iter().all(|line| theirs.contains(line)) {
+        return Some(LEFT);
     }
     let ends = |lines: &[String]| lines.iter().any(|line| line.contains("Infinity"));
     if named(command, &["$pow", "$exp"]) && ends(theirs) && sizeless(ours) == sizeless(theirs) {
@@ -82,6 +79,9 @@ pub(super) fn stored(
         return Some(
             "the last digits of a function of real numbers, of which the others are left out",
         );
+    }
+    if sets_inside(command) && ours.len() == theirs.len() {
+        return Some(LEFT);
     }
     set_again(command, ours, theirs)
 }
@@ -133,9 +133,40 @@ fn any_inside(document: &Document, found: &mut dyn FnMut(&str, &Bson) -> bool) -
 
 /// Why they may refuse what we do not.
 pub(super) fn they_refuse(command: &Document) -> Option<&'static str> {
-    (!set_projected(command).is_empty()).then_some(
-        "an element that a projection took away is still there, without a value, when it is set",
-    )
+    sets_inside(command).then_some(LEFT)
+}
+
+const LEFT: &str =
+    "an element that a projection took away is still there, without a value, for a later stage";
+
+/// Whether something computed is set in a field after what is inside of it was
+/// projected: it is computed for the elements that are gone too.
+fn sets_inside(command: &Document) -> bool {
+    let projected = set_projected(command);
+    any_inside(command, &mut |path, value| {
+        let inside = path
+            .split_once('.')
+            .is_some_and(|(first, _)| projected.iter().any(|p| p == first));
+        inside && value.to_string().contains('$')
+    })
+}
+
+/// Whether what is inside of a field was projected before it is unwound.
+fn unwinds_projected(command: &Document) -> bool {
+    let mut projected: Vec<&str> = Vec::new();
+    stages(command.get("pipeline")).any(|stage| {
+        if let Ok(project) = stage.get_document("$project") {
+            let paths = project.keys().filter_map(|path| path.split_once('.'));
+            projected.extend(paths.map(|(first, _)| first));
+        }
+        let unwind = stage.get("$unwind");
+        let path = match unwind {
+            Some(Bson::Document(unwind)) => unwind.get_str("path").ok(),
+            other => other.and_then(Bson::as_str),
+        };
+        let path = path.and_then(|path| path.strip_prefix('$'));
+        path.is_some_and(|path| projected.contains(&path))
+    })
 }
 
 /// Whether only places of fields differ, where one of them may have been set again.
@@ -200,16 +231,6 @@ fn loses_connections(command: &Document) -> bool {
 fn found(command: &Document) -> Vec<String> {
     let fields = graph_lookups(command).filter_map(|lookup| lookup.get_str("as").ok());
     fields.map(str::to_owned).collect()
-}
-
-/// A date before 1970 with a fraction of a second becomes one that is like all
-/// others.
-fn early(value: &mut Value) {
-    let milliseconds = value.pointer("/$date/$numberLong").and_then(Value::as_str);
-    let milliseconds: Option<i64> = milliseconds.and_then(|text| text.parse().ok());
-    if milliseconds.is_some_and(|n| n < 0 && n % 1000 != 0) {
-        *value = Value::from("early");
-    }
 }
 
 /// Whether a `$sort` goes by a field that an `$unwind` before it made of the

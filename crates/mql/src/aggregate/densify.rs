@@ -270,6 +270,19 @@ impl Densify {
         self.after(&before?)
     }
 
+    /// Whether steps from a value lead to another.
+    fn leads(&self, from: &Bson, to: &Bson) -> Result<bool> {
+        const STEPS_MAX: usize = 10_000;
+        let mut at = from.clone();
+        for _ in 0..STEPS_MAX {
+            match compare_bson(&at, to) {
+                Ordering::Less => at = self.after(&at)?,
+                order => return Ok(order.is_eq()),
+            }
+        }
+        Ok(false)
+    }
+
     fn by_steps(&self, date: DateTime, unit: Unit, steps: i64) -> Result<Bson> {
         let by = whole(&self.step).unwrap_or(1).saturating_mul(steps);
         let moment = moved(date.timestamp_millis(), unit, by)?;
@@ -367,6 +380,8 @@ pub(super) struct Densifying {
     bytes: usize,
     /// Whether the sequence is past its bounds: nothing is looked at any more.
     past: bool,
+    /// Whether the next document is the last that is looked at.
+    ends: bool,
 }
 
 /// How far each partition is.
@@ -416,6 +431,7 @@ impl Densifying {
             table: Arc::default(),
             bytes: 0,
             past: false,
+            ends: false,
         }
     }
 
@@ -437,11 +453,7 @@ impl Densifying {
         let Some(value) = value else {
             return Ok(Box::new(std::iter::once(Ok(document.into_owned()))));
         };
-        if let Bounds::Range(ends) = &self.densify.bounds {
-            self.past = self.densify.partition.is_empty()
-                && compare_bson(&value, &ends.0).is_gt()
-                && compare_bson(&value, &ends.1).is_ge();
-        }
+        self.past = self.ends;
         let (mut values, mut id) = (Vec::new(), Vec::new());
         for (_, expression) in &self.densify.partition {
             let value = expression.evaluate(&Scope::of(&document))?;
@@ -492,6 +504,7 @@ impl Densifying {
             table.index.insert(id, at);
             at
         };
+        let mut over = None;
         if let Some(progress) = table.partitions.get_mut(at) {
             let before = known.and_then(|_| progress.below.take());
             // Each document at the lower end begins the sequence, in its type.
@@ -512,8 +525,24 @@ impl Densifying {
                 progress.next = self.densify.after(&before)?;
                 progress.sure = false;
             }
+            if let Bounds::Range(ends) = &self.densify.bounds
+                && self.densify.partition.is_empty()
+                && compare_bson(&value, &ends.0).is_gt()
+                && compare_bson(&value, &ends.1).is_ge()
+            {
+                // MongoDB looks at one more document where it has made some before
+                // this one and has not come to it.
+                over = Some(
+                    compare_bson(&progress.next, &ends.1).is_ge()
+                        || self.densify.leads(&progress.next, &value)?,
+                );
+            }
         }
         drop(table);
+        if let Some(over) = over {
+            self.ends = true;
+            self.past |= over;
+        }
         self.bytes += weight;
         env.check("$densify", self.bytes)?;
         // Nothing comes before a document below explicit bounds, even where a

@@ -59,7 +59,7 @@ impl Flat {
                         ));
                     }
                     if matches!(&value, Bson::Array(values) if values.is_empty()) {
-                        crate::key::encode_empty_array(out);
+                        crate::key::encode(RawBsonRef::Undefined, out);
                     } else {
                         let value = raw(&value);
                         crate::key::encode_with(

@@ -419,15 +419,18 @@ pub(super) fn any_of(path: &Path, values: &[RawBson]) -> Result<Matcher> {
     Matcher::parse(&field)
 }
 
-/// [`any_of`] with regular expressions as values.
+/// [`any_of`] with regular expressions and undefined as values.
 fn equal_to_any(path: &Path, values: &[RawBson]) -> Result<Matcher> {
-    let is_pattern = |value: &RawBson| matches!(value, RawBson::RegularExpression(_));
-    let (patterns, plain): (Vec<RawBson>, Vec<RawBson>) =
-        values.iter().cloned().partition(is_pattern);
+    let is_other =
+        |value: &RawBson| matches!(value, RawBson::RegularExpression(_) | RawBson::Undefined);
+    let (others, plain): (Vec<RawBson>, Vec<RawBson>) = values.iter().cloned().partition(is_other);
     let mut matcher = any_of(path, &plain)?;
-    for value in patterns {
+    for value in others {
         let mut test = RawDocumentBuf::new();
-        test.append(cstr!("$eq"), value);
+        match value {
+            RawBson::Undefined => test.append(cstr!("$type"), "undefined"),
+            value => test.append(cstr!("$eq"), value),
+        }
         let mut field = RawDocumentBuf::new();
         field.append(super::reshape::key(path.as_str())?, test);
         matcher = matcher.or(Matcher::parse(&field)?);

@@ -148,7 +148,8 @@ fn is_safe(node: &Node) -> bool {
         match test {
             Test::Compare(_, value) => scalar(value),
             Test::In(values, _) => values.iter().all(scalar),
-            Test::All(tests) => tests.iter().all(passes),
+            Test::All(tests) | Test::ElementPasses(tests) => tests.iter().all(passes),
+            Test::ElementMatches(node) => is_safe(node),
             Test::Mod(..) | Test::Regex(_) | Test::Type(_) => true,
             _ => false,
         }

@@ -199,10 +199,9 @@ pub(super) fn index_of(
         Some(end) => bound(name, end.as_ref(), "ending")?.min(array.len()),
         None => array.len(),
     };
-    let wanted = values[1].as_ref();
-    let found = (start..end).find(|&at| {
-        wanted.is_some_and(|wanted| compare_bson_with(&array[at], wanted, collation).is_eq())
-    });
+    // What is missing is equal to undefined.
+    let wanted = values[1].as_ref().unwrap_or(&Bson::Undefined);
+    let found = (start..end).find(|&at| compare_bson_with(&array[at], wanted, collation).is_eq());
     Ok(Some(Bson::Int32(found.map_or(-1, |at| at as i32))))
 }
 

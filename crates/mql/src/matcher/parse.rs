@@ -350,7 +350,7 @@ fn all(value: RawBsonRef<'_>, depth: usize) -> Result<Test> {
             (RawBsonRef::RegularExpression(r), _) => {
                 Test::Regex(Regex::new(r.pattern.as_str(), r.options.as_str())?)
             }
-            (other, _) => Test::Compare(Compare::Eq, other.into()),
+            (other, _) => comparable(Compare::Eq, other)?,
         });
     }
     if tests.is_empty() {
@@ -685,7 +685,7 @@ pub(crate) fn truthy(value: RawBsonRef<'_>) -> bool {
             | RawBsonRef::Null
             | RawBsonRef::Undefined
     ) && !matches!(value, RawBsonRef::Double(n) if n == 0.0)
-        && !matches!(value, RawBsonRef::Decimal128(n) if crate::decimal::to_double(n) == 0.0)
+        && !matches!(value, RawBsonRef::Decimal128(n) if Decimal::from(n).is_zero())
 }
 
 pub(crate) fn malformed(error: impl std::fmt::Display) -> MqlError {

@@ -149,6 +149,9 @@ fn moved(moment: i64, unit: Unit, amount: i64, zone: &Zone) -> Result<i64> {
     } else {
         0
     };
+    if let Some(months) = unit.months() {
+        return moved_by_months(moment, amount * months, lost, zone);
+    }
     match moment.checked_sub(lost) {
         Some(moment) => stepped(moment, unit, amount, zone),
         // There is no earlier date.
@@ -158,23 +161,38 @@ fn moved(moment: i64, unit: Unit, amount: i64, zone: &Zone) -> Result<i64> {
     }
 }
 
+/// A moment so many months later, of which some milliseconds are lost. At the end
+/// of a month, and where clocks are not at UTC, MongoDB loses them after it has
+/// counted the days, else before, and a day that the month has not is one of the
+/// next month.
+fn moved_by_months(moment: i64, months: i64, lost: i64, zone: &Zone) -> Result<i64> {
+    let local = zone.local(moment);
+    let counted = Parts::of(local).day > 28 || zone.offset_at(moment) != 0;
+    let local = match local.checked_sub(lost).filter(|_| !counted) {
+        Some(local) => later(local, months, false),
+        None => later(local, months, true).and_then(|local| local.checked_sub(lost)),
+    };
+    Ok(zone.moment(local.ok_or_else(overflow)?))
+}
+
+/// What clocks show so many months later, on the last day of the month if it `ends`
+/// before.
+fn later(local: i64, months: i64, ends: bool) -> Option<i64> {
+    let parts = Parts::of(local);
+    let index = parts.year * 12 + parts.month - 1 + months;
+    let (year, month) = (index.div_euclid(12), index.rem_euclid(12) + 1);
+    let most = if ends { days_in_month(year, month) } else { 31 };
+    let days = days_of(year, month, 1) + parts.day.min(most) - 1;
+    days.checked_mul(DAY_MS)?
+        .checked_add(local.rem_euclid(DAY_MS))
+}
+
 fn overflow() -> MqlError {
     MqlError::new(5_166_406, "dateAdd overflowed")
 }
 
+/// A moment so many units later, which are not of months.
 fn stepped(moment: i64, unit: Unit, amount: i64, zone: &Zone) -> Result<i64> {
-    if let Some(months) = unit.months() {
-        let local = zone.local(moment);
-        let parts = Parts::of(local);
-        let index = parts.year * 12 + parts.month - 1 + amount * months;
-        let (year, month) = (index.div_euclid(12), index.rem_euclid(12) + 1);
-        let day = parts.day.min(days_in_month(year, month));
-        let local = days_of(year, month, day)
-            .checked_mul(DAY_MS)
-            .and_then(|days| days.checked_add(local.rem_euclid(DAY_MS)))
-            .ok_or_else(overflow)?;
-        return Ok(zone.moment(local));
-    }
     let by = i128::from(amount) * i128::from(unit.milliseconds());
     if matches!(unit, Unit::Day | Unit::Week) {
         let local = i64::try_from(i128::from(zone.local(moment)) + by).map_err(|_| overflow())?;
