@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use web::Scope::{Read, Write};
 use web::{Answer, Request};
 
-use crate::{Cx, Row, body, row};
+use crate::{Cx, Row, body, info, row};
 
 const ALL: &str = "/groups/{groupId}/apps/{appId}/users";
 const ONE: &str = "/groups/{groupId}/apps/{appId}/users/{userId}";
@@ -109,7 +109,8 @@ async fn create(cx: Cx, request: Request) -> Result<Answer, Problem> {
         body::text(&fields, "email")?,
         body::text(&fields, "password")?,
     );
-    let user = cx.app()?.create_user(email, password).await?;
+    let app = cx.app()?;
+    let user = app.create_user(email, password, &info(&request)).await?;
     Ok(Answer::created(&show(&user)))
 }
 

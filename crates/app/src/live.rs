@@ -14,6 +14,7 @@ use crate::compile::compile;
 use crate::drafts::Drafts;
 use crate::ids::{Ids, Renames};
 use crate::revisions::{read_revision, write_revision};
+use crate::users::Turns;
 use crate::{Backstitch, Rejected, Release, new_id, stored};
 
 /// Tries of an edit that keeps losing the race for the live pointer.
@@ -42,6 +43,8 @@ pub struct App {
     /// Held for writing while a user is removed, for reading while one is made:
     /// a login must not bring back the account that goes.
     pub(crate) removing: tokio::sync::RwLock<()>,
+    /// One at a time makes a user of an identity.
+    pub(crate) creating: Turns,
     /// What the hosted files come to; held while one is added.
     pub(crate) hosting: tokio::sync::Mutex<Option<crate::hosting::Usage>>,
     /// Held while an API key is added.
@@ -157,6 +160,7 @@ impl App {
             streams: crate::users::Streams::default(),
             failures: crate::users::Failures::default(),
             removing: tokio::sync::RwLock::default(),
+            creating: Turns::default(),
             hosting: tokio::sync::Mutex::default(),
             adding_keys: tokio::sync::Mutex::default(),
         }))

@@ -72,17 +72,6 @@ impl Finder<'_> {
                 _ => later("/type", "login"),
             }
         }
-        let user_data = config.get(Kind::CustomUserData, "");
-        let field = "on_user_creation_function_name";
-        if user_data.is_some_and(|node| !node.text(field).is_empty()) {
-            let pointer = format!("/{field}");
-            self.later(
-                Kind::CustomUserData,
-                "",
-                &pointer,
-                "the user creation function",
-            );
-        }
     }
 
     fn functions(&mut self, config: &AppConfig) {

@@ -9,6 +9,7 @@ mod password;
 mod registration;
 mod streams;
 mod tokens;
+mod turns;
 
 pub use administration::UserQuery;
 pub use api_keys::NewApiKey;
@@ -21,6 +22,7 @@ pub use state::ApiKey;
 pub(crate) use streams::Streams;
 pub use streams::UserStream;
 pub(crate) use tokens::{TokenCache, sign, verify};
+pub(crate) use turns::Turns;
 
 use bson::{Document, doc};
 use kit::{Kind, Problem};

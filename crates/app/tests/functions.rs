@@ -7,6 +7,8 @@ mod calls;
 mod collections;
 #[path = "functions/context.rs"]
 mod context;
+#[path = "functions/creation.rs"]
+mod creation;
 #[path = "functions/registrations.rs"]
 mod registrations;
 
@@ -122,7 +124,10 @@ impl World {
         let mut users = Vec::new();
         for name in ["alice", "bob"] {
             let email = format!("{name}@example.com");
-            let user = app.create_user(&email, "secret123").await.unwrap();
+            let user = app
+                .create_user(&email, "secret123", &RequestInfo::default())
+                .await
+                .unwrap();
             users.push(app.acting_user(&user.id).await.unwrap());
         }
         Self {

@@ -6,7 +6,7 @@ use bson::doc;
 use kit::{Kind, Problem, limit};
 use state::User;
 
-use crate::{App, stored};
+use crate::{App, RequestInfo, stored};
 
 /// Users on one page.
 const PAGE: u64 = 50;
@@ -71,10 +71,25 @@ impl App {
     /// Makes a confirmed email/password user.
     ///
     /// # Errors
-    /// `AccountNameInUse`, `BadRequest`, `AuthProviderNotFound`.
-    pub async fn create_user(&self, email: &str, password: &str) -> Result<User, Problem> {
+    /// `AccountNameInUse`, `BadRequest`, `AuthProviderNotFound`; and
+    /// `FunctionExecutionError` of the user creation function, which leaves
+    /// nothing behind.
+    pub async fn create_user(
+        self: &Arc<Self>,
+        email: &str,
+        password: &str,
+        request: &RequestInfo,
+    ) -> Result<User, Problem> {
         let account = self.add_account(email, password, true).await?;
-        self.user_of_account(&account).await
+        let made = self.user_of_account(&account, request).await;
+        if made
+            .as_ref()
+            .is_err_and(|problem| problem.code == "FunctionExecutionError")
+        {
+            let state = &self.core.state;
+            state.passwords.delete(&account.id).await.map_err(stored)?;
+        }
+        made
     }
 
     /// One user.

@@ -1,5 +1,7 @@
 //! API keys of users (client-api.md §4).
 
+use std::sync::Arc;
+
 use bson::doc;
 use kit::{Kind, Problem, limit};
 use state::ApiKey;
@@ -25,7 +27,11 @@ impl App {
     ///
     /// # Errors
     /// `InvalidParameter`, `APIKeyAlreadyExists`.
-    pub async fn create_api_key(&self, user_id: &str, name: &str) -> Result<NewApiKey, Problem> {
+    pub async fn create_api_key(
+        self: &Arc<Self>,
+        user_id: &str,
+        name: &str,
+    ) -> Result<NewApiKey, Problem> {
         let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
         if name.is_empty() {
             return Err(Problem::new(

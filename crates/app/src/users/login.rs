@@ -10,7 +10,7 @@ use state::{ApiKey, Identity, Password, Session, User};
 use super::{Device, invalid_session};
 use crate::call::Started;
 use crate::caller::{Cx, RequestInfo, merged_data};
-use crate::{App, new_id, stored};
+use crate::{App, Calling, new_id, stored};
 
 /// The answer to a login.
 #[derive(Debug, Clone)]
@@ -74,19 +74,19 @@ impl App {
 
     /// A login whose wrong passwords count.
     async fn counted_login(
-        &self,
+        self: &Arc<Self>,
         provider: &str,
         credentials: &Document,
         device: &Device,
         request: &RequestInfo,
     ) -> Result<(User, Login), Problem> {
         if provider != "local-userpass" {
-            return self.try_login(provider, credentials, device).await;
+            return self.try_login(provider, credentials, device, request).await;
         }
         let account = credentials.get_str("username").unwrap_or_default();
         let now = self.core.clock.now_ms();
         let counted = self.failures.begin(account, &request.remote_address, now)?;
-        let result = self.try_login(provider, credentials, device).await;
+        let result = self.try_login(provider, credentials, device, request).await;
         if result
             .as_ref()
             .err()
@@ -98,10 +98,11 @@ impl App {
     }
 
     async fn try_login(
-        &self,
+        self: &Arc<Self>,
         provider: &str,
         credentials: &Document,
         device: &Device,
+        request: &RequestInfo,
     ) -> Result<(User, Login), Problem> {
         self.provider(provider)?;
         let proven = match provider {
@@ -116,7 +117,7 @@ impl App {
                 ));
             }
         };
-        let user = self.user_of(&proven).await?;
+        let user = self.user_of(&proven, request).await?;
         if user.disabled {
             return Err(Problem::new(
                 Kind::Unauthenticated,
@@ -189,8 +190,12 @@ impl App {
     }
 
     /// The user of an email/password account, made if need be.
-    pub(super) async fn user_of_account(&self, account: &Password) -> Result<User, Problem> {
-        self.user_of(&self.proven_by(account)).await
+    pub(super) async fn user_of_account(
+        self: &Arc<Self>,
+        account: &Password,
+        request: &RequestInfo,
+    ) -> Result<User, Problem> {
+        self.user_of(&self.proven_by(account), request).await
     }
 
     async fn by_api_key(&self, credentials: &Document) -> Result<Proven, Problem> {
@@ -225,30 +230,23 @@ impl App {
     }
 
     /// The user that a server's key is, from when the key is made.
-    pub(super) async fn user_of_key(&self, key: &ApiKey) -> Result<User, Problem> {
-        self.user_of(&self.proven_by_key(key.clone())).await
+    pub(super) async fn user_of_key(self: &Arc<Self>, key: &ApiKey) -> Result<User, Problem> {
+        let proven = self.proven_by_key(key.clone());
+        self.user_of(&proven, &RequestInfo::default()).await
     }
 
     /// The user of a proven identity, made or extended if need be.
-    async fn user_of(&self, proven: &Proven) -> Result<User, Problem> {
+    async fn user_of(
+        self: &Arc<Self>,
+        proven: &Proven,
+        request: &RequestInfo,
+    ) -> Result<User, Problem> {
         let users = &self.core.state.users;
-        let now = self.core.clock.now_ms();
         let key = format!("{}:{}", proven.identity.provider_type, proven.identity.id);
-        let known = users
-            .first(doc! { "app_id": &self.id, "keys": &key })
-            .await
-            .map_err(stored)?;
-        if let Some(mut user) = known {
-            users
-                .change(
-                    doc! { "_id": &user.id },
-                    doc! { "$set": { "last_login": now } },
-                )
-                .await
-                .map_err(stored)?;
-            user.last_login = now;
+        if let Some(user) = self.known_user(&key).await? {
             return Ok(user);
         }
+        let now = self.core.clock.now_ms();
         if let Some(owner) = &proven.owner {
             // The first login with a key adds it to its owner's identities.
             let identity = bson::serialize_to_bson(&proven.identity).map_err(Problem::internal)?;
@@ -263,13 +261,6 @@ impl App {
             let found = users.get(owner).await.map_err(stored)?;
             return found.ok_or_else(Problem::unauthorized);
         }
-        let _removing = self.removing.read().await;
-        if proven.identity.provider_type == "local-userpass"
-            && !self.has_account(&proven.identity.id).await?
-        {
-            // It was removed since the password was checked.
-            return Err(wrong_password());
-        }
         let user = User {
             id: new_id(),
             app_id: self.id.clone(),
@@ -280,6 +271,80 @@ impl App {
             created: now,
             last_login: now,
         };
+        let mut turn = None;
+        if let Some(function) = self.creation_function(&user) {
+            // Who logs in twice at a time is one new user.
+            turn = Some(self.creating.turn(&key).await);
+            if let Some(user) = self.known_user(&key).await? {
+                return Ok(user);
+            }
+            self.tell_of_new_user(&function, &user, request).await?;
+        }
+        let made = self.keep_new_user(proven, user).await;
+        drop(turn);
+        made
+    }
+
+    /// The user with an identity, who has just logged in.
+    async fn known_user(&self, key: &str) -> Result<Option<User>, Problem> {
+        let users = &self.core.state.users;
+        let filter = doc! { "app_id": &self.id, "keys": key };
+        let Some(mut user) = users.first(filter).await.map_err(stored)? else {
+            return Ok(None);
+        };
+        let now = self.core.clock.now_ms();
+        let seen = doc! { "$set": { "last_login": now } };
+        let changed = users.change(doc! { "_id": &user.id }, seen).await;
+        changed.map_err(stored)?;
+        user.last_login = now;
+        Ok(Some(user))
+    }
+
+    /// The function that is told of a new user; keys of servers are nobody who
+    /// registers.
+    fn creation_function(&self, user: &User) -> Option<String> {
+        let release = self.release();
+        let data = release.config.get(config::Kind::CustomUserData, "")?;
+        let name = data.text("on_user_creation_function_name");
+        (!name.is_empty() && user.kind == "normal").then(|| name.to_owned())
+    }
+
+    /// Runs the user creation function, as the system: there is no such user
+    /// yet. If it fails, there will be none (triggers-ops.md §13.1).
+    async fn tell_of_new_user(
+        self: &Arc<Self>,
+        function: &str,
+        record: &User,
+        request: &RequestInfo,
+    ) -> Result<(), Problem> {
+        let user = crate::User::new(record, Document::new(), "", "", "")?;
+        let told = Document::try_from(&*user.document).map_err(Problem::internal)?;
+        let mut cx = Cx::of_system(self, request.clone());
+        cx.user = Some(Arc::new(user));
+        let called = self
+            .call(&cx, function, vec![told.into()], Calling::Server)
+            .await;
+        // What it says is the developer's to know, in the log.
+        called.map(drop).map_err(|problem| {
+            Problem::new(
+                Kind::Invalid,
+                "FunctionExecutionError",
+                "the user creation function failed",
+            )
+            .because(problem.message)
+        })
+    }
+
+    /// Makes a user of what was proven.
+    async fn keep_new_user(&self, proven: &Proven, user: User) -> Result<User, Problem> {
+        let users = &self.core.state.users;
+        let _removing = self.removing.read().await;
+        if proven.identity.provider_type == "local-userpass"
+            && !self.has_account(&proven.identity.id).await?
+        {
+            // It was removed since the password was checked.
+            return Err(wrong_password());
+        }
         match users.insert(&user).await {
             Ok(()) if proven.identity.provider_type == "local-userpass" => {
                 // Another server may have removed the account meanwhile.
@@ -297,7 +362,7 @@ impl App {
             }
             // Somebody logged in with the same identity a moment earlier.
             Err(error) if error.is_duplicate_key() => users
-                .first(doc! { "app_id": &self.id, "keys": &key })
+                .first(doc! { "app_id": &self.id, "keys": &user.keys })
                 .await
                 .map_err(stored)?
                 .ok_or_else(invalid_session),
