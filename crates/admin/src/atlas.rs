@@ -1,5 +1,6 @@
 //! The few calls of the Atlas API that the official CLI makes: projects and
-//! clusters (admin-api.md §3.7). Only reads; HTTP Digest with a key pair.
+//! clusters (admin-api.md §3.7). Only reads; HTTP Digest with a key pair, or the
+//! Admin API's token.
 
 use app::administrators::{Administrator, DigestRefusal};
 
@@ -77,7 +78,7 @@ impl Admin {
         if path == PUBLIC || path == ATLAS {
             return Ok(json!({ "appName": "Backstitch", "links": [] }));
         }
-        let administrator = self.digest_administrator(request).await?;
+        let administrator = self.asking(request).await?;
         if path.strip_prefix(PUBLIC) == Some("/groups") {
             return self.groups(&administrator, request, base_url).await;
         }
@@ -111,6 +112,17 @@ impl Admin {
             // A list as it is, not within a page.
             _ => json!([]),
         })
+    }
+
+    /// Who asks. A client that has logged in at the Admin API has a token, and may
+    /// have kept no key.
+    async fn asking(&self, request: &Request) -> Result<Administrator, Refused> {
+        if let Ok(token) = request.bearer()
+            && let Ok(administrator) = self.core.administrator(token).await
+        {
+            return Ok(administrator);
+        }
+        self.digest_administrator(request).await
     }
 
     async fn digest_administrator(&self, request: &Request) -> Result<Administrator, Refused> {

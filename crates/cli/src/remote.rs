@@ -2,6 +2,7 @@
 //! Services-compatible server has.
 
 mod apps;
+mod ask;
 mod content_types;
 mod create;
 mod deployments;
@@ -9,6 +10,7 @@ mod document;
 mod explain;
 mod folder;
 mod hosted;
+mod login;
 mod out;
 mod packages;
 mod profile;
@@ -28,7 +30,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use kit::{Clock, SystemClock};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use self::out::{Form, Out};
 use self::profile::Profile;
@@ -38,14 +40,14 @@ use crate::archives::Failed;
 #[derive(Subcommand)]
 pub(crate) enum Command {
     /// Log in at a server
-    Login(Login),
+    Login(login::Login),
     /// Log out
     Logout(With),
     /// Show who is logged in, and where
-    Whoami(Whoami),
+    Whoami(login::Whoami),
     /// Show who is logged in, by profile
     #[command(alias = "profile")]
-    Profiles(Group<ProfilesVerb>),
+    Profiles(Group<login::ProfilesVerb>),
     /// Manage apps
     #[command(alias = "app")]
     Apps(Group<apps::Verb>),
@@ -123,64 +125,25 @@ pub(crate) struct Group<V: Subcommand> {
     with: With,
 }
 
+/// Where apps are looked for.
+#[derive(Args, Default)]
+pub(crate) struct Scope {
+    /// The project (default: all that the profile may see)
+    #[arg(long)]
+    project: Option<String>,
+    /// Only apps of these products, with commas (default: of every product)
+    #[arg(long, value_delimiter = ',', hide = true)]
+    product: Vec<String>,
+}
+
 /// Which app.
 #[derive(Args)]
 pub(crate) struct Which {
     /// The app: id, client app id or name, or how that begins (default: that of this directory, or the only one)
     #[arg(long, short = 'a')]
     app: Option<String>,
-    /// The project (default: all that the profile may see)
-    #[arg(long)]
-    project: Option<String>,
-}
-
-#[derive(Args)]
-pub(crate) struct Login {
-    /// How to log in
-    #[arg(long, default_value = "cloud")]
-    auth_type: AuthType,
-    /// The public key
-    #[arg(long = "api-key", env = "BACKSTITCH_ADMIN_PUBLIC_KEY")]
-    public_key: Option<String>,
-    /// The private key (default: a line of standard input)
-    #[arg(
-        long = "private-api-key",
-        env = "BACKSTITCH_ADMIN_PRIVATE_KEY",
-        hide_env_values = true
-    )]
-    private_key: Option<String>,
-    /// The user name, with --auth-type local
-    #[arg(long)]
-    username: Option<String>,
-    /// The password, with --auth-type local (default: a line of standard input)
-    #[arg(long)]
-    password: Option<String>,
     #[command(flatten)]
-    with: With,
-}
-
-#[derive(Args)]
-pub(crate) struct Whoami {
-    /// Show the projects too, which the server is asked for
-    #[arg(long)]
-    show_projects: bool,
-    #[command(flatten)]
-    with: With,
-}
-
-#[derive(Clone, Copy, Subcommand)]
-pub(crate) enum ProfilesVerb {
-    /// Show the profiles
-    #[command(alias = "ls")]
-    List,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum AuthType {
-    /// With a key pair
-    Cloud,
-    /// With user name and password
-    Local,
+    scope: Scope,
 }
 
 /// An app of a server.
@@ -239,16 +202,27 @@ impl With {
     }
 }
 
-/// Products whose apps the service lists apart.
-const PRODUCTS: [&str; 4] = [
-    "",
-    "?product=atlas",
-    "?product=data-api",
-    "?product=device-sync",
-];
+/// Products whose apps the service lists apart; of the first it is silent.
+const STANDARD: &str = "standard";
+const PRODUCTS: [&str; 4] = [STANDARD, "atlas", "data-api", "device-sync"];
+
+/// A project: its id, and its name where the server tells names.
+struct Project {
+    id: String,
+    name: String,
+}
+
+impl Project {
+    fn shown(&self) -> String {
+        if self.name.is_empty() {
+            return self.id.clone();
+        }
+        format!("{} ({})", self.name, self.id)
+    }
+}
 
 impl Desk {
-    /// The projects that may be seen.
+    /// The ids of the projects that may be seen.
     fn projects(&mut self) -> Result<Vec<String>, Failed> {
         let profile = self.session.get("auth/profile")?;
         let roles = profile["roles"].as_array().into_iter().flatten();
@@ -261,32 +235,66 @@ impl Desk {
         Ok(ids)
     }
 
-    /// The project that was named, or the only one.
+    /// Their names, where the server tells them: the service had them in another
+    /// API.
+    fn named(&self, ids: Vec<String>) -> Vec<Project> {
+        let path = "/api/public/v1.0/groups?itemsPerPage=500";
+        let known = self.session.get(path).unwrap_or_default();
+        let name = |id: &str| {
+            let mut known = known["results"].as_array().into_iter().flatten();
+            let one = known.find(|one| one["id"] == id);
+            one.and_then(|one| Some(one["name"].as_str()?.to_owned()))
+        };
+        let project = |id: String| Project {
+            name: name(&id).unwrap_or_default(),
+            id,
+        };
+        ids.into_iter().map(project).collect()
+    }
+
+    /// The project that was named, the only one, or the one that is chosen.
     fn project(&mut self, named: Option<&str>) -> Result<String, Failed> {
         if let Some(id) = named {
             return Ok(archive::escaped(id));
         }
-        match self.projects()?.as_slice() {
+        let ids = self.projects()?;
+        match ids.as_slice() {
             [only] => Ok(only.clone()),
-            [] => Err("there is no project".into()),
-            several => Err(format!(
-                "there are several projects; name one with --project: {}",
-                several.join(", ")
-            )
-            .into()),
+            [] => Err("there is no project that this login may see".into()),
+            _ => {
+                let all = self.named(ids);
+                let several: Vec<String> = all.iter().map(Project::shown).collect();
+                let several = several.join(", ");
+                if !self.out.asks() {
+                    let wanted = "there are several projects; name one with --project";
+                    return Err(format!("{wanted}: {several}").into());
+                }
+                let chosen = self.out.choose("Which project?", all, Project::shown, "")?;
+                Ok(chosen.id)
+            }
         }
     }
 
-    /// Every app, of all products.
-    fn apps(&mut self, project: Option<&str>) -> Result<Vec<App>, Failed> {
-        let groups = match project {
+    /// Every app there.
+    fn apps(&mut self, scope: &Scope) -> Result<Vec<App>, Failed> {
+        let groups = match &scope.project {
             Some(id) => vec![archive::escaped(id)],
             None => self.projects()?,
         };
+        let asked: Vec<&str> = scope.product.iter().map(String::as_str).collect();
+        let products = if asked.is_empty() {
+            &PRODUCTS[..]
+        } else {
+            &asked
+        };
         let mut all: Vec<App> = Vec::new();
         for group in groups {
-            for product in PRODUCTS {
-                let found = self.session.get(&format!("groups/{group}/apps{product}"))?;
+            for product in products {
+                let query = match *product {
+                    "" | STANDARD => String::new(),
+                    product => format!("?product={}", archive::escaped(product)),
+                };
+                let found = self.session.get(&format!("groups/{group}/apps{query}"))?;
                 for app in found.as_array().into_iter().flatten().map(App::of) {
                     // A server that knows no products lists all for each.
                     if all.iter().all(|known| known.id != app.id) {
@@ -299,8 +307,8 @@ impl Desk {
     }
 
     /// Apps that a word may mean.
-    fn matching(&mut self, word: &str, project: Option<&str>) -> Result<Vec<App>, Failed> {
-        let all = self.apps(project)?;
+    fn matching(&mut self, word: &str, scope: &Scope) -> Result<Vec<App>, Failed> {
+        let all = self.apps(scope)?;
         let exact = |app: &&App| [&app.id, &app.client_app_id].contains(&&word.to_owned());
         if let Some(app) = all.iter().find(exact) {
             return Ok(vec![app.clone()]);
@@ -316,30 +324,39 @@ impl Desk {
 
     /// The one app that is meant.
     fn app(&mut self, which: &Which) -> Result<App, Failed> {
-        let project = which.project.as_deref();
         let word = match &which.app {
             Some(word) => Some(word.clone()),
             None => document::app_around(&std::env::current_dir()?)?,
         };
         let found = match &word {
-            Some(word) => self.matching(word, project)?,
-            None => self.apps(project)?,
+            Some(word) => self.matching(word, &which.scope)?,
+            None => self.apps(&which.scope)?,
         };
-        one(found, word.as_deref())
+        self.one(found, word.as_deref(), "--app")
+    }
+
+    /// The only one of apps, or the one that is chosen.
+    fn one(&self, found: Vec<App>, word: Option<&str>, option: &str) -> Result<App, Failed> {
+        match (found.as_slice(), word) {
+            ([only], _) => Ok(only.clone()),
+            ([], Some(word)) => Err(no_app(word).into()),
+            ([], None) => Err("there are no apps; make one with backstitch apps create".into()),
+            (several, _) => {
+                let several: Vec<String> = several.iter().map(App::shown).collect();
+                if !self.out.asks() {
+                    let several = several.join(", ");
+                    let wanted = format!("several apps may be meant; name one with {option}");
+                    return Err(format!("{wanted}: {several}").into());
+                }
+                self.out.choose("Which app?", found, App::shown, "")
+            }
+        }
     }
 }
 
-/// The only one of apps.
-fn one(found: Vec<App>, word: Option<&str>) -> Result<App, Failed> {
-    match (found.as_slice(), word) {
-        ([only], _) => Ok(only.clone()),
-        ([], Some(word)) => Err(format!("there is no app {word}").into()),
-        ([], None) => Err("there are no apps".into()),
-        (several, _) => {
-            let several: Vec<String> = several.iter().map(App::shown).collect();
-            Err(format!("several apps may be meant: {}", several.join(", ")).into())
-        }
-    }
+/// Why a word means nothing.
+fn no_app(word: &str) -> String {
+    format!("there is no app {word}; backstitch apps list shows those that this login may see")
 }
 
 impl Command {
@@ -369,10 +386,10 @@ impl Command {
 pub(crate) fn run(command: Command) -> ExitCode {
     let form = command.with().format;
     let done = match command {
-        Command::Login(login) => log_in(&login),
-        Command::Logout(with) => log_out(&with),
-        Command::Whoami(whoami) => who_am_i(&whoami),
-        Command::Profiles(group) => profiles(&group),
+        Command::Login(login) => login::log_in(&login),
+        Command::Logout(with) => login::log_out(&with),
+        Command::Whoami(whoami) => login::who_am_i(&whoami),
+        Command::Profiles(group) => login::profiles(&group),
         Command::Push(push) => push.run(),
         Command::Pull(pull) => pull.run(),
         Command::Apps(group) => group.with.open().and_then(|desk| group.verb.run(desk)),
@@ -390,6 +407,9 @@ pub(crate) fn run(command: Command) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             out::complain(form, &error);
+            if error.is::<ask::Missing>() {
+                return ExitCode::from(2);
+            }
             ExitCode::FAILURE
         }
     }
@@ -435,92 +455,4 @@ fn pause(time: Duration) -> Result<(), Failed> {
         .build()?;
     runtime.block_on(async { tokio::time::sleep(time).await });
     Ok(())
-}
-
-/// What was given, or a line of standard input: words of a command are
-/// everybody's to see.
-fn given_or_read(given: Option<&str>, what: &str) -> Result<String, Failed> {
-    if let Some(given) = given {
-        return Ok(given.to_owned());
-    }
-    let mut line = String::new();
-    std::io::stdin().read_line(&mut line)?;
-    let line = line.trim_end_matches(['\r', '\n']);
-    if line.is_empty() {
-        return Err(format!("{what} is missing: an option, or a line of standard input").into());
-    }
-    Ok(line.to_owned())
-}
-
-fn log_in(login: &Login) -> Result<(), Failed> {
-    let profile = Profile::load(&login.with.profile)?;
-    let url = match &login.with.url {
-        Some(url) => url.clone(),
-        None if !profile.url.is_empty() => profile.url.clone(),
-        None => return Err("name the server with --url".into()),
-    };
-    let (name, provider, who) = if login.auth_type == AuthType::Cloud {
-        let name = login.public_key.as_deref();
-        let name = name.ok_or("name the public key with --api-key")?;
-        let key = given_or_read(login.private_key.as_deref(), "the private key")?;
-        let who = json!({ "username": name, "apiKey": key });
-        (name, "mongodb-cloud", who)
-    } else {
-        let name = login.username.as_deref();
-        let name = name.ok_or("name the user with --username")?;
-        let password = given_or_read(login.password.as_deref(), "the password")?;
-        let who = json!({ "username": name, "password": password });
-        (name, "local-userpass", who)
-    };
-    let mut out = login.with.out()?;
-    let session = Session::log_in(profile, &url, provider, (name, &who))?;
-    out.say(&format!("logged in at {} as {name}", session.url))
-}
-
-fn log_out(with: &With) -> Result<(), Failed> {
-    let mut out = with.out()?;
-    let profile = Profile::load(&with.profile)?;
-    if !profile.is_logged_in() {
-        profile.remove()?;
-        return out.say("nobody was logged in");
-    }
-    let session = Session::resume(profile, None)?;
-    let ended = session.end();
-    session.profile().remove()?;
-    match ended {
-        Ok(()) => out.say("logged out"),
-        // The tokens are gone from here, which is what was asked for.
-        Err(error) => out.say(&format!(
-            "logged out here; the session was not ended: {error}"
-        )),
-    }
-}
-
-fn who_am_i(whoami: &Whoami) -> Result<(), Failed> {
-    let profile = Profile::load(&whoami.with.profile)?;
-    if !profile.is_logged_in() {
-        return whoami.with.out()?.say("nobody is logged in");
-    }
-    let mut shown = json!({ "url": profile.url, "username": profile.username });
-    let mut desk = whoami.with.open()?;
-    if whoami.show_projects {
-        shown["projects"] = desk.projects()?.into_iter().map(Value::from).collect();
-    }
-    desk.out.document("logged in", &shown)
-}
-
-fn profiles(group: &Group<ProfilesVerb>) -> Result<(), Failed> {
-    let ProfilesVerb::List = group.verb;
-    let mut rows = Vec::new();
-    for name in profile::names()? {
-        let profile = Profile::load(&name)?;
-        let who = if profile.is_logged_in() {
-            profile.username
-        } else {
-            String::new()
-        };
-        rows.push(vec![name.into(), who.into(), profile.url.into()]);
-    }
-    let headers = ["Profile", "API Key", "URL"];
-    group.with.out()?.found("profiles", &headers, &rows)
 }

@@ -1,14 +1,13 @@
 //! What goes along with a push and a pull: hosted files, npm packages and the
 //! clients of templates.
 
-use std::fs::{File, OpenOptions};
-use std::io::Read as _;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use serde_json::{Value, json};
 
 use super::remote::{World, files, shop};
+use super::terminal::Terminal;
 use super::{path, run, write};
 
 /// Hosted files as the server has them: path, bytes and attributes.
@@ -176,36 +175,13 @@ fn the_cache_is_reset_with_hosted_files() {
     assert_eq!((status, page), (200, json!(1)));
 }
 
-/// What a command writes whose output and error output are a terminal.
+/// What a command writes whose output and error output are a terminal, with all
+/// that moves and paints.
 fn on_a_terminal(command: &mut Command) -> String {
-    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-    let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
-    grantpt(&ours).unwrap();
-    unlockpt(&ours).unwrap();
-    let name = ptsname(&ours, Vec::new()).unwrap().into_string().unwrap();
-    let theirs = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .open(name)
-        .unwrap();
-    let reader = std::thread::spawn(move || {
-        let (mut written, mut buffer) = (Vec::new(), [0; 4096]);
-        // An error is the end: nobody has the other side any more.
-        while let Ok(count @ 1..) = File::from(ours.try_clone().unwrap()).read(&mut buffer) {
-            written.extend_from_slice(&buffer[..count]);
-        }
-        String::from_utf8(written).unwrap()
-    });
-    command
-        .env("TERM", "xterm")
-        .env_remove("NO_COLOR")
-        .stdout(theirs.try_clone().unwrap())
-        .stderr(theirs);
-    let status = command.status().unwrap();
-    // The command has its own copies of the other side.
-    command.stdout(Stdio::null()).stderr(Stdio::null());
-    let written = reader.join().unwrap();
-    assert!(status.success(), "{written}");
+    let mut terminal = Terminal::of_output(command);
+    terminal.reads_all();
+    let written = String::from_utf8(std::mem::take(&mut terminal.written)).unwrap();
+    terminal.well();
     written
 }
 
@@ -302,8 +278,11 @@ fn clients_of_templates_come_along() {
     let of = |id: &'static str| [&create[..], &[id, "--cluster", "Cluster0"]].concat();
     let none = world.fails(&of("moon"));
     assert!(none.contains("there is no template moon"), "{none}");
-    let none = world.fails(&[&create[..], &["triggers"]].concat());
-    assert!(none.contains("takes one --cluster"), "{none}");
+    // The only cluster is meant when none is named.
+    let only = world.well(&[&create[..], &["triggers", "--dry-run"]].concat());
+    assert!(only.contains("mongodb-atlas would be linked"), "{only}");
+    let two = world.fails(&[&create[..], &["triggers", "--cluster", "A,B"]].concat());
+    assert!(two.contains("takes one --cluster"), "{two}");
     assert_eq!(world.well(&["apps", "list"]), "there are no apps\n");
     let dry = world.well(&[&of("web.mql.todo")[..], &["--dry-run"]].concat());
     assert!(dry.contains("mongodb-atlas would be linked"), "{dry}");
@@ -406,7 +385,11 @@ fn errors_are_json_where_the_answer_is() {
     assert!(time.is_some_and(|time| time.is_string()));
     assert_eq!(
         line,
-        json!({ "level": "error", "err": "there is no app nothing" })
+        json!({
+            "level": "error",
+            "err": "there is no app nothing; \
+                    backstitch apps list shows those that this login may see",
+        })
     );
     // Words of the official CLI that mean nothing here are taken.
     world.well(&[

@@ -10,10 +10,12 @@ mod crashes;
 mod dev;
 mod durability;
 mod managed;
+mod menus;
 mod only_documented;
 mod remote;
 mod serve;
 mod servers;
+mod terminal;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;

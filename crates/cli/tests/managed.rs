@@ -18,7 +18,7 @@ fn secrets_and_addresses() {
     world.well(&["secrets", "update", "-s", "other", "-n", "third"]);
     world.well(&["secrets", "update", "-s", "third", "-n", "other"]);
     let none = world.fails(&["secrets", "update", "-s", "key", "-v", "two"]);
-    assert_eq!(none, "backstitch: there is no key\n");
+    assert_eq!(none, "backstitch: there is no secret key\n");
     let listed = world.lines(&["secrets", "list"]);
     assert_eq!(listed[0]["data"][0]["Name"], "other");
     assert!(!world.well(&["secrets", "list"]).contains("two"));
@@ -30,7 +30,7 @@ fn secrets_and_addresses() {
     assert!(
         world
             .fails(&["secrets", "delete", "-s", "key", "-y"])
-            .contains("no key")
+            .contains("no secret key")
     );
     let gone = world.lines(&["secrets", "delete", "-s", "other", "-y"]);
     assert_eq!(gone[0]["data"][0]["Deleted"], "true");
@@ -70,11 +70,11 @@ fn secrets_and_addresses() {
         "--comment",
         "x",
     ]);
-    assert_eq!(none, "backstitch: there is no 10.0.0.0/8\n");
+    assert_eq!(none, "backstitch: there is no address 10.0.0.0/8\n");
     assert!(
         world
             .fails(&["accessList", "delete", "--ip", "1.1.1.1", "-y"])
-            .contains("no 1.1.1.1")
+            .contains("no address 1.1.1.1")
     );
     world.well(&["accessList", "delete", "--ip", "10.1.0.0/16", "-y"]);
     let listed = world.lines(&["accessList", "list"]);

@@ -106,6 +106,10 @@ impl World {
     }
 }
 
+/// What is said of an app that is not there.
+const NOTHING: &str = "backstitch: there is no app nothing; \
+    backstitch apps list shows those that this login may see\n";
+
 /// An app with something of everything that is pushed.
 pub(super) fn shop() -> TempDir {
     folder(
@@ -209,8 +213,14 @@ fn who_logs_in_is_kept_and_forgotten() {
     let (code, _, errors) = run(by_variable.env("BACKSTITCH_URL", "http://127.0.0.1:2"));
     assert_eq!((code, errors.contains("http://127.0.0.1:2")), (1, true));
     // A line of standard input instead of words; nothing is none.
-    let none = world.fails(&["login", "--api-key", "public"]);
+    let (code, _, none) = run(&mut world.command(&["login", "--api-key", "public"]));
+    assert_eq!(code, 2);
     assert!(none.contains("the private key is missing"), "{none}");
+    let (code, said, none) = run(&mut world.command(&["login", "--browser"]));
+    assert_eq!((code, said.contains("backstitch keys create")), (2, true));
+    assert!(none.contains("--api-key"), "{none}");
+    let both = ["login", "--browser", "--private-api-key", "a"];
+    assert!(world.fails(&both).contains("without one"));
     // Tokens are for the server that gave them.
     let other = world.fails(&["apps", "list", "--url", "http://127.0.0.1:1"]);
     assert!(other.contains("this profile is for"), "{other}");
@@ -262,7 +272,7 @@ fn what_is_pushed_is_pulled() {
     assert!(dry.contains("push would create it"), "{dry}");
     assert_eq!(world.well(&["apps", "list"]), "there are no apps\n");
     let wrong = world.fails(&["push", "--local", &local, "--remote", "nothing", "--yes"]);
-    assert_eq!(wrong, "backstitch: there is no app nothing\n");
+    assert_eq!(wrong, NOTHING);
 
     world.push(&shop);
     let root = std::fs::read_to_string(shop.path().join("realm_config.json")).unwrap();
@@ -389,7 +399,7 @@ fn a_push_with_a_mistake_leaves_nothing_behind() {
         "{nowhere}"
     );
     let nothing = world.fails(&["pull", "--remote", "nothing"]);
-    assert_eq!(nothing, "backstitch: there is no app nothing\n");
+    assert_eq!(nothing, NOTHING);
 }
 
 #[test]
@@ -460,15 +470,34 @@ fn apps_come_and_go() {
     );
     assert_eq!(run(&mut world.command(&["apps", "init"])).0, 2);
     world.well(&["push", "--local", "later", "-y"]);
+    // In each layout, from nothing and from an app.
+    for version in ["20180301", "20200603", "20210101", "20230101"] {
+        let of = |from: [&str; 2], to: &str| {
+            let words = ["apps", "init", "--config-version", version, "--local", to];
+            world.well(&[&words[..], &from].concat());
+            let same = world.well(&["apps", "diff", "--local", to, "--remote", id]);
+            assert!(!same.contains("error"), "{same}");
+            let files = files(&world.home.path().join(to));
+            // The newest says it in no file but by what its root file is called.
+            let said = format!("\"config_version\": {version}");
+            let marked = |(name, text): &(String, String)| match version {
+                "20230101" => name == "root_config.json",
+                _ => !name.contains('/') && text.contains(&said),
+            };
+            assert!(files.iter().any(marked), "{version}: {files:?}");
+        };
+        of(["--name", "fresh"], &format!("fresh-{version}"));
+        of(["--remote", id], &format!("copied-{version}"));
+    }
 
     let several = world.fails(&["apps", "describe"]);
     assert!(several.contains("several apps may be meant"), "{several}");
     let shown = world.lines(&["apps", "describe", "-a", "notes"]);
     assert_eq!(shown[0]["doc"]["client_app_id"], id);
     let none = world.fails(&["apps", "describe", "-a", "nothing"]);
-    assert_eq!(none, "backstitch: there is no app nothing\n");
+    assert_eq!(none, NOTHING);
     let none = world.fails(&["apps", "diff", "--local", "notes", "--remote", "nothing"]);
-    assert_eq!(none, "backstitch: there is no app nothing\n");
+    assert_eq!(none, NOTHING);
     assert!(
         world
             .well(&["apps", "diff", "--local", "notes"])
@@ -477,7 +506,7 @@ fn apps_come_and_go() {
 
     // One that is not there, and nothing is deleted.
     let none = world.fails(&["apps", "delete", "-a", "notes", "-a", "nothing", "-y"]);
-    assert_eq!(none, "backstitch: there is no app nothing\n");
+    assert_eq!(none, NOTHING);
     assert!(
         world
             .fails(&["apps", "delete", "-a", "notes"])
@@ -682,7 +711,7 @@ fn the_directory_says_which_app() {
     let (code, _, errors) = run(inside.current_dir(shop.path()));
     assert_eq!(
         (code, &*errors),
-        (1, "backstitch: there is no app away-abcde\n")
+        (1, &*NOTHING.replace("nothing", "away-abcde"))
     );
 }
 

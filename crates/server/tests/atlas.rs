@@ -93,7 +93,9 @@ async fn projects_and_clusters_are_told_to_who_has_the_keys() {
     });
     let path = "/api/admin/v3.0/auth/providers/mongodb-cloud/login";
     let login = Ask::new("POST", path).body(login.to_string());
-    assert_eq!(world.send(login).await.status, 200);
+    let login = world.send(login).await;
+    assert_eq!(login.status, 200);
+    let login = login.json();
     let own = get(&world, &theirs, GROUPS).await.json();
     assert_eq!(
         own["results"],
@@ -131,6 +133,21 @@ async fn projects_and_clusters_are_told_to_who_has_the_keys() {
         (refused.status, &refused.json()["errorCode"]),
         (404, &json!("GROUP_NOT_FOUND"))
     );
+    // The token of the Admin API says the same, and no other token does.
+    let bearer = |token: &str, path: &str| {
+        Ask::new("GET", path).header("Authorization", format!("Bearer {token}"))
+    };
+    let token = login["access_token"].as_str().unwrap();
+    assert_eq!(world.send(bearer(token, GROUPS)).await.json(), own);
+    let path = format!("{group}/clusters");
+    let same = world.send(bearer(token, &path)).await.json();
+    assert_eq!(same, clusters);
+    let refused = world.send(bearer(token, &another)).await;
+    assert_eq!(refused.status, 404);
+    for wrong in [login["refresh_token"].as_str().unwrap(), "none"] {
+        let refused = world.send(bearer(wrong, &path)).await;
+        assert_eq!(refused.status, 401, "{}", refused.text());
+    }
     let unknown = get(&world, &theirs, &format!("{group}/users")).await;
     assert_eq!(unknown.status, 404);
     let posted = world.send(Ask::new("POST", GROUPS).body("{}")).await;

@@ -1,14 +1,14 @@
 //! `apps`: the apps of a server.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 use serde_json::json;
 
-use super::create::{Create, New};
-use super::document::Local;
+use super::create::{Create, Init};
+use super::document::{Local, root_of};
 use super::transfer::{Differences, Include};
-use super::{App, Desk, Which, one};
+use super::{App, Desk, Scope, Which};
 use crate::archives::Failed;
 
 #[derive(Subcommand)]
@@ -19,21 +19,14 @@ pub(crate) enum Verb {
         /// Only those that this may mean: id, client app id or name, or how that begins
         #[arg(long, short = 'a')]
         app: Option<String>,
-        /// Only of this project
-        #[arg(long)]
-        project: Option<String>,
+        #[command(flatten)]
+        scope: Scope,
     },
     /// Make an app at the server and a directory for it
     Create(Box<Create>),
     /// Make an app directory here, without an app at the server
     #[command(alias = "initialize")]
-    Init {
-        #[command(flatten)]
-        new: New,
-        /// The directory
-        #[arg(long, default_value = ".")]
-        local: PathBuf,
-    },
+    Init(Init),
     /// Show what an app consists of
     Describe {
         #[command(flatten)]
@@ -41,37 +34,34 @@ pub(crate) enum Verb {
     },
     /// Show what a push of a directory would change
     Diff {
-        /// The app directory
-        #[arg(long, default_value = ".")]
-        local: PathBuf,
+        /// The app directory (default: the one that this directory is in)
+        #[arg(long)]
+        local: Option<PathBuf>,
         /// The app (default: the one that the directory is of)
         #[arg(long)]
         remote: Option<String>,
         #[command(flatten)]
         include: Include,
-        /// The project (default: all that the profile may see)
-        #[arg(long)]
-        project: Option<String>,
+        #[command(flatten)]
+        scope: Scope,
     },
     /// Remove apps with everything in them
     Delete {
-        /// The app: id, client app id or name (may be repeated)
-        #[arg(long = "app", short = 'a', required = true, value_delimiter = ',')]
+        /// The app: id, client app id or name (may be repeated; default: those that are chosen)
+        #[arg(long = "app", short = 'a', value_delimiter = ',')]
         apps: Vec<String>,
-        /// The project (default: all that the profile may see)
-        #[arg(long)]
-        project: Option<String>,
+        #[command(flatten)]
+        scope: Scope,
     },
 }
 
 impl Verb {
     pub(super) fn run(self, mut desk: Desk) -> Result<(), Failed> {
         match self {
-            Self::List { app, project } => {
-                let project = project.as_deref();
+            Self::List { app, scope } => {
                 let apps = match &app {
-                    Some(word) => desk.matching(word, project)?,
-                    None => desk.apps(project)?,
+                    Some(word) => desk.matching(word, &scope)?,
+                    None => desk.apps(&scope)?,
                 };
                 if apps.is_empty() {
                     return desk.out.say("there are no apps");
@@ -80,7 +70,7 @@ impl Verb {
                 desk.out.list(&format!("apps: {}", apps.len()), &shown)
             }
             Self::Create(create) => create.run(&mut desk),
-            Self::Init { new, local } => new.init(&mut desk, local),
+            Self::Init(init) => init.run(&mut desk),
             Self::Describe { which } => {
                 let app = desk.app(&which)?;
                 let shown = desk.session.get(&app.at("/description"))?;
@@ -90,12 +80,29 @@ impl Verb {
                 local,
                 remote,
                 include,
-                project,
+                scope,
             } => {
+                let here = root_of(Path::new(".")).is_some();
+                let local = match local {
+                    None if !here && desk.out.asks() => desk
+                        .out
+                        .text(None, "Which app directory?", None, "")?
+                        .into(),
+                    local => local.unwrap_or_else(|| ".".into()),
+                };
                 let local = Local::read(&local)?;
                 let word = remote.or_else(|| local.client_app_id());
-                let word = word.ok_or("name the app with --remote")?;
-                let app = one(desk.matching(&word, project.as_deref())?, Some(&word))?;
+                let found = match &word {
+                    Some(word) => desk.matching(word, &scope)?,
+                    None => desk.apps(&scope)?,
+                };
+                if word.is_none() && !desk.out.asks() {
+                    return Err(
+                        "the directory does not say which app it is of; name it with --remote"
+                            .into(),
+                    );
+                }
+                let app = desk.one(found, word.as_deref(), "--remote")?;
                 let document = local.document(&app.client_app_id)?;
                 let found = Differences::find(&desk, &app, &document, &local.root, &include)?;
                 let shown = found.shown();
@@ -105,16 +112,27 @@ impl Verb {
                 let message = format!("changes to {}", app.client_app_id);
                 desk.out.diffs(&message, &shown)
             }
-            Self::Delete { apps, project } => delete(&mut desk, &apps, project.as_deref()),
+            Self::Delete { apps, scope } => delete(&mut desk, &apps, &scope),
         }
     }
 }
 
 /// Removes apps; all are found before the first goes.
-fn delete(desk: &mut Desk, words: &[String], project: Option<&str>) -> Result<(), Failed> {
+fn delete(desk: &mut Desk, words: &[String], scope: &Scope) -> Result<(), Failed> {
     let mut apps: Vec<App> = Vec::new();
+    if words.is_empty() {
+        let all = desk.apps(scope)?;
+        if all.is_empty() {
+            return desk.out.say("there are no apps");
+        }
+        let missing = "name the apps with --app";
+        apps = desk
+            .out
+            .choose_some("Which apps are to go?", all, App::shown, missing)?;
+    }
     for word in words {
-        let app = one(desk.matching(word, project)?, Some(word))?;
+        let found = desk.matching(word, scope)?;
+        let app = desk.one(found, Some(word), "--app")?;
         if apps.iter().all(|known| known.id != app.id) {
             apps.push(app);
         }

@@ -1,37 +1,62 @@
 //! `apps create` and `apps init`: new apps, and directories for them.
 
+use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use config::{AppConfig, Exporting, RootLayout};
 use serde_json::{Map, Value, json};
 
-use super::document::{Local, root_of};
+use super::document::{LAYOUTS, Local, NEWEST, VERSIONS, root_of};
 use super::folder::{Existing, Folder};
-use super::{App, Desk, one, templates, transfer};
+use super::{App, Desk, Scope, templates, transfer};
 use crate::archives::Failed;
 
 /// A new app.
 #[derive(Args)]
 pub(crate) struct New {
-    /// Its name
-    #[arg(long, short = 'n', required_unless_present = "remote")]
+    /// Its name (default: that of the app to begin with)
+    #[arg(long, short = 'n')]
     name: Option<String>,
     /// The app to begin with: id, client app id or name
     #[arg(long)]
     remote: Option<String>,
     /// Its location (default: that of the app to begin with, or US-VA)
-    #[arg(long, short = 'l')]
+    #[arg(long, short = 'l', value_parser = upper)]
     location: Option<String>,
     /// Its deployment model (default: that of the app to begin with, or GLOBAL)
-    #[arg(long, short = 'd', value_parser = ["GLOBAL", "LOCAL"])]
+    #[arg(long, short = 'd', ignore_case = true,
+        value_parser = PossibleValuesParser::new(MODELS).map(|model| model.to_uppercase()))]
     deployment_model: Option<String>,
     /// Its environment
-    #[arg(long, short = 'e', value_parser = ["", "development", "testing", "qa", "production"])]
+    #[arg(long, short = 'e', value_parser = ENVIRONMENTS)]
     environment: Option<String>,
     /// The project (default: the only one)
     #[arg(long)]
     project: Option<String>,
+    /// The layout of the directory
+    #[arg(long, default_value = NEWEST, value_parser = VERSIONS)]
+    config_version: String,
+}
+
+/// What an app may be.
+pub(super) const LOCATIONS: [&str; 7] = ["US-VA", "US-OR", "DE-FF", "IE", "AU", "IN-MB", "SG"];
+pub(super) const MODELS: [&str; 2] = ["GLOBAL", "LOCAL"];
+pub(super) const ENVIRONMENTS: [&str; 5] = ["", "development", "testing", "qa", "production"];
+
+fn upper(text: &str) -> Result<String, Infallible> {
+    Ok(text.to_uppercase())
+}
+
+/// An app directory without an app at the server.
+#[derive(Args)]
+pub(crate) struct Init {
+    #[command(flatten)]
+    new: New,
+    /// The directory
+    #[arg(long, default_value = ".")]
+    local: PathBuf,
 }
 
 /// A new app of a server.
@@ -116,6 +141,33 @@ impl Sources {
             ),
         ]
     }
+
+    /// The cluster of a template's documents: the one that is named, the only one
+    /// of the server, or the one that is chosen.
+    fn only_cluster(&self, desk: &Desk, project: &str) -> Result<String, Failed> {
+        match self.cluster.as_slice() {
+            [only] => return Ok(only.clone()),
+            [] => {}
+            _ => return Err("an app of a template takes one --cluster".into()),
+        }
+        // The service's clusters were in another API; elsewhere nobody tells them.
+        let path = format!("/api/atlas/v1.0/groups/{project}/clusters");
+        let known = desk.session.get(&path).unwrap_or_default();
+        let known = known["results"].as_array().into_iter().flatten();
+        let mut names: Vec<String> = known
+            .filter_map(|one| Some(one["name"].as_str()?.to_owned()))
+            .collect();
+        let missing = "an app of a template takes one --cluster";
+        match names.len() {
+            0 => desk.out.text(None, "Which cluster?", None, missing),
+            1 => Ok(names.remove(0)),
+            _ => {
+                let missing = format!("{missing}: {}", names.join(", "));
+                desk.out
+                    .choose("Which cluster?", names, String::clone, &missing)
+            }
+        }
+    }
 }
 
 impl New {
@@ -124,13 +176,21 @@ impl New {
         let Some(word) = &self.remote else {
             return Ok(None);
         };
-        let found = desk.matching(word, self.project.as_deref())?;
-        Ok(Some(one(found, Some(word))?))
+        // It may be in another project than the new one.
+        let found = desk.matching(word, &Scope::default())?;
+        desk.one(found, Some(word), "--remote").map(Some)
     }
 
-    fn name(&self, origin: Option<&App>) -> String {
-        let origin = origin.map(|app| app.name.clone());
-        self.name.clone().or(origin).unwrap_or_default()
+    fn name(&self, desk: &Desk, origin: Option<&App>) -> Result<String, Failed> {
+        let given = self.name.clone();
+        let given = given.or_else(|| origin.map(|app| app.name.clone()));
+        let missing = "name the app with --name, or the app to begin with with --remote";
+        desk.out.text(given, "The app's name:", None, missing)
+    }
+
+    /// What an export is asked for.
+    fn query(&self, kind: &str) -> String {
+        format!("{kind}=true&version={}", self.config_version)
     }
 
     /// What is said of the app, or holds when nothing is.
@@ -149,26 +209,28 @@ impl New {
         told.filter_map(|(name, value)| Some((name, value?)))
             .collect()
     }
+}
 
-    pub(super) fn init(&self, desk: &mut Desk, local: PathBuf) -> Result<(), Failed> {
-        let origin = self.origin(desk)?;
-        let name = self.name(origin.as_ref());
-        free(&local)?;
-        let folder = Folder::new(&local, Existing::Stays);
+impl Init {
+    pub(super) fn run(&self, desk: &mut Desk) -> Result<(), Failed> {
+        let Self { new, local } = self;
+        free(local)?;
+        let origin = new.origin(desk)?;
+        let name = new.name(desk, origin.as_ref())?;
+        let folder = Folder::new(local, Existing::Stays);
         if let Some(origin) = origin {
-            let query = "template=true&version=20210101";
-            let (_, bytes) = transfer::exported(desk, &origin, query)?;
+            let (_, bytes) = transfer::exported(desk, &origin, &new.query("template"))?;
             folder.unpack(&bytes)?;
         } else {
             let how = Exporting {
-                layout: RootLayout::Realm,
+                layout: layout_of(&new.config_version),
                 client_app_id: None,
                 id: None,
             };
             let files = config::print(&AppConfig::new(&name).exported(&how));
             folder.write_all(&files)?;
         }
-        Local::read(&local)?.describe(&self.settings(&name))?;
+        Local::read(local)?.describe(&new.settings(&name))?;
         desk.out.say(&format!("made {}", local.display()))
     }
 }
@@ -176,9 +238,8 @@ impl New {
 impl Create {
     pub(super) fn run(&self, desk: &mut Desk) -> Result<(), Failed> {
         let origin = self.new.origin(desk)?;
-        let name = self.new.name(origin.as_ref());
-        let folder = self.local.clone().unwrap_or_else(|| PathBuf::from(&name));
-        free(&folder)?;
+        let name = self.new.name(desk, origin.as_ref())?;
+        let folder = self.folder(desk, &name)?;
         let group = origin.as_ref().map(|app| app.group.clone());
         let project = desk.project(self.new.project.as_deref().or(group.as_deref()))?;
         let mut body = Map::new();
@@ -187,11 +248,9 @@ impl Create {
         }
         let mut linking = self.sources.all();
         if let Some(id) = &self.template {
-            let [cluster] = self.sources.cluster.as_slice() else {
-                return Err("an app of a template takes one --cluster".into());
-            };
             templates::check(desk, id)?;
-            let source = linked(TEMPLATE_SOURCE, cluster);
+            let cluster = self.sources.only_cluster(desk, &project)?;
+            let source = linked(TEMPLATE_SOURCE, &cluster);
             body.insert("template_id".to_owned(), id.clone().into());
             body.insert("data_source".to_owned(), source.clone());
             linking = [("clusters", vec![source]), ("", vec![]), ("", vec![])];
@@ -207,19 +266,14 @@ impl Create {
             }
             return Ok(());
         }
-        let taken = folder.read_dir().is_ok_and(|mut all| all.next().is_some());
-        let question = format!("{shown} is not empty; add to what is in it");
-        if taken && !desk.out.confirm(&question)? {
-            return Ok(());
-        }
         let progress = desk.out.progress("creating the app");
         let made = desk
             .session
             .ask("POST", &format!("groups/{project}/apps"), &body.into())?;
         let app = App::of(&made);
         drop(progress);
-        self.fill(desk, &app, origin.as_ref(), &linking)
-            .and_then(|()| write(desk, &app, self.template.as_deref(), &folder))
+        self.fill(desk, &app, &name, origin.as_ref(), &linking)
+            .and_then(|()| self.write(desk, &app, &folder))
             .map_err(|error| format!("created {}, but: {error}", app.client_app_id))?;
         let mut doc = Map::new();
         let mut tell = |name: &str, value: Value| doc.insert(name.to_owned(), value);
@@ -249,17 +303,17 @@ impl Create {
         &self,
         desk: &mut Desk,
         app: &App,
+        name: &str,
         origin: Option<&App>,
         linking: &[(&str, Vec<Value>)],
     ) -> Result<(), Failed> {
         if let Some(origin) = origin {
-            let query = "template=true&version=20210101";
-            let (_, bytes) = transfer::exported(desk, origin, query)?;
+            let query = format!("template=true&version={NEWEST}");
+            let (_, bytes) = transfer::exported(desk, origin, &query)?;
             let between = tempfile::tempdir()?;
             Folder::new(between.path(), Existing::Stays).unpack(&bytes)?;
             let local = Local::read(between.path())?;
-            let settings = self.new.settings(&self.new.name(Some(origin)));
-            local.describe(&settings)?;
+            local.describe(&self.new.settings(name))?;
             let document = Local::read(between.path())?.document(&app.client_app_id)?;
             transfer::import(desk, app, &document)?;
         }
@@ -270,21 +324,51 @@ impl Create {
         }
         Ok(())
     }
+
+    /// Where the app is written. In a dry run nobody is asked.
+    fn folder(&self, desk: &Desk, name: &str) -> Result<PathBuf, Failed> {
+        let mut folder = self.local.clone().unwrap_or_else(|| PathBuf::from(name));
+        free(&folder)?;
+        while !self.dry_run && folder.read_dir().is_ok_and(|mut all| all.next().is_some()) {
+            let question = format!("{} is not empty; add to what is in it", folder.display());
+            if desk.out.confirm(&question)? {
+                break;
+            }
+            let other = unused(&folder);
+            let other = desk.out.text(None, "Where else?", other.as_deref(), "")?;
+            folder = PathBuf::from(other);
+            free(&folder)?;
+        }
+        Ok(folder)
+    }
+
+    /// Writes an app into a directory; an app of a template beside its client.
+    fn write(&self, desk: &Desk, app: &App, folder: &Path) -> Result<(), Failed> {
+        let query = self.new.query("source_control");
+        let (_, bytes) = transfer::exported(desk, app, &query)?;
+        let Some(id) = &self.template else {
+            return Folder::new(folder, Existing::Stays).unpack(&bytes);
+        };
+        Folder::new(folder.join(templates::BACKEND), Existing::Stays).unpack(&bytes)?;
+        if let Some(client) = templates::client(desk, app, id)? {
+            let to = folder.join(templates::FRONTEND).join(id);
+            Folder::new(to, Existing::Stays).unpack(&client)?;
+        }
+        Ok(())
+    }
 }
 
-/// Writes an app into a directory; an app of a template beside its client.
-fn write(desk: &Desk, app: &App, template: Option<&str>, folder: &Path) -> Result<(), Failed> {
-    let query = "source_control=true&version=20210101";
-    let (_, bytes) = transfer::exported(desk, app, query)?;
-    let Some(id) = template else {
-        return Folder::new(folder, Existing::Stays).unpack(&bytes);
-    };
-    Folder::new(folder.join(templates::BACKEND), Existing::Stays).unpack(&bytes)?;
-    if let Some(client) = templates::client(desk, app, id)? {
-        let to = folder.join(templates::FRONTEND).join(id);
-        Folder::new(to, Existing::Stays).unpack(&client)?;
-    }
-    Ok(())
+/// A name of a directory like that one which is not taken.
+fn unused(folder: &Path) -> Option<String> {
+    let names = (1..10).map(|n| format!("{}-{n}", folder.display()));
+    names.into_iter().find(|name| !Path::new(name).exists())
+}
+
+/// The layout of a config version.
+fn layout_of(version: &str) -> RootLayout {
+    let mut all = LAYOUTS.into_iter();
+    let layout = all.find(|layout| layout.version().to_string() == version);
+    layout.unwrap_or(RootLayout::Realm)
 }
 
 /// Whether a directory, there or not, is in none of an app.

@@ -15,6 +15,16 @@ const ROOTS: [&str; 4] = [
     "config.json",
     "stitch.json",
 ];
+/// The layouts, and the config versions that they have.
+pub(super) const LAYOUTS: [RootLayout; 4] = [
+    RootLayout::Root,
+    RootLayout::Realm,
+    RootLayout::Older,
+    RootLayout::Stitch,
+];
+pub(super) const VERSIONS: [&str; 4] = ["20180301", "20200603", "20210101", "20230101"];
+/// That of a directory that is new.
+pub(super) const NEWEST: &str = "20210101";
 /// How many folders above one are looked at.
 const PARENTS_MAX: usize = 8;
 /// Secrets that come with an import.
@@ -48,13 +58,7 @@ fn is_root(path: &Path) -> bool {
 pub(super) fn version_of(folder: &Path) -> Option<String> {
     let mut all = ROOTS.iter();
     let name = all.find(|name| is_root(&folder.join(name)))?;
-    let layouts = [
-        RootLayout::Root,
-        RootLayout::Realm,
-        RootLayout::Older,
-        RootLayout::Stitch,
-    ];
-    let layout = layouts.iter().find(|layout| layout.root_file() == *name)?;
+    let layout = LAYOUTS.iter().find(|layout| layout.root_file() == *name)?;
     Some(layout.version().to_string())
 }
 

@@ -24,6 +24,7 @@ pub(super) enum Form {
 pub(super) struct Out {
     form: Form,
     color: bool,
+    colors_off: bool,
     yes: bool,
     target: Option<File>,
 }
@@ -48,6 +49,7 @@ impl Out {
         Ok(Self {
             form,
             color: terminal && !plain && std::env::var_os("NO_COLOR").is_none(),
+            colors_off: plain,
             yes,
             target,
         })
@@ -61,6 +63,11 @@ impl Out {
     /// Whether every question is answered with yes.
     pub(super) fn yes(&self) -> bool {
         self.yes
+    }
+
+    /// Whether colours are not wanted on a terminal either.
+    pub(super) fn colors_off(&self) -> bool {
+        self.colors_off
     }
 
     /// What long work is at, on a terminal, and only for people.
@@ -168,20 +175,6 @@ impl Out {
             }
         }
         self.put_painted("info", message, text, json!({ "data": diffs }))
-    }
-
-    /// Asks whether to go on; with nobody there to ask, that takes `--yes`.
-    pub(super) fn confirm(&mut self, question: &str) -> Result<bool, Failed> {
-        if self.yes {
-            return Ok(true);
-        }
-        if !io::stdin().is_terminal() {
-            return Err(format!("{question}? Nobody is here to answer; say --yes").into());
-        }
-        eprint!("{question}? [y/N] ");
-        let mut line = String::new();
-        io::stdin().read_line(&mut line)?;
-        Ok(["y", "yes"].contains(&line.trim().to_lowercase().as_str()))
     }
 
     fn put(&mut self, level: &str, message: &str, text: &str, rest: Value) -> Result<(), Failed> {

@@ -4,14 +4,11 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::document::{app_around, root_of, version_of};
+use super::document::{NEWEST, VERSIONS, app_around, root_of, version_of};
 use super::folder::{Existing, Folder};
 use super::transfer::{Include, exported};
-use super::{App, Desk, Which, With, hosted, packages, templates};
+use super::{App, Desk, Scope, With, hosted, packages, templates};
 use crate::archives::Failed;
-
-/// The layout of a directory that is new.
-const NEWEST: &str = "20210101";
 
 #[derive(Args)]
 pub(crate) struct Pull {
@@ -26,11 +23,10 @@ pub(crate) struct Pull {
     /// The client of a template too, by the template's id (may be repeated); the app is in backend/ then, and clients in frontend/
     #[arg(long, short = 't', value_delimiter = ',')]
     template: Vec<String>,
-    /// The project (default: all that the profile may see)
-    #[arg(long)]
-    project: Option<String>,
+    #[command(flatten)]
+    scope: Scope,
     /// The layout of the directory (default: the one that it has, or 20210101)
-    #[arg(long, value_parser = ["20180301", "20200603", "20210101", "20230101"])]
+    #[arg(long, value_parser = VERSIONS)]
     config_version: Option<String>,
     /// Say where the directory would be; write nothing
     #[arg(long, short = 'x')]
@@ -95,10 +91,12 @@ impl Pull {
             (None, Some(folder)) => app_around(folder)?,
             _ => None,
         };
-        desk.app(&Which {
-            app: self.remote.clone().or(around),
-            project: self.project.clone(),
-        })
+        let word = self.remote.clone().or(around);
+        let found = match &word {
+            Some(word) => desk.matching(word, &self.scope)?,
+            None => desk.apps(&self.scope)?,
+        };
+        desk.one(found, word.as_deref(), "--remote")
     }
 
     /// The layout to ask for: two in one directory would be none.

@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value, json};
 
+use super::create::{ENVIRONMENTS, LOCATIONS, MODELS};
 use super::document::Local;
 use super::transfer::{self, Differences, Include};
-use super::{App, Desk, With, one};
+use super::{App, Desk, Scope, With};
 use crate::archives::Failed;
 
 #[derive(Args)]
@@ -23,9 +24,8 @@ pub(crate) struct Push {
     /// Have caches of the hosted files forget them, with --include-hosting
     #[arg(long, short = 'c')]
     reset_cdn_cache: bool,
-    /// The project (default: all that the profile may see)
-    #[arg(long)]
-    project: Option<String>,
+    #[command(flatten)]
+    scope: Scope,
     /// Show what would change; change nothing
     #[arg(long, short = 'x')]
     dry_run: bool,
@@ -46,7 +46,7 @@ impl Push {
         }
         let word = self.remote.clone().or_else(|| local.client_app_id());
         let found = match &word {
-            Some(word) => desk.matching(word, self.project.as_deref())?,
+            Some(word) => desk.matching(word, &self.scope)?,
             None => Vec::new(),
         };
         // An app that was named has to be there; one that a directory names may
@@ -58,9 +58,12 @@ impl Push {
             if !desk.out.confirm("The app is not there; create it")? {
                 return Ok(());
             }
-            self.create(&mut desk, &local)?
+            match self.create(&mut desk, &local)? {
+                Some(app) => app,
+                None => return Ok(()),
+            }
         } else {
-            one(found, word.as_deref())?
+            desk.one(found, word.as_deref(), "--remote")?
         };
         let document = local.document(&app.client_app_id)?;
         let differences = Differences::find(&desk, &app, &document, &local.root, &self.include)?;
@@ -112,19 +115,19 @@ impl Push {
         Ok(())
     }
 
-    fn create(&self, desk: &mut Desk, local: &Local) -> Result<App, Failed> {
-        let project = desk.project(self.project.as_deref())?;
+    /// Creates the app as the directory has it; whoever is there may have it
+    /// otherwise. None when it is not to be, after all.
+    fn create(&self, desk: &mut Desk, local: &Local) -> Result<Option<App>, Failed> {
+        let project = desk.project(self.scope.project.as_deref())?;
         let mut body = json!({ "name": local.config.name() });
-        for name in [
-            "location",
-            "provider_region",
-            "deployment_model",
-            "environment",
-        ] {
+        for name in FIELDS {
             let value = local.root_field(name);
             if !value.is_empty() {
                 body[name] = value.into();
             }
+        }
+        if desk.out.asks() && !ask(desk, &mut body)? {
+            return Ok(None);
         }
         let made = desk
             .session
@@ -132,6 +135,53 @@ impl Push {
         let app = App::of(&made);
         local.belongs_to(&app.client_app_id)?;
         desk.out.say(&format!("created {}", app.shown()))?;
-        Ok(app)
+        Ok(Some(app))
     }
+}
+
+/// What an app is created with, of a directory's root file.
+const FIELDS: [&str; 4] = [
+    "location",
+    "provider_region",
+    "deployment_model",
+    "environment",
+];
+
+/// Asks what a new app is to be; false when it is not to be.
+fn ask(desk: &Desk, body: &mut Value) -> Result<bool, Failed> {
+    let said = |body: &Value, name: &str| body[name].as_str().unwrap_or_default().to_owned();
+    let name = said(body, "name");
+    let name = Some(name.as_str()).filter(|name| !name.is_empty());
+    body["name"] = desk.out.text(None, "The app's name:", name, "")?.into();
+    for (name, question, all) in [
+        ("location", "Its location?", &LOCATIONS[..]),
+        ("deployment_model", "Its deployment model?", &MODELS),
+        ("environment", "Its environment?", &ENVIRONMENTS),
+    ] {
+        // What the directory says is the first answer.
+        let known = said(body, name);
+        let mut all: Vec<&str> = all.to_vec();
+        all.sort_by_key(|one| *one != known);
+        let label = |one: &&str| match *one {
+            "" => "none".to_owned(),
+            one => one.to_owned(),
+        };
+        let chosen = desk.out.choose(question, all, label, "")?;
+        if chosen != known {
+            body[name] = chosen.into();
+            if name == "location"
+                && let Some(body) = body.as_object_mut()
+            {
+                // A region is of one location.
+                body.shift_remove("provider_region");
+            }
+        }
+    }
+    let shown = FIELDS.iter().map(|name| said(body, name));
+    let shown: Vec<String> = shown.filter(|text| !text.is_empty()).collect();
+    desk.out.whether(&format!(
+        "Create {} ({})?",
+        said(body, "name"),
+        shown.join(", ")
+    ))
 }

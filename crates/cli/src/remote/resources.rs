@@ -3,6 +3,8 @@
 use clap::Subcommand;
 use serde_json::{Value, json};
 
+use super::ask::missing;
+use super::out::Out;
 use super::{App, Desk, Which};
 use crate::archives::Failed;
 
@@ -20,8 +22,8 @@ pub(crate) enum SecretsVerb {
         which: Which,
         /// Its name
         #[arg(long, short = 'n')]
-        name: String,
-        /// Its value (default: a line of standard input)
+        name: Option<String>,
+        /// Its value (default: what is typed, or a line of standard input)
         #[arg(long, short = 'v')]
         value: Option<String>,
     },
@@ -31,11 +33,11 @@ pub(crate) enum SecretsVerb {
         which: Which,
         /// Its id or name
         #[arg(long, short = 's')]
-        secret: String,
+        secret: Option<String>,
         /// Its new name (default: the old one)
         #[arg(long, short = 'n')]
         name: Option<String>,
-        /// Its new value (default: the old one if there is a new name, else a line of standard input)
+        /// Its new value (default: the old one if there is a new name, else what is typed, or a line of standard input)
         #[arg(long, short = 'v')]
         value: Option<String>,
     },
@@ -43,18 +45,92 @@ pub(crate) enum SecretsVerb {
     Delete {
         #[command(flatten)]
         which: Which,
-        /// A secret's id or name (may be repeated)
-        #[arg(long, short = 's', required = true, value_delimiter = ',')]
+        /// A secret's id or name (may be repeated; default: those that are chosen)
+        #[arg(long, short = 's', value_delimiter = ',')]
         secret: Vec<String>,
     },
 }
 
-/// What a list has of an id or another name.
-fn found<'a>(all: &'a [Value], field: &str, word: &str) -> Result<&'a Value, Failed> {
-    let known = all
-        .iter()
-        .find(|one| one["_id"] == word || one[field] == word);
-    known.ok_or_else(|| format!("there is no {word}").into())
+/// A kind of things that have an id and another name.
+struct Kind {
+    /// What one is called.
+    called: &'static str,
+    /// The field that has the name.
+    field: &'static str,
+    /// The option that names one.
+    option: &'static str,
+}
+
+const SECRET: Kind = Kind {
+    called: "secret",
+    field: "name",
+    option: "--secret",
+};
+const ADDRESS: Kind = Kind {
+    called: "address",
+    field: "address",
+    option: "--ip",
+};
+
+impl Kind {
+    fn name(&self, one: &Value) -> String {
+        one[self.field].as_str().unwrap_or_default().to_owned()
+    }
+
+    fn names(&self, all: &[&Value]) -> String {
+        let names: Vec<String> = all.iter().map(|one| self.name(one)).collect();
+        names.join(", ")
+    }
+
+    /// What is shown of one in a menu.
+    fn label(&self, one: &Value) -> String {
+        let comment = one["comment"].as_str().filter(|text| !text.is_empty());
+        let comment = comment.map(|text| format!(": {text}"));
+        self.name(one) + &comment.unwrap_or_default()
+    }
+
+    fn wanted(&self) -> String {
+        format!("name the {} with {}", self.called, self.option)
+    }
+
+    /// What a list has of an id or a name.
+    fn found<'a>(&self, all: &'a [Value], word: &str) -> Result<&'a Value, Failed> {
+        let known = all
+            .iter()
+            .find(|one| one["_id"] == word || one[self.field] == word);
+        known.ok_or_else(|| format!("there is no {} {word}", self.called).into())
+    }
+
+    /// What was named, or is chosen.
+    fn one<'a>(
+        &self,
+        out: &Out,
+        all: &'a [Value],
+        word: Option<&str>,
+    ) -> Result<&'a Value, Failed> {
+        if let Some(word) = word {
+            return self.found(all, word);
+        }
+        let question = format!("Which {}?", self.called);
+        let wanted = self.wanted();
+        let label = |one: &&Value| self.label(one);
+        out.choose(&question, all.iter().collect(), label, &wanted)
+    }
+
+    /// Several that were named, all of them there, or are chosen.
+    fn some<'a>(
+        &self,
+        out: &Out,
+        all: &'a [Value],
+        words: &[String],
+    ) -> Result<Vec<&'a Value>, Failed> {
+        if !words.is_empty() {
+            return words.iter().map(|word| self.found(all, word)).collect();
+        }
+        let question = format!("Which {} is to go?", self.called);
+        let label = |one: &&Value| self.label(one);
+        out.choose_some(&question, all.iter().collect(), label, &self.wanted())
+    }
 }
 
 fn id(one: &Value) -> String {
@@ -78,7 +154,9 @@ impl SecretsVerb {
             }
             Self::Create { which, name, value } => {
                 let app = desk.app(&which)?;
-                let value = super::given_or_read(value.as_deref(), "the value")?;
+                let wanted = "name the secret with --name";
+                let name = desk.out.text(name, "The secret's name:", None, wanted)?;
+                let value = desk.out.secret(value, "the value", "--value")?;
                 let body = json!({ "name": name, "value": value });
                 let made = desk.session.ask("POST", &app.at("/secrets"), &body)?;
                 desk.out.say(&format!("created secret {}", id(&made)))
@@ -91,11 +169,11 @@ impl SecretsVerb {
             } => {
                 let app = desk.app(&which)?;
                 let all = listed(&mut desk, &app)?;
-                let old = found(&all, "name", &secret)?;
+                let old = SECRET.one(&desk.out, &all, secret.as_deref())?;
                 let value = match (&name, value) {
                     // An empty one keeps what there is.
                     (Some(_), None) => String::new(),
-                    (_, value) => super::given_or_read(value.as_deref(), "the value")?,
+                    (_, value) => desk.out.secret(value, "the value", "--value")?,
                 };
                 let name = name.map_or_else(|| old["name"].clone(), Value::from);
                 let path = app.at(&format!("/secrets/{}", id(old)));
@@ -106,10 +184,11 @@ impl SecretsVerb {
             Self::Delete { which, secret } => {
                 let app = desk.app(&which)?;
                 let all = listed(&mut desk, &app)?;
-                // All are found before the first goes.
-                let gone = secret.iter().map(|word| found(&all, "name", word));
-                let gone: Vec<&Value> = gone.collect::<Result<_, _>>()?;
-                let question = format!("Delete {}", secret.join(", "));
+                if all.is_empty() && secret.is_empty() {
+                    return desk.out.say("there are no secrets");
+                }
+                let gone = SECRET.some(&desk.out, &all, &secret)?;
+                let question = format!("Delete {}", SECRET.names(&gone));
                 if !desk.out.confirm(&question)? {
                     return Ok(());
                 }
@@ -186,7 +265,7 @@ pub(crate) enum AccessVerb {
         #[command(flatten)]
         which: Which,
         /// The address or the network
-        #[arg(long, required_unless_present_any = ["use_current", "allow_all"])]
+        #[arg(long)]
         ip: Option<String>,
         /// What it is
         #[arg(long)]
@@ -204,7 +283,7 @@ pub(crate) enum AccessVerb {
         which: Which,
         /// The address or its id
         #[arg(long)]
-        ip: String,
+        ip: Option<String>,
         /// The new address (default: the old one)
         #[arg(long)]
         new_ip: Option<String>,
@@ -216,8 +295,8 @@ pub(crate) enum AccessVerb {
     Delete {
         #[command(flatten)]
         which: Which,
-        /// The address or its id (may be repeated)
-        #[arg(long, required = true, value_delimiter = ',')]
+        /// The address or its id (may be repeated; default: those that are chosen)
+        #[arg(long, value_delimiter = ',')]
         ip: Vec<String>,
     },
 }
@@ -248,10 +327,13 @@ impl AccessVerb {
                 allow_all,
             } => {
                 let app = desk.app(&which)?;
-                let address = match ip {
-                    Some(ip) => ip,
-                    None if allow_all => "0.0.0.0".to_owned(),
-                    None => String::new(),
+                let wanted = "name the address with --ip, --use-current or --allow-all";
+                let address = if use_current {
+                    String::new()
+                } else if allow_all {
+                    "0.0.0.0".to_owned()
+                } else {
+                    desk.out.text(ip, "The address or network:", None, wanted)?
                 };
                 let mut body = json!({ "address": address });
                 if let Some(comment) = comment {
@@ -272,7 +354,10 @@ impl AccessVerb {
             } => {
                 let app = desk.app(&which)?;
                 let all = addresses(&mut desk, &app)?;
-                let old = found(&all, "address", &ip)?;
+                if new_ip.is_none() && comment.is_none() {
+                    return Err(missing("say what changes, with --new-ip or --comment"));
+                }
+                let old = ADDRESS.one(&desk.out, &all, ip.as_deref())?;
                 let or_old = |new: Option<String>, name: &str| match new {
                     Some(new) => new.into(),
                     None => old[name].clone(),
@@ -289,9 +374,12 @@ impl AccessVerb {
             Self::Delete { which, ip } => {
                 let app = desk.app(&which)?;
                 let all = addresses(&mut desk, &app)?;
-                let gone = ip.iter().map(|word| found(&all, "address", word));
-                let gone: Vec<&Value> = gone.collect::<Result<_, _>>()?;
-                if !desk.out.confirm(&format!("Delete {}", ip.join(", ")))? {
+                if all.is_empty() && ip.is_empty() {
+                    return desk.out.say("there are no addresses");
+                }
+                let gone = ADDRESS.some(&desk.out, &all, &ip)?;
+                let question = format!("Delete {}", ADDRESS.names(&gone));
+                if !desk.out.confirm(&question)? {
                     return Ok(());
                 }
                 let items = gone.iter().map(|one| {

@@ -203,9 +203,9 @@ pub(crate) enum FunctionsVerb {
     Run {
         #[command(flatten)]
         which: Which,
-        /// Its name
+        /// Its name (default: the only one, or the one that is chosen)
         #[arg(long)]
-        name: String,
+        name: Option<String>,
         /// An argument: JSON, or a text (may be repeated)
         #[arg(long, allow_hyphen_values = true)]
         args: Vec<String>,
@@ -233,6 +233,10 @@ impl FunctionsVerb {
                 user,
             } => {
                 let app = desk.app(&which)?;
+                let name = match name {
+                    Some(name) => name,
+                    None => function(&desk, &app)?,
+                };
                 let value = |text: &String| {
                     config::parse_json_exactly(text).unwrap_or_else(|_| text.clone().into())
                 };
@@ -269,6 +273,24 @@ impl FunctionsVerb {
     }
 }
 
+/// The name of the only function, or of the one that is chosen.
+fn function(desk: &Desk, app: &App) -> Result<String, Failed> {
+    let all = desk.session.get(&app.at("/functions"))?;
+    let all = all.as_array().into_iter().flatten();
+    let mut names: Vec<String> = all
+        .filter_map(|one| Some(one["name"].as_str()?.to_owned()))
+        .collect();
+    match names.len() {
+        0 => Err("the app has no functions".into()),
+        1 => Ok(names.remove(0)),
+        _ => {
+            let wanted = format!("name the function with --name: {}", names.join(", "));
+            desk.out
+                .choose("Which function?", names, String::clone, &wanted)
+        }
+    }
+}
+
 #[derive(Subcommand)]
 pub(crate) enum SchemaVerb {
     /// Make classes of the schemas, for an SDK's language
@@ -277,8 +299,8 @@ pub(crate) enum SchemaVerb {
         #[command(flatten)]
         which: Which,
         /// The language
-        #[arg(long, short = 'l')]
-        language: Language,
+        #[arg(long, short = 'l', ignore_case = true)]
+        language: Option<Language>,
         /// Only these models (may be repeated)
         #[arg(long, value_delimiter = ',')]
         name: Vec<String>,
@@ -293,20 +315,28 @@ pub(crate) enum SchemaVerb {
 
 #[derive(Clone, Copy, ValueEnum)]
 pub(crate) enum Language {
-    #[value(name = "C_SHARP", alias = "csharp", alias = "c#")]
+    #[value(name = "C_SHARP", aliases = ["c-sharp", "csharp", "c#"])]
     CSharp,
-    #[value(name = "JAVA", alias = "java")]
+    #[value(name = "JAVA")]
     Java,
-    #[value(name = "JAVA_SCRIPT", alias = "javascript", alias = "js")]
+    #[value(name = "JAVA_SCRIPT", aliases = ["javascript", "js"])]
     JavaScript,
-    #[value(name = "KOTLIN", alias = "kotlin")]
+    #[value(name = "KOTLIN")]
     Kotlin,
-    #[value(name = "OBJECTIVE_C", alias = "objective-c", alias = "objectivec")]
+    #[value(name = "OBJECTIVE_C", aliases = ["objective-c", "objectivec", "obj_c", "obj-c", "objc"])]
     ObjectiveC,
-    #[value(name = "SWIFT", alias = "swift")]
+    #[value(name = "SWIFT")]
     Swift,
-    #[value(name = "TYPE_SCRIPT", alias = "typescript", alias = "ts")]
+    #[value(name = "TYPE_SCRIPT", aliases = ["typescript", "ts"])]
     TypeScript,
+}
+
+impl Language {
+    /// As the Admin API calls it.
+    fn name(self) -> String {
+        let value = self.to_possible_value();
+        value.map_or_else(String::new, |value| value.get_name().to_owned())
+    }
 }
 
 impl SchemaVerb {
@@ -315,12 +345,21 @@ impl SchemaVerb {
             which,
             language,
             name,
-            no_imports,
-            flat,
+            mut no_imports,
+            mut flat,
         } = self;
         let app = desk.app(&which)?;
-        let language = language.to_possible_value();
-        let language = language.as_ref().map_or("", |value| value.get_name());
+        let language = if let Some(language) = language {
+            language.name()
+        } else {
+            let all = Language::value_variants().to_vec();
+            let wanted = "name the language with --language";
+            let label = |one: &Language| one.name();
+            let chosen = desk.out.choose("Which language?", all, label, wanted)?;
+            no_imports = no_imports || desk.out.whether("Leave imports out?")?;
+            flat = flat || desk.out.whether("All in one piece?")?;
+            chosen.name()
+        };
         let path = app.at(&format!("/sync/client_schemas/{language}"));
         let all = desk.session.get(&path)?;
         let all = all.as_array().cloned().unwrap_or_default();

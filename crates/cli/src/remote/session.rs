@@ -272,9 +272,15 @@ impl Session {
         token: &str,
     ) -> Result<Answer, Failed> {
         let url = &self.url;
+        // A path of another API begins with a slash.
+        let base = if path.starts_with('/') {
+            ""
+        } else {
+            "/api/admin/v3.0/"
+        };
         let mut request = Request::builder()
             .method(method)
-            .uri(format!("{url}/api/admin/v3.0/{path}"))
+            .uri(format!("{url}{base}{path}"))
             .header("X-BAAS-Request-Origin", "mongodb-baas-cli");
         if !token.is_empty() {
             request = request.header("Authorization", format!("Bearer {token}"));

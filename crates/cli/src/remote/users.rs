@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
+use super::ask::missing;
 use super::resources::{failures, none_failed};
 use super::{App, Desk, Which};
 use crate::archives::Failed;
@@ -30,9 +31,9 @@ pub(crate) enum Verb {
         #[arg(long, conflicts_with = "email")]
         name: Option<String>,
         /// The e-mail address
-        #[arg(long, required_unless_present = "name")]
+        #[arg(long)]
         email: Option<String>,
-        /// The password (default: a line of standard input)
+        /// The password (default: what is typed, or a line of standard input)
         #[arg(long)]
         password: Option<String>,
     },
@@ -52,6 +53,15 @@ pub(crate) enum Kind {
     Email,
 }
 
+impl Kind {
+    fn label(self) -> &'static str {
+        match self {
+            Self::ApiKey => "an API key",
+            Self::Email => "e-mail and password",
+        }
+    }
+}
+
 /// Which users.
 #[derive(Args, Default)]
 pub(crate) struct Filter {
@@ -65,7 +75,7 @@ pub(crate) struct Filter {
     #[arg(long, value_parser = ["enabled", "disabled"])]
     state: Option<String>,
     /// Only users of these authentication providers, with commas
-    #[arg(long, value_delimiter = ',')]
+    #[arg(long, value_delimiter = ',', value_parser = PROVIDERS.map(|(kind, ..)| kind))]
     provider: Vec<String>,
 }
 
@@ -74,15 +84,14 @@ pub(crate) struct Filter {
 pub(crate) struct Chosen {
     #[command(flatten)]
     which: Which,
-    /// A user's id (may be repeated)
-    #[arg(long, short = 'u', required = true, value_delimiter = ',')]
+    /// A user's id (may be repeated; default: those that are chosen)
+    #[arg(long, short = 'u', value_delimiter = ',')]
     user: Vec<String>,
 }
 
-/// Users that something is done to, by name or by what they have in common.
+/// Users that something is done to, by name or by what they have in common;
+/// whoever is there chooses among the latter.
 #[derive(Args)]
-#[command(group = clap::ArgGroup::new("some").required(true).multiple(true)
-    .args(["user", "pending", "state", "provider"]))]
 pub(crate) struct Filtered {
     #[command(flatten)]
     which: Which,
@@ -114,9 +123,21 @@ impl Verb {
                 password,
             } => {
                 let app = desk.app(&which)?;
-                let is_key = kind.map_or(name.is_some(), |kind| kind == Kind::ApiKey);
-                if is_key {
-                    let name = name.ok_or("name the API key with --name")?;
+                let kind = match (kind, &name, &email) {
+                    (Some(kind), ..) => kind,
+                    (None, Some(_), _) => Kind::ApiKey,
+                    (None, None, Some(_)) => Kind::Email,
+                    (None, None, None) => {
+                        let all = vec![Kind::Email, Kind::ApiKey];
+                        let label = |kind: &Kind| kind.label().to_owned();
+                        let wanted = "name the user with --email, or the API key with --name";
+                        desk.out
+                            .choose("What identifies the user?", all, label, wanted)?
+                    }
+                };
+                if kind == Kind::ApiKey {
+                    let wanted = "name the API key with --name";
+                    let name = desk.out.text(name, "The API key's name:", None, wanted)?;
                     let body = json!({ "name": name });
                     let made = desk.session.ask("POST", &app.at("/api_keys"), &body)?;
                     let shown = json!({
@@ -125,8 +146,9 @@ impl Verb {
                     });
                     return desk.out.document("created an API key", &shown);
                 }
-                let email = email.ok_or("name the user with --email")?;
-                let password = super::given_or_read(password.as_deref(), "the password")?;
+                let wanted = "name the user with --email";
+                let email = desk.out.text(email, "The e-mail address:", None, wanted)?;
+                let password = desk.out.secret(password, "the password", "--password")?;
                 let body = json!({ "email": email, "password": password });
                 let made = desk.session.ask("POST", &app.at("/users"), &body)?;
                 let shown = json!({
@@ -136,8 +158,7 @@ impl Verb {
                 desk.out.document("created a user", &shown)
             }
             Self::Delete(some) => {
-                let app = desk.app(&some.which)?;
-                let all = some.filter.find(&mut desk, &app)?;
+                let (app, all) = some.find(&mut desk, "delete")?;
                 // Many are told by their number.
                 let ids: Vec<&str> = all.iter().filter_map(|user| user["_id"].as_str()).collect();
                 let whom = match ids.as_slice() {
@@ -151,16 +172,15 @@ impl Verb {
                 each(&mut desk, &app, &all, ("DELETE", "", "Deleted"))
             }
             Self::Enable(some) => {
-                let (app, all) = some.find(&mut desk)?;
+                let (app, all) = some.find(&mut desk, "enable")?;
                 each(&mut desk, &app, &all, ("PUT", "/enable", "Enabled"))
             }
             Self::Disable(some) => {
-                let (app, all) = some.find(&mut desk)?;
+                let (app, all) = some.find(&mut desk, "disable")?;
                 each(&mut desk, &app, &all, ("PUT", "/disable", "Disabled"))
             }
             Self::Revoke(some) => {
-                let app = desk.app(&some.which)?;
-                let all = some.filter.find(&mut desk, &app)?;
+                let (app, all) = some.find(&mut desk, "log out")?;
                 each(&mut desk, &app, &all, ("PUT", "/logout", "Session Revoked"))
             }
         }
@@ -295,16 +315,53 @@ impl Filter {
     }
 }
 
+impl Filter {
+    /// Whether it says nothing.
+    fn is_empty(&self) -> bool {
+        self.user.is_empty() && self.provider.is_empty() && !self.pending && self.state.is_none()
+    }
+}
+
 impl Chosen {
-    fn find(self, desk: &mut Desk) -> Result<(App, Vec<Value>), Failed> {
-        let app = desk.app(&self.which)?;
+    fn find(self, desk: &mut Desk, verb: &str) -> Result<(App, Vec<Value>), Failed> {
         let filter = Filter {
             user: self.user,
             ..Filter::default()
         };
-        let all = filter.find(desk, &app)?;
-        Ok((app, all))
+        let which = self.which;
+        Filtered { which, filter }.find(desk, verb)
     }
+}
+
+impl Filtered {
+    /// The users that are named; among others whoever is there chooses.
+    fn find(self, desk: &mut Desk, verb: &str) -> Result<(App, Vec<Value>), Failed> {
+        let app = desk.app(&self.which)?;
+        let named = !self.filter.user.is_empty();
+        if self.filter.is_empty() && !desk.out.asks() {
+            let wanted = format!("name the users to {verb} with --user");
+            return Err(missing(&wanted));
+        }
+        let all = self.filter.find(desk, &app)?;
+        if named || all.is_empty() || !desk.out.asks() {
+            return Ok((app, all));
+        }
+        let question = format!("Which users to {verb}?");
+        let some = desk.out.choose_some(&question, all, label, "")?;
+        Ok((app, some))
+    }
+}
+
+/// What a menu shows of a user.
+fn label(user: &Value) -> String {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let provider = PROVIDERS.iter().find(|(kind, ..)| is_of(user, kind));
+    let (title, name) = provider.map_or(("Unknown", None), |(_, title, name)| (title, *name));
+    let name = name.map(|[_, field]| text(&user["data"][field]));
+    let id = text(&user["_id"]);
+    let parts = [title.to_owned(), name.unwrap_or_default(), id];
+    let parts: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+    parts.join(" - ")
 }
 
 /// Does the same to each of several users.
