@@ -2,7 +2,7 @@
 //! Admin API, whose users asked for it.
 
 use app::data::{Asked, Breach, Decision, Explanation, FilterAsked, Tested};
-use app::{CallExplanation, Cx as Call};
+use app::{CallExplanation, Cx as Call, Explained};
 use axum::http::Method;
 use bson::{Bson, RawBson, RawDocumentBuf};
 use kit::Problem;
@@ -39,8 +39,12 @@ async fn explain(cx: Cx, request: Request) -> Result<Answer, Problem> {
         return Ok(Answer::ok(&called(&call.explain_call(&name).await?)));
     }
     let argument = web::action_argument(web::arguments(&mut fields)?)?;
-    let explained = call.explain(&service, &name, &argument).await?;
-    Ok(Answer::ok(&shown(&explained)))
+    Ok(Answer::ok(
+        &match call.explain(&service, &name, &argument).await? {
+            Explained::Data(explained) => shown(&explained),
+            Explained::Call(explained) => called(&explained),
+        },
+    ))
 }
 
 fn called(explained: &CallExplanation) -> Value {

@@ -11,6 +11,7 @@ use kit::{Finding, Severity};
 use rules::Expression;
 use serde_json::Value;
 
+use crate::actions::{self, Service};
 use crate::data::ServiceRules;
 
 /// A configuration compiled: what requests are served from. Immutable.
@@ -29,6 +30,8 @@ pub struct Release {
     pub environment: Document,
     /// The same, raw.
     pub environment_document: RawDocumentBuf,
+    /// Services that are no data sources, by name.
+    pub actions: HashMap<String, Arc<Service>>,
     /// `context.services`: name to type.
     pub services: RawDocumentBuf,
     /// Data sources by name.
@@ -133,6 +136,7 @@ fn compile_flaws(config: AppConfig, before: Option<&Release>) -> (Option<Release
     };
     let functions = compiler.functions(&config, before);
     let sources = compiler.sources(&config, before);
+    let actions = actions::compile(&config, &mut compiler.flaws);
     crate::not_yet::find(&config, &mut compiler.flaws);
     let Compiler { flaws, compiled } = compiler;
     if flaws.iter().any(|flaw| flaw.severity == Severity::Error) {
@@ -154,6 +158,7 @@ fn compile_flaws(config: AppConfig, before: Option<&Release>) -> (Option<Release
     }
     let release = Release {
         revision: String::new(),
+        actions,
         functions,
         values_document: raw(&plain),
         values,

@@ -12,7 +12,7 @@ pub(crate) mod failure;
 mod find_and_modify;
 mod guard;
 mod read;
-mod service;
+pub(crate) mod service;
 mod transaction;
 mod watch;
 mod write;

@@ -11,11 +11,20 @@ use js::{Entered, Frame, Host, HostError};
 use kit::{Kind, Problem, limit};
 use rules::Needed;
 
-use crate::call::{RequestExpansions, caller_of, context, may_run, rule_function};
+use crate::call::{CallExplanation, RequestExpansions, caller_of, context, may_run, rule_function};
 use crate::caller::{Caller, Cx};
 use crate::compile::NamedValue;
 use crate::data::failure::mongodb;
 use crate::data::{Access, Calls, Data, Explanation, UserAccess};
+
+/// Why an action of a service is allowed or refused.
+#[derive(Debug)]
+pub enum Explained {
+    /// Of a data source.
+    Data(Box<Explanation>),
+    /// Of another service.
+    Call(CallExplanation),
+}
 
 /// The host of one top-level call.
 pub(crate) struct CallHost {
@@ -138,6 +147,7 @@ impl Host for CallHost {
             let cx = self.frame(frame)?;
             let result = match operation.as_str() {
                 "mongodb" => self.mongodb(&cx, &arguments).await,
+                "service" => service(&cx, &arguments).await,
                 "transaction" => self.transaction(&arguments).await,
                 "value" => value(&cx, text(&arguments, "name")).await,
                 "app" => app(&cx).await,
@@ -194,12 +204,19 @@ fn thrown(problem: Problem) -> HostError {
     }
 }
 
-fn execution(message: impl Into<String>) -> Problem {
+pub(crate) fn execution(message: impl Into<String>) -> Problem {
     Problem::new(Kind::Invalid, "FunctionExecutionError", message)
 }
 
 fn invalid(error: impl std::fmt::Display) -> Problem {
     execution(format!("invalid operation: {error}"))
+}
+
+/// `context.services.get(…)` of what is no data source.
+async fn service(cx: &Cx, asked: &RawDocument) -> Result<RawBson, Problem> {
+    let (service, action) = (text(asked, "service"), text(asked, "action"));
+    let arguments = asked.get_document("arguments").map_err(invalid)?;
+    cx.data(service, action, arguments).await
 }
 
 /// `context.values.get`; an unknown value is undefined.
@@ -285,6 +302,9 @@ impl Cx {
         action: &str,
         arguments: &RawDocument,
     ) -> Result<RawBson, Problem> {
+        if let Some(other) = self.release.actions.get(service) {
+            return self.act(service, other, action, arguments).await;
+        }
         let (data, access) = self.door(service, action)?;
         data.run(&access, action, arguments, None).await
     }
@@ -298,9 +318,14 @@ impl Cx {
         service: &str,
         action: &str,
         arguments: &RawDocument,
-    ) -> Result<Explanation, Problem> {
+    ) -> Result<Explained, Problem> {
+        if let Some(other) = self.release.actions.get(service) {
+            let explained = self.explain_action(other, action, arguments).await?;
+            return Ok(Explained::Call(explained));
+        }
         let (data, access) = self.door(service, action)?;
-        data.explain(&access, action, arguments).await
+        let explained = data.explain(&access, action, arguments).await?;
+        Ok(Explained::Data(Box::new(explained)))
     }
 
     /// Opens a stream of changes on behalf of the caller.

@@ -4,6 +4,7 @@
 //! [`App`] serves its live [`Release`]; a request takes one and keeps it. User
 //! data has one door, [`data`].
 
+mod actions;
 pub mod administrators;
 pub mod audit;
 mod call;
@@ -35,6 +36,7 @@ mod transfer;
 mod trigger_progress;
 pub mod users;
 
+pub use actions::Service;
 pub use call::{CallExplanation, Calling, DebugRun};
 pub use caller::{Caller, Cx, RequestInfo, User, merged_data};
 pub use clusters::{ClusterHealth, DEFAULT_CLUSTER};
@@ -42,6 +44,7 @@ pub use commands::Validation;
 pub use compile::{Function, Release, check};
 pub use deploy::{Deployed, Rejected};
 pub use drafts::{Changes, DraftDiff, FieldDiff, Package};
+pub use host::Explained;
 pub use hosting::{Hosted, Upload, asset_pieces};
 pub use ids::{Ids, Renames};
 pub use live::{App, Author, Seen, refused};

@@ -1,6 +1,8 @@
 //! Functions of an app, called by its users, in real worker processes on the
 //! embedded engine.
 
+#[path = "functions/actions.rs"]
+mod actions;
 #[path = "functions/calls.rs"]
 mod calls;
 #[path = "functions/collections.rs"]

@@ -9,6 +9,7 @@
 //! Not here: reading or writing documents, running functions, sync's own
 //! decisions, which the same expressions will serve.
 
+mod action;
 mod decider;
 mod expression;
 mod filter;
@@ -23,6 +24,7 @@ mod trace;
 mod value;
 mod write;
 
+pub use action::ActionRule;
 pub use decider::{Decider, Readable, Refusal, Write};
 pub use expression::{Expression, FunctionCall};
 pub use filter::{Filter, Merged};

@@ -202,7 +202,11 @@ fn each_field<'a>(fields: &'a [(String, FieldRule)], visit: &mut dyn FnMut(&'a E
 /// The name of a role or filter.
 pub(crate) fn name(entry: &Document, path: &str, issues: &mut Vec<Issue>) -> String {
     let name = entry.get_str("name").unwrap_or_default();
-    let path = format!("{path}.name");
+    let path = if path.is_empty() {
+        "name".to_owned()
+    } else {
+        format!("{path}.name")
+    };
     if name.is_empty() {
         issues.push(Issue::new(path, "a name is required"));
     } else if name.chars().count() > NAME_CHARS_MAX {

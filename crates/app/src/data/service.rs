@@ -130,7 +130,7 @@ impl ServiceRules {
 }
 
 /// Which node: kind and key.
-type Of<'a> = (Kind, &'a str);
+pub(crate) type Of<'a> = (Kind, &'a str);
 
 fn rule_set(config: &AppConfig, node: &Node, of: Of, flaws: &mut Vec<Flaw>) -> RuleSet {
     check_functions(config, node, of, flaws);
@@ -212,7 +212,7 @@ fn schema_faults(schema: &Value, pointer: &str, of: Of, flaws: &mut Vec<Flaw>) {
 }
 
 /// The node as BSON: Extended JSON is decoded before operators are looked for.
-fn document(node: &Node, (kind, key): Of, flaws: &mut Vec<Flaw>) -> Option<Document> {
+pub(crate) fn document(node: &Node, (kind, key): Of, flaws: &mut Vec<Flaw>) -> Option<Document> {
     let wrong = match kit::ejson::parse_value(&node.json) {
         Ok(bson::Bson::Document(document)) => return Some(document),
         Ok(_) => "must be an object".to_owned(),
@@ -222,7 +222,7 @@ fn document(node: &Node, (kind, key): Of, flaws: &mut Vec<Flaw>) -> Option<Docum
     None
 }
 
-fn report(issues: Vec<Issue>, node: &Node, (kind, key): Of, flaws: &mut Vec<Flaw>) {
+pub(crate) fn report(issues: Vec<Issue>, node: &Node, (kind, key): Of, flaws: &mut Vec<Flaw>) {
     flaws.extend(issues.into_iter().map(|issue| {
         let pointer = config::pointer(&node.json, &issue.path);
         let text = if issue.path.is_empty() {
@@ -236,7 +236,12 @@ fn report(issues: Vec<Issue>, node: &Node, (kind, key): Of, flaws: &mut Vec<Flaw
 
 /// Each `%function` has to name one that there is. Looked for in the JSON, so
 /// that they are found beside other mistakes.
-fn check_functions(config: &AppConfig, node: &Node, (kind, key): Of, flaws: &mut Vec<Flaw>) {
+pub(crate) fn check_functions(
+    config: &AppConfig,
+    node: &Node,
+    (kind, key): Of,
+    flaws: &mut Vec<Flaw>,
+) {
     let missing = |part: &Value| {
         let name = part.pointer("/%function/name")?.as_str()?;
         config

@@ -236,7 +236,7 @@ async fn errors_reach_the_caller_in_the_words_of_the_service() {
         ("http", "Error: context.http.get is not supported yet"),
         (
             "service",
-            "Error: the service type 'twilio' (tw.send) is not supported yet",
+            "Error: no rule allows the action 'send' of the service 'tw'",
         ),
         ("notAFunction", "TypeError: exports is not a function"),
     ] {
