@@ -6,6 +6,7 @@
 
 mod aggregate;
 mod arguments;
+mod at_once;
 mod bulk;
 mod explain;
 pub(crate) mod failure;

@@ -2,6 +2,8 @@
 //! permissions, and those rows of the edge-case table that need an engine
 //! (rules-schemas.md §17).
 
+#[path = "data/at_once.rs"]
+mod at_once;
 #[path = "data/decisions.rs"]
 mod decisions;
 #[path = "data/edges.rs"]

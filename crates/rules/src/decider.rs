@@ -10,6 +10,7 @@ use crate::narrow::{Narrowed, narrow};
 use crate::role::{FieldRule, Fields, Permission, Role, RuleSet};
 use crate::scope::{Answers, Decided, Expansions, Needed, Scope};
 use crate::trace::{Asked, Trace};
+use crate::writable::{Change, writable};
 use crate::write::denied;
 
 /// Decides for one request under one rule set.
@@ -95,6 +96,13 @@ impl<'a> Decider<'a> {
     /// What of the read decision a query can say.
     pub fn narrowed(&self) -> Narrowed {
         narrow(self.rules, &Scope::request(self.request, &self.answers))
+    }
+
+    /// A query that only documents match which may be changed in every way;
+    /// `None` when none can be told.
+    pub fn writable(&self, change: Change) -> Option<RawDocumentBuf> {
+        let scope = Scope::request(self.request, &self.answers);
+        writable(self.rules, change, &scope)
     }
 
     /// The scope of a pair of images, for schemas and other expressions of the

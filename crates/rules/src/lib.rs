@@ -13,6 +13,7 @@ mod action;
 mod decider;
 mod expression;
 mod filter;
+mod hoist;
 mod issue;
 mod narrow;
 mod operators;
@@ -22,12 +23,14 @@ mod schema;
 mod scope;
 mod trace;
 mod value;
+mod writable;
 mod write;
 
 pub use action::ActionRule;
 pub use decider::{Decider, Readable, Refusal, Write};
 pub use expression::{Expression, FunctionCall};
 pub use filter::{Filter, Merged};
+pub use hoist::hoisted;
 pub use issue::Issue;
 pub use narrow::Narrowed;
 pub use operators::{
@@ -38,3 +41,4 @@ pub use role::{DocumentFilters, FieldRule, Fields, Permission, Role, RuleSet};
 pub use schema::{Breach, CollectionSchema};
 pub use scope::{Answers, Decided, Expansions, Needed, Scope};
 pub use trace::{Asked, Tested, Trace};
+pub use writable::Change;

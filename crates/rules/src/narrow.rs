@@ -30,7 +30,7 @@ pub struct Narrowed {
 
 /// What is known about a condition on the document.
 #[derive(Debug, Clone)]
-enum Known {
+pub(crate) enum Known {
     Always,
     Never,
     /// A query that holds whenever the condition does; the flag says that the
@@ -117,7 +117,7 @@ fn permission(permission: &Permission, scope: &Scope<'_>) -> Known {
         .map_or(Known::Never, |held| expression(held, scope))
 }
 
-fn expression(expression: &Expression, scope: &Scope<'_>) -> Known {
+pub(crate) fn expression(expression: &Expression, scope: &Scope<'_>) -> Known {
     if !expression.documents {
         return match expression.holds(scope) {
             Ok(true) => Known::Always,
@@ -139,7 +139,7 @@ fn node(node: &Node, scope: &Scope<'_>) -> Known {
     }
 }
 
-fn and(all: Vec<Known>) -> Known {
+pub(crate) fn and(all: Vec<Known>) -> Known {
     let mut queries = Vec::new();
     let mut exact = true;
     let mut unknown = false;
@@ -183,7 +183,7 @@ fn or(any: Vec<Known>) -> Known {
     }
 }
 
-fn not(known: Known) -> Known {
+pub(crate) fn not(known: Known) -> Known {
     match known {
         Known::Always => Known::Never,
         Known::Never => Known::Always,

@@ -4,7 +4,7 @@
 use bson::{Bson, Document, RawDocumentBuf, doc};
 use mql::Matcher;
 use proptest::prelude::*;
-use rules::{Decider, Readable, RuleSet};
+use rules::{Change, Decider, Readable, RuleSet, Write};
 
 use crate::{Request, decided, raw, relaxed, rule_set};
 
@@ -237,6 +237,45 @@ fn role() -> impl Strategy<Value = Document> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 1500, ..ProptestConfig::default() })]
 
+    /// What the query of writes matches may be written, whatever becomes of it.
+    #[test]
+    fn what_is_told_to_be_writable_is(
+        roles in prop::collection::vec(role(), 1..4),
+        documents in prop::collection::vec(document(), 2..8),
+    ) {
+        let mut roles = roles;
+        for (index, role) in roles.iter_mut().enumerate() {
+            role.insert("name", format!("r{index}"));
+        }
+        let Ok(rules) = RuleSet::parse(&doc! { "roles": roles.clone() }) else {
+            return Ok(());
+        };
+        let request = Request::new();
+        let mut decider = Decider::new(&rules, &request);
+        let documents: Vec<RawDocumentBuf> = documents
+            .iter()
+            .map(|document| RawDocumentBuf::try_from(document).unwrap())
+            .collect();
+        for change in [Change::Update, Change::Delete] {
+            let Some(query) = decider.writable(change) else {
+                continue;
+            };
+            let matcher = Matcher::parse(&query).unwrap();
+            for pair in documents.windows(2) {
+                if !matcher.matches(&pair[0]).unwrap() {
+                    continue;
+                }
+                let say = || format!("{roles:?} on {} with {query:?}", relaxed(&pair[0]));
+                prop_assert_eq!(decided(decider.read(&pair[0])), Readable::Whole, "{}", say());
+                let write = match change {
+                    Change::Update => Write::Update(&pair[0], &pair[1]),
+                    Change::Delete => Write::Delete(&pair[0]),
+                };
+                prop_assert_eq!(decided(decider.write(write)), Ok(()), "{}", say());
+            }
+        }
+    }
+
     #[test]
     fn pushing_down_changes_no_answer(
         roles in prop::collection::vec(role(), 1..4),
@@ -282,4 +321,40 @@ fn the_owner_rule_sees_nothing_of_others() {
             .unwrap()
     );
     assert!(!query.matches(&raw(r#"{"o":"x"}"#)).unwrap());
+}
+
+/// Which documents may be changed without asking about each.
+#[test]
+fn what_is_writable_in_every_way_is_told() {
+    use Change::{Delete, Update};
+    let owner = r#"{"name":"o","apply_when":{"owner":"%%user.id"},"write":true"#;
+    for (roles, change, query) in [
+        (format!("{owner}}}"), Update, Some(r#"{"owner":{"$eq":"0123456789abcdef01234567"}}"#)),
+        (format!("{owner}}}"), Delete, Some(r#"{"owner":{"$eq":"0123456789abcdef01234567"}}"#)),
+        (format!(r#"{owner},"delete":false}}"#), Delete, None),
+        (format!(r#"{owner},"delete":false}}"#), Update, Some(r#"{"owner":{"$eq":"0123456789abcdef01234567"}}"#)),
+        (format!(r#"{owner},"document_filters":{{"write":{{"open":true}}}}}}"#), Update, None),
+        (format!(r#"{owner},"document_filters":{{"read":{{"open":true}}}}}}"#), Update, None),
+        (format!(r#"{owner},"document_filters":{{"read":true,"write":true}}}}"#), Delete, Some(r#"{"owner":{"$eq":"0123456789abcdef01234567"}}"#)),
+        // A change that the new document has a say in.
+        (r#"{"name":"o","apply_when":{},"write":{"state":"open"}}"#.to_owned(), Update, None),
+        (r#"{"name":"o","apply_when":{},"write":{"%%user.type":"normal"}}"#.to_owned(), Update, Some("{}")),
+        (r#"{"name":"o","apply_when":{},"fields":{"a":{"write":true}}}"#.to_owned(), Update, None),
+        (r#"{"name":"o","apply_when":false,"write":true}"#.to_owned(), Update, None),
+        // Another role's documents are left out, or nothing is told.
+        (
+            r#"{"name":"x","apply_when":{"locked":true},"read":true},{"name":"o","apply_when":{},"write":true}"#.to_owned(),
+            Update,
+            Some(r#"{"$nor":[{"locked":{"$eq":true}}]}"#),
+        ),
+        (
+            r#"{"name":"x","apply_when":{"%%true":{"%function":{"name":"f"}}},"read":true},{"name":"o","apply_when":{},"write":true}"#.to_owned(),
+            Update,
+            None,
+        ),
+    ] {
+        let rules = rule_set(&format!("{{\"roles\":[{roles}]}}"));
+        let told = Decider::new(&rules, &Request::new()).writable(change);
+        assert_eq!(told, query.map(raw), "{roles} {change:?}");
+    }
 }

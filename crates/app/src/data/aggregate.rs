@@ -1,7 +1,7 @@
 //! aggregate: the pipeline's input is what the caller may see, so that hidden
 //! data is as good as not stored (rules-schemas.md §6, §16.2).
 
-use bson::{RawArray, RawArrayBuf, RawBson, RawDocumentBuf, cstr, rawdoc};
+use bson::{RawArray, RawArrayBuf, RawBson, RawDocument, RawDocumentBuf, cstr, rawdoc};
 use kit::Problem;
 use kit::limit::QUERY_DOCUMENTS_MAX;
 use mql::{MqlError, Pipeline};
@@ -10,7 +10,7 @@ use rules::forbidden_in_pipeline;
 use super::Door;
 use super::arguments::{Arguments, empty};
 use super::failure::{language, malformed, restricted};
-use super::read::{Cursor, documents};
+use super::read::{Cursor, all_of, documents};
 
 /// Most bytes of visible documents that a pipeline outside of the engine reads.
 const INPUT_BYTES_MAX: usize = 100 * 1024 * 1024;
@@ -25,6 +25,10 @@ impl Door<'_> {
         }
         let mut reading = self.reading(empty()).await?;
         if !reading.is_plain() {
+            // A leading $match spares reading what it will not let through.
+            if let Some(first) = leading_match(pipeline) {
+                reading.query = all_of([reading.query.as_ref(), &rules::hoisted(first)]);
+            }
             let parsed = Pipeline::parse(pipeline).map_err(language)?;
             let mut input = Vec::new();
             let mut bytes = 0;
@@ -73,6 +77,12 @@ impl Door<'_> {
         cursor.close().await;
         Ok(RawBson::Array(made))
     }
+}
+
+/// The query of a `$match` that a pipeline begins with.
+fn leading_match(pipeline: &RawArray) -> Option<&RawDocument> {
+    let first = pipeline.into_iter().next()?.ok()?.as_document()?;
+    first.get_document("$match").ok()
 }
 
 /// The pipeline on what matches `query`.

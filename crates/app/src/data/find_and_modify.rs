@@ -6,10 +6,11 @@ use bson::{RawBson, RawDocument, RawDocumentBuf, cstr, rawdoc};
 use engine::Collection;
 use kit::Problem;
 use mql::{Matcher, Projection};
-use rules::{Readable, Write, forbidden_in_expressions, forbidden_in_query};
+use rules::{Change as Kind, Readable, Write, forbidden_in_expressions, forbidden_in_query};
 
 use super::Door;
 use super::arguments::{Arguments, empty};
+use super::at_once::AtOnce;
 use super::failure::{Failure, language, malformed, mongodb, not_permitted, restricted};
 use super::guard::Guard;
 use super::transaction::Job;
@@ -59,22 +60,48 @@ impl Door<'_> {
             upsert: change.is_some() && arguments.flag("upsert")?,
             new: change.is_some() && arguments.flag("returnNewDocument")?,
         };
-        if self.rules.is_none() {
-            return self.directly(&job).await;
+        if self.rules.is_some() {
+            forbidden_in_query(job.query).map_err(restricted)?;
+            if let Some(change) = &job.change {
+                change.restrict()?;
+            }
+            if let Some(projection) = job.projection {
+                forbidden_in_expressions(projection).map_err(restricted)?;
+            }
         }
-        forbidden_in_query(job.query).map_err(restricted)?;
-        if let Some(change) = &job.change {
-            change.restrict()?;
-        }
-        if let Some(projection) = job.projection {
-            forbidden_in_expressions(projection).map_err(restricted)?;
+        let kind = match &job.change {
+            Some(_) => Kind::Update,
+            None => Kind::Delete,
+        };
+        match self.at_once(job.query, kind).await? {
+            AtOnce::System => {
+                let query = job.query.to_owned();
+                let found = self.directly(&job, query, job.upsert).await?;
+                return Ok(found.unwrap_or(RawBson::Null));
+            }
+            AtOnce::Allowed { query, all } => {
+                let found = self.directly(&job, query, false).await?;
+                if let Some(found) = found {
+                    return Ok(found);
+                }
+                if all && !job.upsert {
+                    return Ok(RawBson::Null);
+                }
+            }
+            AtOnce::Asked => {}
         }
         self.transact(&Job::FindOneAnd(job)).await
     }
 
-    async fn directly(&self, job: &FindOneAnd<'_>) -> Result<RawBson, Problem> {
+    /// The document in one command; `None` when none matched.
+    async fn directly(
+        &self,
+        job: &FindOneAnd<'_>,
+        query: RawDocumentBuf,
+        upsert: bool,
+    ) -> Result<Option<RawBson>, Problem> {
         let mut command = rawdoc! { "findAndModify": self.namespace.collection.as_str() };
-        command.append(cstr!("query"), job.query);
+        command.append(cstr!("query"), query);
         if let Some(sort) = job.sort {
             command.append(cstr!("sort"), sort);
         }
@@ -84,15 +111,15 @@ impl Door<'_> {
         match &job.change {
             Some(change) => {
                 command.append(cstr!("new"), job.new);
-                command.append(cstr!("upsert"), job.upsert);
+                command.append(cstr!("upsert"), upsert);
                 change.append_to(&mut command, cstr!("update"));
             }
             None => command.append(cstr!("remove"), true),
         }
         let reply = self.collection.send(command).await.map_err(mongodb)?;
         Ok(match reply.get("value").map_err(malformed)? {
-            Some(RawBsonRef::Document(document)) => document.to_owned().into(),
-            _ => RawBson::Null,
+            Some(RawBsonRef::Document(document)) => Some(document.to_owned().into()),
+            _ => None,
         })
     }
 

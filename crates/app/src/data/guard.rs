@@ -3,7 +3,7 @@
 use bson::{RawDocument, RawDocumentBuf};
 use kit::Problem;
 use mql::schema::Options;
-use rules::{Decided, Decider, Merged, Narrowed, Readable, Write};
+use rules::{Change, Decided, Decider, Merged, Narrowed, Readable, Write};
 
 use super::explain::{Decision, PushedDown, Record};
 
@@ -84,6 +84,15 @@ impl<'a> Guard<'a> {
             query: None,
             exact: false,
         }
+    }
+
+    /// A query for documents that may be changed in every way. A schema has a
+    /// say in what they are changed to.
+    pub(super) fn writable(&self, change: Change) -> Option<RawDocumentBuf> {
+        if change == Change::Update && self.rules.schema.is_some() || self.record.is_some() {
+            return None;
+        }
+        self.decider.writable(change)
     }
 
     pub(super) async fn read(&mut self, document: &RawDocument) -> Result<Readable, Problem> {

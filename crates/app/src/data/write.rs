@@ -10,10 +10,11 @@ use kit::Problem;
 use mql::Update;
 use mql::expression::Variables;
 use mql::update::UpdateContext;
-use rules::{Readable, Write, forbidden_in_expressions, forbidden_in_query};
+use rules::{Change as Kind, Readable, Write, forbidden_in_expressions, forbidden_in_query};
 
 use super::Door;
 use super::arguments::Arguments;
+use super::at_once::AtOnce;
 use super::explain::DOCUMENTS_MAX;
 use super::failure::{Failure, language, malformed, mongodb, not_permitted, restricted};
 use super::guard::Guard;
@@ -285,20 +286,39 @@ impl Door<'_> {
         if self.rules.is_some() {
             forbidden_in_query(modification.query).map_err(restricted)?;
             modification.update.restrict()?;
-        } else if !(multi && modification.update.is_replacement()) {
-            return self.update_directly(&modification).await;
+        }
+        // Replacing many documents is no command of the engine.
+        if !(multi && modification.update.is_replacement()) {
+            match self.at_once(modification.query, Kind::Update).await? {
+                AtOnce::System => {
+                    let query = modification.query.to_owned();
+                    return self
+                        .update_directly(&modification, query, modification.upsert)
+                        .await;
+                }
+                AtOnce::Allowed { query, all } => {
+                    let done = self.update_directly(&modification, query, false).await?;
+                    if all && !modification.upsert || matched(&done) > 0 {
+                        return Ok(done);
+                    }
+                }
+                AtOnce::Asked => {}
+            }
         }
         self.transact(&Job::Update(modification)).await
     }
 
-    /// The system's update is one command; only replacing many documents, which
-    /// the engine has no command for, goes document by document.
-    async fn update_directly(&self, modification: &Modification<'_>) -> Result<RawBson, Problem> {
+    async fn update_directly(
+        &self,
+        modification: &Modification<'_>,
+        query: RawDocumentBuf,
+        upsert: bool,
+    ) -> Result<RawBson, Problem> {
         let mut statement = RawDocumentBuf::new();
-        statement.append(cstr!("q"), modification.query);
+        statement.append(cstr!("q"), query);
         modification.update.append_to(&mut statement, cstr!("u"));
         statement.append(cstr!("multi"), modification.multi);
-        statement.append(cstr!("upsert"), modification.upsert);
+        statement.append(cstr!("upsert"), upsert);
         let mut command = rawdoc! { "update": self.namespace.collection.as_str() };
         let mut updates = RawArrayBuf::new();
         updates.push(statement);
@@ -401,11 +421,20 @@ impl Door<'_> {
         let query = arguments.query()?;
         if self.rules.is_some() {
             forbidden_in_query(query).map_err(restricted)?;
+        }
+        let (query, all) = match self.at_once(query, Kind::Delete).await? {
+            AtOnce::System => (query.to_owned(), true),
+            AtOnce::Allowed { query, all } => (query, all),
+            AtOnce::Asked => {
+                return self.transact(&Job::Delete(Deletion { query, multi })).await;
+            }
+        };
+        let deleted = delete(&self.collection, query, multi).await;
+        let deleted = deleted.map_err(mongodb)?;
+        if deleted == 0 && !all {
+            let query = arguments.query()?;
             return self.transact(&Job::Delete(Deletion { query, multi })).await;
         }
-        let deleted = delete(&self.collection, query.to_owned(), multi)
-            .await
-            .map_err(mongodb)?;
         Ok(rawdoc! { "deletedCount": deleted }.into())
     }
 
@@ -470,6 +499,13 @@ pub(super) async fn delete(
 
 fn checked(reply: &RawDocument) -> Result<(), CommandError> {
     CommandError::first_write_error(reply).map_or(Ok(()), Err)
+}
+
+/// How many an update matched.
+fn matched(updated: &RawBson) -> i64 {
+    updated
+        .as_document()
+        .map_or(0, |updated| integer(updated, "matchedCount"))
 }
 
 /// `{matchedCount, modifiedCount[, upsertedId]}`.
