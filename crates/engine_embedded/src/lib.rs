@@ -23,6 +23,7 @@ mod plan;
 mod query;
 mod retry;
 mod snapshot;
+mod stamps;
 mod text;
 mod transaction;
 mod ttl;
@@ -65,6 +66,7 @@ pub(crate) struct Core {
     pub(crate) turns: turns::Turns,
     pub(crate) cursors: cursor::Cursors,
     pub(crate) records: std::sync::atomic::AtomicU64,
+    pub(crate) stamps: stamps::Stamps,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) recent: Arc<event::Recent>,
     /// Held while indexes are built: one createIndexes after the other.
@@ -187,6 +189,7 @@ impl Embedded {
             turns: turns::Turns::default(),
             cursors: cursor::Cursors::new(clock.clone()),
             records: records.into(),
+            stamps: stamps::Stamps::default(),
             clock,
             recent,
             builds: tokio::sync::Mutex::default(),

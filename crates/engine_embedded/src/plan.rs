@@ -128,6 +128,17 @@ impl Hint {
         })
     }
 
+    /// Refuses one that names no index.
+    ///
+    /// # Errors
+    /// 2.
+    pub(crate) fn check(&self, collection: &Collection) -> Result<(), CommandError> {
+        match self {
+            Self::Natural(_) => Ok(()),
+            other => other.index(collection).map(drop),
+        }
+    }
+
     fn index(&self, collection: &Collection) -> Result<usize, CommandError> {
         let found = match self {
             Self::Natural(_) => None,

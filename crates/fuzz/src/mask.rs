@@ -195,7 +195,8 @@ pub fn codes(command: &Document, ours: i32, theirs: i32) -> Option<&'static str>
     if twins(ours, theirs) {
         return Some(TWIN);
     }
-    if theirs == 17 && !command.to_string().is_ascii() {
+    // With the second, a byte of it alone is told.
+    if theirs == 17 || theirs == 22 && !command.to_string().is_ascii() {
         return Some(
             "a text that mongod cut within a character for its message, which the driver does not read",
         );
@@ -234,7 +235,9 @@ fn not_asked(
     }
     let older = TWINS.iter().flat_map(|(_, older)| older.iter());
     if by_us
-        && older.chain(&[14, 16554, 16702]).any(|known| *known == code)
+        && older
+            .chain(&[14, 16554, 16702, 51081])
+            .any(|known| *known == code)
         && named(command, &["$group", "$sortByCount", "$bucket"])
     {
         return Some("mongod's newer executor sees a null before an operand that is wrong");
@@ -503,15 +506,43 @@ fn executed(command: &Document, ours: &[String], theirs: &[String]) -> Option<&'
                 values.sort_by_cached_key(Value::to_string);
             }
         });
-        if named(command, &["\"$group\"", "\"$sortByCount\"", "\"$bucket"]) {
+        let ordered = [
+            "\"$group\"",
+            "\"$sortByCount\"",
+            "\"$bucket",
+            "\"$setWindowFields\"",
+        ];
+        if named(command, &ordered) {
             lines.sort();
         }
         lines
     };
+    if compares_ends(command) {
+        return Some(
+            "a comparison with a least or greatest key in a $group, of which mongod's newer executor has no value",
+        );
+    }
     (executed && shown(ours) == shown(theirs)).then_some(EXECUTED)
 }
 
 const EXECUTED: &str = "keys at the ends and code, as mongod's newer executor shows them";
+
+/// Whether a `$group` compares with the least or the greatest key.
+fn compares_ends(command: &Document) -> bool {
+    let stages = command.get_array("pipeline").into_iter().flatten();
+    let mut groups = stages.filter_map(|stage| {
+        let stage = stage.as_document()?;
+        let grouped = ["$group", "$sortByCount", "$bucket"]
+            .iter()
+            .find_map(|name| stage.get(*name));
+        grouped.map(ToString::to_string)
+    });
+    let compares = ["\"$gt\"", "\"$gte\"", "\"$lt\"", "\"$lte\"", "\"$cmp\""];
+    groups.any(|group| {
+        let ends = group.contains("MinKey") || group.contains("MaxKey");
+        ends && compares.iter().any(|name| group.contains(name))
+    })
+}
 
 fn mistaken(value: &mut Value) {
     let Some(object) = value.as_object_mut() else {
@@ -535,12 +566,10 @@ fn chosen(command: &Document, ours: &[String], theirs: &[String]) -> Option<&'st
     if let Some(why) = windows::answers(command, ours, theirs) {
         return Some(why);
     }
-    let sorted = places::sorted(command).or_else(|| places::ordered(command, ours, theirs));
+    let sorted = places::placed(command, ours, theirs);
+    let sorted = sorted.or_else(|| places::ordered(command, ours, theirs));
     if sorted.is_some() {
         return sorted;
-    }
-    if sorts_by_time(command, theirs) {
-        return Some("a sort by the time of a write");
     }
     let last = |lines: &[String]| {
         let mut placed = lines.to_vec();
@@ -594,16 +623,6 @@ fn chosen(command: &Document, ours: &[String], theirs: &[String]) -> Option<&'st
         }
     }
     None
-}
-
-/// Whether a `find` sorts by a field that has the time of a write.
-fn sorts_by_time(command: &Document, lines: &[String]) -> bool {
-    let sort = command.get_document("sort").into_iter();
-    let mut paths = sort.flat_map(Document::keys);
-    paths.any(|path| {
-        let time = format!("\"{path}\":\"cluster time\"");
-        lines.iter().any(|line| line.contains(&time))
-    })
 }
 
 /// The names on the paths that `$lookup`s write to.

@@ -26,6 +26,7 @@ mod redact;
 mod reshape;
 mod run;
 mod sort;
+mod undefined;
 mod unwind;
 mod window;
 
@@ -141,7 +142,7 @@ impl Pipeline {
     pub fn parse_with(stages: &RawArray, variables: &Variables) -> Result<Self> {
         let parsed = Self::parse_open(stages);
         if parsed.is_err() {
-            parse::check_variables(stages, &variables.clone().literal())?;
+            undefined::check(stages, &variables.clone().literal())?;
         }
         let mut pipeline = parsed?;
         pipeline.bind(variables)?;

@@ -6,7 +6,7 @@ mod parse;
 mod paths;
 
 use bson::raw::RawBsonRef;
-use bson::{Bson, DateTime, Document, RawArray, RawDocument, RawDocumentBuf};
+use bson::{Bson, DateTime, Document, RawArray, RawDocument, RawDocumentBuf, Timestamp};
 
 use crate::aggregate::Pipeline;
 use crate::collation::Collation;
@@ -129,11 +129,19 @@ pub struct UpdateDescription {
     pub truncated_arrays: Vec<(String, i32)>,
 }
 
+/// Where the timestamps come from that `$currentDate` sets.
+pub trait Stamps: std::fmt::Debug {
+    /// One that is later than those before it.
+    fn next(&self) -> Timestamp;
+}
+
 /// What an update needs to know beside the document.
 #[derive(Debug, Clone, Copy)]
 pub struct UpdateContext<'a> {
     /// The time that `$currentDate` sets.
     pub now: DateTime,
+    /// Those that it sets as timestamps; `None` is the first of the second.
+    pub stamps: Option<&'a dyn Stamps>,
     /// The query that found the document, for the positional operator.
     pub query: Option<&'a Matcher>,
     /// Whether an upsert inserts: `$setOnInsert` applies.

@@ -158,6 +158,7 @@ impl<'a> Change<'a> {
         let base = RawDocumentBuf::try_from(&base).map_err(malformed)?;
         let context = UpdateContext {
             now,
+            stamps: None,
             query: None,
             inserting: true,
             collation: None,

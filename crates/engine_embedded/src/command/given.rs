@@ -129,6 +129,19 @@ impl<'a> Given<'a> {
         Ok(parsed)
     }
 
+    /// Whether a projection is one before what it computes is.
+    ///
+    /// # Errors
+    /// Those of [`Given::variables`].
+    pub(super) fn is_projection(
+        &self,
+        projection: &RawDocument,
+        collation: Option<&Collation>,
+    ) -> Result<bool, CommandError> {
+        let variables = self.variables(collation, None)?.literal();
+        Ok(Projection::parse_with(projection, collation, &variables).is_ok())
+    }
+
     /// Computes `let`, which is done whether it is asked for or not.
     ///
     /// # Errors

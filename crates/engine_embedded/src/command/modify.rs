@@ -87,6 +87,8 @@ struct Single {
     hint: Option<Hint>,
     sort: Sort,
     projection: Option<Projection>,
+    /// What the projection fails with when a hint names an index that is there.
+    refused: Option<CommandError>,
     new: bool,
 }
 
@@ -177,14 +179,24 @@ impl Single {
         if is_one {
             sort = Sort::default();
         }
+        let (mut projection, mut refused) = (None, None);
+        if let Some(fields) = fields {
+            match given.projection(fields, query, collation) {
+                Ok(parsed) => projection = Some(parsed),
+                // As it is written, nothing is wrong with it.
+                Err(error) if hint.is_some() && given.is_projection(fields, collation)? => {
+                    refused = Some(error);
+                }
+                Err(error) => return Err(error),
+            }
+        }
         Ok(Self {
             change,
             matcher,
             hint,
             sort,
-            projection: fields
-                .map(|fields| given.projection(fields, query, collation))
-                .transpose()?,
+            projection,
+            refused,
             new,
         })
     }

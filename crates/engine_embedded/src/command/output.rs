@@ -364,6 +364,7 @@ impl Merging<'_> {
         let base = RawDocumentBuf::try_from(&base)?;
         let cx = UpdateContext {
             now: self.now,
+            stamps: None,
             query: None,
             inserting: true,
             collation: None,
@@ -471,6 +472,7 @@ impl Merging<'_> {
             &located.document,
             UpdateContext {
                 now: self.now,
+                stamps: None,
                 query: Some(matcher),
                 inserting: false,
                 collation: matcher.collation(),

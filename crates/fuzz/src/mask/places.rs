@@ -4,6 +4,8 @@
 
 use bson::{Bson, Document};
 
+use super::{named, windows};
+
 /// Why answers or refusals of a command may differ.
 pub(super) fn sorted(command: &Document) -> Option<&'static str> {
     let stages = pipeline(command.get("pipeline"));
@@ -32,6 +34,38 @@ pub(super) fn sorted(command: &Document) -> Option<&'static str> {
             "a sort by an element's place, where a $group or $facet asks for few fields"
         })
     })
+}
+
+/// Why answers may differ: in their order alone, unless something after the sort
+/// depends on it.
+pub(super) fn placed(
+    command: &Document,
+    ours: &[String],
+    theirs: &[String],
+) -> Option<&'static str> {
+    const ORDERED: [&str; 11] = [
+        "$bottom",
+        "$bucket",
+        "$fill",
+        "$first",
+        "$group",
+        "$last",
+        "$limit",
+        "$setWindowFields",
+        "$skip",
+        "$sortByCount",
+        "$top",
+    ];
+    let cut = ["batchSize", "limit", "skip"];
+    let depends = named(command, &ORDERED) || cut.iter().any(|name| command.contains_key(*name));
+    sorted(command).filter(|_| depends || bag(ours) == bag(theirs))
+}
+
+/// Lines and what is in their lists in order: what a $facet found is in lists.
+fn bag(lines: &[String]) -> Vec<String> {
+    let mut lines = windows::bags(lines);
+    lines.sort();
+    lines
 }
 
 /// Stages that ask for few fields.
@@ -68,19 +102,18 @@ pub(super) fn ordered(
     };
     let stages = pipeline(command.get("pipeline"));
     let find = command.get_document("projection");
-    let met = find.is_ok_and(|fields| dotted(command, fields))
-        || (0..stages.len()).any(|at| {
+    let within = |stages: &[&Document]| {
+        (0..stages.len()).any(|at| {
             let mut after = stages[at + 1..].iter();
             after.any(|stage| {
                 let fields = stage.get_document("$project");
                 fields.is_ok_and(|fields| dotted(stages[at], fields))
             })
-        });
-    let bag = |lines: &[String]| {
-        let mut lines = lines.to_vec();
-        lines.sort();
-        lines
+        })
     };
+    let met = find.is_ok_and(|fields| dotted(command, fields))
+        || within(&stages)
+        || facets(&stages).any(|inner| within(&inner));
     (met && bag(ours) == bag(theirs)).then_some(PROJECTED)
 }
 

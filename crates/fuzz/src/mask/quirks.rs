@@ -28,7 +28,7 @@ pub(super) fn answers(
     }
     let fewer =
         || named(command, &["\"$unwind\""]) && theirs.iter().all(|line| ours.contains(line));
-    if loses_connections(command) && (apart_from(&found(command), ours, theirs) || fewer()) {
+    if loses_connections(command, ours) && (apart_from(&found(command), ours, theirs) || fewer()) {
         return Some(
             "what a $graphLookup finds by an element that lacks the field, which mongod has forgotten when it is asked again",
         );
@@ -219,11 +219,13 @@ fn graph_lookups(command: &Document) -> impl Iterator<Item = &Document> {
     stages(command.get("pipeline")).filter_map(|stage| stage.get_document("$graphLookup").ok())
 }
 
-/// Whether a `$graphLookup` connects to a field of the elements of a list.
-fn loses_connections(command: &Document) -> bool {
+/// Whether a `$graphLookup` connects to a field of the elements of a list, or to one
+/// of which some are empty lists.
+fn loses_connections(command: &Document, lines: &[String]) -> bool {
     graph_lookups(command).any(|lookup| {
-        let path = lookup.get_str("connectToField");
-        path.is_ok_and(|path| path.contains('.'))
+        let path = lookup.get_str("connectToField").unwrap_or_default();
+        let empty = format!("\"{path}\":[]");
+        path.contains('.') || lines.iter().any(|line| line.contains(&empty))
     })
 }
 

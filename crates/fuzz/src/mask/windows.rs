@@ -29,6 +29,9 @@ pub(super) fn answers(
             "a computed partition with a variable in a $lookup, which mongod forgets after the first document",
         );
     }
+    if windows && begins_at_least(command) {
+        return Some("windows that begin 2^31 documents before, of which mongod removes documents");
+    }
     if !spelled(command, &["$densify"]) {
         return None;
     }
@@ -81,6 +84,13 @@ pub(super) fn codes(command: &Document, ours: i32, theirs: i32) -> Option<&'stat
         .then_some("which of several window functions is computed first, which is by chance")
 }
 
+/// Whether a window begins as far before as an int32 tells.
+fn begins_at_least(command: &Document) -> bool {
+    let windows = specifications(command, "window").into_iter();
+    let mut bounds = windows.filter_map(|window| window.get_array("documents").ok().cloned());
+    bounds.any(|bounds| bounds.first() == Some(&Bson::Int32(i32::MIN)))
+}
+
 fn spelled(command: &Document, stages: &[&str]) -> bool {
     stages
         .iter()
@@ -113,7 +123,7 @@ fn named_in_order(lines: &[String]) -> Vec<String> {
 }
 
 /// Lines whose lists are in order.
-fn bags(lines: &[String]) -> Vec<String> {
+pub(super) fn bags(lines: &[String]) -> Vec<String> {
     changed(lines, &mut |value| {
         if let Value::Array(values) = value {
             values.sort_by_cached_key(Value::to_string);

@@ -58,7 +58,7 @@ pub(super) fn parse(operand: RawBsonRef<'_>, stages: &mut Vec<Stage>) -> Result<
     for entry in spec {
         let (name, value) = entry.map_err(malformed)?;
         match (name.as_str(), value) {
-            ("field", RawBsonRef::Null | RawBsonRef::Undefined) => {}
+            ("field" | "range", RawBsonRef::Null | RawBsonRef::Undefined) => {}
             ("field", RawBsonRef::String(name)) => field = Some(name),
             ("field", other) => return Err(wrong_type("$densify.field", other, "string")),
             ("partitionByFields", value) => fields = names("$densify", value)?,

@@ -17,7 +17,7 @@ use super::{Pipeline, Stage};
 use super::{densify, fill};
 use crate::depth::check_path;
 use crate::error::{MqlError, Result};
-use crate::expression::{Expression, Variables};
+use crate::expression::Expression;
 use crate::matcher::malformed;
 use crate::number::whole_double;
 use crate::{Matcher, Projection, Sort};
@@ -76,56 +76,6 @@ pub(super) fn pipeline(stages: &RawArray, place: Place, depth: usize) -> Result<
     Ok(parsed)
 }
 
-/// Refuses a variable that is not there in the stages before the first one that
-/// does not parse.
-pub(super) fn check_variables(stages: &RawArray, variables: &Variables) -> Result<()> {
-    for entry in stages {
-        let Ok(RawBsonRef::Document(document)) = entry else {
-            break;
-        };
-        let Some(Ok((name, operand))) = document.iter().next() else {
-            break;
-        };
-        let mut parsed = Vec::new();
-        if let Err(error) = stage(name.as_str(), operand, &mut parsed, 0) {
-            if let ("$setWindowFields", RawBsonRef::Document(windows)) = (name.as_str(), operand) {
-                window::check_variables(windows, &error, variables)?;
-            }
-            break;
-        }
-        parsed
-            .iter_mut()
-            .try_for_each(|stage| stage.bind(variables))?;
-    }
-    Ok(())
-}
-
-/// Refuses a variable that is not there in what can be read as an expression.
-pub(super) fn check_expressions(
-    value: RawBsonRef<'_>,
-    variables: &Variables,
-    depth: usize,
-) -> Result<()> {
-    if depth > DEPTH_MAX {
-        return Ok(());
-    }
-    if let Ok(mut expression) = Expression::parse_open(value) {
-        return match expression.bind(variables) {
-            Err(error) if error.code == 17276 => Err(error),
-            _ => Ok(()),
-        };
-    }
-    let inner = |value| check_expressions(value, variables, depth + 1);
-    match value {
-        RawBsonRef::Document(document) => document
-            .iter()
-            .flatten()
-            .try_for_each(|(_, value)| inner(value)),
-        RawBsonRef::Array(array) => array.into_iter().flatten().try_for_each(inner),
-        _ => Ok(()),
-    }
-}
-
 /// Whether there is a stage of this name, in MongoDB if not here.
 ///
 /// # Errors
@@ -157,7 +107,12 @@ fn planned(stages: &mut [Stage]) {
 }
 
 /// Appends the stages that a specification stands for.
-fn stage(name: &str, operand: RawBsonRef<'_>, stages: &mut Vec<Stage>, depth: usize) -> Result<()> {
+pub(super) fn stage(
+    name: &str,
+    operand: RawBsonRef<'_>,
+    stages: &mut Vec<Stage>,
+    depth: usize,
+) -> Result<()> {
     let object = |code: i32, text: &str| match operand {
         RawBsonRef::Document(document) => Ok(document),
         _ => Err(MqlError::new(code, text)),

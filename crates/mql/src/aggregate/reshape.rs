@@ -88,6 +88,9 @@ impl AddFields {
                     ),
                 ));
             }
+            if !above.is_empty() && name.as_str().is_empty() {
+                return Err(MqlError::new(40353, "FieldPath must not end with a '.'."));
+            }
             let path = [above, &field_path(name.as_str())?].concat();
             check_path(&path.join("."))?;
             // A plain document adds its fields one by one.

@@ -19,9 +19,9 @@ use bson::raw::RawBsonRef;
 use bson::{Bson, RawDocument, RawDocumentBuf};
 
 use super::environment::Environment;
-use super::parse::{check_expressions, field_path, kind, sort_pattern, unknown_field};
+use super::parse::{field_path, kind, sort_pattern, unknown_field};
 use super::reshape::{AddFields, Places, Unset, key};
-use super::{Source, Stage};
+use super::{Source, Stage, undefined};
 use crate::Sort;
 use crate::collation::Collation;
 use crate::error::{MqlError, Result};
@@ -118,7 +118,7 @@ pub(super) fn check_variables(
         return Ok(());
     }
     if let Some(by) = windows.get("partitionBy").map_err(malformed)? {
-        check_expressions(by, variables, 0)?;
+        undefined::expressions(by, variables, 0)?;
         if Expression::parse_open(by).is_err() {
             return Ok(());
         }
@@ -150,7 +150,7 @@ pub(super) fn check_variables(
             break;
         }
         for expression in function::expressions(value) {
-            check_expressions(expression, variables, 0)?;
+            undefined::expressions(expression, variables, 0)?;
         }
         if Function::parse(value, sorted).is_err() {
             break;

@@ -8,8 +8,8 @@ use bson::{Bson, Document, RawDocument, RawDocumentBuf, Timestamp};
 use super::parse::order;
 use super::paths::{array_index, get, not_viable, set, unset};
 use super::{
-    Action, BitOperation, Operator, PullBy, Push, PushSort, Step, UpdateContext, UpdateDescription,
-    dollar_prefixed, immutable_id, same_value,
+    Action, BitOperation, Operator, PullBy, Push, PushSort, Stamps, Step, UpdateContext,
+    UpdateDescription, dollar_prefixed, immutable_id, same_value,
 };
 use crate::collation::Collation;
 use crate::error::{MqlError, Result};
@@ -287,10 +287,13 @@ fn one(
             more.then(|| value.clone())
         }
         Action::CurrentDate { timestamp } => Some(if *timestamp {
-            Bson::Timestamp(Timestamp {
-                time: (cx.now.timestamp_millis() / 1000) as u32,
-                increment: 1,
-            })
+            Bson::Timestamp(cx.stamps.map_or_else(
+                || Timestamp {
+                    time: (cx.now.timestamp_millis() / 1000) as u32,
+                    increment: 1,
+                },
+                Stamps::next,
+            ))
         } else {
             Bson::DateTime(cx.now)
         }),
@@ -605,7 +608,7 @@ fn push(
     let at = match push.position {
         None => length,
         Some(position) if position < 0 => length.saturating_sub(position.unsigned_abs() as usize),
-        Some(position) => length.min(position as usize),
+        Some(position) => length.min(usize::try_from(position).unwrap_or(usize::MAX)),
     };
     array.splice(at..at, push.each.iter().cloned());
     match &push.sort {
@@ -640,7 +643,11 @@ fn push(
         }
     }
     let as_it_was = push.sort.is_none() && array.len() == pushed;
-    let appended = existed && as_it_was && at == length && length > 0 && !push.each.is_empty();
+    // A position that is the end is told as one within.
+    let at_end = push
+        .position
+        .is_none_or(|position| position > length as i64);
+    let appended = existed && as_it_was && at_end && length > 0 && !push.each.is_empty();
     if appended {
         set(document, path, Bson::Array(array))?;
         for index in length..length + push.each.len() {

@@ -147,8 +147,10 @@ impl Writer<'_> {
         change: &Change,
         located: &Located,
     ) -> Result<Option<RawDocumentBuf>, CommandError> {
+        let stamps = self.core.stamps.at(self.now);
         let cx = UpdateContext {
             now: self.now,
+            stamps: Some(&stamps),
             query: Some(&change.matcher),
             inserting: false,
             collation: change.matcher.collation(),
@@ -179,8 +181,10 @@ impl Writer<'_> {
     fn upsert(&mut self, change: &Change) -> Result<(Bson, RawDocumentBuf), CommandError> {
         let base = upsert_document(&change.query, &change.update).map_err(mql_error)?;
         let base = RawDocumentBuf::try_from(&base)?;
+        let stamps = self.core.stamps.at(self.now);
         let cx = UpdateContext {
             now: self.now,
+            stamps: Some(&stamps),
             query: None,
             inserting: true,
             collation: change.matcher.collation(),
@@ -211,6 +215,10 @@ impl Writer<'_> {
 
     pub(super) fn find_and_modify(&mut self, single: &Single) -> Result<Done, CommandError> {
         let (matcher, new) = (&single.matcher, single.new);
+        if let (Some(error), Some(hint)) = (&single.refused, &single.hint) {
+            hint.check(self.collection)?;
+            return Err(error.clone());
+        }
         let found = self.one(matcher, single.hint.as_ref(), Some(&single.sort))?;
         let (value, last) = match (found, &single.change) {
             (Some(located), None) => {

@@ -85,6 +85,10 @@ pub(super) fn expressions(specification: &RawDocument) -> Vec<RawBsonRef<'_>> {
             }
         };
         if let RawBsonRef::Document(operand) = operand {
+            // Its fields are counted before they are read.
+            if name == "$expMovingAvg" && operand.iter().count() != 2 {
+                continue;
+            }
             let values = operand.iter().flatten();
             let read = values.filter(|(name, _)| fields.contains(&name.as_str()));
             found.extend(read.map(|(_, value)| value));
@@ -303,6 +307,8 @@ impl<'a> Spec<'a> {
                             "'$shift:default' expression must yield a constant value.".to_owned(),
                         );
                     }
+                    // What it fails with comes first.
+                    expression.folded()?;
                     default = Some(expression);
                 }
                 _ => return failed("Unknown argument in $shift".to_owned()),
@@ -436,7 +442,7 @@ impl<'a> Spec<'a> {
                         let (argument, value) = entry.map_err(malformed)?;
                         match (argument.as_str(), value) {
                             ("input", value) => input = Some(value),
-                            ("unit", RawBsonRef::String(text)) => unit = Some(small_unit(text)?),
+                            ("unit", RawBsonRef::String(text)) => unit = Some(unit_of(text)?),
                             ("unit", value) => {
                                 return failed(format!(
                                     "unit' must be a string, but got {}",
@@ -464,6 +470,7 @@ impl<'a> Spec<'a> {
             let Some(bounds) = bounds else {
                 return failed("$derivative requires explicit window bounds".to_owned());
             };
+            small(unit)?;
             return Ok(Function::Derivative(
                 Expression::parse_open(input)?,
                 unit,
@@ -471,6 +478,7 @@ impl<'a> Spec<'a> {
             ));
         }
         let bounds = bounds.unwrap_or(Bounds::ALL);
+        small(unit)?;
         Ok(Function::Integral(
             Expression::parse_open(input)?,
             unit,
@@ -542,10 +550,10 @@ fn whole_or_most(value: &Bson) -> Option<i64> {
     whole(value).or_else(|| double(value).filter(|n| *n >= TWO_63).map(|_| i64::MAX))
 }
 
-fn small_unit(name: &str) -> Result<Unit> {
-    let unit = unit_of(name)?;
-    if unit.months().is_some() {
-        return Err(MqlError::new(5_490_710, "unit must be 'week' or smaller"));
+/// Refuses a unit that has months.
+fn small(unit: Option<Unit>) -> Result<()> {
+    match unit.and_then(Unit::months) {
+        None => Ok(()),
+        Some(_) => Err(MqlError::new(5_490_710, "unit must be 'week' or smaller")),
     }
-    Ok(unit)
 }
