@@ -7,6 +7,7 @@ mod clusters;
 mod dev;
 mod directory;
 mod environment;
+mod reached;
 mod remote;
 mod screen;
 mod serve;
@@ -28,10 +29,14 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 #[command(
     name = "backstitch",
     version,
+    disable_version_flag = true,
     about,
     after_help = "Exit codes: 0 done, 1 failed, 2 not understood."
 )]
 struct Cli {
+    /// Show the version
+    #[arg(short = 'V', short_alias = 'v', long, action = clap::ArgAction::Version)]
+    version: Option<bool>,
     #[command(subcommand)]
     command: Command,
 }

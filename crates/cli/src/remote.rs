@@ -34,7 +34,7 @@ use serde_json::Value;
 
 use self::out::{Form, Out};
 use self::profile::Profile;
-use self::session::Session;
+use self::session::{Session, refused_as};
 use crate::archives::Failed;
 
 #[derive(Subcommand)]
@@ -108,6 +108,15 @@ pub(crate) struct With {
     /// No colours on a terminal either
     #[arg(long, global = true)]
     disable_colors: bool,
+    /// Seconds that a server may take for an answer
+    #[arg(
+        long,
+        global = true,
+        env = "BACKSTITCH_ANSWER_SECONDS_MAX",
+        default_value_t = 600,
+        hide = true
+    )]
+    answer_seconds_max: u64,
     /// What the official CLI takes and nothing here needs: nothing is tracked,
     /// and projects and clusters are the server's own.
     #[arg(long = "telemetry", global = true, hide = true)]
@@ -193,10 +202,14 @@ impl With {
         )
     }
 
+    fn patience(&self) -> Duration {
+        Duration::from_secs(self.answer_seconds_max)
+    }
+
     fn open(&self) -> Result<Desk, Failed> {
         let profile = Profile::load(&self.profile)?;
         Ok(Desk {
-            session: Session::resume(profile, self.url.as_deref())?,
+            session: Session::resume(profile, self.url.as_deref(), self.patience())?,
             out: self.out()?,
         })
     }
@@ -294,7 +307,15 @@ impl Desk {
                     "" | STANDARD => String::new(),
                     product => format!("?product={}", archive::escaped(product)),
                 };
-                let found = self.session.get(&format!("groups/{group}/apps{query}"))?;
+                let found = self.session.get(&format!("groups/{group}/apps{query}"));
+                let found = found.map_err(|error| match &scope.project {
+                    Some(project) if refused_as(&error, 404) => format!(
+                        "there is no project {project}; \
+                         backstitch whoami --show-projects shows those that this login may see"
+                    )
+                    .into(),
+                    _ => error,
+                })?;
                 for app in found.as_array().into_iter().flatten().map(App::of) {
                     // A server that knows no products lists all for each.
                     if all.iter().all(|known| known.id != app.id) {

@@ -16,6 +16,7 @@ mod remote;
 mod serve;
 mod servers;
 mod terminal;
+mod unreached;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;

@@ -14,7 +14,7 @@ use super::{Served, data, folder, path, program, run, write};
 pub(super) struct World {
     pub(super) served: Served,
     pub(super) home: TempDir,
-    _data: TempDir,
+    pub(super) _data: TempDir,
 }
 
 impl World {
@@ -207,7 +207,22 @@ fn who_logs_in_is_kept_and_forgotten() {
         "public",
     ];
     let refused = world.fails(&[&away[..], &["--private-api-key", "a"]].concat());
-    assert!(refused.contains("http://127.0.0.1:1: "), "{refused}");
+    assert!(
+        refused.contains("http://127.0.0.1:1: nobody answers there"),
+        "{refused}"
+    );
+    let login = [
+        "login",
+        "--api-key",
+        "public",
+        "--private-api-key",
+        "a",
+        "--url",
+    ];
+    for wrong in ["nonsense", "127.0.0.1:9090"] {
+        let refused = world.fails(&[&login[..], &[wrong]].concat());
+        assert!(refused.contains("is no URL of a server"), "{refused}");
+    }
     assert_eq!(std::fs::read_to_string(&file).unwrap(), kept);
     let mut by_variable = world.command(&["apps", "list"]);
     let (code, _, errors) = run(by_variable.env("BACKSTITCH_URL", "http://127.0.0.1:2"));
@@ -398,6 +413,9 @@ fn a_push_with_a_mistake_leaves_nothing_behind() {
         nowhere.contains("there is no app directory here"),
         "{nowhere}"
     );
+    assert!(nowhere.contains("name one with --local"), "{nowhere}");
+    let nowhere = world.fails(&["push", "--local", "nowhere"]);
+    assert!(nowhere.contains("no such directory"), "{nowhere}");
     let nothing = world.fails(&["pull", "--remote", "nothing"]);
     assert_eq!(nothing, NOTHING);
 }
@@ -526,7 +544,11 @@ fn apps_come_and_go() {
     assert_eq!(std::fs::read_to_string(&file).unwrap().lines().count(), 2);
     // Another's project.
     let other = world.fails(&["apps", "list", "--project", "0123456789abcdef01234560"]);
-    assert!(other.contains("404") || other.contains("403"), "{other}");
+    let wanted = "there is no project 0123456789abcdef01234560; backstitch whoami";
+    assert!(other.contains(wanted), "{other}");
+    let place = ["apps", "init", "--name", "far", "--location", "mars"];
+    let (code, _, errors) = run(&mut world.command(&place));
+    assert_eq!((code, errors.contains("IN-MB")), (2, true), "{errors}");
 }
 
 #[test]
@@ -713,23 +735,6 @@ fn the_directory_says_which_app() {
         (code, &*errors),
         (1, &*NOTHING.replace("nothing", "away-abcde"))
     );
-}
-
-#[test]
-fn a_server_that_went_away_is_named() {
-    let (world, shop) = (World::new(), shop());
-    world.push(&shop);
-    let url = world.served.url.clone();
-    let World {
-        served,
-        home,
-        _data,
-    } = world;
-    served.kill();
-    let mut push = program(&["push", "--local", path(&shop), "-y"]);
-    let (code, _, errors) = run(push.env("XDG_CONFIG_HOME", home.path()));
-    assert_eq!(code, 1);
-    assert!(errors.contains(&url), "{errors}");
 }
 
 #[test]

@@ -12,6 +12,7 @@ use ureq::http::Uri;
 use ureq::{Agent, Body, SendBody};
 
 use super::Failed;
+use crate::reached::{server_url, unreached};
 
 /// A server, and who asks.
 pub(crate) struct Server {
@@ -85,13 +86,13 @@ impl Server {
             .http_status_as_error(false)
             .build()
             .into();
-        let base = format!("{}/api/admin/v3.0", url.trim_end_matches('/'));
+        let base = format!("{}/api/admin/v3.0", server_url(url)?);
         let body = json!({ "username": public, "apiKey": private }).to_string();
         let answer = agent
             .post(format!("{base}/auth/providers/mongodb-cloud/login"))
             .content_type("application/json")
             .send(body)
-            .map_err(|error| format!("{url}: {error}"))?;
+            .map_err(|error| unreached(url, &error))?;
         let text = text(checked(answer)?)?;
         let answer: serde_json::Value = serde_json::from_str(&text)?;
         let token = answer["access_token"].as_str();

@@ -1,6 +1,5 @@
 //! `apps create` and `apps init`: new apps, and directories for them.
 
-use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -10,6 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::document::{LAYOUTS, Local, NEWEST, VERSIONS, root_of};
 use super::folder::{Existing, Folder};
+use super::out::Out;
 use super::{App, Desk, Scope, templates, transfer};
 use crate::archives::Failed;
 
@@ -23,7 +23,8 @@ pub(crate) struct New {
     #[arg(long)]
     remote: Option<String>,
     /// Its location (default: that of the app to begin with, or US-VA)
-    #[arg(long, short = 'l', value_parser = upper)]
+    #[arg(long, short = 'l', ignore_case = true,
+        value_parser = PossibleValuesParser::new(LOCATIONS).map(|place| place.to_uppercase()))]
     location: Option<String>,
     /// Its deployment model (default: that of the app to begin with, or GLOBAL)
     #[arg(long, short = 'd', ignore_case = true,
@@ -44,10 +45,6 @@ pub(crate) struct New {
 pub(super) const LOCATIONS: [&str; 7] = ["US-VA", "US-OR", "DE-FF", "IE", "AU", "IN-MB", "SG"];
 pub(super) const MODELS: [&str; 2] = ["GLOBAL", "LOCAL"];
 pub(super) const ENVIRONMENTS: [&str; 5] = ["", "development", "testing", "qa", "production"];
-
-fn upper(text: &str) -> Result<String, Infallible> {
-    Ok(text.to_uppercase())
-}
 
 /// An app directory without an app at the server.
 #[derive(Args)]
@@ -116,16 +113,28 @@ fn lake(name: &str, lake: &str) -> Value {
 }
 
 impl Sources {
-    /// The data sources, by the names that the answer has for their kinds.
-    fn all(&self) -> [(&'static str, Vec<Value>); 3] {
+    /// The data sources, by the names that the answer has for their kinds. Whoever
+    /// is there names those that have no name yet.
+    fn all(&self, out: &Out) -> Result<[(&'static str, Vec<Value>); 3], Failed> {
         let of = |places: &[String], names: &[String], made: fn(&str, &str) -> Value| {
-            let named = |(at, place): (usize, &String)| made(names.get(at).unwrap_or(place), place);
-            places.iter().enumerate().map(named).collect()
+            let named = |(at, place): (usize, &String)| {
+                let name = match names.get(at) {
+                    Some(name) => name.clone(),
+                    None if out.asks() => {
+                        let question = format!("The name of {place}'s data source:");
+                        out.text(None, &question, Some(place), "")?
+                    }
+                    None => place.clone(),
+                };
+                Ok(made(&name, place))
+            };
+            let all = places.iter().enumerate().map(named);
+            all.collect::<Result<Vec<Value>, Failed>>()
         };
-        [
+        Ok([
             (
                 "clusters",
-                of(&self.cluster, &self.cluster_service_name, linked),
+                of(&self.cluster, &self.cluster_service_name, linked)?,
             ),
             (
                 "serverless_instances",
@@ -133,13 +142,13 @@ impl Sources {
                     &self.serverless_instance,
                     &self.serverless_instance_service_name,
                     linked,
-                ),
+                )?,
             ),
             (
                 "datalakes",
-                of(&self.datalake, &self.datalake_service_name, lake),
+                of(&self.datalake, &self.datalake_service_name, lake)?,
             ),
-        ]
+        ])
     }
 
     /// The cluster of a template's documents: the one that is named, the only one
@@ -246,15 +255,16 @@ impl Create {
         for (name, value) in self.new.settings(&name) {
             body.insert(name.to_owned(), value.into());
         }
-        let mut linking = self.sources.all();
-        if let Some(id) = &self.template {
+        let linking = if let Some(id) = &self.template {
             templates::check(desk, id)?;
             let cluster = self.sources.only_cluster(desk, &project)?;
             let source = linked(TEMPLATE_SOURCE, &cluster);
             body.insert("template_id".to_owned(), id.clone().into());
             body.insert("data_source".to_owned(), source.clone());
-            linking = [("clusters", vec![source]), ("", vec![]), ("", vec![])];
-        }
+            [("clusters", vec![source]), ("", vec![]), ("", vec![])]
+        } else {
+            self.sources.all(&desk.out)?
+        };
         let shown = folder.display();
         if self.dry_run {
             let text = format!("{name} would be created in project {project}, and {shown}");

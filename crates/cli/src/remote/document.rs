@@ -94,8 +94,17 @@ pub(super) struct Local {
 impl Local {
     /// Reads it; whatever is wrong is told at once, with file and line.
     pub(super) fn read(folder: &Path) -> Result<Self, Failed> {
-        let root = root_of(folder)
-            .ok_or_else(|| format!("{}: there is no app directory here", folder.display()))?;
+        let root = root_of(folder).ok_or_else(|| {
+            let shown = folder.display();
+            if !folder.is_dir() {
+                return format!("{shown}: there is no such directory");
+            }
+            format!(
+                "{shown}: there is no app directory here: none of {} is there; \
+                 name one with --local",
+                ROOTS.join(", ")
+            )
+        })?;
         let (mut files, left_out) = directory::read_configuration(&root)?;
         // What goes along when that is asked for, by itself.
         files

@@ -111,7 +111,8 @@ pub(super) fn log_in(login: &Login) -> Result<(), Failed> {
             return Ok(());
         }
     }
-    let session = Session::log_in(profile, &url, provider, (&name, &who));
+    let patience = login.with.patience();
+    let session = Session::log_in(profile, &url, provider, (&name, &who), patience);
     let session = session.map_err(|error| match refused_as(&error, 401) {
         true if by_key => format!(
             "{url}: the server says 401: there is no such key pair, or it was turned off; \
@@ -131,7 +132,7 @@ pub(super) fn log_out(with: &With) -> Result<(), Failed> {
         profile.remove()?;
         return out.say("nobody was logged in");
     }
-    let session = Session::resume(profile, None)?;
+    let session = Session::resume(profile, None, with.patience())?;
     let ended = session.end();
     session.profile().remove()?;
     match ended {

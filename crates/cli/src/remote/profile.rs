@@ -27,7 +27,10 @@ impl Profile {
         let path = folder()?.join(format!("{}.json", checked(name)?));
         let wrong = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
         let mut profile = match fs::read_to_string(&path) {
-            Ok(text) => serde_json::from_str::<Self>(&text).map_err(|error| wrong(&error))?,
+            Ok(text) => serde_json::from_str::<Self>(&text).map_err(|error| {
+                let path = path.display();
+                format!("{path} is broken ({error}): remove it and log in again")
+            })?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => Self::default(),
             Err(error) => return Err(wrong(&error).into()),
         };

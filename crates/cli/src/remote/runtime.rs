@@ -26,10 +26,10 @@ pub(crate) enum LogsVerb {
         #[arg(long, value_parser = moment)]
         start: Option<String>,
         /// Only up to this time
-        #[arg(long, value_parser = moment, conflicts_with = "tail")]
+        #[arg(long, value_parser = moment)]
         end: Option<String>,
-        /// Go on with what is logged from now on
-        #[arg(long, conflicts_with = "start")]
+        /// Go on with what is logged from now on, whatever --start and --end say
+        #[arg(long)]
         tail: bool,
     },
 }
@@ -111,7 +111,7 @@ impl LogsVerb {
         if errors {
             query.push_str("errors_only=true&");
         }
-        if let Some(end) = &end {
+        if let (false, Some(end)) = (tail, &end) {
             let _ = write!(query, "end_date={}&", archive::escaped(end));
         }
         if !tail {

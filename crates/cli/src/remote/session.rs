@@ -12,9 +12,15 @@ use ureq::{Agent, Body};
 
 use super::profile::Profile;
 use crate::archives::Failed;
+use crate::reached::{server_url, unreached};
 
+/// How long a server may take to be there.
+const CONNECT: Duration = Duration::from_secs(30);
 /// Most bytes of an answer.
 const ANSWER_BYTES_MAX: u64 = 1 << 30;
+
+/// Most characters that are told of an answer in no form that is known.
+const TOLD_MAX: usize = 200;
 
 /// A server that said no.
 #[derive(Debug)]
@@ -131,19 +137,22 @@ pub(super) struct Session {
     profile: Mutex<Profile>,
 }
 
-fn agent() -> Agent {
+/// A client that waits so long for an answer, and as long for the rest of it.
+fn agent(patience: Duration) -> Agent {
     Agent::config_builder()
         .http_status_as_error(false)
-        .timeout_connect(Some(Duration::from_secs(30)))
+        .timeout_connect(Some(CONNECT))
+        .timeout_recv_response(Some(patience))
+        .timeout_recv_body(Some(patience))
         .user_agent(concat!("backstitch/", env!("CARGO_PKG_VERSION")))
         .build()
         .into()
 }
 
 impl Session {
-    fn of(profile: Profile) -> Self {
+    fn of(profile: Profile, patience: Duration) -> Self {
         Self {
-            agent: agent(),
+            agent: agent(patience),
             url: profile.url.clone(),
             profile: Mutex::new(profile),
         }
@@ -155,9 +164,10 @@ impl Session {
         url: &str,
         provider: &str,
         (name, who): (&str, &Value),
+        patience: Duration,
     ) -> Result<Self, Failed> {
-        url.trim_end_matches('/').clone_into(&mut profile.url);
-        let session = Self::of(profile);
+        profile.url = server_url(url)?;
+        let session = Self::of(profile, patience);
         let path = format!("auth/providers/{provider}/login");
         let answer = session.once("POST", &path, &Sent::Json(who), "")?.json()?;
         let token = |name: &str| answer[name].as_str().unwrap_or_default().to_owned();
@@ -175,7 +185,11 @@ impl Session {
     }
 
     /// Whoever the profile says.
-    pub(super) fn resume(profile: Profile, url: Option<&str>) -> Result<Self, Failed> {
+    pub(super) fn resume(
+        profile: Profile,
+        url: Option<&str>,
+        patience: Duration,
+    ) -> Result<Self, Failed> {
         if !profile.is_logged_in() {
             return Err("nobody is logged in; use backstitch login".into());
         }
@@ -184,7 +198,7 @@ impl Session {
             let known = &profile.url;
             return Err(format!("this profile is for {known}: log in at {url} first").into());
         }
-        Ok(Self::of(profile))
+        Ok(Self::of(profile, patience))
     }
 
     /// Who is logged in. What is kept is whole whatever a thread died of.
@@ -260,7 +274,7 @@ impl Session {
     /// lead to another server.
     pub(super) fn download(&self, url: &str, bytes_max: u64) -> Result<Vec<u8>, Failed> {
         let answer = self.agent.get(url).call();
-        let answer = answer.map_err(|error| format!("{url}: {error}"))?;
+        let answer = answer.map_err(|error| unreached(url, &error))?;
         Ok(read(answer, bytes_max)?.bytes)
     }
 
@@ -294,10 +308,8 @@ impl Session {
                 self.agent.run(request.body(body)?)
             }
         };
-        read(
-            answer.map_err(|error| format!("{url}: {error}"))?,
-            ANSWER_BYTES_MAX,
-        )
+        let answer = answer.map_err(|error| unreached(url, &error))?;
+        read(answer, ANSWER_BYTES_MAX)
     }
 }
 
@@ -315,18 +327,20 @@ fn read(answer: Response<Body>, bytes_max: u64) -> Result<Answer, Failed> {
         .into_with_config()
         .limit(bytes_max)
         .reader()
-        .read_to_end(&mut bytes)?;
+        .read_to_end(&mut bytes)
+        .map_err(|error| format!("the server's answer broke off: {error}"))?;
     if status.is_success() {
         return Ok(Answer { file: name, bytes });
     }
     let said: Value = serde_json::from_slice(&bytes).unwrap_or(json!({}));
     let text = |name: &str| said[name].as_str().map(str::to_owned);
     let message = text("error").unwrap_or_else(|| {
-        let body = String::from_utf8_lossy(&bytes).trim().to_owned();
-        if body.is_empty() {
-            status.to_string()
-        } else {
-            body
+        // A page of somebody else's: enough of it to see whose.
+        let body = String::from_utf8_lossy(&bytes);
+        let body = body.trim().chars().take(TOLD_MAX).collect::<String>();
+        match body.lines().next() {
+            None => status.to_string(),
+            Some(line) => format!("{line} (is this the URL of an App Services server?)"),
         }
     });
     Err(Box::new(Refused {

@@ -18,10 +18,13 @@ fn has(all: &Value, id: &str) -> bool {
 
 /// Whether the server has a template.
 pub(super) fn check(desk: &Desk, id: &str) -> Result<(), Failed> {
-    if has(&desk.session.get("templates")?, id) {
+    let all = desk.session.get("templates")?;
+    if has(&all, id) {
         return Ok(());
     }
-    Err(format!("there is no template {id}").into())
+    let all = all.as_array().into_iter().flatten();
+    let ids: Vec<&str> = all.filter_map(|one| one["id"].as_str()).collect();
+    Err(format!("there is no template {id}; there are: {}", ids.join(", ")).into())
 }
 
 /// The clients of templates, as zip archives, by the templates' ids.

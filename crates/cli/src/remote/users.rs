@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::ask::missing;
 use super::resources::{failures, none_failed};
+use super::session::refused_with;
 use super::{App, Desk, Which};
 use crate::archives::Failed;
 
@@ -99,6 +100,8 @@ pub(crate) struct Filtered {
     filter: Filter,
 }
 
+/// What the service calls it when nobody can log in that way.
+const NO_PROVIDER: &str = "AuthProviderNotFound";
 /// The most users that are listed; the server gives them by pages.
 const USERS_MAX: usize = 10_000;
 const NONE: &str = "there are no users";
@@ -110,7 +113,10 @@ impl Verb {
         match self {
             Self::List { which, filter } => {
                 let app = desk.app(&which)?;
-                let all = filter.find(&mut desk, &app)?;
+                let mut all = filter.find(&mut desk, &app)?;
+                // Who was there last comes first.
+                let when = |user: &Value| user["last_authentication_date"].as_i64();
+                all.sort_by_key(|user| std::cmp::Reverse(when(user)));
                 let state = |user: &Value| [(user["disabled"] != true).into(), last(user)];
                 let told: Vec<_> = all.iter().map(state).collect();
                 show(&mut desk, &all, &told, ["Enabled", "Last Authenticated"])
@@ -150,7 +156,13 @@ impl Verb {
                 let email = desk.out.text(email, "The e-mail address:", None, wanted)?;
                 let password = desk.out.secret(password, "the password", "--password")?;
                 let body = json!({ "email": email, "password": password });
-                let made = desk.session.ask("POST", &app.at("/users"), &body)?;
+                let made = desk.session.ask("POST", &app.at("/users"), &body);
+                let made = made.map_err(|error| {
+                    if refused_with(&error, NO_PROVIDER) {
+                        return format!("{error}: turn it on first, in auth/providers.json").into();
+                    }
+                    error
+                })?;
                 let shown = json!({
                     "id": made["_id"], "enabled": made["disabled"] == false,
                     "email": made["data"]["email"], "type": made["type"],
