@@ -26,14 +26,18 @@ const PAGE_MAX: u64 = 1000;
 
 fn show(entry: &AuditEntry) -> Value {
     let status = (entry.status != 0).then_some(entry.status);
-    json!({
+    let mut shown = json!({
         "_id": entry.id, "at": date(entry.at), "administrator_id": entry.administrator_id,
         "administrator": entry.administrator, "provider": entry.provider,
         "operation": entry.operation, "group_id": entry.project_id, "app_id": entry.app_id,
         "resource": entry.resource, "made": entry.made, "origin": entry.origin,
         "address": entry.address, "request_id": entry.request_id, "status": status,
-        "error_code": entry.error_code,
-    })
+        "error_code": entry.error_code, "interrupted": entry.interrupted,
+    });
+    if let Some(changed) = &entry.changed {
+        shown["changed"] = json!(changed);
+    }
+    shown
 }
 
 /// A time of the query, in milliseconds.

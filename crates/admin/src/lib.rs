@@ -340,51 +340,29 @@ impl Admin {
             *place = format!("/groups/{}/apps/{}", app.project_id, app.id);
             cx.app = Some(app);
         }
-        let Some(record) = self.record(operation, &cx, &request).await? else {
+        let Some(administrator) = changes(operation, &cx) else {
             return (operation.run)(cx, request).await;
         };
-        let answered = (operation.run)(cx, request).await;
-        let (status, code, made) = match &answered {
-            Ok(answer) => (answer.0.status(), "", answer.made()),
-            Err(problem) => (web::status(problem.kind), &*problem.code, ""),
-        };
-        self.core
-            .complete_change(&record, status.as_u16(), code, made)
-            .await;
-        answered
-    }
-
-    /// Records that a change begins; nothing for what changes nothing.
-    async fn record(
-        &self,
-        operation: &Row,
-        cx: &Cx,
-        request: &Request,
-    ) -> Result<Option<String>, Problem> {
-        let changes = match operation.scope {
-            Scope::Write => true,
-            Scope::Administrator => operation.method != Method::GET,
-            Scope::Open | Scope::Read => false,
-        };
-        let (true, Some(administrator)) = (changes, &cx.administrator) else {
-            return Ok(None);
-        };
         let below = request.path.strip_prefix(PREFIX.trim_end_matches('/'));
-        let resource = below.unwrap_or(&request.path);
         let address = request.peer.map(|peer| peer.ip().to_string());
+        let (id, resource) = (
+            request.id.clone(),
+            below.unwrap_or(&request.path).to_owned(),
+        );
+        let (group, app) = (request.parameter("groupId"), request.parameter("appId"));
+        let (group, app) = (group.to_owned(), app.to_owned());
         let change = Changing {
-            request_id: &request.id,
+            request_id: &id,
             operation: operation.id,
-            project_id: request.parameter("groupId"),
-            app_id: request.parameter("appId"),
-            resource,
-            origin: origin(request),
+            project_id: &group,
+            app_id: &app,
+            resource: &resource,
+            origin: origin(&request),
             address: address.as_deref().unwrap_or_default(),
         };
-        self.core
-            .record_change(administrator, change)
-            .await
-            .map(Some)
+        let work = (operation.run)(cx, request);
+        let answered = self.core.changing(&administrator, change, work, outcome);
+        answered.await?
     }
 
     /// Whether an administrator may call an operation of a project. Another
@@ -413,6 +391,24 @@ impl Admin {
             return Err(refused("this administrator may only read"));
         }
         Ok(())
+    }
+}
+
+/// Who makes a change by an operation; nobody by one that changes nothing.
+fn changes(operation: &Row, cx: &Cx) -> Option<Administrator> {
+    let changes = match operation.scope {
+        Scope::Write => true,
+        Scope::Administrator => operation.method != Method::GET,
+        Scope::Open | Scope::Read => false,
+    };
+    cx.administrator.clone().filter(|_| changes)
+}
+
+/// What was answered: the status, the error code and the id of what was made.
+fn outcome(answered: &Result<Answer, Problem>) -> (u16, &str, &str) {
+    match answered {
+        Ok(answer) => (answer.0.status().as_u16(), "", answer.made()),
+        Err(problem) => (web::status(problem.kind).as_u16(), &problem.code, ""),
     }
 }
 

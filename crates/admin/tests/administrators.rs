@@ -423,6 +423,15 @@ async fn every_change_is_recorded_and_no_secret_with_it() {
         entry["resource"],
         format!("/groups/{}/apps/{}/secrets", world.project, app.id)
     );
+    // What was written is told, and nothing of what was refused.
+    let changed: Vec<&Value> = listed
+        .body
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|entry| &entry["changed"])
+        .collect();
+    assert_eq!(changed, [&json!([]), &json!(["secrets"]), &json!(["apps"])]);
     let stored = world
         .core
         .state

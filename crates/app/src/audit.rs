@@ -1,9 +1,9 @@
 //! The record of what administrators change.
 //!
 //! A change is recorded before it begins and completed when it is answered: when
-//! the record cannot be written, nothing is changed. The record is in the same
-//! store as what it tells of and was acknowledged before, so that no crash keeps
-//! a change and loses its record; one whose end was not recorded has status 0.
+//! the record cannot be written, nothing is changed. What a change writes is noted
+//! in its record by the same commit, so that after a crash the record says whether
+//! it was made. One that a crash kept from being answered has status 0.
 //! What is sent is not recorded, only ids and names in paths: no secret gets in.
 
 use bson::{Document, doc};
@@ -15,6 +15,9 @@ use crate::administrators::Administrator;
 use crate::{Backstitch, new_id, stored};
 
 const DAY_MS: i64 = 24 * 3_600_000;
+/// How long a request goes on, at most: what has not been answered since will
+/// not be.
+const ANSWER_MS_MAX: i64 = 3_600_000;
 
 /// A change that is about to begin.
 #[derive(Debug, Clone, Copy)]
@@ -57,7 +60,8 @@ pub struct AuditQuery {
 }
 
 impl Backstitch {
-    /// Records that a change begins; answers the record's id.
+    /// Records that a change begins whose effects are not records of the server;
+    /// answers the record's id.
     ///
     /// # Errors
     /// When it cannot be written: then the change must not begin.
@@ -66,8 +70,14 @@ impl Backstitch {
         by: &Administrator,
         change: Changing<'_>,
     ) -> Result<String, Problem> {
+        let entry = self.entry(by, change);
+        self.state.audit.insert(&entry).await.map_err(stored)?;
+        Ok(entry.id)
+    }
+
+    fn entry(&self, by: &Administrator, change: Changing<'_>) -> AuditEntry {
         let text = |text: &str| text.chars().take(AUDIT_RESOURCE_CHARS_MAX).collect();
-        let entry = AuditEntry {
+        AuditEntry {
             id: new_id(),
             request_id: change.request_id.to_owned(),
             at: self.clock.now_ms(),
@@ -81,11 +91,39 @@ impl Backstitch {
             origin: change.origin.to_owned(),
             address: change.address.to_owned(),
             status: 0,
+            changed: None,
+            interrupted: false,
             error_code: String::new(),
             made: String::new(),
-        };
+        }
+    }
+
+    /// Makes a change whose effects are records of the server: what is written is
+    /// noted. `outcome` tells what was answered: status, error code, and the id of
+    /// what was made.
+    ///
+    /// # Errors
+    /// When the record cannot be written: then nothing was done.
+    pub async fn changing<T>(
+        &self,
+        by: &Administrator,
+        change: Changing<'_>,
+        work: impl Future<Output = T>,
+        outcome: impl Fn(&T) -> (u16, &str, &str),
+    ) -> Result<T, Problem> {
+        let mut entry = self.entry(by, change);
+        let notes = self.clusters.state().capabilities().transactions;
+        entry.changed = notes.then(Vec::new);
         self.state.audit.insert(&entry).await.map_err(stored)?;
-        Ok(entry.id)
+        let done = if notes {
+            state::change::within(&entry.id, work).await
+        } else {
+            work.await
+        };
+        let (status, error_code, made) = outcome(&done);
+        self.complete_change(&entry.id, status, error_code, made)
+            .await;
+        Ok(done)
     }
 
     /// Completes the record of a change with what was answered, and with the id
@@ -93,12 +131,25 @@ impl Backstitch {
     pub async fn complete_change(&self, id: &str, status: u16, error_code: &str, made: &str) {
         let set = doc! { "$set": {
             "status": i32::from(status), "error_code": error_code, "made": made,
+            "interrupted": false,
         } };
         // A crash may lose the end, which is then not known; never the beginning.
         let audit = self.state.audit.unsynced();
         if let Err(error) = audit.change(doc! { "_id": id }, set).await {
             tracing::warn!(id, "the end of a change was not recorded: {error}");
         }
+    }
+
+    /// Says of changes that were not answered that the server ended before: of
+    /// all, or of those that began so long ago that they will not be.
+    pub(crate) async fn settle_changes(&self, all: bool) -> Result<(), Problem> {
+        let mut open = doc! { "status": 0, "interrupted": { "$ne": true } };
+        if !all {
+            open.insert("at", doc! { "$lt": self.clock.now_ms() - ANSWER_MS_MAX });
+        }
+        let ended = doc! { "$set": { "interrupted": true } };
+        let settled = self.state.audit.change_all(open, ended).await;
+        settled.map(drop).map_err(stored)
     }
 
     /// Records of changes, the latest first.

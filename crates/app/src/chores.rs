@@ -67,6 +67,7 @@ impl Backstitch {
             let sessions = &self.state.admin_sessions;
             sessions.delete_all(begun).await.map_err(stored)?;
             self.trim_changes(now).await?;
+            self.settle_changes(false).await?;
             self.tidy_bodies(now).await?;
             let done = held.keep(doc! { "done": now }).await.map_err(stored)?;
             if !done {

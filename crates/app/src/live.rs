@@ -292,10 +292,10 @@ impl App {
             // release before serving.
             let (live, core) = (self.live.clone(), self.core.clone());
             let occasion = occasion.clone();
-            let going_live = tokio::spawn(async move {
+            let going_live = tokio::spawn(state::change::carried(async move {
                 let moved = live.replace(&core, &occasion, next, ids, release).await;
                 (moved, editing)
-            });
+            }));
             let (moved, lock) = going_live
                 .await
                 .map_err(|error| Rejected::Problem(Problem::internal(error.to_string())))?;

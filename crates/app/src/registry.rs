@@ -106,9 +106,10 @@ impl Backstitch {
             settings.clusters,
         );
         let followed = own.shared.then(|| (clusters.state(), own.database.clone()));
-        let state = State::open(&clusters.state(), &own.database)
-            .await
-            .map_err(stored)?;
+        // In boxes, as both are much that is only needed here.
+        let engine = clusters.state();
+        let state = Box::pin(State::open(&engine, &own.database)).await;
+        let state = state.map_err(stored)?;
         let admin_key = administrators_key(&state, &settings.master_key).await?;
         let core = Arc::new(Self {
             logbook: Logbook::start(state.clone()),
@@ -127,6 +128,8 @@ impl Backstitch {
             tasks: Mutex::default(),
             admin_key,
         });
+        // Nobody else is at work on records that are this server's alone.
+        Box::pin(core.settle_changes(followed.is_none())).await?;
         {
             let mut tasks = core.tasks.lock().unwrap_or_else(PoisonError::into_inner);
             tasks.spawn(chores::run(Arc::downgrade(&core)));

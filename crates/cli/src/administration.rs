@@ -383,6 +383,8 @@ const CHANGE: &[&str] = &[
     "operation",
     "status",
     "error_code",
+    "interrupted",
+    "changed",
     "made",
     "resource",
     "request_id",

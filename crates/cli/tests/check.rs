@@ -14,7 +14,7 @@ const BROKEN: &str = r#"
     "anon-user": { "type": "anon-usr" },
     "local-userpass": {
         "type": "local-userpass",
-        "config": { "runResetFunction": true, "resetFunctionName": "resetPasword", "autoConfirm": true }
+        "config": { "runResetFunction": true, "resetFunctionName": "resetPasword", "emailConfirmationUrl": "https://a" }
     },
     "api-key": { "type": "api-key", "disabled": "no" }
 }

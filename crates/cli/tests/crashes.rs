@@ -180,13 +180,13 @@ impl Change {
     }
 }
 
-/// How many changes of an operation are recorded.
-fn recorded(data: &TempDir, operation: &str) -> usize {
+/// The records of the changes of an operation.
+fn recorded(data: &TempDir, operation: &str) -> Vec<Value> {
     let arguments = ["audit", "--operation", operation, "-f", "json"];
     let (code, output, errors) = run(program(&arguments).args(["--data-dir", path(data)]));
     assert_eq!(code, 0, "{errors}");
     let all: Value = serde_json::from_str(&output).unwrap();
-    all.as_array().unwrap().len()
+    all.as_array().unwrap().clone()
 }
 
 fn login(served: &Served) -> Admin {
@@ -296,8 +296,21 @@ fn a_killed_deployment_is_one_or_none() {
     println!("{stood:?} stood, {cut} did not");
     assert!(cut > 0, "no change was cut short");
     for (operation, n) in stood {
-        let recorded = recorded(&data, operation);
-        assert!(recorded >= n, "{operation}: {recorded} of {n} recorded");
+        // One record for each change that stands, and the others say that
+        // nothing was changed.
+        let (made, others): (Vec<Value>, Vec<Value>) = recorded(&data, operation)
+            .into_iter()
+            .partition(|change| change["changed"] != json!([]));
+        assert_eq!(made.len(), n, "{operation}: {made:?}");
+        for change in made {
+            let apps = change["changed"].as_array().unwrap();
+            assert!(apps.contains(&json!("apps")), "{change}");
+            let answered = change["status"].is_number();
+            assert_ne!(change["interrupted"], json!(answered), "{change}");
+        }
+        for change in others {
+            assert_eq!(change["interrupted"], true, "{change}");
+        }
     }
 }
 

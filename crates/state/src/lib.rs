@@ -5,6 +5,7 @@
 //! hashed or sealed.
 
 mod bodies;
+pub mod change;
 mod devices;
 pub mod leases;
 mod messages;
@@ -248,6 +249,15 @@ impl State {
     /// Removes everything that belongs to an app, but what it used hour by hour:
     /// its project has used that.
     pub async fn erase_app(&self, app_id: &str) -> Result<(), CommandError> {
+        // It is too much for one commit, and begun it is a change.
+        if let Some(change) = change::current() {
+            let of = doc! { "_id": change };
+            self.audit.change(of, change::note(App::TABLE)).await?;
+        }
+        change::apart(self.erase(app_id)).await
+    }
+
+    async fn erase(&self, app_id: &str) -> Result<(), CommandError> {
         let of: Document = doc! { "app_id": app_id };
         self.deployments.delete_all(of.clone()).await?;
         self.drafts.delete_all(of.clone()).await?;

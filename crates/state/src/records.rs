@@ -132,6 +132,13 @@ pub struct AuditEntry {
     /// The status that was answered; 0 while it is not known, for good if the
     /// server ended in between.
     pub status: i32,
+    /// The tables that it wrote, noted by the commits that did ([`crate::change`]);
+    /// nothing where that is not known.
+    #[serde(default)]
+    pub changed: Option<Vec<String>>,
+    /// Whether the server ended before it was answered.
+    #[serde(default)]
+    pub interrupted: bool,
     /// The answer's error code; empty on success.
     pub error_code: String,
     /// The id of what was made, if something was.

@@ -1,11 +1,12 @@
 //! One table: records of one type.
 
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 use bson::{Bson, Document, RawDocumentBuf, doc};
-use engine::{Collection, CommandError, Found, SharedEngine};
+use engine::{BoxFuture, Collection, CommandError, Found, SharedEngine, with_transaction};
 
-use crate::Record;
+use crate::{AuditEntry, Record, change};
 
 /// Bytes of the records that one command adds.
 const INSERT_BYTES_MAX: usize = 8 * 1024 * 1024;
@@ -13,13 +14,69 @@ const INSERT_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Records of one type, by `_id`.
 pub struct Table<T> {
     collection: Collection,
+    /// The records of changes, if what is written here is noted there.
+    changes: Option<Arc<Collection>>,
     of: PhantomData<fn() -> T>,
+}
+
+/// Tables that are not what an administrator changes: contents that something
+/// else refers to, and what the server writes by itself.
+const APART: [&str; 13] = [
+    AuditEntry::TABLE,
+    "admin_sessions",
+    "agreements",
+    "blobs",
+    "body_pieces",
+    "devices",
+    "leases",
+    "logs",
+    "loose_bodies",
+    "revisions",
+    "sessions",
+    "usage_hours",
+    "usage_minutes",
+];
+
+/// A write, which is done again when its transaction has to.
+enum Write {
+    Insert(Vec<RawDocumentBuf>),
+    Update {
+        filter: Document,
+        update: Document,
+        multi: bool,
+        upsert: bool,
+    },
+    Delete {
+        filter: Document,
+        many: bool,
+    },
+}
+
+impl Write {
+    /// Answers how many records there were for it.
+    async fn run(&self, collection: &Collection) -> Result<u64, CommandError> {
+        match self {
+            Self::Insert(documents) => collection.insert_many(documents).await,
+            Self::Update {
+                filter,
+                update,
+                multi,
+                upsert,
+            } => {
+                let (filter, update) = (filter.clone(), update.clone());
+                let done = collection.update(filter, update, *multi, *upsert).await?;
+                Ok(done.matched + u64::from(done.upserted.is_some()))
+            }
+            Self::Delete { filter, many } => collection.delete(filter.clone(), *many).await,
+        }
+    }
 }
 
 impl<T> Clone for Table<T> {
     fn clone(&self) -> Self {
         Self {
             collection: self.collection.clone(),
+            changes: self.changes.clone(),
             of: PhantomData,
         }
     }
@@ -27,19 +84,47 @@ impl<T> Clone for Table<T> {
 
 impl<T: Record> Table<T> {
     pub(crate) fn new(engine: &SharedEngine, database: &str) -> Self {
+        let noted = !APART.contains(&T::TABLE);
         Self {
             collection: Collection::new(engine, database, T::TABLE),
+            changes: noted.then(|| Arc::new(Collection::new(engine, database, AuditEntry::TABLE))),
             of: PhantomData,
         }
     }
 
+    /// Does a write; as part of a change in one commit with the note of it. In a
+    /// box, as many futures have one of these in them.
+    fn write(&self, write: Write) -> BoxFuture<'_, Result<u64, CommandError>> {
+        Box::pin(async move {
+            let (Some(changes), Some(change)) = (&self.changes, change::current()) else {
+                return write.run(&self.collection).await;
+            };
+            let write = Arc::new(write);
+            let records = &self.collection;
+            with_transaction(records.engine(), |session| {
+                let (write, change) = (write.clone(), change.clone());
+                let (records, changes) = (records.within(session), changes.within(session));
+                Box::pin(async move {
+                    let written = write.run(&records).await?;
+                    if written > 0 {
+                        let of = doc! { "_id": change };
+                        changes.update_one(of, change::note(T::TABLE)).await?;
+                    }
+                    Ok(written)
+                })
+            })
+            .await
+        })
+    }
+
     /// The same table, whose writes are answered before they are on the disk: a
     /// crash may lose the last of them, but none that a write which waited for the
-    /// disk came after.
+    /// disk came after. They are not noted as part of a change.
     #[must_use]
     pub fn unsynced(&self) -> Self {
         Self {
             collection: self.collection.unsynced(),
+            changes: None,
             of: PhantomData,
         }
     }
@@ -87,7 +172,8 @@ impl<T: Record> Table<T> {
 
     /// Adds a record; an id or unique field that is taken is a duplicate key.
     pub async fn insert(&self, record: &T) -> Result<(), CommandError> {
-        self.collection.insert_one(&write(record)?).await
+        let documents = vec![write(record)?];
+        self.write(Write::Insert(documents)).await.map(drop)
     }
 
     /// Adds records that are not there yet.
@@ -110,30 +196,42 @@ impl<T: Record> Table<T> {
     /// Adds many records at once.
     pub async fn insert_many(&self, records: &[T]) -> Result<(), CommandError> {
         let documents: Vec<RawDocumentBuf> = records.iter().map(write).collect::<Result<_, _>>()?;
-        self.collection.insert_many(&documents).await.map(drop)
+        self.write(Write::Insert(documents)).await.map(drop)
     }
 
     /// Sets a record, whether there was one or not.
     pub async fn put(&self, record: &T) -> Result<(), CommandError> {
         let document = Document::try_from(write(record)?)?;
         let id = document.get("_id").cloned().unwrap_or(Bson::Null);
-        self.collection
-            .replace_one(doc! { "_id": id }, document, true)
-            .await
-            .map(drop)
+        let replace = Write::Update {
+            filter: doc! { "_id": id },
+            update: document,
+            multi: false,
+            upsert: true,
+        };
+        self.write(replace).await.map(drop)
     }
 
     /// Updates the record if it still matches; says whether it did.
     pub async fn change(&self, filter: Document, update: Document) -> Result<bool, CommandError> {
-        let done = self.collection.update_one(filter, update).await?;
-        Ok(done.matched > 0)
+        let update = Write::Update {
+            filter,
+            update,
+            multi: false,
+            upsert: false,
+        };
+        Ok(self.write(update).await? > 0)
     }
 
     /// Updates the record of an id, or makes it by the update.
     pub async fn change_or_make(&self, id: &str, update: Document) -> Result<(), CommandError> {
         let made = |update| {
-            self.collection
-                .update(doc! { "_id": id }, update, false, true)
+            self.write(Write::Update {
+                filter: doc! { "_id": id },
+                update,
+                multi: false,
+                upsert: true,
+            })
         };
         match made(update.clone()).await {
             // Another server made it a moment earlier.
@@ -148,18 +246,26 @@ impl<T: Record> Table<T> {
         filter: Document,
         update: Document,
     ) -> Result<u64, CommandError> {
-        let done = self.collection.update(filter, update, true, false).await?;
-        Ok(done.matched)
+        let update = Write::Update {
+            filter,
+            update,
+            multi: true,
+            upsert: false,
+        };
+        self.write(update).await
     }
 
     /// Removes a record; says whether there was one.
     pub async fn delete(&self, id: &str) -> Result<bool, CommandError> {
-        Ok(self.collection.delete(doc! { "_id": id }, false).await? > 0)
+        let filter = doc! { "_id": id };
+        let many = false;
+        Ok(self.write(Write::Delete { filter, many }).await? > 0)
     }
 
     /// Removes every record that matches; answers how many.
     pub async fn delete_all(&self, filter: Document) -> Result<u64, CommandError> {
-        self.collection.delete(filter, true).await
+        let many = true;
+        self.write(Write::Delete { filter, many }).await
     }
 
     /// How many records match, and the sum of one of their fields.

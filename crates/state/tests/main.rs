@@ -1,5 +1,7 @@
 //! Records at rest, and seals.
 
+mod changes;
+
 use std::sync::{Arc, Mutex};
 
 use bson::{Document, RawDocument, doc};
