@@ -6,7 +6,7 @@ use bson::{RawArrayBuf, RawBson, RawDocument, RawDocumentBuf};
 use kit::limit::NESTING_DEPTH_MAX;
 
 use crate::filter::{Merged, merge};
-use crate::narrow::{Narrowed, narrow};
+use crate::narrow::{Narrowed, may_show, narrow};
 use crate::role::{FieldRule, Fields, Permission, Role, RuleSet};
 use crate::scope::{Answers, Decided, Expansions, Needed, Scope};
 use crate::trace::{Asked, Trace};
@@ -103,6 +103,12 @@ impl<'a> Decider<'a> {
     pub fn writable(&self, change: Change) -> Option<RawDocumentBuf> {
         let scope = Scope::request(self.request, &self.answers);
         writable(self.rules, change, &scope)
+    }
+
+    /// Whether there may be documents of which a field is shown.
+    pub fn may_show(&self, field: &str) -> bool {
+        let scope = Scope::request(self.request, &self.answers);
+        may_show(self.rules, field, &scope)
     }
 
     /// The scope of a pair of images, for schemas and other expressions of the

@@ -223,6 +223,26 @@ impl Test {
 }
 
 impl Order {
+    /// The query operator.
+    pub(crate) fn operator(self) -> &'static str {
+        match self {
+            Self::Less => "$lt",
+            Self::LessOrEqual => "$lte",
+            Self::Greater => "$gt",
+            Self::GreaterOrEqual => "$gte",
+        }
+    }
+
+    /// What `b` is to `a` when this is what `a` is to `b`.
+    pub(crate) fn reversed(self) -> Self {
+        match self {
+            Self::Less => Self::Greater,
+            Self::LessOrEqual => Self::GreaterOrEqual,
+            Self::Greater => Self::Less,
+            Self::GreaterOrEqual => Self::LessOrEqual,
+        }
+    }
+
     /// Compares within one type bracket; an array does if one of its elements
     /// does, as in a query.
     fn any(self, subject: RawBsonRef<'_>, value: RawBsonRef<'_>) -> bool {
@@ -319,12 +339,7 @@ impl Operand {
         Ok(match list.as_ref() {
             None => false,
             Some(RawBsonRef::Array(list)) => {
-                let whole = match self {
-                    // An element that expanded to nothing is not in the list.
-                    Self::Array(operands) => list.into_iter().count() == operands.len(),
-                    _ => true,
-                };
-                whole && !list.is_empty() && list.into_iter().flatten().all(has)
+                !list.is_empty() && list.into_iter().flatten().all(has)
             }
             Some(scalar) => has(scalar),
         })
@@ -394,8 +409,11 @@ impl Operand {
             Self::Array(operands) => {
                 let mut array = RawArrayBuf::new();
                 for operand in operands {
-                    if let Some(value) = operand.value(scope)?.as_ref() {
-                        array.push(value);
+                    match operand.value(scope)?.as_ref() {
+                        Some(value) => array.push(value),
+                        // What has a hole equals nothing: without the hole it
+                        // could be what a document has.
+                        None => return Ok(Found::Missing),
                     }
                 }
                 Found::Owned(RawBson::Array(array))
@@ -405,7 +423,6 @@ impl Operand {
                 for (name, operand) in fields {
                     match operand.value(scope)?.as_ref() {
                         Some(value) => document.append(name, value),
-                        // A document with a hole equals nothing.
                         None => return Ok(Found::Missing),
                     }
                 }

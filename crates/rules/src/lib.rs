@@ -35,6 +35,7 @@ pub use issue::Issue;
 pub use narrow::Narrowed;
 pub use operators::{
     Restriction, forbidden_in_expressions, forbidden_in_pipeline, forbidden_in_query,
+    forbidden_in_update,
 };
 pub use parse::Place;
 pub use role::{DocumentFilters, FieldRule, Fields, Permission, Role, RuleSet};

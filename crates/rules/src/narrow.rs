@@ -5,15 +5,15 @@
 //! adding it never changes an answer; when it is exact, it matches nothing
 //! else and what it matches is readable as a whole.
 
+use bson::oid::ObjectId;
 use bson::raw::RawBsonRef;
-use bson::{RawArrayBuf, RawBson, RawDocumentBuf};
+use bson::{RawArray, RawArrayBuf, RawBson, RawDocumentBuf};
 use mql::path::Part;
 
-use crate::expression::{Expression, Head, Node, Operand, Order, Test, is_nan};
+use crate::expression::{Conversion, Expression, Head, Node, Operand, Test, is_nan};
 use crate::filter::{field, nothing};
 use crate::role::{Permission, Role, RuleSet};
 use crate::scope::Scope;
-use crate::value::Found;
 
 /// Rule sets with more roles are decided per document only.
 const ROLES_MAX: usize = 8;
@@ -79,8 +79,34 @@ pub(crate) fn narrow(rules: &RuleSet, scope: &Scope<'_>) -> Narrowed {
     }
 }
 
-fn readable(role: &Role, scope: &Scope<'_>) -> Known {
-    let gate = match &role.document_filters {
+/// Whether some role may show the field of some document.
+pub(crate) fn may_show(rules: &RuleSet, field: &str, scope: &Scope<'_>) -> bool {
+    let may = |held: &Permission| !matches!(permission(held, scope), Known::Never);
+    for role in &rules.roles {
+        let applies = expression(&role.apply_when, scope);
+        if matches!(applies, Known::Never) {
+            continue;
+        }
+        let open = !matches!(gate(role, scope), Known::Never);
+        let fields = &role.fields;
+        let by_fields = || match fields.named.iter().find(|(name, _)| name == field) {
+            Some((_, rule)) => may(&rule.read) || may(&rule.write) || !rule.fields.is_empty(),
+            None => may(&fields.additional_read) || may(&fields.additional_write),
+        };
+        let level = may(&role.read) || may(&role.write);
+        if open && (level || (role.read.is_none() && by_fields())) {
+            return true;
+        }
+        if matches!(applies, Known::Always) {
+            break;
+        }
+    }
+    false
+}
+
+/// `document_filters`, for reads.
+fn gate(role: &Role, scope: &Scope<'_>) -> Known {
+    match &role.document_filters {
         None => Known::Always,
         Some(filters) => match &filters.read {
             None => Known::Always,
@@ -89,7 +115,10 @@ fn readable(role: &Role, scope: &Scope<'_>) -> Known {
                 permission(&filters.write, scope),
             ]),
         },
-    };
+    }
+}
+
+fn readable(role: &Role, scope: &Scope<'_>) -> Known {
     let by_fields = role.read.is_none()
         && !(role.fields.named.is_empty()
             && closed(&role.fields.additional_read)
@@ -101,7 +130,7 @@ fn readable(role: &Role, scope: &Scope<'_>) -> Known {
     if by_fields {
         level.push(Known::Unknown);
     }
-    and(vec![gate, or(level)])
+    and(vec![gate(role, scope), or(level)])
 }
 
 fn closed(permission: &Permission) -> bool {
@@ -211,10 +240,8 @@ fn listed(operator: &str, queries: Vec<RawDocumentBuf>) -> RawDocumentBuf {
 
 fn asked(subject: &Operand, test: &Test, scope: &Scope<'_>) -> Known {
     if subject.is_of_request() {
-        if let Test::Equals(Operand::Expansion(head, path)) = test
-            && head.is_document()
-        {
-            return reversed(subject, *head, path, scope);
+        if let Some(known) = reversed(subject, test, scope) {
+            return known;
         }
         let Ok(value) = subject.value(scope) else {
             return Known::Unknown;
@@ -288,16 +315,106 @@ fn within(
     }
 }
 
-/// `{"%%user.id": "%%root.owner"}`.
-fn reversed(subject: &Operand, head: Head, path: &[Part], scope: &Scope<'_>) -> Known {
-    let Some(name) = name(head, path) else {
-        return Known::Unknown;
+/// A value of the request that is tested with a field: `{"%%user.id":
+/// "%%root.owner"}`; `None` when the test is another.
+fn reversed(subject: &Operand, test: &Test, scope: &Scope<'_>) -> Option<Known> {
+    let field = |operand: &Operand| match operand {
+        Operand::Expansion(head, path) if head.is_document() => {
+            Some((name(*head, path)?, path.len() == 1))
+        }
+        _ => None,
     };
-    match subject.value(scope).as_ref().map(Found::as_ref) {
-        Ok(None) => Known::Never,
-        Ok(Some(value)) => same(&name, path.len() == 1, value, true),
-        Err(_) => Known::Unknown,
+    let subject = subject.value(scope).ok()?;
+    let subject = subject.as_ref();
+    // A field that is not there makes each of these false.
+    let present = |name: &str, single, known| {
+        let exists = query(name, "$exists", RawBson::Boolean(true), single);
+        and(vec![exists, known])
+    };
+    Some(match test {
+        Test::Equals(Operand::Convert(Conversion::ObjectIdToString, inner)) => {
+            let (name, single) = field(inner)?;
+            spelled_out(&name, single, subject)
+        }
+        Test::Equals(operand) => {
+            let (name, single) = field(operand)?;
+            subject.map_or(Known::Never, |value| same(&name, single, value, true))
+        }
+        Test::NotEquals(operand) => {
+            let (name, single) = field(operand)?;
+            let same = subject.map_or(Known::Never, |value| same(&name, single, value, true));
+            present(&name, single, not(same))
+        }
+        Test::In(operand) => {
+            let (name, single) = field(operand)?;
+            subject.map_or(Known::Never, |value| listed_in(&name, single, value))
+        }
+        Test::NotIn(operand) => {
+            let (name, single) = field(operand)?;
+            let listed = subject.map_or(Known::Never, |value| listed_in(&name, single, value));
+            present(&name, single, not(listed))
+        }
+        Test::Compare(order, operand) => {
+            let (name, single) = field(operand)?;
+            match subject {
+                None => Known::Never,
+                Some(value) if is_plain(value) => and(vec![
+                    query(&name, order.reversed().operator(), value.into(), single),
+                    no_array(&name, single),
+                ]),
+                Some(_) => Known::Unknown,
+            }
+        }
+        _ => return None,
+    })
+}
+
+/// `{"%%user.id": {"%oidToString": "%%root._id"}}`: the field is one of the ids
+/// whose text the value is or has.
+fn spelled_out(name: &str, single: bool, value: Option<RawBsonRef<'_>>) -> Known {
+    let mut ids = RawArrayBuf::new();
+    let mut add = |value: RawBsonRef<'_>| {
+        if let RawBsonRef::String(text) = value
+            && let Ok(id) = ObjectId::parse_str(text)
+            && id.to_hex() == text
+        {
+            ids.push(id);
+        }
+    };
+    match value {
+        Some(RawBsonRef::Array(array)) => array.into_iter().flatten().for_each(add),
+        Some(value) => add(value),
+        None => {}
     }
+    if ids.is_empty() {
+        return Known::Never;
+    }
+    let one_of = query(name, "$in", RawBson::Array(ids), single);
+    and(vec![one_of, no_array(name, single)])
+}
+
+/// `{"%%user.id": {"%in": "%%root.members"}}`: the field has the value or is it.
+fn listed_in(name: &str, single: bool, value: RawBsonRef<'_>) -> Known {
+    match value {
+        value if is_plain(value) => query(name, "$eq", value.into(), single),
+        RawBsonRef::Array(array) if !array.is_empty() => match plain_elements(array) {
+            Some(mut list) => {
+                list.push(value);
+                query(name, "$in", RawBson::Array(list), single)
+            }
+            None => Known::Unknown,
+        },
+        _ => Known::Unknown,
+    }
+}
+
+fn no_array(name: &str, single: bool) -> Known {
+    not(query(
+        name,
+        "$type",
+        RawBson::String("array".to_owned()),
+        single,
+    ))
 }
 
 /// A test of the field `name`; `single` names have one part, for which rules
@@ -329,30 +446,39 @@ fn tested(name: &str, single: bool, test: &Test, scope: &Scope<'_>) -> Known {
         Test::Compare(order, operand) => match value(operand) {
             Some(None) => Known::Never,
             Some(Some(value)) if is_plain(value.as_raw_bson_ref()) => {
-                let operator = match order {
-                    Order::Less => "$lt",
-                    Order::LessOrEqual => "$lte",
-                    Order::Greater => "$gt",
-                    Order::GreaterOrEqual => "$gte",
-                };
-                query(name, operator, value, single)
+                query(name, order.operator(), value, single)
             }
             None | Some(Some(_)) => Known::Unknown,
         },
+        Test::In(Operand::Array(operands)) => any_of(name, single, operands, scope),
+        Test::NotIn(Operand::Array(operands)) => not(any_of(name, single, operands, scope)),
         Test::In(operand) => match value(operand) {
             None => Known::Unknown,
             Some(None) => Known::Never,
-            Some(Some(list)) => listed_values(name, single, &list),
+            Some(Some(list)) => listed_values(name, single, &list, operand.is_expanded()),
         },
         Test::NotIn(operand) => match value(operand) {
             None => Known::Unknown,
             Some(None) => Known::Never,
-            Some(Some(list)) => not(listed_values(name, single, &list)),
+            Some(Some(list)) => not(listed_values(name, single, &list, operand.is_expanded())),
         },
         Test::Exists(wanted) if single || *wanted => {
             query(name, "$exists", RawBson::Boolean(*wanted), single)
         }
-        Test::Exists(_) | Test::Contains(_) => Known::Unknown,
+        Test::Exists(_) => Known::Unknown,
+        Test::Contains(operand) => match value(operand) {
+            None => Known::Unknown,
+            Some(None) => Known::Never,
+            Some(Some(RawBson::Array(list))) if list.is_empty() => Known::Never,
+            Some(Some(RawBson::Array(list))) => {
+                let each = list
+                    .into_iter()
+                    .flatten()
+                    .map(|value| plain(name, single, value));
+                and(each.collect())
+            }
+            Some(Some(value)) => plain(name, single, value.as_raw_bson_ref()),
+        },
         _ => within(
             test,
             &mut |test| tested(name, single, test, scope),
@@ -361,40 +487,91 @@ fn tested(name: &str, single: bool, test: &Test, scope: &Scope<'_>) -> Known {
     }
 }
 
-fn listed_values(name: &str, single: bool, list: &RawBson) -> Known {
-    match list.as_raw_bson_ref() {
-        RawBsonRef::Array(array) => {
-            let plain = array.into_iter().all(|v| v.is_ok_and(is_plain));
-            if plain {
-                query(name, "$in", list.clone(), single)
-            } else {
-                Known::Unknown
-            }
+/// A list with values that have to be found first; one that is not there is
+/// equal to nothing.
+fn any_of(name: &str, single: bool, operands: &[Operand], scope: &Scope<'_>) -> Known {
+    let mut list = RawArrayBuf::new();
+    let mut any = Vec::new();
+    for operand in operands {
+        let value = operand.is_of_request().then(|| operand.value(scope));
+        let Some(Ok(value)) = value else {
+            return Known::Unknown;
+        };
+        match value.as_ref() {
+            Some(value) if is_plain(value) => list.push(value),
+            Some(value) => any.push(same(name, single, value, operand.is_expanded())),
+            None => {}
         }
-        value if is_plain(value) => query(name, "$eq", value.into(), single),
-        _ => Known::Unknown,
+    }
+    if !list.is_empty() {
+        any.push(query(name, "$in", RawBson::Array(list), single));
+    }
+    or(any)
+}
+
+fn listed_values(name: &str, single: bool, list: &RawBson, expanded: bool) -> Known {
+    match list.as_raw_bson_ref() {
+        RawBsonRef::Array(array) => match plain_elements(array) {
+            Some(list) => query(name, "$in", RawBson::Array(list), single),
+            None => Known::Unknown,
+        },
+        value => same(name, single, value, expanded),
+    }
+}
+
+/// The elements of a list that has plain ones only.
+fn plain_elements(array: &RawArray) -> Option<RawArrayBuf> {
+    let mut list = RawArrayBuf::new();
+    for element in array {
+        let element = element.ok()?;
+        if !is_plain(element) {
+            return None;
+        }
+        list.push(element);
+    }
+    Some(list)
+}
+
+fn plain(name: &str, single: bool, value: RawBsonRef<'_>) -> Known {
+    if is_plain(value) {
+        query(name, "$eq", value.into(), single)
+    } else {
+        Known::Unknown
     }
 }
 
 /// The rules' equality of a field and a value of the request.
 fn same(name: &str, single: bool, value: RawBsonRef<'_>, expanded: bool) -> Known {
-    if is_plain(value) {
-        return query(name, "$eq", value.into(), single);
-    }
-    // The field may be the list or be in it; a query also looks into fields
-    // that are lists themselves, so this one only narrows.
-    if let RawBsonRef::Array(array) = value
-        && expanded
-        && array.into_iter().all(|v| v.is_ok_and(is_plain))
-    {
-        let mut list = RawArrayBuf::new();
-        for element in array.into_iter().flatten() {
-            list.push(element);
+    match value {
+        value if is_plain(value) => query(name, "$eq", value.into(), single),
+        // Newer servers tell null from what was once called undefined.
+        RawBsonRef::Null => {
+            let null = query(name, "$eq", RawBson::Null, single);
+            let null = or(vec![null, query(name, "$type", RawBson::Int32(6), single)]);
+            if expanded {
+                and(vec![
+                    null,
+                    query(name, "$exists", RawBson::Boolean(true), single),
+                ])
+            } else {
+                null
+            }
         }
-        list.push(value);
-        return query(name, "$in", RawBson::Array(list), false);
+        // The field may be the list or be in it, or have it in itself.
+        RawBsonRef::Array(array) if expanded => {
+            let Some(mut list) = plain_elements(array) else {
+                return Known::Unknown;
+            };
+            list.push(value);
+            // A query also looks into fields that are lists themselves.
+            let whole = query(name, "$eq", value.into(), single);
+            and(vec![
+                query(name, "$in", RawBson::Array(list), single),
+                or(vec![no_array(name, single), whole]),
+            ])
+        }
+        _ => Known::Unknown,
     }
-    Known::Unknown
 }
 
 fn query(name: &str, operator: &str, value: RawBson, exact: bool) -> Known {

@@ -13,18 +13,48 @@ const QUERY: &[&str] = &[
     "$text",
     "$where",
     "$geoIntersects",
+    "$geoNear",
     "$geoWithin",
     "$near",
     "$nearSphere",
+    "$within",
     "$bitsAllClear",
     "$bitsAllSet",
     "$bitsAnyClear",
     "$bitsAnySet",
 ];
 
-/// Refused as stages.
+/// What a user's pipeline may be made of: every other stage of a server reads
+/// elsewhere, writes, or tells of the server.
 const STAGES: &[&str] = &[
+    "$addFields",
+    "$bucket",
+    "$bucketAuto",
+    "$count",
+    "$densify",
+    "$fill",
+    "$group",
+    "$limit",
+    "$match",
+    "$project",
+    "$redact",
+    "$replaceRoot",
+    "$replaceWith",
+    "$sample",
+    "$search",
+    "$set",
+    "$setWindowFields",
+    "$skip",
+    "$sort",
+    "$sortByCount",
+    "$unset",
+    "$unwind",
+];
+
+/// Refused as stages, by name; what is in neither list is as good as unknown.
+const STAGES_REFUSED: &[&str] = &[
     "$changeStream",
+    "$changeStreamSplitLargeEvent",
     "$collStats",
     "$currentOp",
     "$documents",
@@ -32,13 +62,20 @@ const STAGES: &[&str] = &[
     "$geoNear",
     "$graphLookup",
     "$indexStats",
+    "$listCatalog",
     "$listLocalSessions",
+    "$listSampledQueries",
+    "$listSearchIndexes",
     "$listSessions",
     "$lookup",
     "$merge",
+    "$mergeCursors",
     "$out",
     "$planCacheStats",
+    "$queryStats",
+    "$rankFusion",
     "$searchMeta",
+    "$shardedDataDistribution",
     "$unionWith",
     "$vectorSearch",
 ];
@@ -46,31 +83,57 @@ const STAGES: &[&str] = &[
 /// Refused inside stages, projections and updates with pipelines.
 const EXPRESSIONS: &[&str] = &["$accumulator", "$function", "$setIsSubset", "$where"];
 
+/// Variables of the server.
+const VARIABLES: &[&str] = &["$$SEARCH_META", "$$USER_ROLES"];
+
+/// What servers keep for themselves.
+const INTERNAL: &str = "$_internal";
+
 /// Something that only the system may send.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{name} is not allowed for users")]
-pub struct Restriction {
-    /// The operator or stage.
-    pub name: String,
+pub enum Restriction {
+    /// An operator or a stage by name.
+    #[error("{0} is not allowed for users")]
+    Forbidden(String),
+    /// A stage that nobody knows, in MongoDB's words.
+    #[error("Unrecognized pipeline stage name: '{0}'")]
+    Unknown(String),
 }
 
 impl Restriction {
-    fn new(name: &str) -> Self {
-        Self {
-            name: name.to_owned(),
+    /// The operator or stage.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Forbidden(name) | Self::Unknown(name) => name,
         }
     }
+}
+
+/// Where something stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Inside {
+    /// A regular expression as a value is `$regex`.
+    Query,
+    /// A text can be a variable.
+    Expression,
+    /// Both are values.
+    Update,
 }
 
 /// Looks for what a user may not have in a query. Names count at every depth:
 /// an operator hidden in a literal is refused too.
 pub fn forbidden_in_query(query: &RawDocument) -> Result<(), Restriction> {
-    names(query, &[QUERY], true, 0)
+    names(query, &[QUERY], Inside::Query, 0)
 }
 
-/// Looks for what a user may not have in a projection or in an update.
+/// Looks for what a user may not have in an update with operators.
+pub fn forbidden_in_update(update: &RawDocument) -> Result<(), Restriction> {
+    names(update, &[EXPRESSIONS, QUERY], Inside::Update, 0)
+}
+
+/// Looks for what a user may not have in a projection or a stage of an update.
 pub fn forbidden_in_expressions(document: &RawDocument) -> Result<(), Restriction> {
-    names(document, &[EXPRESSIONS, QUERY], false, 0)
+    names(document, &[EXPRESSIONS, QUERY], Inside::Expression, 0)
 }
 
 /// Looks for what a user may not have in a pipeline.
@@ -81,14 +144,15 @@ pub fn forbidden_in_pipeline(pipeline: &RawArray) -> Result<(), Restriction> {
         };
         for (name, operand) in stage.iter().flatten() {
             let name = name.as_str();
-            if STAGES.contains(&name) {
-                return Err(Restriction::new(name));
+            if STAGES_REFUSED.contains(&name) || name.starts_with(INTERNAL) {
+                return Err(Restriction::Forbidden(name.to_owned()));
+            }
+            if !STAGES.contains(&name) {
+                return Err(Restriction::Unknown(name.to_owned()));
             }
             match (name, operand) {
                 ("$match", RawBsonRef::Document(query)) => forbidden_in_query(query)?,
-                (_, RawBsonRef::Document(operand)) => names(operand, &[EXPRESSIONS], false, 0)?,
-                (_, RawBsonRef::Array(operands)) => list(operands, &[EXPRESSIONS], false, 0)?,
-                _ => {}
+                (_, operand) => value(operand, &[EXPRESSIONS], Inside::Expression, 0)?,
             }
         }
     }
@@ -98,45 +162,46 @@ pub fn forbidden_in_pipeline(pipeline: &RawArray) -> Result<(), Restriction> {
 fn names(
     document: &RawDocument,
     refused: &[&[&str]],
-    literals: bool,
+    inside: Inside,
     depth: usize,
 ) -> Result<(), Restriction> {
     for (name, value) in document.iter().flatten() {
         let name = name.as_str();
-        if name.starts_with('$') && refused.iter().any(|list| list.contains(&name)) {
-            return Err(Restriction::new(name));
+        if name.starts_with('$')
+            && (name.starts_with(INTERNAL) || refused.iter().any(|list| list.contains(&name)))
+        {
+            return Err(Restriction::Forbidden(name.to_owned()));
         }
-        self::value(value, refused, literals, depth)?;
+        self::value(value, refused, inside, depth)?;
     }
     Ok(())
 }
 
-fn list(
-    array: &RawArray,
-    refused: &[&[&str]],
-    literals: bool,
-    depth: usize,
-) -> Result<(), Restriction> {
-    array
-        .into_iter()
-        .flatten()
-        .try_for_each(|element| value(element, refused, literals, depth))
-}
-
-/// `literals` says that a regular expression as a value is `$regex`.
 fn value(
     value: RawBsonRef<'_>,
     refused: &[&[&str]],
-    literals: bool,
+    inside: Inside,
     depth: usize,
 ) -> Result<(), Restriction> {
     if depth > NESTING_DEPTH_MAX {
-        return Err(Restriction::new("nesting this deep"));
+        return Err(Restriction::Forbidden("nesting this deep".to_owned()));
     }
     match value {
-        RawBsonRef::Document(inner) => names(inner, refused, literals, depth + 1),
-        RawBsonRef::Array(inner) => list(inner, refused, literals, depth + 1),
-        RawBsonRef::RegularExpression(_) if literals => Err(Restriction::new("$regex")),
+        RawBsonRef::Document(inner) => names(inner, refused, inside, depth + 1),
+        RawBsonRef::Array(inner) => inner
+            .into_iter()
+            .flatten()
+            .try_for_each(|element| self::value(element, refused, inside, depth + 1)),
+        RawBsonRef::RegularExpression(_) if inside == Inside::Query => {
+            Err(Restriction::Forbidden("$regex".to_owned()))
+        }
+        RawBsonRef::String(text) if inside == Inside::Expression => {
+            let variable = text.split('.').next().unwrap_or(text);
+            if VARIABLES.contains(&variable) {
+                return Err(Restriction::Forbidden(variable.to_owned()));
+            }
+            Ok(())
+        }
         _ => Ok(()),
     }
 }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use bson::raw::CString;
-use bson::{Bson, Document, RawBson};
+use bson::{Bson, Document, RawArrayBuf, RawBson, RawDocumentBuf};
 use kit::limit::NESTING_DEPTH_MAX;
 use mql::path::{Part, Path};
 
@@ -375,9 +375,7 @@ impl<'a> Parser<'a> {
                         self.literal(value, &format!("{path}[{index}]"), depth + 1)
                     })
                     .collect();
-                if !operands.iter().all(|o| matches!(o, Operand::Literal(_))) {
-                    return Operand::Array(operands);
-                }
+                return array(operands);
             }
             Bson::Document(document) => {
                 if let Some(operand) = self.value_operator(document, path, depth) {
@@ -392,9 +390,7 @@ impl<'a> Parser<'a> {
                         Err(_) => self.refuse(&path, "a name must not contain a null character"),
                     }
                 }
-                if !fields.iter().all(|(_, o)| matches!(o, Operand::Literal(_))) {
-                    return Operand::Document(fields);
-                }
+                return self::document(fields);
             }
             _ => {}
         }
@@ -406,6 +402,30 @@ impl<'a> Parser<'a> {
             }
         }
     }
+}
+
+/// A list; a literal one when nothing in it has to be found first. `%%true` is
+/// a literal too, but not as it is written.
+fn array(operands: Vec<Operand>) -> Operand {
+    let mut list = RawArrayBuf::new();
+    for operand in &operands {
+        match operand {
+            Operand::Literal(value) => list.push(value.as_raw_bson_ref()),
+            _ => return Operand::Array(operands),
+        }
+    }
+    Operand::Literal(RawBson::Array(list))
+}
+
+fn document(fields: Vec<(CString, Operand)>) -> Operand {
+    let mut document = RawDocumentBuf::new();
+    for (name, operand) in &fields {
+        match operand {
+            Operand::Literal(value) => document.append(name, value.as_raw_bson_ref()),
+            _ => return Operand::Document(fields),
+        }
+    }
+    Operand::Literal(RawBson::Document(document))
 }
 
 fn parts(path: &str) -> Vec<Part> {

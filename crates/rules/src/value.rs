@@ -107,13 +107,15 @@ pub(crate) fn contains(array: &RawArray, value: RawBsonRef<'_>) -> bool {
 }
 
 /// Deep equality: numbers by value, documents whatever the order of their
-/// keys. What is nested beyond the limit is unequal.
+/// keys, null and what was once called undefined as in queries. What is nested beyond the limit is unequal.
 fn same_value(a: RawBsonRef<'_>, b: RawBsonRef<'_>, depth: usize) -> bool {
     if depth > NESTING_DEPTH_MAX {
         return false;
     }
+    use RawBsonRef::{Null, Undefined};
     match (a, b) {
         (RawBsonRef::String(a), RawBsonRef::String(b)) => a == b,
+        (Null | Undefined, Null | Undefined) => true,
         (RawBsonRef::Document(a), RawBsonRef::Document(b)) => {
             a.as_bytes() == b.as_bytes()
                 || (a.iter().count() == b.iter().count()

@@ -139,6 +139,32 @@ const TABLE: &[(&str, &str, bool)] = &[
         false,
     ),
     (r#"{"%%user.id": {"%in": "%%values.admins"}}"#, "{}", true),
+    // `%%true` is a value inside of lists and objects too.
+    (r#"{"x": {"%in": ["%%true", 1]}}"#, r#"{"x": true}"#, true),
+    (
+        r#"{"x": {"%in": ["%%true", 1]}}"#,
+        r#"{"x": "%%true"}"#,
+        false,
+    ),
+    (r#"{"x": {"y": "%%false"}}"#, r#"{"x": {"y": false}}"#, true),
+    // A list with a hole is no list: without the hole it could be what is there.
+    (
+        r#"{"x": ["%%user.custom_data.unset"]}"#,
+        r#"{"x": []}"#,
+        false,
+    ),
+    (
+        r#"{"x": {"%ne": ["%%user.custom_data.unset"]}}"#,
+        r#"{"x": 1}"#,
+        false,
+    ),
+    (
+        r#"{"x": {"%in": ["%%user.custom_data.unset", 1]}}"#,
+        r#"{"x": 1}"#,
+        true,
+    ),
+    // What was once called undefined is null.
+    (r#"{"x": null}"#, r#"{"x": {"$undefined": true}}"#, true),
     // Logic, above and below a subject.
     (r#"{"%or": [{"a": 1}, {"b": 1}]}"#, r#"{"b": 1}"#, true),
     (r#"{"$and": [{"a": 1}, {"b": 1}]}"#, r#"{"b": 1}"#, false),

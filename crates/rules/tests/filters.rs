@@ -84,7 +84,7 @@ fn users_may_not_send_everything() {
         ),
     ] {
         assert_eq!(
-            forbidden_in_query(&raw(query)).unwrap_err().name,
+            forbidden_in_query(&raw(query)).unwrap_err().name(),
             name,
             "{query}"
         );
@@ -108,7 +108,7 @@ fn users_may_not_send_everything() {
         let list = document(&format!("{{\"p\":{pipeline}}}"));
         let list = RawArrayBuf::try_from(list.get_array("p").unwrap()).unwrap();
         assert_eq!(
-            forbidden_in_pipeline(&list).unwrap_err().name,
+            forbidden_in_pipeline(&list).unwrap_err().name(),
             name,
             "{pipeline}"
         );

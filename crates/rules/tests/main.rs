@@ -4,7 +4,10 @@
 mod decisions;
 mod expressions;
 mod filters;
+mod laws;
 mod narrowing;
+mod oracle;
+mod random;
 mod schemas;
 
 use bson::raw::RawBsonRef;

@@ -22,6 +22,7 @@ fn narrowed(roles: &str) -> (Option<String>, bool) {
 fn what_is_pushed() {
     let id = "0123456789abcdef01234567";
     let own = format!(r#"{{"o":{{"$eq":"{id}"}}}}"#);
+    let members = own.replace("\"o\"", "\"members\"");
     let table: &[(&str, Option<&str>, bool)] = &[
         (r#"{"name":"x","apply_when":{},"read":true}"#, None, true),
         (
@@ -67,6 +68,51 @@ fn what_is_pushed() {
         (
             r#"{"name":"x","apply_when":{"o":"%%user.custom_data.none"},"read":true}"#,
             Some(r#"{"_id":{"$in":[]}}"#),
+            true,
+        ),
+        // A user's list: an index of the field serves.
+        (
+            r#"{"name":"x","apply_when":{"t":"%%user.custom_data.teams"},"read":true}"#,
+            Some(
+                r#"{"$and":[{"t":{"$in":["red","blue",["red","blue"]]}},{"$or":[{"$nor":[{"t":{"$type":"array"}}]},{"t":{"$eq":["red","blue"]}}]}]}"#,
+            ),
+            true,
+        ),
+        (
+            r#"{"name":"x","apply_when":{"t":{"%in":["green","%%user.custom_data.level"]}},"read":true}"#,
+            Some(r#"{"t":{"$in":["green",3]}}"#),
+            true,
+        ),
+        (
+            r#"{"name":"x","apply_when":{"%%user.id":{"%in":"%%root.members"}},"read":true}"#,
+            Some(&members),
+            true,
+        ),
+        (
+            r#"{"name":"x","apply_when":{"%%user.id":{"%oidToString":"%%root._id"}},"read":true}"#,
+            Some(
+                r#"{"$and":[{"_id":{"$in":[{"$oid":"0123456789abcdef01234567"}]}},{"$nor":[{"_id":{"$type":"array"}}]}]}"#,
+            ),
+            true,
+        ),
+        (
+            r#"{"name":"x","apply_when":{"%%user.custom_data.level":{"%gte":"%%root.n"}},"read":true}"#,
+            Some(r#"{"$and":[{"n":{"$lte":3}},{"$nor":[{"n":{"$type":"array"}}]}]}"#),
+            true,
+        ),
+        (
+            r#"{"name":"x","apply_when":{"gone":null},"read":true}"#,
+            Some(r#"{"$or":[{"gone":{"$eq":null}},{"gone":{"$type":6}}]}"#),
+            true,
+        ),
+        (
+            r#"{"name":"x","apply_when":{"t":{"%all":["red","blue"]}},"read":true}"#,
+            Some(r#"{"$and":[{"t":{"$eq":"red"}},{"t":{"$eq":"blue"}}]}"#),
+            true,
+        ),
+        (
+            r#"{"name":"x","apply_when":{},"document_filters":{"read":{"o":"%%user.id"},"write":false},"read":true}"#,
+            Some(&own),
             true,
         ),
     ];
