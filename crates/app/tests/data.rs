@@ -4,8 +4,12 @@
 
 #[path = "data/at_once.rs"]
 mod at_once;
+#[path = "data/attacks.rs"]
+mod attacks;
 #[path = "data/decisions.rs"]
 mod decisions;
+#[path = "data/differential.rs"]
+mod differential;
 #[path = "data/edges.rs"]
 mod edges;
 #[path = "data/explain.rs"]

@@ -3,6 +3,7 @@
 use bson::raw::RawBsonRef;
 use bson::{RawArray, RawDocument};
 use kit::Problem;
+use kit::limit::BSON_DEPTH_MAX;
 
 use super::{Namespace, ServiceRules};
 
@@ -20,10 +21,9 @@ pub(super) fn empty() -> &'static RawDocument {
 
 impl<'a> Arguments<'a> {
     pub(super) fn new(document: &'a RawDocument) -> Result<Self, Problem> {
-        // Everything later may skip what cannot be read.
-        for entry in document {
-            entry.map_err(|error| Problem::bad_request(format!("invalid arguments: {error}")))?;
-        }
+        // Everything later may skip what cannot be read: what is refused by its
+        // name must not hide behind it.
+        sound(document, 1)?;
         Ok(Self { document })
     }
 
@@ -134,6 +134,26 @@ impl<'a> Arguments<'a> {
             collection: name("collection")?,
         })
     }
+}
+
+/// Everything inside can be read, and is not deeper than a command may be.
+fn sound(document: &RawDocument, depth: usize) -> Result<(), Problem> {
+    let invalid = |error| Problem::bad_request(format!("invalid arguments: {error}"));
+    if depth > BSON_DEPTH_MAX {
+        return Err(Problem::bad_request("invalid arguments: nested too deeply"));
+    }
+    for entry in document {
+        match entry.map_err(invalid)?.1 {
+            RawBsonRef::Document(inner) => sound(inner, depth + 1)?,
+            // An array is a document whose names nobody asks for.
+            RawBsonRef::Array(inner) => {
+                let inner = RawDocument::from_bytes(inner.as_bytes()).map_err(invalid)?;
+                sound(inner, depth + 1)?;
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 fn wrong(name: &str, wanted: &str) -> Problem {

@@ -1,13 +1,13 @@
 //! The decisions of one request with the function calls they need.
 
-use bson::{RawDocument, RawDocumentBuf};
+use bson::raw::RawBsonRef;
+use bson::{RawArray, RawDocument, RawDocumentBuf};
 use kit::Problem;
 use mql::schema::Options;
 use rules::{Change, Decided, Decider, Merged, Narrowed, Readable, Write};
 
 use super::explain::{Decision, PushedDown, Record};
-
-use super::failure::{mixed, not_permitted, not_valid};
+use super::failure::{malformed, mixed, not_permitted, not_valid};
 use super::{Calls, CollectionRules, UserAccess};
 
 /// Decides for one user on one collection.
@@ -95,6 +95,17 @@ impl<'a> Guard<'a> {
         self.decider.writable(change)
     }
 
+    /// Whether this caller sees every document, and all of it.
+    pub(super) fn shows_everything(&self) -> bool {
+        let narrowed = self.decider.narrowed();
+        narrowed.exact && narrowed.query.is_none()
+    }
+
+    /// Whether there may be documents of which this caller sees the `_id`.
+    pub(super) fn may_show_id(&self) -> bool {
+        self.decider.may_show("_id")
+    }
+
     pub(super) async fn read(&mut self, document: &RawDocument) -> Result<Readable, Problem> {
         let readable = self.ask(|decider| decider.read(document)).await?;
         if let Some(record) = self.record {
@@ -124,6 +135,16 @@ impl<'a> Guard<'a> {
     /// Refuses a write that the role or the schema does not allow; `verb` is
     /// the word that the caller sees.
     pub(super) async fn check(&mut self, write: Write<'_>, verb: &str) -> Result<(), Problem> {
+        // Of two fields with one name rules see the first, and who reads the
+        // document in another language may see the last.
+        if let Write::Insert(after) | Write::Update(_, after) = write
+            && let Some(name) = repeated(after)?
+        {
+            return Err(not_permitted(
+                verb,
+                format!("the document has two fields '{name}'"),
+            ));
+        }
         let decided = self.ask(|decider| decider.write(write)).await?;
         if let Some(record) = self.record {
             let asked = self.decider.asked();
@@ -169,4 +190,44 @@ impl<'a> Guard<'a> {
             format!("could not validate document: {}", reasons.concat()),
         ))
     }
+}
+
+/// A name that a document, or one inside of it, has twice.
+pub(super) fn repeated(document: &RawDocument) -> Result<Option<&str>, Problem> {
+    /// Up to here comparing all pairs is faster than sorting.
+    const FEW: usize = 12;
+    let mut names = Vec::new();
+    let inside = |value| match value {
+        RawBsonRef::Document(inner) => repeated(inner),
+        RawBsonRef::Array(inner) => repeated_in(inner),
+        _ => Ok(None),
+    };
+    for entry in document {
+        let (name, value) = entry.map_err(malformed)?;
+        names.push(name.as_str());
+        if let Some(found) = inside(value)? {
+            return Ok(Some(found));
+        }
+    }
+    if names.len() <= FEW {
+        let twice = |at: &usize| names[..*at].contains(&names[*at]);
+        return Ok((0..names.len()).find(twice).map(|at| names[at]));
+    }
+    names.sort_unstable();
+    let twice = names.windows(2).find(|pair| pair[0] == pair[1]);
+    Ok(twice.map(|pair| pair[0]))
+}
+
+pub(super) fn repeated_in(array: &RawArray) -> Result<Option<&str>, Problem> {
+    for value in array {
+        let found = match value.map_err(malformed)? {
+            RawBsonRef::Document(inner) => repeated(inner)?,
+            RawBsonRef::Array(inner) => repeated_in(inner)?,
+            _ => None,
+        };
+        if found.is_some() {
+            return Ok(found);
+        }
+    }
+    Ok(None)
 }

@@ -8,7 +8,7 @@ use bson::{RawArrayBuf, RawDocument, RawDocumentBuf, cstr, rawdoc};
 use engine::{ChangeFeed, CommandError, FullDocument, SharedEngine, WatchRequest};
 use kit::{Kind, Problem};
 use mql::{Matcher, Projection};
-use rules::Readable;
+use rules::{Merged, Readable};
 
 use super::arguments::Arguments;
 use super::failure::{language, malformed, mongodb, restricted};
@@ -151,7 +151,7 @@ impl Watch {
                 let rules = user.rules.of(&self.namespace)?;
                 let mut guard = Guard::new(user, rules);
                 match operation {
-                    "delete" => deleted(&guard, &event)?,
+                    "delete" => deleted(&mut guard, &event).await?,
                     "insert" | "update" | "replace" => changed(&mut guard, &event).await?,
                     _ => None,
                 }
@@ -212,31 +212,76 @@ fn hash(bytes: &[u8]) -> i64 {
 }
 
 /// There is no document to ask about: the event names only the key, and only to
-/// callers for whom some document may be visible.
-fn deleted(guard: &Guard<'_>, event: &RawDocument) -> Result<Option<RawDocumentBuf>, Problem> {
-    let narrowed = guard.narrowed();
-    let nothing = narrowed.exact
-        && narrowed
-            .query
-            .is_some_and(|query| query.as_bytes() == nothing().as_bytes());
-    if nothing {
-        return Ok(None);
+/// callers for whom some document of that key may be visible.
+async fn deleted(
+    guard: &mut Guard<'_>,
+    event: &RawDocument,
+) -> Result<Option<RawDocumentBuf>, Problem> {
+    let key = match event.get("documentKey").map_err(malformed)? {
+        Some(RawBsonRef::Document(key)) => key.get("_id").map_err(malformed)?,
+        _ => None,
+    };
+    let mut id = RawDocumentBuf::new();
+    if let Some(key) = key {
+        id.append(cstr!("_id"), key);
     }
-    let mut minimal = RawDocumentBuf::new();
-    for entry in event {
-        let (name, value) = entry.map_err(malformed)?;
-        if matches!(
-            name.as_str(),
-            "_id" | "operationType" | "ns" | "documentKey" | "clusterTime"
-        ) {
-            minimal.append(name, value);
+    let filters = guard.filters().await?;
+    let narrowed = guard.narrowed();
+    for query in filters.queries.iter().chain(narrowed.query.as_ref()) {
+        if excludes(query, &id)? {
+            return Ok(None);
         }
     }
-    Ok(Some(minimal))
+    let mut shown = if guard.may_show_id() {
+        id
+    } else {
+        RawDocumentBuf::new()
+    };
+    if let Some(projection) = projection_of(&filters)? {
+        shown = projection.apply(&shown, None).map_err(language)?;
+    }
+    told(event, &shown, Changes::Shown { whole: false }).map(Some)
 }
 
-fn nothing() -> RawDocumentBuf {
-    rawdoc! { "_id": { "$in": [] } }
+/// Whether no document with this `_id` matches a query, whatever else it has.
+fn excludes(query: &RawDocument, id: &RawDocument) -> Result<bool, Problem> {
+    for entry in query {
+        let (name, test) = entry.map_err(malformed)?;
+        let excluded = match (name.as_str(), test) {
+            ("_id", test) => {
+                let mut query = RawDocumentBuf::new();
+                query.append(cstr!("_id"), test);
+                let matcher = Matcher::parse(&query).map_err(language)?;
+                !matcher.matches(id).map_err(language)?
+            }
+            (operator @ ("$and" | "$or"), RawBsonRef::Array(queries)) => {
+                let mut all = operator == "$or" && !queries.is_empty();
+                let mut any = false;
+                for query in queries.into_iter().flatten() {
+                    let excluded = match query {
+                        RawBsonRef::Document(query) => excludes(query, id)?,
+                        _ => false,
+                    };
+                    all &= excluded;
+                    any |= excluded;
+                }
+                if operator == "$or" { all } else { any }
+            }
+            _ => false,
+        };
+        if excluded {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn projection_of(filters: &Merged) -> Result<Option<Projection>, Problem> {
+    let Some(projection) = &filters.projection else {
+        return Ok(None);
+    };
+    let projection = RawDocumentBuf::try_from(projection).map_err(malformed)?;
+    Projection::parse(&projection).map(Some).map_err(language)
 }
 
 async fn changed(
@@ -259,46 +304,91 @@ async fn changed(
         Readable::Whole => full.to_owned(),
         Readable::Masked(masked) => masked,
     };
-    if let Some(projection) = &filters.projection {
-        let projection = RawDocumentBuf::try_from(projection).map_err(malformed)?;
-        let projection = Projection::parse(&projection).map_err(language)?;
+    if let Some(projection) = projection_of(&filters)? {
         shown = projection.apply(&shown, None).map_err(language)?;
     }
-    let whole = shown.as_bytes() == full.as_bytes();
+    let changes = if guard.shows_everything() {
+        Changes::All
+    } else {
+        Changes::Shown {
+            whole: shown.as_bytes() == full.as_bytes(),
+        }
+    };
+    told(event, &shown, changes).map(Some)
+}
+
+/// What is told of an update.
+#[derive(Clone, Copy)]
+enum Changes {
+    /// Everything: this caller sees every document whole at any time.
+    All,
+    /// What the shown document has; it is the whole one or a part.
+    Shown { whole: bool },
+}
+
+/// The event as a caller is told of it who sees `shown` of the document: nothing
+/// but what is listed here, and no key that is not shown.
+fn told(
+    event: &RawDocument,
+    shown: &RawDocument,
+    changes: Changes,
+) -> Result<RawDocumentBuf, Problem> {
+    let operation = event.get_str("operationType").map_err(Problem::internal)?;
     let mut out = RawDocumentBuf::new();
     for entry in event {
         let (name, value) = entry.map_err(malformed)?;
         match (name.as_str(), value) {
-            ("fullDocument", _) => out.append(name, shown.as_ref()),
-            ("fullDocumentBeforeChange", _) => {}
-            ("updateDescription", RawBsonRef::Document(description)) if !whole => {
-                out.append(name, described(description, full, &shown)?);
+            // The key is in the token, too.
+            ("_id", _) if shown.get("_id").map_err(malformed)?.is_none() => {
+                out.append(name, rawdoc! { "_data": place(event) });
             }
-            _ => out.append(name, value),
+            ("_id" | "operationType" | "clusterTime" | "wallTime" | "ns", _) => {
+                out.append(name, value);
+            }
+            ("fullDocument", _) if operation != "delete" => out.append(name, shown),
+            ("documentKey", RawBsonRef::Document(key)) => {
+                let mut known = RawDocumentBuf::new();
+                for entry in key {
+                    let (name, value) = entry.map_err(malformed)?;
+                    if shown.get(name.as_str()).map_err(malformed)? == Some(value) {
+                        known.append(name, value);
+                    }
+                }
+                out.append(name, known);
+            }
+            ("updateDescription", RawBsonRef::Document(description)) => match changes {
+                Changes::All => out.append(name, value),
+                Changes::Shown { whole } => {
+                    out.append(name, described(description, shown, whole)?);
+                }
+            },
+            _ => {}
         }
     }
-    Ok(Some(out))
+    Ok(out)
 }
 
-/// The part of an update's description that is about fields shown as they are.
-/// Removed fields have no value to decide by and stay untold.
+/// Where an event stands, without saying of what.
+fn place(event: &RawDocument) -> String {
+    match event.get("clusterTime") {
+        Ok(Some(RawBsonRef::Timestamp(at))) => format!("{:08X}{:08X}", at.time, at.increment),
+        _ => String::new(),
+    }
+}
+
+/// The part of an update's description that the shown document has: what a field
+/// had in between may have been somebody else's. Removed fields have no value to
+/// decide by: they are told of documents that are shown whole.
 fn described(
     description: &RawDocument,
-    full: &RawDocument,
     shown: &RawDocument,
+    whole: bool,
 ) -> Result<RawDocumentBuf, Problem> {
-    let is_shown = |path: &str| {
-        let field = path.split('.').next().unwrap_or(path);
-        match (full.get(field), shown.get(field)) {
-            (Ok(Some(full)), Ok(Some(shown))) => full == shown,
-            _ => false,
-        }
-    };
     let mut fields = RawDocumentBuf::new();
     if let Ok(updated) = description.get_document("updatedFields") {
         for entry in updated {
             let (path, value) = entry.map_err(malformed)?;
-            if is_shown(path.as_str()) {
+            if at(shown, path.as_str()) == Some(value) {
                 fields.append(path, value);
             }
         }
@@ -307,17 +397,36 @@ fn described(
     if let Ok(list) = description.get_array("truncatedArrays") {
         for entry in list.into_iter().flatten() {
             if let RawBsonRef::Document(array) = entry
-                && array.get_str("field").is_ok_and(is_shown)
+                && let (Ok(path), Ok(size)) = (array.get_str("field"), array.get_i32("newSize"))
+                && let Some(RawBsonRef::Array(shown)) = at(shown, path)
+                && shown.into_iter().count() == size as usize
             {
                 truncated.push(entry);
             }
         }
     }
+    let removed = match description.get_array("removedFields") {
+        Ok(removed) if whole => removed.to_owned(),
+        _ => RawArrayBuf::new(),
+    };
     Ok(rawdoc! {
         "updatedFields": fields,
-        "removedFields": [],
+        "removedFields": removed,
         "truncatedArrays": truncated,
     })
+}
+
+/// The value at a path of names and indexes.
+fn at<'a>(document: &'a RawDocument, path: &str) -> Option<RawBsonRef<'a>> {
+    let mut value = RawBsonRef::Document(document);
+    for name in path.split('.') {
+        value = match value {
+            RawBsonRef::Document(document) => document.get(name).ok()??,
+            RawBsonRef::Array(array) => array.get(name.parse().ok()?).ok()??,
+            _ => return None,
+        };
+    }
+    Some(value)
 }
 
 #[cfg(test)]

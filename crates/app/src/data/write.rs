@@ -10,14 +10,17 @@ use kit::Problem;
 use mql::Update;
 use mql::expression::Variables;
 use mql::update::UpdateContext;
-use rules::{Change as Kind, Readable, Write, forbidden_in_expressions, forbidden_in_query};
+use rules::{
+    Change as Kind, Readable, Write, forbidden_in_expressions, forbidden_in_query,
+    forbidden_in_update,
+};
 
 use super::Door;
 use super::arguments::Arguments;
 use super::at_once::AtOnce;
 use super::explain::DOCUMENTS_MAX;
 use super::failure::{Failure, language, malformed, mongodb, not_permitted, restricted};
-use super::guard::Guard;
+use super::guard::{Guard, repeated, repeated_in};
 use super::read::{Cursor, all_of, documents, integer};
 use super::transaction::Job;
 
@@ -118,8 +121,19 @@ impl<'a> Change<'a> {
 
     /// What a user may not send in an update.
     pub(super) fn restrict(&self) -> Result<(), Problem> {
+        // Not every driver shows the image that it leads to as it is.
+        let twice = match self.update {
+            RawBsonRef::Document(document) => repeated(document)?,
+            RawBsonRef::Array(stages) => repeated_in(stages)?,
+            _ => None,
+        };
+        if let Some(name) = twice {
+            return Err(Problem::invalid_parameter(format!(
+                "the update has two fields '{name}'"
+            )));
+        }
         match self.update {
-            RawBsonRef::Document(document) => forbidden_in_expressions(document),
+            RawBsonRef::Document(document) => forbidden_in_update(document),
             RawBsonRef::Array(stages) => stages
                 .into_iter()
                 .flatten()
@@ -150,10 +164,7 @@ impl<'a> Change<'a> {
         query: &RawDocument,
         now: DateTime,
     ) -> Result<RawDocumentBuf, Problem> {
-        let mut variables = Variables::default();
-        variables.set("NOW", Some(Bson::DateTime(now)));
-        let update = Update::parse_with(self.update, self.array_filters, None, &variables)
-            .map_err(language)?;
+        let update = self.parsed(now)?;
         let base = mql::upsert_document(query, &update).map_err(language)?;
         let base = RawDocumentBuf::try_from(&base).map_err(malformed)?;
         let context = UpdateContext {
@@ -165,6 +176,12 @@ impl<'a> Change<'a> {
         };
         let made = update.apply(&base, context).map_err(language)?;
         Ok(with_id(&made.document)?.0)
+    }
+
+    fn parsed(&self, now: DateTime) -> Result<Update, Problem> {
+        let mut variables = Variables::default();
+        variables.set("NOW", Some(Bson::DateTime(now)));
+        Update::parse_with(self.update, self.array_filters, None, &variables).map_err(language)
     }
 
     /// Changes the document `before`, in the transaction of `collection`, and
@@ -192,7 +209,7 @@ impl<'a> Change<'a> {
             // A pipeline computes from every field: what may not be read must
             // not be copied to where it may.
             if matches!(self.update, RawBsonRef::Array(_))
-                && guard.read(before).await? != Readable::Whole
+                && guard.visible(before).await?.as_deref() != Some(before)
             {
                 return Err(not_permitted(
                     self.verb,
@@ -200,7 +217,10 @@ impl<'a> Change<'a> {
                 )
                 .into());
             }
-            let reply = collection.send(command).await?;
+            let reply = match collection.send(command).await {
+                Ok(reply) => reply,
+                Err(error) => return Err(self.refused(guard, before, error).await),
+            };
             let after = image(&reply)?;
             guard
                 .check(Write::Update(before, &after), self.verb)
@@ -209,6 +229,62 @@ impl<'a> Change<'a> {
         }
         let reply = collection.send(command).await?;
         image(&reply)
+    }
+
+    /// What the caller is told when the engine does not take an update. Its text
+    /// may quote the document: of one that is not readable as a whole, only what
+    /// can be said of the readable part is said. That a key is there already is
+    /// told to those only who may write it.
+    async fn refused(
+        &self,
+        guard: &mut Guard<'_>,
+        before: &RawDocument,
+        error: CommandError,
+    ) -> Failure {
+        if error.is_transient() || error.is_unreachable() {
+            return error.into();
+        }
+        match self.told(guard, before, error).await {
+            Ok(problem) | Err(problem) => problem.into(),
+        }
+    }
+
+    async fn told(
+        &self,
+        guard: &mut Guard<'_>,
+        before: &RawDocument,
+        error: CommandError,
+    ) -> Result<Problem, Problem> {
+        // The time is in no text.
+        let now = DateTime::from_millis(0);
+        let context = UpdateContext {
+            now,
+            stamps: None,
+            query: None,
+            inserting: false,
+            collation: None,
+        };
+        let readable = guard.read(before).await?;
+        if error.is_duplicate_key() {
+            let made = self.parsed(now)?.apply(before, context).map_err(language);
+            // What only the engine can make is judged by what it stands on.
+            let after = made.map_or_else(|_| before.to_owned(), |made| made.document);
+            guard
+                .check(Write::Update(before, &after), self.verb)
+                .await?;
+            return Ok(match readable {
+                Readable::Whole => mongodb(error),
+                _ => mongodb(CommandError::new(error.code, "E11000 duplicate key error")),
+            });
+        }
+        Ok(match readable {
+            Readable::Whole => mongodb(error),
+            Readable::Hidden => not_permitted(self.verb, error),
+            Readable::Masked(masked) => match self.parsed(now)?.apply(&masked, context) {
+                Err(said) => language(said),
+                Ok(_) => not_permitted(self.verb, error),
+            },
+        })
     }
 }
 
