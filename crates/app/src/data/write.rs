@@ -255,20 +255,10 @@ impl<'a> Change<'a> {
         before: &RawDocument,
         error: CommandError,
     ) -> Result<Problem, Problem> {
-        // The time is in no text.
-        let now = DateTime::from_millis(0);
-        let context = UpdateContext {
-            now,
-            stamps: None,
-            query: None,
-            inserting: false,
-            collation: None,
-        };
         let readable = guard.read(before).await?;
         if error.is_duplicate_key() {
-            let made = self.parsed(now)?.apply(before, context).map_err(language);
             // What only the engine can make is judged by what it stands on.
-            let after = made.map_or_else(|_| before.to_owned(), |made| made.document);
+            let after = self.made_of(before).unwrap_or_else(|_| before.to_owned());
             guard
                 .check(Write::Update(before, &after), self.verb)
                 .await?;
@@ -280,11 +270,25 @@ impl<'a> Change<'a> {
         Ok(match readable {
             Readable::Whole => mongodb(error),
             Readable::Hidden => not_permitted(self.verb, error),
-            Readable::Masked(masked) => match self.parsed(now)?.apply(&masked, context) {
-                Err(said) => language(said),
+            Readable::Masked(masked) => match self.made_of(&masked) {
+                Err(said) => said,
                 Ok(_) => not_permitted(self.verb, error),
             },
         })
+    }
+
+    /// What the update makes of a document, at no time in particular.
+    fn made_of(&self, document: &RawDocument) -> Result<RawDocumentBuf, Problem> {
+        let now = DateTime::from_millis(0);
+        let context = UpdateContext {
+            now,
+            stamps: None,
+            query: None,
+            inserting: false,
+            collation: None,
+        };
+        let made = self.parsed(now)?.apply(document, context);
+        Ok(made.map_err(language)?.document)
     }
 }
 
