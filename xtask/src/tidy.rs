@@ -77,6 +77,9 @@ const ARROWS: &[(&str, &[&str])] = &[
         "bench",
         &[
             "kit",
+            "config",
+            "rules",
+            "app",
             "engine",
             "engine_embedded",
             "engine_mongo",

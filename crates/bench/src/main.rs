@@ -4,9 +4,10 @@
 //! process of its own, loads each in turns from 32 keep-alive connections, and
 //! prints medians, the ratio to the bare server, and what the server computed
 //! for a request; or the two engines at the waist; or administration of large
-//! apps. Figures are for reading,
+//! apps; or what rules cost. Figures are for reading,
 //! not for asserting: the machine may be busy.
 
+mod access;
 mod administration;
 mod hello;
 mod load;
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
     let words: Vec<&str> = names.iter().map(String::as_str).collect();
     let done = match words.as_slice() {
         ["admin"] => administration::run(),
+        ["rules"] => access::run(),
         ["waist", rows @ ..] => waist::run(rows, false),
         ["waist-growth"] => waist::run(&[], true),
         _ => run(&names).map_err(|error| error.to_string().into()),

@@ -33,11 +33,11 @@ const DB: &str = "bench";
 /// The row of change streams.
 const LATENCY: &str = "insert until its event";
 
-type Failed = Box<dyn std::error::Error + Send + Sync>;
+pub(crate) type Failed = Box<dyn std::error::Error + Send + Sync>;
 
 /// An engine with its data, and the process that computes for it.
-struct Side {
-    engine: SharedEngine,
+pub(crate) struct Side {
+    pub(crate) engine: SharedEngine,
     process: u32,
     folder: TempDir,
     _mongod: Option<Stopped>,
@@ -74,7 +74,7 @@ pub(crate) fn run(words: &[&str], growth: bool) -> Result<(), Failed> {
 }
 
 impl Side {
-    fn embedded() -> Result<Self, Failed> {
+    pub(crate) fn embedded() -> Result<Self, Failed> {
         let folder = folder()?;
         let engine = Embedded::open(folder.path(), Arc::new(SystemClock))?;
         Ok(Self {
@@ -86,7 +86,7 @@ impl Side {
         })
     }
 
-    async fn mongod() -> Result<Option<Self>, Failed> {
+    pub(crate) async fn mongod() -> Result<Option<Self>, Failed> {
         let Some(binary) = testkit::mongod::binary() else {
             return Ok(None);
         };
@@ -128,7 +128,7 @@ impl Side {
     }
 
     /// Runs a command that has to go well.
-    async fn run(&self, command: Document) -> Result<RawDocumentBuf, Failed> {
+    pub(crate) async fn run(&self, command: Document) -> Result<RawDocumentBuf, Failed> {
         let reply = self.raw(DB, &command).await?;
         if let Ok(errors) = reply.get_array("writeErrors") {
             return Err(format!("{errors:?}").into());

@@ -1,0 +1,3 @@
+exports = async function (assignee) {
+  return assignee !== "nobody";
+};
