@@ -9,19 +9,24 @@ pub struct Indexes {
     made: Vec<Document>,
     /// Whether there may be any.
     unknown: bool,
+    /// Whether a command had the least or the greatest key in it, and so documents
+    /// may.
+    ends: bool,
 }
 
 impl Indexes {
     /// Any indexes, or none.
     pub fn unknown() -> Self {
         Self {
-            made: Vec::new(),
             unknown: true,
+            ..Self::default()
         }
     }
 
     /// Takes note of a command that was done.
     pub fn see(&mut self, command: &Document) {
+        let text = command.to_string();
+        self.ends |= text.contains("MinKey") || text.contains("MaxKey");
         let (name, index) = (command.keys().next(), command.get("index"));
         match (name.map(String::as_str), index) {
             (Some("createIndexes"), _) => {
@@ -42,6 +47,11 @@ impl Indexes {
     /// Whether there is one.
     pub fn any(&self) -> bool {
         self.unknown || !self.made.is_empty()
+    }
+
+    /// Whether documents may have the least or the greatest key.
+    pub fn ends(&self) -> bool {
+        self.ends
     }
 
     /// Whether one of them has this path.

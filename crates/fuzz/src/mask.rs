@@ -51,6 +51,7 @@ const TWINS: &[(i32, &[i32])] = &[
     (5_075_301, &[40092, 40094]),
     (5_075_302, &[40092, 40094]),
     (5_075_303, &[40096]),
+    (5_075_304, &[40097]),
     (5_075_305, &[40096]),
     (5_075_306, &[40097]),
     (5_126_701, &[28689]),
@@ -112,7 +113,7 @@ pub fn answers(
     told(command, indexes, ours, theirs)
         .or_else(|| quirks::answers(command, ours, theirs))
         .or_else(|| spelled(command, ours, theirs))
-        .or_else(|| executed(command, ours, theirs))
+        .or_else(|| executed(command, indexes, ours, theirs))
         .or_else(|| chosen(command, ours, theirs))
 }
 
@@ -372,8 +373,8 @@ fn reached(command: &Document, indexes: &Indexes) -> Option<&'static str> {
     null_by_place(command, indexes)
 }
 
-/// Whether a query has a negation of `_id`.
-fn negates_id(command: &Document) -> bool {
+/// Whether a query has a negation of `_id`, for which mongod goes by its index.
+pub(crate) fn negates_id(command: &Document) -> bool {
     let mut tests = queries(command).filter_map(|query| query.get_document("_id").ok());
     tests.any(|test| {
         ["$ne", "$nin", "$not"]
@@ -481,7 +482,12 @@ fn number(value: &Value) -> Option<f64> {
 
 /// Whether only what mongod's newer executor mistakes differs: it shows the
 /// least and the greatest key in a document of their own, and code as text.
-fn executed(command: &Document, ours: &[String], theirs: &[String]) -> Option<&'static str> {
+fn executed(
+    command: &Document,
+    indexes: &Indexes,
+    ours: &[String],
+    theirs: &[String],
+) -> Option<&'static str> {
     let executed = named(command, &["$group", "$lookup", "$sortByCount", "$bucket"]);
     let sets = named(command, &["$addToSet"]);
     // Of such a document, the field that a stage sets in it may be left out again.
@@ -517,7 +523,13 @@ fn executed(command: &Document, ours: &[String], theirs: &[String]) -> Option<&'
         }
         lines
     };
-    if compares_ends(command) {
+    // What comes of it is true or false.
+    let other = |lines: &[String]| -> Vec<String> {
+        let told = |line: &&String| line.contains("true") || line.contains("false");
+        let other = lines.iter().filter(|line| !told(line));
+        other.cloned().collect()
+    };
+    if compares_ends(command, indexes) && other(ours) == other(theirs) {
         return Some(
             "a comparison with a least or greatest key in a $group, of which mongod's newer executor has no value",
         );
@@ -527,8 +539,8 @@ fn executed(command: &Document, ours: &[String], theirs: &[String]) -> Option<&'
 
 const EXECUTED: &str = "keys at the ends and code, as mongod's newer executor shows them";
 
-/// Whether a `$group` compares with the least or the greatest key.
-fn compares_ends(command: &Document) -> bool {
+/// Whether a `$group` may compare with the least or the greatest key.
+fn compares_ends(command: &Document, indexes: &Indexes) -> bool {
     let stages = command.get_array("pipeline").into_iter().flatten();
     let mut groups = stages.filter_map(|stage| {
         let stage = stage.as_document()?;
@@ -539,7 +551,7 @@ fn compares_ends(command: &Document) -> bool {
     });
     let compares = ["\"$gt\"", "\"$gte\"", "\"$lt\"", "\"$lte\"", "\"$cmp\""];
     groups.any(|group| {
-        let ends = group.contains("MinKey") || group.contains("MaxKey");
+        let ends = indexes.ends() || group.contains("MinKey") || group.contains("MaxKey");
         ends && compares.iter().any(|name| group.contains(name))
     })
 }

@@ -221,6 +221,11 @@ impl Index {
                     return Err(mistyped(option, "an object", value));
                 };
                 let given = RawDocumentBuf::try_from(given)?;
+                if given.is_empty() {
+                    return Err(CommandError::bad_value(
+                        "The field 'collation' cannot be an empty object.",
+                    ));
+                }
                 self.collation = Collation::parse(&given).map_err(crate::mql)?;
             }
             _ => {}

@@ -69,7 +69,7 @@ fn fields(name: &str, operand: &RawDocument, variables: &Variables) -> Result<()
             Ok(()) => parsed
                 .iter_mut()
                 .try_for_each(|stage| stage.bind(variables))?,
-            Err(error) if error.code == COUNTED => return expressions(value, variables, 0),
+            Err(error) if error.code == COUNTED => return counted(value, variables, 0).map(drop),
             Err(_) => break,
         }
     }
@@ -91,18 +91,22 @@ fn facets(operand: &RawDocument, variables: &Variables, depth: usize) -> Result<
 }
 
 fn lookup(operand: &RawDocument, variables: &Variables, depth: usize) -> Result<()> {
-    let mut variables = variables.clone();
-    if let Ok(Some(RawBsonRef::Document(lets))) = operand.get("let") {
-        for entry in lets {
-            let (name, value) = entry.map_err(malformed)?;
-            let Ok(mut expression) = Expression::parse_open(value) else {
-                return Ok(());
-            };
-            expression.bind(&variables)?;
-            variables.declare(name.as_str());
+    let mut inside = variables.clone();
+    match operand.get("let").map_err(malformed)? {
+        None => {}
+        Some(RawBsonRef::Document(lets)) => {
+            for entry in lets {
+                let (name, value) = entry.map_err(malformed)?;
+                let Ok(mut expression) = Expression::parse_open(value) else {
+                    return Ok(());
+                };
+                expression.bind(variables)?;
+                inside.declare(name.as_str());
+            }
         }
+        Some(_) => return Ok(()),
     }
-    inner(operand, Place::Lookup, &variables, depth).map(drop)
+    inner(operand, Place::Lookup, &inside, depth).map(drop)
 }
 
 /// Those in a stage's pipeline; whether it parses.
@@ -115,6 +119,38 @@ fn inner(operand: &RawDocument, place: Place, variables: &Variables, depth: usiz
     }
     nested(stages, variables, depth + 1)?;
     Ok(parse::pipeline(stages, place, depth + 1).is_ok())
+}
+
+/// Refuses a variable that is not there before the expression that has too few or
+/// too many arguments, or in these; whether that is not in `value`.
+fn counted(value: RawBsonRef<'_>, variables: &Variables, depth: usize) -> Result<bool> {
+    if let Ok(mut expression) = Expression::parse_open(value) {
+        expression.bind(variables)?;
+        return Ok(true);
+    }
+    if depth > DEPTH_MAX {
+        return Ok(false);
+    }
+    match value {
+        RawBsonRef::Document(document) => {
+            for (name, value) in document.iter().flatten() {
+                // What is in these has variables of its own.
+                let scoped = ["in", "cond"].contains(&name.as_str());
+                if scoped || !counted(value, variables, depth + 1)? {
+                    return Ok(false);
+                }
+            }
+        }
+        RawBsonRef::Array(array) => {
+            for value in array.into_iter().flatten() {
+                if !counted(value, variables, depth + 1)? {
+                    return Ok(false);
+                }
+            }
+        }
+        _ => {}
+    }
+    Ok(false)
 }
 
 /// Refuses a variable that is not there in what can be read as an expression.
