@@ -343,6 +343,17 @@ impl Desk {
         Ok(all.into_iter().filter(begins).collect())
     }
 
+    /// The apps that a directory may be of: by its id, or by its very name when it
+    /// has none, as one that is kept without ids has not.
+    fn of(&mut self, local: &document::Local, scope: &Scope) -> Result<Vec<App>, Failed> {
+        if let Some(id) = local.client_app_id() {
+            return self.matching(&id, scope);
+        }
+        let mut all = self.apps(scope)?;
+        all.retain(|app| app.name == local.config.name());
+        Ok(all)
+    }
+
     /// The one app that is meant.
     fn app(&mut self, which: &Which) -> Result<App, Failed> {
         let word = match &which.app {
@@ -361,7 +372,7 @@ impl Desk {
         match (found.as_slice(), word) {
             ([only], _) => Ok(only.clone()),
             ([], Some(word)) => Err(no_app(word).into()),
-            ([], None) => Err("there are no apps; make one with backstitch apps create".into()),
+            ([], None) => Err("there is no such app; make one with backstitch apps create".into()),
             (several, _) => {
                 let several: Vec<String> = several.iter().map(App::shown).collect();
                 if !self.out.asks() {

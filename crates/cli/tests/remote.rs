@@ -727,6 +727,20 @@ fn the_directory_says_which_app() {
     let mut inside = world.command(&["secrets", "list"]);
     let (code, said, errors) = run(inside.current_dir(shop.path().join("functions")));
     assert_eq!((code, said.contains("key")), (0, true), "{errors}");
+    // Without an id it is the app of its name, if that is one.
+    let kept = folder(
+        r#"
+//- /realm_config.json
+{ "config_version": 20210101, "name": "shop" }
+"#,
+    );
+    let push = ["push", "--local", path(&kept), "--dry-run"];
+    assert!(world.well(&push).contains("changes to shop-"));
+    let diff = ["apps", "diff", "--local", path(&kept)];
+    assert!(world.well(&diff).contains("changes to shop-"));
+    world.ask("POST", "/apps", &json!({ "name": "shop" }));
+    let two = world.fails(&push);
+    assert!(two.contains("name one with --remote: shop-"), "{two}");
     // One that is no app of this server is not another.
     write(&shop, "realm_config.json", r#"{ "app_id": "away-abcde" }"#);
     let mut inside = world.command(&["secrets", "list"]);

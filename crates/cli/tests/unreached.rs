@@ -72,4 +72,14 @@ fn a_server_that_is_none_or_says_nothing_is_told() {
     let page = "<html>not here</html> (is this the URL of an App Services server?)";
     assert!(other.contains(page), "{other}");
     waits.join().unwrap();
+    let below = format!("{}/api/admin/v3.0", world.served.url);
+    let login = [
+        "login",
+        "--api-key",
+        "public",
+        "--private-api-key",
+        "a-private-key",
+    ];
+    let other = world.fails(&[&login[..], &["--url", &below]].concat());
+    assert!(other.contains("with no path behind it?"), "{other}");
 }

@@ -91,17 +91,13 @@ impl Verb {
                     local => local.unwrap_or_else(|| ".".into()),
                 };
                 let local = Local::read(&local)?;
-                let word = remote.or_else(|| local.client_app_id());
-                let found = match &word {
-                    Some(word) => desk.matching(word, &scope)?,
-                    None => desk.apps(&scope)?,
+                let mut word = remote;
+                let found = if let Some(word) = &word {
+                    desk.matching(word, &scope)?
+                } else {
+                    word = local.client_app_id();
+                    desk.of(&local, &scope)?
                 };
-                if word.is_none() && !desk.out.asks() {
-                    return Err(
-                        "the directory does not say which app it is of; name it with --remote"
-                            .into(),
-                    );
-                }
                 let app = desk.one(found, word.as_deref(), "--remote")?;
                 let document = local.document(&app.client_app_id)?;
                 let found = Differences::find(&desk, &app, &document, &local.root, &include)?;

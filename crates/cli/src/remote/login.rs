@@ -120,6 +120,10 @@ pub(super) fn log_in(login: &Login) -> Result<(), Failed> {
         )
         .into(),
         true => format!("{url}: the server says 401: there is no such user and password").into(),
+        false if refused_as(&error, 404) => {
+            format!("{error}: is {url} the URL of an App Services server, with no path behind it?")
+                .into()
+        }
         false => error,
     })?;
     out.say(&format!("logged in at {} as {name}", session.url))

@@ -44,10 +44,9 @@ impl Push {
             let text = "--reset-cdn-cache does something with --include-hosting only";
             desk.out.warn(text)?;
         }
-        let word = self.remote.clone().or_else(|| local.client_app_id());
-        let found = match &word {
+        let found = match &self.remote {
             Some(word) => desk.matching(word, &self.scope)?,
-            None => Vec::new(),
+            None => desk.of(&local, &self.scope)?,
         };
         // An app that was named has to be there; one that a directory names may
         // be another server's.
@@ -63,7 +62,7 @@ impl Push {
                 None => return Ok(()),
             }
         } else {
-            desk.one(found, word.as_deref(), "--remote")?
+            desk.one(found, self.remote.as_deref(), "--remote")?
         };
         let document = local.document(&app.client_app_id)?;
         let differences = Differences::find(&desk, &app, &document, &local.root, &self.include)?;
