@@ -218,3 +218,49 @@ async fn a_push_lands_in_the_draft_and_a_redeploy_does_not() {
     let value = served.release();
     assert!(value.config.get(config::Kind::Value, "a").is_some());
 }
+
+#[tokio::test]
+async fn the_newest_twenty_five_deployments_are_told_and_come_back() {
+    let world = World::new().await;
+    let operator = world.operator().await;
+    let app = operator.app("shop").await;
+    let id = app.made("/values", value("v", 0)).await;
+    let first = deployments(&app).await[0]["_id"].clone();
+    let path = format!("/values/{id}");
+    for n in 1..=25 {
+        app.done(204, "PUT", &path, value("v", n)).await;
+    }
+    let told = deployments(&app).await;
+    assert_eq!(told.len(), 25);
+    let ids: std::collections::HashSet<&str> =
+        told.iter().filter_map(|one| one["_id"].as_str()).collect();
+    assert_eq!(ids.len(), 25);
+    let at: Vec<i64> = told
+        .iter()
+        .filter_map(|one| one["deployed_at"].as_i64())
+        .collect();
+    assert!(at.is_sorted_by(|newer, older| newer >= older), "{at:?}");
+    // The oldest of them comes back, as the newest; what is older does not.
+    let oldest = told[24]["_id"].as_str().unwrap();
+    let old = format!("/deployments/{}", first.as_str().unwrap());
+    for (method, path) in [("GET", old.clone()), ("POST", format!("{old}/redeploy"))] {
+        let gone = app.call(method, &path, Value::Null).await;
+        assert_eq!(
+            gone.refusal(),
+            (404, "DeploymentNotFound"),
+            "{method} {path}"
+        );
+    }
+    app.done(
+        204,
+        "POST",
+        &format!("/deployments/{oldest}/redeploy"),
+        Value::Null,
+    )
+    .await;
+    assert_eq!(app.done(200, "GET", &path, Value::Null).await["value"], 1);
+    let now = deployments(&app).await;
+    assert_eq!(now.len(), 25);
+    assert_eq!(now[1], told[0]);
+    assert!(!ids.contains(now[0]["_id"].as_str().unwrap()));
+}
