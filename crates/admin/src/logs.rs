@@ -75,16 +75,26 @@ fn show(app: &App, entry: &LogEntry) -> Value {
             shown[name] = json!(text);
         }
     }
-    if let Some(id) = entry
-        .details
-        .get_str("function_name")
-        .ok()
-        .and_then(|name| app.node_id(Kind::Function, name))
-    {
-        shown["function_id"] = json!(id);
+    if let Ok(name) = entry.details.get_str("function_name") {
+        // What was called: a function, or an action of a service.
+        shown["function_call"] = json!({ "name": name });
+        if !entry.details.contains_key("service")
+            && let Some(id) = app.node_id(Kind::Function, name)
+        {
+            shown["function_id"] = json!(id);
+        }
+        let release = app.release();
+        if let Some(root) = release.config.get(Kind::Root, "") {
+            shown["function_call_location"] = json!(root.text("location"));
+            shown["function_call_provider_region"] = json!(root.text("provider_region"));
+        }
     }
     for (name, value) in &entry.details {
-        shown[name.as_str()] = Bson::clone(value).into_relaxed_extjson();
+        let value = Bson::clone(value).into_relaxed_extjson();
+        match name.as_str() {
+            "arguments" | "service" => shown["function_call"][name.as_str()] = value,
+            other => shown[other] = value,
+        }
     }
     shown
 }

@@ -68,7 +68,7 @@ impl Cx {
         action: &str,
         arguments: &RawDocument,
     ) -> Result<RawBson, Problem> {
-        if !self.may_act(service, action, arguments, None).await? {
+        if !self.may_act(name, service, action, arguments, None).await? {
             return Err(refused(name, action));
         }
         Err(crate::host::execution(format!(
@@ -80,13 +80,14 @@ impl Cx {
     /// Why the rules of a service allow or refuse an action.
     pub(crate) async fn explain_action(
         &self,
+        name: &str,
         service: &Service,
         action: &str,
         arguments: &RawDocument,
     ) -> Result<CallExplanation, Problem> {
         let trace = Trace::default();
         let allowed = self
-            .may_act(service, action, arguments, Some(&trace))
+            .may_act(name, service, action, arguments, Some(&trace))
             .await?;
         Ok(CallExplanation {
             private: false,
@@ -98,6 +99,7 @@ impl Cx {
     /// Whether one of the rules allows it; the system needs none.
     async fn may_act(
         &self,
+        name: &str,
         service: &Service,
         action: &str,
         arguments: &RawDocument,
@@ -107,7 +109,7 @@ impl Cx {
             return Ok(true);
         }
         let arguments = seen(&service.kind, arguments);
-        let expansions = RequestExpansions::of(self);
+        let expansions = RequestExpansions::of(self, name, action).await?;
         let mut answers = Answers::default();
         'rules: for rule in &service.rules {
             loop {

@@ -226,6 +226,9 @@ impl App {
         details.insert("request_url", cx.request.path.clone());
         details.insert("request_method", cx.request.method.clone());
         details.insert("remote_ip_address", cx.request.remote_address.clone());
+        if let Some(metrics) = cx.rules.document() {
+            details.insert("rule_metrics", metrics);
+        }
         let entry = LogEntry {
             id: new_id(),
             app_id: self.id.clone(),
@@ -237,7 +240,9 @@ impl App {
                 .user
                 .as_ref()
                 .map_or(String::new(), |user| user.id.clone()),
-            error: problem.map_or(String::new(), |problem| problem.message.clone()),
+            error: problem.map_or(String::new(), |problem| {
+                cx.rules.explained(&problem.message)
+            }),
             error_code: problem.map_or(String::new(), |problem| problem.code.to_string()),
             details,
         };
@@ -327,7 +332,7 @@ pub(crate) fn may_run<'a>(
         if matches!(cx.caller, Caller::System) && cx.user.is_none() {
             return Ok(());
         }
-        if holds(cx, condition, None).await? {
+        if holds(cx, &function.name, condition, None).await? {
             return Ok(());
         }
         Err(Problem::new(
@@ -342,10 +347,11 @@ pub(crate) fn may_run<'a>(
 /// included.
 async fn holds(
     cx: &Cx,
+    function: &str,
     condition: &Expression,
     trace: Option<&rules::Trace>,
 ) -> Result<bool, Problem> {
-    let expansions = RequestExpansions::of(cx);
+    let expansions = RequestExpansions::of(cx, "", function).await?;
     let mut answers = Answers::default();
     loop {
         let scope = Scope::request(&expansions, &answers).tracing(trace);
@@ -371,7 +377,7 @@ impl Cx {
         let trace = rules::Trace::default();
         let can_evaluate = match &function.can_evaluate {
             None => None,
-            Some(condition) => Some(holds(self, condition, Some(&trace)).await?),
+            Some(condition) => Some(holds(self, name, condition, Some(&trace)).await?),
         };
         Ok(CallExplanation {
             private: function.private,
@@ -414,11 +420,34 @@ pub(crate) struct RequestExpansions {
     empty: RawDocumentBuf,
     request: std::sync::OnceLock<RawDocumentBuf>,
     info: Arc<crate::RequestInfo>,
+    /// `%%values`, when secrets are among them.
+    values: Option<RawDocumentBuf>,
+    service: String,
+    action: String,
 }
 
 impl RequestExpansions {
-    pub(crate) fn of(cx: &Cx) -> Self {
-        Self {
+    /// What rules see of a request, and of the action or function that it calls.
+    ///
+    /// # Errors
+    /// When a secret that rules name cannot be read.
+    pub(crate) async fn of(cx: &Cx, service: &str, action: &str) -> Result<Self, Problem> {
+        let secrets = &cx.release.rule_secrets;
+        let mut values = (!secrets.is_empty()).then(|| cx.release.values_document.clone());
+        if let Some(values) = &mut values {
+            for (name, secret) in secrets {
+                // Without a value it is as good as not there, which closes.
+                if let Some(value) = cx.app.secret(secret).await?
+                    && let Ok(name) = <&bson::raw::CStr>::try_from(name.as_str())
+                {
+                    values.append(name, &*value);
+                }
+            }
+        }
+        Ok(Self {
+            values,
+            service: service.to_owned(),
+            action: action.to_owned(),
             release: cx.release.clone(),
             user: match &cx.caller {
                 Caller::User(user) => Some(user.clone()),
@@ -427,7 +456,7 @@ impl RequestExpansions {
             empty: RawDocumentBuf::new(),
             request: std::sync::OnceLock::new(),
             info: cx.request.clone(),
-        }
+        })
     }
 }
 
@@ -439,7 +468,9 @@ impl Expansions for RequestExpansions {
     }
 
     fn values(&self) -> &RawDocument {
-        &self.release.values_document
+        self.values
+            .as_ref()
+            .unwrap_or(&self.release.values_document)
     }
 
     fn environment(&self) -> &RawDocument {
@@ -447,15 +478,14 @@ impl Expansions for RequestExpansions {
     }
 
     fn request(&self) -> &RawDocument {
-        self.request.get_or_init(|| self.info.document())
+        self.request
+            .get_or_init(|| self.info.document_of(&self.service, &self.action))
     }
 }
 
 /// What a frame's `context` holds, for the function `name`.
 pub(crate) fn context(cx: &Cx, name: &str) -> RawDocumentBuf {
-    let mut request = cx.request.document();
-    request.append(cstr!("service"), "");
-    request.append(cstr!("action"), name);
+    let request = cx.request.document_of("", name);
     let mut context = rawdoc! { "system": matches!(cx.caller, Caller::System) };
     // The function sees the user behind the request, whoever it runs as.
     match (&cx.caller, &cx.user) {

@@ -7,6 +7,7 @@ use bson::{Bson, Document, RawArrayBuf, RawDocumentBuf, cstr, doc};
 use kit::Problem;
 use state::Identity;
 
+use crate::data::RuleLog;
 use crate::{App, Release};
 
 /// On whose behalf something happens.
@@ -83,11 +84,12 @@ pub fn merged_data(identities: &[Identity]) -> Document {
     data
 }
 
-/// An identity as functions and rules see it.
+/// An identity as functions and rules see it; the service's pages for the one
+/// and for the other spell the provider's type differently.
 pub(crate) fn identity(identity: &Identity) -> Document {
     doc! {
         "id": &identity.id, "provider_type": &identity.provider_type,
-        "provider_id": &identity.provider_id, "data": identity.data.clone(),
+        "providerType": &identity.provider_type, "provider_id": &identity.provider_id, "data": identity.data.clone(),
     }
 }
 
@@ -109,8 +111,16 @@ pub struct RequestInfo {
 }
 
 impl RequestInfo {
-    /// `context.request` and `%%request`.
-    pub fn document(&self) -> RawDocumentBuf {
+    /// `context.request` and `%%request` of an action of a service, or of a
+    /// function.
+    pub(crate) fn document_of(&self, service: &str, action: &str) -> RawDocumentBuf {
+        let mut document = self.document();
+        document.append(cstr!("service"), service);
+        document.append(cstr!("action"), action);
+        document
+    }
+
+    fn document(&self) -> RawDocumentBuf {
         let mut document = RawDocumentBuf::new();
         document.append(cstr!("remoteIPAddress"), self.remote_address.as_str());
         document.append(cstr!("requestHeaders"), self.public_headers());
@@ -182,6 +192,8 @@ pub struct Cx {
     /// Functions that wait for what this does, such as one whose read of data
     /// asks a rule.
     pub(crate) depth: u32,
+    /// What rules decided in the request so far.
+    pub(crate) rules: Arc<RuleLog>,
 }
 
 impl Cx {
@@ -194,6 +206,7 @@ impl Cx {
             user: Some(user),
             request: Arc::new(request),
             depth: 0,
+            rules: Arc::default(),
         }
     }
 
@@ -206,6 +219,7 @@ impl Cx {
             user: None,
             request: Arc::new(request),
             depth: 0,
+            rules: Arc::default(),
         }
     }
 

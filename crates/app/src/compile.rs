@@ -26,6 +26,8 @@ pub struct Release {
     pub values: HashMap<String, NamedValue>,
     /// `%%values`: the plain ones.
     pub values_document: RawDocumentBuf,
+    /// Values of secrets that rules name: the value's name and the secret's.
+    pub rule_secrets: Vec<(String, String)>,
     /// `context.environment` and `%%environment`.
     pub environment: Document,
     /// The same, raw.
@@ -138,6 +140,7 @@ fn compile_flaws(config: AppConfig, before: Option<&Release>) -> (Option<Release
     let sources = compiler.sources(&config, before);
     let actions = actions::compile(&config, &mut compiler.flaws);
     crate::not_yet::find(&config, &mut compiler.flaws);
+    crate::rule_hints::find(&config, &mut compiler.flaws);
     let Compiler { flaws, compiled } = compiler;
     if flaws.iter().any(|flaw| flaw.severity == Severity::Error) {
         return (None, flaws);
@@ -161,6 +164,7 @@ fn compile_flaws(config: AppConfig, before: Option<&Release>) -> (Option<Release
         actions,
         functions,
         values_document: raw(&plain),
+        rule_secrets: rule_secrets(&config, &values),
         values,
         environment_document: raw(&environment),
         environment,
@@ -206,6 +210,25 @@ fn values(config: &AppConfig) -> HashMap<String, NamedValue> {
             (name.to_owned(), compiled)
         })
         .collect()
+}
+
+/// Those values of secrets that an expression may ask for.
+fn rule_secrets(config: &AppConfig, values: &HashMap<String, NamedValue>) -> Vec<(String, String)> {
+    const KINDS: [Kind; 4] = [Kind::DefaultRule, Kind::Rule, Kind::Schema, Kind::Function];
+    let secret = |(name, value): (&String, &NamedValue)| match value {
+        NamedValue::Secret(secret) => Some((name.clone(), secret.clone())),
+        NamedValue::Plain(_) => None,
+    };
+    let mut secrets: Vec<(String, String)> = values.iter().filter_map(secret).collect();
+    if !secrets.is_empty() {
+        let nodes = KINDS.into_iter().flat_map(|kind| config.all(kind));
+        let texts: Vec<String> = nodes.map(|(_, node)| node.json.to_string()).collect();
+        let named = |wanted: &str| texts.iter().any(|text| text.contains(wanted));
+        let all = named("%%values\"");
+        secrets.retain(|(name, _)| all || named(&format!("%%values.{name}")));
+        secrets.sort();
+    }
+    secrets
 }
 
 struct Compiler {

@@ -12,23 +12,26 @@ mod explain;
 pub(crate) mod failure;
 mod find_and_modify;
 mod guard;
+mod marker;
 mod read;
+mod rule_log;
 pub(crate) mod service;
 mod transaction;
 mod watch;
 mod write;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bson::{RawArrayBuf, RawBson, RawDocument, RawDocumentBuf};
 use engine::{BoxFuture, Collection, Session, SharedEngine};
 use kit::{Clock, Kind, Problem};
-use rules::Expansions;
 pub use rules::{Asked, Breach, Tested};
+use rules::{Expansions, Metrics};
 
 use arguments::Arguments;
 use explain::Record;
 pub use explain::{DOCUMENTS_MAX, Decision, Explanation, FilterAsked, PushedDown};
+pub use rule_log::RuleLog;
 pub use service::{CollectionRules, ServiceRules};
 pub use watch::Watch;
 
@@ -60,6 +63,10 @@ pub struct UserAccess {
     pub rules: Arc<ServiceRules>,
     /// Runs the functions that rules call.
     pub calls: Arc<dyn Calls>,
+    /// Whether null passes for optional fields of schemas.
+    pub null_for_optional: bool,
+    /// Where the request's decisions are collected.
+    pub log: Arc<RuleLog>,
 }
 
 /// Runs functions for rules.
@@ -112,7 +119,9 @@ impl Data {
     ) -> Result<RawBson, Problem> {
         let arguments = Arguments::new(arguments)?;
         let door = self.door(access, &arguments, session)?;
-        door.run(action, &arguments).await
+        let result = door.run(action, &arguments).await;
+        door.log(result.as_ref().err());
+        result
     }
 
     /// Opens a stream of changes; `arguments` has `database`, `collection` and
@@ -153,6 +162,7 @@ impl Data {
             clock: self.clock.as_ref(),
             session: session.cloned(),
             record: None,
+            metrics: Arc::default(),
         })
     }
 }
@@ -190,6 +200,8 @@ struct Door<'a> {
     session: Option<Session>,
     /// Where an explanation is written down.
     record: Option<&'a Record>,
+    /// What the rules decided.
+    metrics: Arc<Mutex<Metrics>>,
 }
 
 impl Door<'_> {
@@ -223,6 +235,20 @@ impl Door<'_> {
                 "ServiceCommandNotFound",
                 format!("unknown MongoDB action '{action}'"),
             )),
+        }
+    }
+
+    fn metrics(&self) -> MutexGuard<'_, Metrics> {
+        self.metrics.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells the request's log what was decided.
+    fn log(&self, problem: Option<&Problem>) {
+        if let Some((user, rules)) = self.rules {
+            user.log.add(&self.namespace, &rules.rules, &self.metrics());
+            if let Some(problem) = problem {
+                user.log.refused(problem);
+            }
         }
     }
 }

@@ -76,7 +76,7 @@ impl CallHost {
     async fn mongodb(&self, cx: &Cx, asked: &RawDocument) -> Result<RawBson, Problem> {
         let (service, action) = (text(asked, "service"), text(asked, "action"));
         let arguments = asked.get_document("arguments").map_err(invalid)?;
-        let (data, access) = cx.door(service, action)?;
+        let (data, access) = cx.door(service, action).await?;
         let session = match asked.get_i32("session") {
             Ok(number) => Some(self.session(number, cx.engine(service)?)?),
             Err(_) => None,
@@ -305,7 +305,7 @@ impl Cx {
         if let Some(other) = self.release.actions.get(service) {
             return self.act(service, other, action, arguments).await;
         }
-        let (data, access) = self.door(service, action)?;
+        let (data, access) = self.door(service, action).await?;
         data.run(&access, action, arguments, None).await
     }
 
@@ -320,10 +320,12 @@ impl Cx {
         arguments: &RawDocument,
     ) -> Result<Explained, Problem> {
         if let Some(other) = self.release.actions.get(service) {
-            let explained = self.explain_action(other, action, arguments).await?;
+            let explained = self
+                .explain_action(service, other, action, arguments)
+                .await?;
             return Ok(Explained::Call(explained));
         }
-        let (data, access) = self.door(service, action)?;
+        let (data, access) = self.door(service, action).await?;
         let explained = data.explain(&access, action, arguments).await?;
         Ok(Explained::Data(Box::new(explained)))
     }
@@ -334,11 +336,11 @@ impl Cx {
         service: &str,
         arguments: &RawDocument,
     ) -> Result<crate::data::Watch, Problem> {
-        let (data, access) = self.door(service, "watch")?;
+        let (data, access) = self.door(service, "watch").await?;
         data.watch(&access, arguments).await
     }
 
-    fn door(&self, service: &str, action: &str) -> Result<(Data, Access), Problem> {
+    async fn door(&self, service: &str, action: &str) -> Result<(Data, Access), Problem> {
         let source = self.release.sources.get(service).ok_or_else(|| {
             let text = if matches!(self.release.services.get(service), Ok(Some(_))) {
                 format!("the service '{service}' is of a type that is not supported yet")
@@ -353,9 +355,11 @@ impl Cx {
         let access = match &self.caller {
             Caller::System => Access::System,
             Caller::User(_) => Access::User(UserAccess {
-                expansions: Arc::new(RequestExpansions::of(self)),
+                expansions: Arc::new(RequestExpansions::of(self, service, action).await?),
                 rules: source.rules.clone(),
                 calls: Arc::new(RuleCalls(self.clone())),
+                null_for_optional: self.app.record().settings.null_type_validation,
+                log: self.rules.clone(),
             }),
         };
         Ok((data, access))

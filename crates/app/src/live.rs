@@ -56,6 +56,8 @@ struct Live {
     release: ArcSwap<Release>,
     record: ArcSwap<state::App>,
     ids: ArcSwap<Ids>,
+    /// Told of each swap.
+    swapped: tokio::sync::watch::Sender<()>,
 }
 
 /// Who changes a configuration, and through what.
@@ -152,6 +154,7 @@ impl App {
                 release: ArcSwap::from_pointee(release),
                 ids: ArcSwap::from_pointee(Ids::new(record.ids.clone())),
                 record: ArcSwap::from_pointee(record),
+                swapped: tokio::sync::watch::Sender::default(),
             }),
             editing: Arc::default(),
             drafts: Drafts::default(),
@@ -206,6 +209,11 @@ impl App {
     pub fn node_id(&self, kind: Kind, key: &str) -> Option<String> {
         let ids = self.live.ids.load();
         ids.record(kind, key).map(|node| node.id.clone())
+    }
+
+    /// Follows the releases: each that goes live after this is told.
+    pub(crate) fn swaps(&self) -> tokio::sync::watch::Receiver<()> {
+        self.live.swapped.subscribe()
     }
 
     /// When somebody last used the app, in milliseconds: its newest log entry.
@@ -383,6 +391,7 @@ impl App {
         self.live.release.store(Arc::new(release));
         self.live.ids.store(Arc::new(Ids::new(record.ids.clone())));
         self.live.record.store(Arc::new(record));
+        self.live.swapped.send_replace(());
         Ok(())
     }
 }
@@ -431,6 +440,7 @@ impl Live {
         self.release.store(seen.release.clone());
         self.ids.store(seen.ids.clone());
         self.record.store(Arc::new(next));
+        self.swapped.send_replace(());
         // It is live: that the rest is not done is no reason to call it a failure.
         if let Err(problem) = settle(core, &self.record.load()).await {
             let app = &deployment.app_id;
@@ -522,7 +532,21 @@ pub(crate) fn rejected(findings: &[Finding]) -> Problem {
         "BadRequest"
     };
     let text: Vec<String> = errors.iter().map(ToString::to_string).collect();
-    Problem::new(kit::Kind::Invalid, code, text.join("\n"))
+    let text = text.join("\n");
+    let in_rule = |finding: &&&Finding| {
+        let file = finding.path.rsplit('/').next();
+        matches!(file, Some("rules.json" | "default_rule.json"))
+    };
+    // The service's words come first, then the place.
+    let text = match errors.first().filter(in_rule) {
+        Some(first) => {
+            let said = first.message.rsplit_once(": ");
+            let said = said.map_or(first.message.as_str(), |(_, said)| said);
+            format!("error validating rule: {said}\n{text}")
+        }
+        None => text,
+    };
+    Problem::new(kit::Kind::Invalid, code, text)
 }
 
 /// A change that the configuration refuses, in the words of the wire.

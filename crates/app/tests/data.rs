@@ -1,13 +1,11 @@
-//! The door to data: owners and strangers, document filters, field
-//! permissions, and those rows of the edge-case table that need an engine
-//! (rules-schemas.md §17).
+//! The door to data: the cases, and what is no case (rules-schemas.md).
 
 #[path = "data/at_once.rs"]
 mod at_once;
 #[path = "data/attacks.rs"]
 mod attacks;
-#[path = "data/decisions.rs"]
-mod decisions;
+#[path = "data/cases.rs"]
+mod cases;
 #[path = "data/differential.rs"]
 mod differential;
 #[path = "data/edges.rs"]
@@ -18,10 +16,6 @@ mod explain;
 mod feeds;
 #[path = "data/hostile.rs"]
 mod hostile;
-#[path = "data/system.rs"]
-mod system;
-#[path = "data/table.rs"]
-mod table;
 
 use std::sync::Arc;
 
@@ -52,6 +46,12 @@ struct World {
     data: Data,
     engine: SharedEngine,
     rules: Arc<ServiceRules>,
+}
+
+fn embedded_or_mongodb() -> SharedEngine {
+    crate::on_mongodb::engine(module_path!(), || {
+        Arc::new(Embedded::in_memory(Arc::new(SystemClock)).unwrap())
+    })
 }
 
 /// A user of whom rules know only `%%user`.
@@ -132,9 +132,7 @@ impl World {
         let (config, findings) = config::parse(&all);
         let config = config.unwrap_or_else(|| panic!("{findings:?}"));
         let rules = ServiceRules::compile(&config, "s").unwrap_or_else(|e| panic!("{e:?}"));
-        let engine = crate::on_mongodb::engine(module_path!(), || {
-            Arc::new(Embedded::in_memory(Arc::new(SystemClock)).unwrap())
-        });
+        let engine = embedded_or_mongodb();
         Self {
             data: Data::new(engine.clone(), Arc::new(SystemClock)),
             engine,
@@ -166,6 +164,8 @@ impl World {
             }),
             rules: self.rules.clone(),
             calls: Arc::new(Functions),
+            null_for_optional: false,
+            log: Arc::default(),
         })
     }
 

@@ -13,6 +13,8 @@ mod context;
 mod creation;
 #[path = "functions/registrations.rs"]
 mod registrations;
+#[path = "functions/rules.rs"]
+mod rules;
 
 use std::collections::HashMap;
 use std::sync::Arc;

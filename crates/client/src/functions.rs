@@ -25,7 +25,9 @@ pub(crate) async fn call(app: &Arc<App>, request: &Request, counted: &mut Counte
     let value = if let Some(service) = service(&body).map_err(of(app))? {
         counted.is(app, Area::Mql);
         let (name, argument) = action(&mut body).map_err(of(app))?;
-        cx.data(&service, &name, &argument).await.map_err(of(app))?
+        app.run_action(&cx, &service, &name, &argument)
+            .await
+            .map_err(of(app))?
     } else {
         let name = name(&body).map_err(of(app))?.to_owned();
         let arguments = arguments(&mut body).map_err(of(app))?;

@@ -4,6 +4,7 @@
 //! Collects every violation. The service's `validate` expressions are not
 //! evaluated here: they need a user.
 
+mod names;
 mod strict;
 
 use std::cmp::Ordering;
@@ -21,6 +22,8 @@ use crate::regex::Regex;
 #[derive(Debug, Clone, Default)]
 pub struct Schema {
     types: Vec<Type>,
+    /// The same for messages.
+    expected: String,
     pub(crate) required: Vec<String>,
     properties: Vec<(String, Schema)>,
     patterns: Vec<(Regex, Schema)>,
@@ -187,13 +190,12 @@ impl Schema {
             });
         };
         if !self.types.is_empty() && !self.types.iter().any(|t| t.is(value)) {
-            let wanted: Vec<String> = self.types.iter().map(|t| t.name()).collect();
             report(
                 "invalid_type",
                 format!(
-                    "Invalid type. Expected: bsonType: {}, given: {:?}",
-                    wanted.join(", "),
-                    value.element_type()
+                    "Invalid type. Expected: {}, given: [{}]",
+                    self.expected,
+                    names::of(value)
                 ),
             );
             return;
@@ -497,16 +499,6 @@ impl Type {
             Self::Is(number) => value.element_type() as u8 as i8 == number,
         }
     }
-
-    fn name(self) -> String {
-        match self {
-            Self::Mixed => "mixed".to_owned(),
-            Self::Number => "number".to_owned(),
-            Self::Uuid => "uuid".to_owned(),
-            Self::Is(number) => bson::spec::ElementType::from(number as u8)
-                .map_or_else(|| number.to_string(), |t| format!("{t:?}").to_lowercase()),
-        }
-    }
 }
 
 /// A value up to the order of the fields in its documents: equal values have
@@ -608,7 +600,10 @@ fn parse(document: &Document, depth: usize) -> Result<Schema> {
     };
     for (keyword, value) in document {
         match keyword.as_str() {
-            "bsonType" | "type" => schema.types = types(keyword, value)?,
+            "bsonType" | "type" => {
+                schema.types = types(keyword, value)?;
+                schema.expected = names::expected(document);
+            }
             "required" => schema.required = strings(keyword, value)?,
             "properties" => {
                 let Bson::Document(properties) = value else {

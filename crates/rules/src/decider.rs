@@ -6,11 +6,12 @@ use bson::{RawArrayBuf, RawBson, RawDocument, RawDocumentBuf};
 use kit::limit::NESTING_DEPTH_MAX;
 
 use crate::filter::{Merged, merge};
+use crate::metrics::{Counts, Metrics};
 use crate::narrow::{Narrowed, may_show, narrow};
 use crate::role::{FieldRule, Fields, Permission, Role, RuleSet};
 use crate::scope::{Answers, Decided, Expansions, Needed, Scope};
 use crate::trace::{Asked, Trace};
-use crate::writable::{Change, writable};
+use crate::writable::{Change, Writable, writable};
 use crate::write::denied;
 
 /// Decides for one request under one rule set.
@@ -21,6 +22,12 @@ pub struct Decider<'a> {
     /// `apply_when` of roles that do not look at documents, once known.
     applies: Vec<Option<bool>>,
     trace: Option<Trace>,
+    /// Whether `$search` reads, which has a permission of its own.
+    searching: bool,
+    metrics: Metrics,
+    /// The `_id` of the document that was counted last: more decisions about it
+    /// do not count it again.
+    counted: Option<RawBson>,
 }
 
 /// What a caller may see of a document.
@@ -63,19 +70,28 @@ impl<'a> Decider<'a> {
             answers: Answers::default(),
             applies: vec![None; rules.roles.len()],
             trace: None,
+            searching: false,
+            metrics: Metrics::default(),
+            counted: None,
         }
     }
 
-    /// The same decisions, each of which can say how it came about.
-    #[must_use]
-    pub fn traced(self) -> Self {
-        Self {
-            trace: Some(Trace::default()),
-            ..self
-        }
+    /// From now on reads are those of a `$search`.
+    pub fn search(&mut self) {
+        self.searching = true;
     }
 
-    /// What was asked since the last time; nothing unless [`Self::traced`].
+    /// What was decided so far.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// From now on each decision can say how it came about.
+    pub fn trace(&mut self) {
+        self.trace = Some(Trace::default());
+    }
+
+    /// What was asked since the last time; nothing unless [`Self::trace`].
     pub fn asked(&self) -> Vec<Asked> {
         self.trace.as_ref().map(Trace::take).unwrap_or_default()
     }
@@ -95,12 +111,13 @@ impl<'a> Decider<'a> {
 
     /// What of the read decision a query can say.
     pub fn narrowed(&self) -> Narrowed {
-        narrow(self.rules, &Scope::request(self.request, &self.answers))
+        let scope = Scope::request(self.request, &self.answers);
+        narrow(self.rules, self.searching, &scope)
     }
 
     /// A query that only documents match which may be changed in every way;
     /// `None` when none can be told.
-    pub fn writable(&self, change: Change) -> Option<RawDocumentBuf> {
+    pub fn writable(&self, change: Change) -> Option<Writable> {
         let scope = Scope::request(self.request, &self.answers);
         writable(self.rules, change, &scope)
     }
@@ -125,10 +142,17 @@ impl<'a> Decider<'a> {
 
     /// What may be read of a stored document.
     pub fn read(&mut self, document: &RawDocument) -> Decided<Readable> {
-        let Some(role) = self.role(Some(document), Some(document))? else {
-            return Ok(Readable::Hidden);
+        let chosen = self.role(Some(document), Some(document))?;
+        let counts = Counts::default();
+        let readable = match chosen {
+            None => Readable::Hidden,
+            Some((_, role)) => {
+                let scope = self.scope(Some(document), Some(document));
+                read(role, self.searching, document, &scope.counting(&counts))?
+            }
         };
-        read(role, document, &self.scope(Some(document), Some(document)))
+        self.count(chosen.map(|(index, _)| index), document, &counts);
+        Ok(readable)
     }
 
     /// Whether a write is allowed; the inner error says why not.
@@ -139,17 +163,22 @@ impl<'a> Decider<'a> {
             Write::Delete(document) => (Some(document), Some(document)),
         };
         // The role is chosen by the image before the write.
-        let role = match write {
-            Write::Insert(document) => self.role(Some(document), None)?,
-            _ => self.role(before, before)?,
+        let (chosen, decisive) = match write {
+            Write::Insert(document) => (self.role(Some(document), None)?, document),
+            Write::Update(before, _) | Write::Delete(before) => {
+                (self.role(Some(before), Some(before))?, before)
+            }
         };
-        let Some(role) = role else {
+        let counts = Counts::default();
+        let Some((index, role)) = chosen else {
+            self.count(None, decisive, &counts);
             return Ok(Err(Refusal {
                 role: None,
                 reason: "no role applies to the document".to_owned(),
             }));
         };
-        let refused = denied(role, write, &self.scope(after, before))?;
+        let refused = denied(role, write, &self.scope(after, before).counting(&counts))?;
+        self.count(Some(index), decisive, &counts);
         Ok(match refused {
             None => Ok(()),
             Some(reason) => Err(Refusal {
@@ -159,17 +188,35 @@ impl<'a> Decider<'a> {
         })
     }
 
-    /// The first role that applies.
+    /// Counts a decision that was made.
+    fn count(&mut self, role: Option<usize>, document: &RawDocument, counts: &Counts) {
+        let id = document.get("_id").ok().flatten();
+        let known = id.is_some() && id == self.counted.as_ref().map(RawBson::as_raw_bson_ref);
+        if !known {
+            self.counted = id.map(RawBson::from);
+        }
+        match role {
+            None => self.metrics.no_matching_role += u64::from(!known),
+            Some(role) => {
+                let of = self.metrics.of(role);
+                of.matching_documents += u64::from(!known);
+                of.evaluated_fields += counts.evaluated();
+                of.discarded_fields += counts.discarded();
+            }
+        }
+    }
+
+    /// The first role that applies, and its place.
     fn role(
         &mut self,
         root: Option<&RawDocument>,
         prev: Option<&RawDocument>,
-    ) -> Decided<Option<&'a Role>> {
+    ) -> Decided<Option<(usize, &'a Role)>> {
         let rules: &'a RuleSet = self.rules;
         let scope = Scope::request(self.request, &self.answers)
             .tracing(self.trace.as_ref())
             .images(root, prev);
-        for (role, known) in rules.roles.iter().zip(&mut self.applies) {
+        for ((index, role), known) in rules.roles.iter().enumerate().zip(&mut self.applies) {
             let applies = if let Some(applies) = known {
                 *applies
             } else {
@@ -181,7 +228,7 @@ impl<'a> Decider<'a> {
                 applies
             };
             if applies {
-                return Ok(Some(role));
+                return Ok(Some((index, role)));
             }
         }
         Ok(None)
@@ -205,7 +252,15 @@ pub(crate) fn ask(permission: &Permission, scope: &Scope<'_>) -> Decided<Option<
         .transpose()
 }
 
-fn read(role: &Role, document: &RawDocument, scope: &Scope<'_>) -> Decided<Readable> {
+fn read(
+    role: &Role,
+    searching: bool,
+    document: &RawDocument,
+    scope: &Scope<'_>,
+) -> Decided<Readable> {
+    if searching && ask(&role.search, scope)? == Some(false) {
+        return Ok(Readable::Hidden);
+    }
     if let Some(filters) = &role.document_filters
         && ask(&filters.read, scope)? == Some(false)
         // Only a `write` that is there and true rescues the read.
@@ -240,22 +295,24 @@ fn mask(
     }
     let mut out = RawDocumentBuf::new();
     for (name, value) in document.iter().flatten() {
+        scope.evaluate();
         let inner = scope.at(Some(value), Some(value));
         match fields
             .named
             .iter()
             .find(|(named, _)| named == name.as_str())
         {
-            Some((_, rule)) => {
-                if let Some(kept) = kept(rule, value, &inner, 0)? {
-                    kept.append_to(name, &mut out);
-                }
-            }
+            Some((_, rule)) => match kept(rule, value, &inner, 0)? {
+                Some(kept) => kept.append_to(name, &mut out),
+                None => scope.discard(),
+            },
             None => {
                 if ask(&fields.additional_read, &inner)? == Some(true)
                     || ask(&fields.additional_write, &inner)? == Some(true)
                 {
                     out.append(name, value);
+                } else {
+                    scope.discard();
                 }
             }
         }
@@ -305,12 +362,16 @@ fn children(
         RawBsonRef::Document(document) => {
             let mut out = RawDocumentBuf::new();
             for (name, value) in document.iter().flatten() {
-                let Some((_, rule)) = rules.iter().find(|(named, _)| named == name.as_str()) else {
-                    continue;
-                };
+                scope.evaluate();
                 let inner = scope.at(Some(value), Some(value));
-                if let Some(kept) = kept(rule, value, &inner, depth + 1)? {
-                    kept.append_to(name, &mut out);
+                let rule = rules.iter().find(|(named, _)| named == name.as_str());
+                let kept = match rule {
+                    Some((_, rule)) => kept(rule, value, &inner, depth + 1)?,
+                    None => None,
+                };
+                match kept {
+                    Some(kept) => kept.append_to(name, &mut out),
+                    None => scope.discard(),
                 }
             }
             Ok((!out.is_empty()).then_some(RawBson::Document(out)))

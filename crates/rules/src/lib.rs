@@ -15,6 +15,7 @@ mod expression;
 mod filter;
 mod hoist;
 mod issue;
+mod metrics;
 mod narrow;
 mod operators;
 mod parse;
@@ -32,6 +33,7 @@ pub use expression::{Expression, FunctionCall};
 pub use filter::{Filter, Merged};
 pub use hoist::hoisted;
 pub use issue::Issue;
+pub use metrics::{Metrics, RoleMetrics};
 pub use narrow::Narrowed;
 pub use operators::{
     Restriction, forbidden_in_expressions, forbidden_in_pipeline, forbidden_in_query,
@@ -42,4 +44,4 @@ pub use role::{DocumentFilters, FieldRule, Fields, Permission, Role, RuleSet};
 pub use schema::{Breach, CollectionSchema};
 pub use scope::{Answers, Decided, Expansions, Needed, Scope};
 pub use trace::{Asked, Tested, Trace};
-pub use writable::Change;
+pub use writable::{Change, Writable};

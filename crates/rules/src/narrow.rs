@@ -26,6 +26,10 @@ pub struct Narrowed {
     /// What the query matches is visible as a whole: no document has to be
     /// asked about.
     pub exact: bool,
+    /// The place of the role that everything visible has, where there is one.
+    pub role: Option<usize>,
+    /// Nothing is visible, whatever the document.
+    pub nothing: bool,
 }
 
 /// What is known about a condition on the document.
@@ -39,42 +43,49 @@ pub(crate) enum Known {
     Unknown,
 }
 
-pub(crate) fn narrow(rules: &RuleSet, scope: &Scope<'_>) -> Narrowed {
+pub(crate) fn narrow(rules: &RuleSet, searching: bool, scope: &Scope<'_>) -> Narrowed {
     let mut visible = Vec::new();
     let mut earlier: Vec<Known> = Vec::new();
     if rules.roles.len() > ROLES_MAX {
         return Narrowed {
             query: None,
             exact: false,
+            role: None,
+            nothing: false,
         };
     }
-    for role in &rules.roles {
+    let mut possible = Vec::new();
+    for (index, role) in rules.roles.iter().enumerate() {
         let applies = expression(&role.apply_when, scope);
         let mut all = earlier.clone();
         all.push(applies.clone());
         all.push(readable(role, scope));
-        visible.push(and(all));
+        if searching && let Some(search) = &role.search {
+            all.push(expression(search, scope));
+        }
+        let shows = and(all);
+        if !matches!(shows, Known::Never) {
+            possible.push(index);
+        }
+        visible.push(shows);
         if matches!(applies, Known::Always) {
             break;
         }
         earlier.push(not(applies));
     }
-    match or(visible) {
-        Known::Always => Narrowed {
-            query: None,
-            exact: true,
-        },
-        Known::Never => Narrowed {
-            query: Some(nothing()),
-            exact: true,
-        },
-        Known::Query(query, exact) => Narrowed {
-            query: Some(query),
-            exact,
-        },
-        Known::Unknown => Narrowed {
-            query: None,
-            exact: false,
+    let (query, exact) = match or(visible) {
+        Known::Always => (None, true),
+        Known::Never => (Some(nothing()), true),
+        Known::Query(query, exact) => (Some(query), exact),
+        Known::Unknown => (None, false),
+    };
+    Narrowed {
+        query,
+        exact,
+        nothing: possible.is_empty(),
+        role: match possible.as_slice() {
+            [only] => Some(*only),
+            _ => None,
         },
     }
 }

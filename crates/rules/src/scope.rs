@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bson::raw::RawBsonRef;
 use bson::{RawArray, RawArrayBuf, RawBson, RawDocument};
 
+use crate::metrics::Counts;
 use crate::trace::Trace;
 
 /// What is the same for every document of a request. Implementations may make
@@ -40,6 +41,8 @@ pub struct Scope<'a> {
     pub args: Option<&'a RawDocument>,
     /// Where to write what was asked, when somebody wants to know.
     pub trace: Option<&'a Trace>,
+    /// Where fields are counted.
+    pub(crate) counts: Option<&'a Counts>,
 }
 
 impl<'a> Scope<'a> {
@@ -54,6 +57,7 @@ impl<'a> Scope<'a> {
             prev: None,
             args: None,
             trace: None,
+            counts: None,
         }
     }
 
@@ -72,6 +76,26 @@ impl<'a> Scope<'a> {
             this: root.map(RawBsonRef::Document),
             prev: prev.map(RawBsonRef::Document),
             ..self
+        }
+    }
+
+    /// The same, counting what is asked of fields.
+    pub(crate) fn counting(self, counts: &'a Counts) -> Self {
+        Self {
+            counts: Some(counts),
+            ..self
+        }
+    }
+
+    pub(crate) fn evaluate(&self) {
+        if let Some(counts) = self.counts {
+            counts.evaluate();
+        }
+    }
+
+    pub(crate) fn discard(&self) {
+        if let Some(counts) = self.counts {
+            counts.discard();
         }
     }
 

@@ -16,17 +16,22 @@ pub enum Change {
     Delete,
 }
 
+/// Documents that may be changed in every way.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Writable {
+    /// Matches nothing else; empty when it is all of them.
+    pub query: RawDocumentBuf,
+    /// The place of their role.
+    pub role: usize,
+}
+
 /// A query that only documents match of which every change is allowed: their
 /// role may write them whole, read them whole, and looks at neither image to
 /// say so. Others may be writable, too: those have to be asked about one by
 /// one. `None` when no such query can be told.
-pub(crate) fn writable(
-    rules: &RuleSet,
-    change: Change,
-    scope: &Scope<'_>,
-) -> Option<RawDocumentBuf> {
+pub(crate) fn writable(rules: &RuleSet, change: Change, scope: &Scope<'_>) -> Option<Writable> {
     let mut earlier = Vec::new();
-    for role in &rules.roles {
+    for (index, role) in rules.roles.iter().enumerate() {
         let applies = expression(&role.apply_when, scope);
         let mut all: Vec<Known> = earlier.clone();
         all.push(applies.clone());
@@ -34,8 +39,13 @@ pub(crate) fn writable(
         match chosen {
             // Which documents the later roles are for cannot be told either.
             Known::Unknown | Known::Query(_, false) => return None,
-            Known::Always if is_open(role, change, scope) => return Some(RawDocumentBuf::new()),
-            Known::Query(query, true) if is_open(role, change, scope) => return Some(query),
+            Known::Always if is_open(role, change, scope) => {
+                let query = RawDocumentBuf::new();
+                return Some(Writable { query, role: index });
+            }
+            Known::Query(query, true) if is_open(role, change, scope) => {
+                return Some(Writable { query, role: index });
+            }
             Known::Always => return None,
             Known::Never | Known::Query(_, true) => earlier.push(not(applies)),
         }

@@ -150,6 +150,7 @@ impl<'a> Change<'a> {
         if !self.everything && identical(before, after) {
             return Ok(None);
         }
+        scope.evaluate();
         let path = || {
             if prefix.is_empty() {
                 name.to_owned()

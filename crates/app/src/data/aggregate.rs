@@ -1,16 +1,17 @@
 //! aggregate: the pipeline's input is what the caller may see, so that hidden
 //! data is as good as not stored (rules-schemas.md §6, §16.2).
 
+use bson::raw::RawBsonRef;
 use bson::{RawArray, RawArrayBuf, RawBson, RawDocument, RawDocumentBuf, cstr, rawdoc};
 use kit::Problem;
 use kit::limit::QUERY_DOCUMENTS_MAX;
 use mql::{MqlError, Pipeline};
 use rules::forbidden_in_pipeline;
 
-use super::Door;
 use super::arguments::{Arguments, empty};
 use super::failure::{language, malformed, restricted};
 use super::read::{Cursor, all_of, documents};
+use super::{Door, marker};
 
 /// Most bytes of visible documents that a pipeline outside of the engine reads.
 const INPUT_BYTES_MAX: usize = 100 * 1024 * 1024;
@@ -23,16 +24,36 @@ impl Door<'_> {
         if self.rules.is_some() {
             forbidden_in_pipeline(pipeline).map_err(restricted)?;
         }
-        let mut reading = self.reading(empty()).await?;
+        // `$search` has to be first: what it finds passes the roles after it.
+        let (search, rest) = searched(pipeline)?;
+        let mut reading = if search.is_some() && self.rules.is_some() {
+            self.searching().await?
+        } else {
+            self.reading(empty()).await?
+        };
+        if reading.shows_nothing() {
+            // Not asked of an engine that may not know the stage.
+            return run(&Pipeline::parse(&rest).map_err(language)?, Vec::new());
+        }
         if !reading.is_plain() {
             // A leading $match spares reading what it will not let through.
-            if let Some(first) = leading_match(pipeline) {
+            if search.is_none()
+                && let Some(first) = leading_match(&rest)
+            {
                 reading.query = all_of([reading.query.as_ref(), &rules::hoisted(first)]);
             }
-            let parsed = Pipeline::parse(pipeline).map_err(language)?;
+            let parsed = Pipeline::parse(&rest).map_err(language)?;
             let mut input = Vec::new();
             let mut bytes = 0;
-            let mut cursor = Cursor::open(&self.collection, self.scan(&reading));
+            let command = match &search {
+                Some(search) => {
+                    let none = RawArrayBuf::new();
+                    let stages = after(Some(search), &reading.query, &none)?;
+                    self.aggregation(stages)
+                }
+                None => self.scan(&reading),
+            };
+            let mut cursor = Cursor::open(&self.collection, command);
             while let Some(reply) = cursor.next().await? {
                 for document in documents(&reply)? {
                     let Some(visible) = reading.visible(document?).await? else {
@@ -54,9 +75,7 @@ impl Door<'_> {
                 .await
                 .map_err(Problem::internal)?;
         }
-        let mut command = rawdoc! { "aggregate": self.namespace.collection.as_str() };
-        command.append(cstr!("pipeline"), after(&reading.query, pipeline)?);
-        command.append(cstr!("cursor"), RawDocumentBuf::new());
+        let command = self.aggregation(after(search.as_deref(), &reading.query, &rest)?);
         let most = if self.rules.is_some() {
             QUERY_DOCUMENTS_MAX
         } else {
@@ -70,12 +89,19 @@ impl Door<'_> {
                 if count == most {
                     break 'all;
                 }
-                made.push(document?);
+                made.push(marker::without(document?).as_ref());
                 count += 1;
             }
         }
         cursor.close().await;
         Ok(RawBson::Array(made))
+    }
+
+    fn aggregation(&self, stages: RawArrayBuf) -> RawDocumentBuf {
+        let mut command = rawdoc! { "aggregate": self.namespace.collection.as_str() };
+        command.append(cstr!("pipeline"), stages);
+        command.append(cstr!("cursor"), RawDocumentBuf::new());
+        command
     }
 }
 
@@ -85,16 +111,40 @@ fn leading_match(pipeline: &RawArray) -> Option<&RawDocument> {
     first.get_document("$match").ok()
 }
 
-/// The pipeline on what matches `query`.
-fn after(query: &RawDocumentBuf, pipeline: &RawArray) -> Result<RawArrayBuf, Problem> {
-    if query.is_empty() {
-        return Ok(pipeline.to_owned());
+/// A `$search` at the beginning of a pipeline, and what comes after it.
+fn searched(pipeline: &RawArray) -> Result<(Option<RawDocumentBuf>, RawArrayBuf), Problem> {
+    let mut search = None;
+    let mut rest = RawArrayBuf::new();
+    for (index, stage) in pipeline.into_iter().enumerate() {
+        let stage = stage.map_err(malformed)?;
+        match stage {
+            RawBsonRef::Document(stage)
+                if index == 0 && stage.get("$search").is_ok_and(|stage| stage.is_some()) =>
+            {
+                search = Some(stage.to_owned());
+            }
+            stage => rest.push(stage),
+        }
     }
+    Ok((search, rest))
+}
+
+/// The stages on what a search found or everything, as far as it matches `query`.
+fn after(
+    search: Option<&RawDocument>,
+    query: &RawDocument,
+    rest: &RawArray,
+) -> Result<RawArrayBuf, Problem> {
     let mut stages = RawArrayBuf::new();
-    let mut first = RawDocumentBuf::new();
-    first.append(cstr!("$match"), query.as_ref());
-    stages.push(first);
-    for stage in pipeline {
+    if let Some(search) = search {
+        stages.push(search);
+    }
+    if !query.is_empty() {
+        let mut matching = RawDocumentBuf::new();
+        matching.append(cstr!("$match"), query);
+        stages.push(matching);
+    }
+    for stage in rest {
         stages.push(stage.map_err(malformed)?);
     }
     Ok(stages)

@@ -21,6 +21,8 @@ pub(super) enum AtOnce {
         query: RawDocumentBuf,
         /// Whether the rules add nothing about documents.
         all: bool,
+        /// The role that allows it.
+        role: usize,
     },
     /// Document by document, in a transaction.
     Asked,
@@ -40,7 +42,7 @@ impl Door<'_> {
         let Some(writable) = guard.writable(change) else {
             return Ok(AtOnce::Asked);
         };
-        let all = writable.is_empty();
+        let all = writable.query.is_empty();
         if !all && !is_about_one(query) {
             return Ok(AtOnce::Asked);
         }
@@ -50,10 +52,11 @@ impl Door<'_> {
         }
         // The client's own comes last: the positional operator looks there.
         let queries = filters.queries.iter().map(AsRef::as_ref);
-        let queries = queries.chain([writable.as_ref(), query]);
+        let queries = queries.chain([writable.query.as_ref(), query]);
         Ok(AtOnce::Allowed {
             query: all_of(queries),
             all,
+            role: writable.role,
         })
     }
 }

@@ -8,13 +8,13 @@ use kit::Problem;
 use mql::{Matcher, Projection};
 use rules::{Change as Kind, Readable, Write, forbidden_in_expressions, forbidden_in_query};
 
-use super::Door;
 use super::arguments::{Arguments, empty};
 use super::at_once::AtOnce;
 use super::failure::{Failure, language, malformed, mongodb, not_permitted, restricted};
 use super::guard::Guard;
 use super::transaction::Job;
 use super::write::{Change, Shape, delete, insert};
+use super::{Door, marker};
 
 /// One of the three.
 pub(super) struct FindOneAnd<'a> {
@@ -79,9 +79,13 @@ impl Door<'_> {
                 let found = self.directly(&job, query, job.upsert).await?;
                 return Ok(found.unwrap_or(RawBson::Null));
             }
-            AtOnce::Allowed { query, all } => {
+            // Where the role goes by the document, it is another one's who is
+            // shown what became of it.
+            AtOnce::Allowed { all: false, .. } if job.new => {}
+            AtOnce::Allowed { query, all, role } => {
                 let found = self.directly(&job, query, false).await?;
                 if let Some(found) = found {
+                    self.metrics().matched(role, 1);
                     return Ok(found);
                 }
                 if all && !job.upsert {
@@ -118,7 +122,9 @@ impl Door<'_> {
         }
         let reply = self.collection.send(command).await.map_err(mongodb)?;
         Ok(match reply.get("value").map_err(malformed)? {
-            Some(RawBsonRef::Document(document)) => Some(document.to_owned().into()),
+            Some(RawBsonRef::Document(document)) => {
+                Some(marker::without(document).into_owned().into())
+            }
             _ => None,
         })
     }

@@ -1,38 +1,55 @@
 //! The decisions of one request with the function calls they need.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use bson::raw::RawBsonRef;
 use bson::{RawArray, RawDocument, RawDocumentBuf};
 use kit::Problem;
 use mql::schema::Options;
-use rules::{Change, Decided, Decider, Merged, Narrowed, Readable, Write};
+use rules::{Change, Decided, Decider, Merged, Metrics, Narrowed, Readable, Writable, Write};
 
 use super::explain::{Decision, PushedDown, Record};
 use super::failure::{malformed, mixed, not_permitted, not_valid};
-use super::{Calls, CollectionRules, UserAccess};
+use super::{Calls, CollectionRules, UserAccess, marker};
 
 /// Decides for one user on one collection.
 pub(super) struct Guard<'a> {
     decider: Decider<'a>,
+    user: &'a UserAccess,
     rules: &'a CollectionRules,
-    calls: &'a dyn Calls,
     /// Where decisions are written down for an explanation.
     record: Option<&'a Record>,
+    /// Where the decisions are counted in the end.
+    metrics: Arc<Mutex<Metrics>>,
+}
+
+impl Drop for Guard<'_> {
+    fn drop(&mut self) {
+        let metrics = self.metrics.lock();
+        let mut metrics = metrics.unwrap_or_else(PoisonError::into_inner);
+        metrics.add(self.decider.metrics());
+    }
 }
 
 impl<'a> Guard<'a> {
-    pub(super) fn new(user: &'a UserAccess, rules: &'a CollectionRules) -> Self {
+    pub(super) fn new(
+        user: &'a UserAccess,
+        rules: &'a CollectionRules,
+        metrics: Arc<Mutex<Metrics>>,
+    ) -> Self {
         Self {
             decider: Decider::new(&rules.rules, user.expansions.as_ref()),
+            user,
             rules,
-            calls: user.calls.as_ref(),
             record: None,
+            metrics,
         }
     }
 
     /// The same guard, which writes down what it decides.
     pub(super) fn recorded(mut self, record: Option<&'a Record>) -> Self {
         if record.is_some() {
-            self.decider = self.decider.traced();
+            self.decider.trace();
         }
         self.record = record;
         self
@@ -50,8 +67,8 @@ impl<'a> Guard<'a> {
             };
             // It is asked again from the start.
             self.decider.asked();
-            let result = self
-                .calls
+            let calls: &dyn Calls = self.user.calls.as_ref();
+            let result = calls
                 .call(needed.function.clone(), needed.arguments.clone())
                 .await?;
             self.decider.answer(*needed, result);
@@ -69,6 +86,10 @@ impl<'a> Guard<'a> {
         Ok(merged)
     }
 
+    pub(super) fn search(&mut self) {
+        self.decider.search();
+    }
+
     /// What a query can say of the decision; nothing of one that has to be
     /// explained for each document.
     pub(super) fn narrowed(&self) -> Narrowed {
@@ -83,12 +104,14 @@ impl<'a> Guard<'a> {
         Narrowed {
             query: None,
             exact: false,
+            role: None,
+            nothing: false,
         }
     }
 
     /// A query for documents that may be changed in every way. A schema has a
     /// say in what they are changed to.
-    pub(super) fn writable(&self, change: Change) -> Option<RawDocumentBuf> {
+    pub(super) fn writable(&self, change: Change) -> Option<Writable> {
         if change == Change::Update && self.rules.schema.is_some() || self.record.is_some() {
             return None;
         }
@@ -127,8 +150,8 @@ impl<'a> Guard<'a> {
     ) -> Result<Option<RawDocumentBuf>, Problem> {
         Ok(match self.read(document).await? {
             Readable::Hidden => None,
-            Readable::Whole => Some(document.to_owned()),
-            Readable::Masked(masked) => Some(masked),
+            Readable::Whole => Some(marker::without(document).into_owned()),
+            Readable::Masked(masked) => Some(marker::without(&masked).into_owned()),
         })
     }
 
@@ -170,7 +193,7 @@ impl<'a> Guard<'a> {
             return Ok(());
         };
         let options = Options {
-            null_for_optional: self.rules.null_for_optional,
+            null_for_optional: self.user.null_for_optional,
         };
         let breaches = self
             .ask(|decider| schema.breaches(after, &decider.scope(Some(after), before), options))
@@ -183,7 +206,11 @@ impl<'a> Guard<'a> {
         }
         let reasons: Vec<String> = breaches
             .iter()
-            .map(|breach| format!("\n\t{}: {}", breach.path, breach.message))
+            .map(|breach| {
+                let path = breach.path.strip_prefix("(root).");
+                let path = path.unwrap_or(&breach.path);
+                format!("\n\t{path}: {}", breach.message)
+            })
             .collect();
         Err(not_valid(
             verb,

@@ -13,10 +13,11 @@ use mql::{Matcher, Projection};
 use rules::{forbidden_in_expressions, forbidden_in_query};
 
 use super::Door;
-use super::arguments::Arguments;
+use super::arguments::{Arguments, empty};
 use super::explain::DOCUMENTS_MAX;
 use super::failure::{Failure, language, malformed, mongodb, restricted};
 use super::guard::Guard;
+use super::marker;
 
 /// A query as it goes to the engine, and what is left to do with its answer.
 pub(super) struct Reading<'a> {
@@ -25,12 +26,21 @@ pub(super) struct Reading<'a> {
     pub(super) guard: Option<Guard<'a>>,
     /// The filters' projection.
     pub(super) projection: Option<Projection>,
+    /// The role of everything that the query finds, when nothing is asked.
+    role: Option<usize>,
+    /// No role shows anything to this caller.
+    nothing: bool,
 }
 
 impl Reading<'_> {
     /// Whether the engine's answer is the caller's.
     pub(super) fn is_plain(&self) -> bool {
         self.guard.is_none() && self.projection.is_none()
+    }
+
+    /// Whether no document can be visible.
+    pub(super) fn shows_nothing(&self) -> bool {
+        self.nothing
     }
 
     /// What the caller may see of a document, filters' projection included.
@@ -40,7 +50,7 @@ impl Reading<'_> {
     ) -> Result<Option<RawDocumentBuf>, Problem> {
         let visible = match &mut self.guard {
             Some(guard) => guard.visible(document).await?,
-            None => Some(document.to_owned()),
+            None => Some(marker::without(document).into_owned()),
         };
         match (&self.projection, visible) {
             (Some(projection), Some(visible)) => {
@@ -72,17 +82,37 @@ pub(super) fn all_of<'q>(queries: impl IntoIterator<Item = &'q RawDocument>) -> 
 
 impl<'a> Door<'a> {
     pub(super) fn guard(&self) -> Option<Guard<'a>> {
-        let guard = self.rules.map(|(user, rules)| Guard::new(user, rules));
-        guard.map(|guard| guard.recorded(self.record))
+        let (user, rules) = self.rules?;
+        let guard = Guard::new(user, rules, self.metrics.clone());
+        Some(guard.recorded(self.record))
     }
 
     /// What a caller's query becomes.
     pub(super) async fn reading(&self, query: &RawDocument) -> Result<Reading<'a>, Problem> {
-        let Some(mut guard) = self.guard() else {
+        self.reading_by(self.guard(), query).await
+    }
+
+    /// The same for what a `$search` finds.
+    pub(super) async fn searching(&self) -> Result<Reading<'a>, Problem> {
+        let mut guard = self.guard();
+        if let Some(guard) = &mut guard {
+            guard.search();
+        }
+        self.reading_by(guard, empty()).await
+    }
+
+    async fn reading_by(
+        &self,
+        guard: Option<Guard<'a>>,
+        query: &RawDocument,
+    ) -> Result<Reading<'a>, Problem> {
+        let Some(mut guard) = guard else {
             return Ok(Reading {
                 query: query.to_owned(),
                 guard: None,
                 projection: None,
+                role: None,
+                nothing: false,
             });
         };
         forbidden_in_query(query).map_err(restricted)?;
@@ -106,7 +136,17 @@ impl<'a> Door<'a> {
             query: all_of(queries),
             guard: (!narrowed.exact).then_some(guard),
             projection,
+            role: narrowed.role.filter(|_| narrowed.exact),
+            nothing: narrowed.nothing,
         })
+    }
+
+    /// Counts what the engine found for a query that says all of the rules, where
+    /// it can only have been by one role.
+    fn count_found(&self, reading: &Reading<'_>, documents: u64) {
+        if let Some(role) = reading.role {
+            self.metrics().matched(role, documents);
+        }
     }
 
     /// The most documents to answer with.
@@ -162,11 +202,14 @@ impl<'a> Door<'a> {
                 command.append(cstr!("batchSize"), portion);
             }
             let mut cursor = Cursor::open(&self.collection, command);
+            let mut count = 0;
             while let Some(reply) = cursor.next().await? {
                 for document in documents(&reply)? {
-                    found.push(document?);
+                    found.push(marker::without(document?).as_ref());
+                    count += 1;
                 }
             }
+            self.count_found(&reading, count);
             return Ok(found);
         }
         let matcher = Matcher::parse(query).map_err(language)?;
@@ -176,9 +219,11 @@ impl<'a> Door<'a> {
             .map_err(language)?;
         let (mut skip, mut left) = (skip, if limit == 0 { u64::MAX } else { limit });
         let mut cursor = Cursor::open(&self.collection, command);
+        let mut count = 0;
         'all: while let Some(reply) = cursor.next().await? {
             for document in documents(&reply)? {
                 let document = document?;
+                count += 1;
                 let Some(visible) = reading.visible(document).await? else {
                     continue;
                 };
@@ -200,6 +245,7 @@ impl<'a> Door<'a> {
             }
         }
         cursor.close().await;
+        self.count_found(&reading, count);
         Ok(found)
     }
 
@@ -207,16 +253,20 @@ impl<'a> Door<'a> {
         let limit = arguments.number("limit")?;
         let mut reading = self.reading(arguments.query()?).await?;
         if reading.guard.is_none() && self.session.is_some() {
-            return self.counted(reading.query, limit).await;
+            let counted = self.counted(&reading.query, limit).await?;
+            self.count_found(&reading, counted.cast_unsigned());
+            return Ok(RawBson::Int64(counted));
         }
         if reading.guard.is_none() {
             let mut command = rawdoc! { "count": self.namespace.collection.as_str() };
-            command.append(cstr!("query"), reading.query);
+            command.append(cstr!("query"), reading.query.as_ref());
             if limit > 0 {
                 command.append(cstr!("limit"), limit as i64);
             }
             let reply = self.collection.send(command).await.map_err(mongodb)?;
-            return Ok(RawBson::Int64(integer(&reply, "n")));
+            let counted = integer(&reply, "n");
+            self.count_found(&reading, counted.cast_unsigned());
+            return Ok(RawBson::Int64(counted));
         }
         let mut counted = 0;
         let mut cursor = Cursor::open(&self.collection, self.scan(&reading));
@@ -235,9 +285,9 @@ impl<'a> Door<'a> {
     }
 
     /// A count in a transaction, where MongoDB does not take the command.
-    async fn counted(&self, query: RawDocumentBuf, limit: u64) -> Result<RawBson, Problem> {
+    async fn counted(&self, query: &RawDocument, limit: u64) -> Result<i64, Problem> {
         let mut pipeline = RawArrayBuf::new();
-        pipeline.push(rawdoc! { "$match": query });
+        pipeline.push(rawdoc! { "$match": query.to_owned() });
         if limit > 0 {
             pipeline.push(rawdoc! { "$limit": limit as i64 });
         }
@@ -247,7 +297,7 @@ impl<'a> Door<'a> {
         command.append(cstr!("cursor"), RawDocumentBuf::new());
         let reply = self.collection.send(command).await.map_err(mongodb)?;
         let first = documents(&reply)?.next().transpose()?;
-        Ok(RawBson::Int64(first.map_or(0, |found| integer(found, "n"))))
+        Ok(first.map_or(0, |found| integer(found, "n")))
     }
 
     pub(super) async fn distinct(&self, arguments: &Arguments<'_>) -> Result<RawBson, Problem> {

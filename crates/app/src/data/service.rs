@@ -28,8 +28,6 @@ pub struct CollectionRules {
     pub rules: RuleSet,
     /// The schema that writes of users must satisfy.
     pub schema: Option<CollectionSchema>,
-    /// Whether null passes for optional fields.
-    pub null_for_optional: bool,
 }
 
 impl ServiceRules {

@@ -50,6 +50,8 @@ impl Door<'_> {
             return Err(without_transactions());
         }
         let (mut tries, mut pause) = (0, Duration::ZERO);
+        // What an attempt decided that did not happen is not counted.
+        let counted = self.metrics().clone();
         loop {
             tries += 1;
             let session = Session::start();
@@ -70,6 +72,7 @@ impl Door<'_> {
                     // Whoever keeps losing gives way for longer.
                     tokio::time::sleep(pause).await;
                     pause = (pause * 2).clamp(Duration::from_millis(1), PAUSE_MAX);
+                    self.metrics().clone_from(&counted);
                 }
                 // What it can do is known when it has been spoken to.
                 Err(_) if !self.engine.capabilities().transactions => {

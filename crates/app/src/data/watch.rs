@@ -1,6 +1,7 @@
 //! watch: every event passes the role of its document; what does not is
 //! dropped (rules-schemas.md §6, client-api.md §5.4).
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bson::raw::{CStr, RawBsonRef};
@@ -8,12 +9,12 @@ use bson::{RawArrayBuf, RawDocument, RawDocumentBuf, cstr, rawdoc};
 use engine::{ChangeFeed, CommandError, FullDocument, SharedEngine, WatchRequest};
 use kit::{Kind, Problem};
 use mql::{Matcher, Projection};
-use rules::{Merged, Readable};
+use rules::{Merged, Metrics, Readable};
 
 use super::arguments::Arguments;
 use super::failure::{language, malformed, mongodb, restricted};
 use super::guard::Guard;
-use super::{Access, Namespace};
+use super::{Access, Namespace, marker};
 
 /// How long a deployment may be away before its streams end, and how often it
 /// is tried.
@@ -134,6 +135,7 @@ impl Watch {
     }
 
     async fn visible(&self, event: RawDocumentBuf) -> Result<Option<RawDocumentBuf>, Problem> {
+        let event = marker::event(event);
         let operation = event.get_str("operationType").map_err(Problem::internal)?;
         if operation == "invalidate" {
             return Err(Problem::new(
@@ -149,12 +151,17 @@ impl Watch {
             Access::System => Some(event),
             Access::User(user) => {
                 let rules = user.rules.of(&self.namespace)?;
-                let mut guard = Guard::new(user, rules);
-                match operation {
+                let metrics = Arc::<Mutex<Metrics>>::default();
+                let mut guard = Guard::new(user, rules, metrics.clone());
+                let event = match operation {
                     "delete" => deleted(&mut guard, &event).await?,
                     "insert" | "update" | "replace" => changed(&mut guard, &event).await?,
                     _ => None,
-                }
+                };
+                drop(guard);
+                let metrics = metrics.lock().unwrap_or_else(PoisonError::into_inner);
+                user.log.add(&self.namespace, &rules.rules, &metrics);
+                event
             }
         };
         // The filter sees what the caller sees, not what is hidden.

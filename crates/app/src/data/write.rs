@@ -377,8 +377,9 @@ impl Door<'_> {
                         .update_directly(&modification, query, modification.upsert)
                         .await;
                 }
-                AtOnce::Allowed { query, all } => {
+                AtOnce::Allowed { query, all, role } => {
                     let done = self.update_directly(&modification, query, false).await?;
+                    self.metrics().matched(role, matched(&done).cast_unsigned());
                     if all && !modification.upsert || matched(&done) > 0 {
                         return Ok(done);
                     }
@@ -503,15 +504,19 @@ impl Door<'_> {
         if self.rules.is_some() {
             forbidden_in_query(query).map_err(restricted)?;
         }
-        let (query, all) = match self.at_once(query, Kind::Delete).await? {
-            AtOnce::System => (query.to_owned(), true),
-            AtOnce::Allowed { query, all } => (query, all),
+        let (query, all, role) = match self.at_once(query, Kind::Delete).await? {
+            AtOnce::System => (query.to_owned(), true, None),
+            AtOnce::Allowed { query, all, role } => (query, all, Some(role)),
             AtOnce::Asked => {
                 return self.transact(&Job::Delete(Deletion { query, multi })).await;
             }
         };
         let deleted = delete(&self.collection, query, multi).await;
         let deleted = deleted.map_err(mongodb)?;
+        if let Some(role) = role {
+            self.metrics()
+                .matched(role, u64::from(deleted.unsigned_abs()));
+        }
         if deleted == 0 && !all {
             let query = arguments.query()?;
             return self.transact(&Job::Delete(Deletion { query, multi })).await;

@@ -4,13 +4,16 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bson::{RawDocument, RawDocumentBuf, doc};
+use bson::{Document, RawDocument, RawDocumentBuf, doc};
+use config::{AppConfig, Node};
 use kit::{Kind, Problem, limit};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use super::invalid_session;
-use crate::data::Watch;
+use crate::call::Started;
+use crate::data::{Namespace, Watch};
 use crate::meters::Area;
+use crate::service_calls::details;
 use crate::{App, Cx, RequestInfo, User, stored};
 
 /// Why a stream ends: a problem that is told, or none.
@@ -33,6 +36,94 @@ pub struct UserStream {
     ended: oneshot::Receiver<Ending>,
     /// When to ask again whether the session goes on, in seconds.
     ask_at: i64,
+    /// Tells when another release is live.
+    swaps: watch::Receiver<()>,
+    rule: RuleInForce,
+    entry: Entry,
+}
+
+/// The rule under which a stream began.
+struct RuleInForce {
+    service: String,
+    namespace: Namespace,
+    nodes: RuleNodes,
+    id: String,
+}
+
+/// The rule of a collection, and the default rule when that has its say.
+type RuleNodes = (Option<Arc<Node>>, Option<Arc<Node>>);
+
+/// The log entry of a stream, which is written when the stream is over.
+struct Entry {
+    cx: Cx,
+    started: Started,
+    details: Document,
+    problem: Option<Problem>,
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        let details = std::mem::take(&mut self.details);
+        let (cx, problem) = (&self.cx, self.problem.as_ref());
+        cx.app.log(
+            cx,
+            "SERVICE_STREAM_FUNCTION",
+            &self.started,
+            details,
+            problem,
+        );
+    }
+}
+
+impl RuleInForce {
+    fn of(cx: &Cx, service: &str, namespace: &Namespace) -> Self {
+        let nodes = nodes(&cx.release.config, service, namespace);
+        let key = key(service, namespace);
+        let id = match &nodes {
+            (Some(rule), _) if governs(rule) => cx.app.node_id(config::Kind::Rule, &key),
+            _ => cx.app.node_id(config::Kind::DefaultRule, service),
+        };
+        Self {
+            service: service.to_owned(),
+            namespace: namespace.clone(),
+            nodes,
+            id: id.unwrap_or_default(),
+        }
+    }
+
+    /// Why the stream ends, when the rule is another one in a release.
+    fn replaced(&self, config: &AppConfig) -> Option<Problem> {
+        if nodes(config, &self.service, &self.namespace) == self.nodes {
+            return None;
+        }
+        Some(Problem::new(
+            Kind::Invalid,
+            "NoMatchingRuleFound",
+            format!(
+                "rule with id=\"{}\" no longer exists on mongodb service, closing watch stream",
+                self.id
+            ),
+        ))
+    }
+}
+
+fn key(service: &str, namespace: &Namespace) -> String {
+    format!("{service}/{}/{}", namespace.database, namespace.collection)
+}
+
+/// Whether a rule has roles of its own.
+fn governs(rule: &Node) -> bool {
+    let roles = rule.at("/roles").and_then(serde_json::Value::as_array);
+    roles.is_some_and(|roles| !roles.is_empty())
+}
+
+fn nodes(config: &AppConfig, service: &str, namespace: &Namespace) -> RuleNodes {
+    let rule = config.get(config::Kind::Rule, &key(service, namespace));
+    let default = match rule {
+        Some(rule) if governs(rule) => None,
+        _ => config.get(config::Kind::DefaultRule, service),
+    };
+    (rule.cloned(), default.cloned())
 }
 
 impl Streams {
@@ -121,13 +212,30 @@ impl App {
         let ended = self.streams.open(&user)?;
         // What ended between the two would not have found the place.
         self.authenticate(token).await?;
+        let (swaps, started) = (self.swaps(), Started::now(self));
         let cx = Cx::of_user(self, user.clone(), request);
+        let mut entry = Entry {
+            details: details(service, "watch", arguments),
+            started,
+            problem: None,
+            cx,
+        };
+        let watch = match entry.cx.watch(service, arguments).await {
+            Ok(watch) => watch,
+            Err(problem) => {
+                entry.problem = Some(problem.clone());
+                return Err(problem);
+            }
+        };
         Ok(UserStream {
-            watch: cx.watch(service, arguments).await?,
+            rule: RuleInForce::of(&entry.cx, service, watch.namespace()),
+            watch,
             app: self.clone(),
             user,
             ended,
             ask_at: self.core.clock.now_s() + limit::ACCESS_TOKEN_S,
+            swaps,
+            entry,
         })
     }
 }
@@ -173,10 +281,35 @@ impl UserStream {
     /// # Errors
     /// What ends the stream.
     pub async fn next(&mut self) -> Result<Option<RawDocumentBuf>, Problem> {
-        let event = tokio::select! {
-            biased;
-            ending = &mut self.ended => return ending.unwrap_or_default().map_or(Ok(None), Err),
-            event = self.watch.next() => event?,
+        let told = self.told().await;
+        if let Err(problem) = &told {
+            self.entry.problem = Some(problem.clone());
+        }
+        told
+    }
+
+    async fn told(&mut self) -> Result<Option<RawDocumentBuf>, Problem> {
+        let event = {
+            // One wait for the event, whatever else comes meanwhile.
+            let next = self.watch.next();
+            tokio::pin!(next);
+            loop {
+                tokio::select! {
+                    biased;
+                    ending = &mut self.ended => {
+                        return ending.unwrap_or_default().map_or(Ok(None), Err);
+                    }
+                    swapped = self.swaps.changed() => {
+                        if swapped.is_err() {
+                            return Ok(None);
+                        }
+                        if let Some(ended) = self.rule.replaced(&self.app.release().config) {
+                            return Err(ended);
+                        }
+                    }
+                    event = &mut next => break event?,
+                }
+            }
         };
         let now = self.app.core.clock.now_s();
         if now >= self.ask_at {

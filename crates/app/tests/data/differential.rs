@@ -145,6 +145,8 @@ impl Case {
             }),
             rules: Arc::new(compile(&roles, &filters)),
             calls: Arc::new(Functions),
+            null_for_optional: false,
+            log: Arc::default(),
         });
         let case = Self {
             seed,

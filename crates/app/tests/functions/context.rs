@@ -85,7 +85,7 @@ async fn user_app_environment_and_request() {
     assert!(
         user.starts_with(&format!(
             r#"{{"id":"{id}","type":"normal","data":{{"email":"alice@example.com"}},"custom_data":{{}},"identities":[{{"id":""#
-        )) && user.contains(r#""provider_type":"local-userpass""#),
+        )) && user.contains(r#""provider_type":"local-userpass","providerType":"local-userpass""#),
         "{user}"
     );
     assert_eq!(
