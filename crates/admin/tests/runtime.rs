@@ -385,3 +385,77 @@ async fn a_deployment_can_come_back() {
         .await;
     assert_eq!(missing.refusal(), (404, "DeploymentNotFound"));
 }
+
+/// The log's shape of an action that rules decided, and the service's words for
+/// a rule that cannot be.
+#[tokio::test]
+async fn actions_under_rules_are_in_the_log_and_bad_rules_are_refused() {
+    let world = World::new().await;
+    let operator = world.operator().await;
+    let app = with_logins(&operator).await;
+    let source = json!({ "name": "db", "type": "mongodb-atlas", "config": { "clusterName": "x" } });
+    let service = app.made("/services", source).await;
+    let rules = format!("/services/{service}/rules");
+    let rule = |apply_when: Value| {
+        json!({ "database": "d", "collection": "c", "roles": [
+            { "name": "r", "apply_when": apply_when, "write": { "n": 1 } },
+        ] })
+    };
+    let refused = app.call("POST", &rules, rule(json!({ "%%foo": 1 }))).await;
+    assert_eq!(refused.refusal(), (400, "BadRequest"));
+    let text = refused.body["error"].as_str().unwrap();
+    let words = "error validating rule: do not know how to expand '%%foo'\n";
+    assert!(text.starts_with(words), "{text}");
+    app.made(&rules, rule(json!({}))).await;
+
+    let served = world.core.app(&app.id).await.unwrap();
+    let login = served
+        .login(
+            "anon-user",
+            &bson::doc! {},
+            Device::default(),
+            &RequestInfo::default(),
+        )
+        .await
+        .unwrap();
+    let user = served.authenticate(&login.access_token).await.unwrap();
+    let request = RequestInfo {
+        id: app::request_id(),
+        ..RequestInfo::default()
+    };
+    let cx = app::Cx::of_user(&served, user, request);
+    let insert =
+        bson::rawdoc! { "database": "d", "collection": "c", "document": { "_id": 1, "n": 2 } };
+    assert!(
+        served
+            .run_action(&cx, "db", "insertOne", &insert)
+            .await
+            .is_err()
+    );
+    let log = app
+        .done(200, "GET", "/logs?type=SERVICE_FUNCTION", Value::Null)
+        .await;
+    let entry = &log["logs"][0];
+    assert_eq!(
+        (
+            &entry["error"],
+            &entry["error_code"],
+            &entry["function_name"],
+            &entry["function_call"],
+            &entry["rule_metrics"]
+        ),
+        (
+            &json!("insert not permitted: role 'r': write is false"),
+            &json!("NoMatchingRuleFound"),
+            &json!("insertOne"),
+            &json!({ "name": "insertOne", "service": "db", "arguments": [
+                { "database": "d", "collection": "c", "document": { "_id": 1, "n": 2 } },
+            ] }),
+            &json!({ "namespaces_metrics": { "d.c": {
+                "roles": { "r": { "matching_documents": 1, "evaluated_fields": 0, "discarded_fields": 0 } },
+                "no_matching_role": 0,
+            } } }),
+        )
+    );
+    assert!(entry["function_call_location"].is_string() && entry.get("arguments").is_none());
+}
