@@ -150,6 +150,8 @@ fn access(role: &str) -> Result<Access, Failed> {
         }),
         rules: Arc::new(rules),
         calls: Arc::new(NoFunctions),
+        null_for_optional: false,
+        log: Arc::default(),
     }))
 }
 
