@@ -14,6 +14,8 @@ mod edges;
 mod explain;
 #[path = "data/feeds.rs"]
 mod feeds;
+#[path = "data/fuzz.rs"]
+mod fuzz;
 #[path = "data/hostile.rs"]
 mod hostile;
 

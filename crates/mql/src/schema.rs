@@ -107,7 +107,7 @@ impl Schema {
     /// # Errors
     /// 9 for keywords of the wrong shape, 15 when nested too deeply.
     pub fn parse(document: &Document) -> Result<Self> {
-        parse(document, 0)
+        parse(document, 0).map(|schema| *schema)
     }
 
     /// Parses a schema as `$jsonSchema` takes it, which is more particular.
@@ -566,9 +566,10 @@ fn wrong(keyword: &str, wanted: &str) -> MqlError {
     MqlError::failed_to_parse(format!("$jsonSchema keyword '{keyword}' must be {wanted}"))
 }
 
-fn parse(document: &Document, depth: usize) -> Result<Schema> {
+/// Boxed: by value, each level would have several schemas on the stack.
+fn parse(document: &Document, depth: usize) -> Result<Box<Schema>> {
     guard(depth)?;
-    let mut schema = Schema::default();
+    let mut schema = Box::<Schema>::default();
     let child = |keyword: &str, value: &Bson| match value {
         Bson::Document(document) => parse(document, depth + 1),
         _ => Err(wrong(keyword, "an object")),
@@ -576,7 +577,7 @@ fn parse(document: &Document, depth: usize) -> Result<Schema> {
     let list = |keyword: &str, value: &Bson| match value {
         Bson::Array(schemas) => schemas
             .iter()
-            .map(|schema| child(keyword, schema))
+            .map(|schema| child(keyword, schema).map(|schema| *schema))
             .collect::<Result<Vec<_>>>(),
         _ => Err(wrong(keyword, "an array of objects")),
     };
@@ -596,7 +597,7 @@ fn parse(document: &Document, depth: usize) -> Result<Schema> {
     let additional = |keyword: &str, value: &Bson| match value {
         Bson::Boolean(true) => Ok(None),
         Bson::Boolean(false) => Ok(Some(Additional::Forbidden)),
-        other => Ok::<_, MqlError>(Some(Additional::Schema(Box::new(child(keyword, other)?)))),
+        other => Ok::<_, MqlError>(Some(Additional::Schema(child(keyword, other)?))),
     };
     for (keyword, value) in document {
         match keyword.as_str() {
@@ -612,7 +613,7 @@ fn parse(document: &Document, depth: usize) -> Result<Schema> {
                 for (name, value) in properties {
                     schema
                         .properties
-                        .push((name.clone(), child(keyword, value)?));
+                        .push((name.clone(), *child(keyword, value)?));
                 }
             }
             "patternProperties" => {
@@ -622,7 +623,7 @@ fn parse(document: &Document, depth: usize) -> Result<Schema> {
                 for (pattern, value) in properties {
                     schema
                         .patterns
-                        .push((Regex::new(pattern, "")?, child(keyword, value)?));
+                        .push((Regex::new(pattern, "")?, *child(keyword, value)?));
                 }
             }
             "additionalProperties" => schema.additional = additional(keyword, value)?,
@@ -630,7 +631,7 @@ fn parse(document: &Document, depth: usize) -> Result<Schema> {
             "items" => {
                 schema.items = Some(match value {
                     Bson::Array(_) => Items::Tuple(list(keyword, value)?),
-                    other => Items::Each(Box::new(child(keyword, other)?)),
+                    other => Items::Each(child(keyword, other)?),
                 });
             }
             "enum" => match value {
@@ -671,7 +672,7 @@ fn parse(document: &Document, depth: usize) -> Result<Schema> {
                 for (name, value) in dependencies {
                     let dependency = match value {
                         Bson::Array(_) => Dependency::Fields(strings(keyword, value)?),
-                        other => Dependency::Schema(Box::new(child(keyword, other)?)),
+                        other => Dependency::Schema(child(keyword, other)?),
                     };
                     schema.dependencies.push((name.clone(), dependency));
                 }
@@ -684,7 +685,7 @@ fn parse(document: &Document, depth: usize) -> Result<Schema> {
             "allOf" => schema.all_of = list(keyword, value)?,
             "anyOf" => schema.any_of = list(keyword, value)?,
             "oneOf" => schema.one_of = list(keyword, value)?,
-            "not" => schema.not = Some(Box::new(child(keyword, value)?)),
+            "not" => schema.not = Some(child(keyword, value)?),
             _ => {}
         }
     }

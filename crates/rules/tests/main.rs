@@ -4,6 +4,7 @@
 mod decisions;
 mod expressions;
 mod filters;
+mod fuzz;
 mod laws;
 mod narrowing;
 mod oracle;

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use bson::RawBson;
+use bson::{RawBson, RawDocumentBuf};
 use engine::{Collection, Session};
 use kit::{Kind, Problem};
 
@@ -30,6 +30,8 @@ const PAUSE_MAX: Duration = Duration::from_millis(64);
 /// A write that has to look before it is allowed.
 pub(super) enum Job<'a> {
     Update(Modification<'a>),
+    /// One command, with this query, for everything that matches.
+    AtOnce(&'a Modification<'a>, RawDocumentBuf),
     Delete(Deletion<'a>),
     FindOneAnd(FindOneAnd<'a>),
 }
@@ -93,6 +95,10 @@ impl Door<'_> {
     async fn attempt(&self, job: &Job<'_>, collection: &Collection) -> Result<RawBson, Failure> {
         match job {
             Job::Update(modification) => self.modify(modification, collection).await,
+            Job::AtOnce(modification, query) => {
+                self.update_directly(collection, modification, query.clone(), false)
+                    .await
+            }
             Job::Delete(deletion) => self.remove(deletion, collection).await,
             Job::FindOneAnd(job) => self.find_one_and(job, collection).await,
         }

@@ -374,11 +374,24 @@ impl Door<'_> {
                 AtOnce::System => {
                     let query = modification.query.to_owned();
                     return self
-                        .update_directly(&modification, query, modification.upsert)
-                        .await;
+                        .update_directly(
+                            &self.collection,
+                            &modification,
+                            query,
+                            modification.upsert,
+                        )
+                        .await
+                        .map_err(Problem::from);
                 }
-                AtOnce::Allowed { query, all, role } => {
-                    let done = self.update_directly(&modification, query, false).await?;
+AtOnce::Allowed { query, all, role } => {
+                    let done = if multi {
+                        // Of many, one that the engine refuses refuses all.
+                        let job = Job::AtOnce(&modification, query);
+                        self.transact(&job).await?
+                    } else {
+                        self.update_directly(&self.collection, &modification, query, false)
+                            .await?
+                    };
                     self.metrics().matched(role, matched(&done).cast_unsigned());
                     if all && !modification.upsert || matched(&done) > 0 {
                         return Ok(done);
@@ -390,12 +403,13 @@ impl Door<'_> {
         self.transact(&Job::Update(modification)).await
     }
 
-    async fn update_directly(
+    pub(super) async fn update_directly(
         &self,
+        collection: &Collection,
         modification: &Modification<'_>,
         query: RawDocumentBuf,
         upsert: bool,
-    ) -> Result<RawBson, Problem> {
+    ) -> Result<RawBson, Failure> {
         let mut statement = RawDocumentBuf::new();
         statement.append(cstr!("q"), query);
         modification.update.append_to(&mut statement, cstr!("u"));
@@ -405,8 +419,8 @@ impl Door<'_> {
         let mut updates = RawArrayBuf::new();
         updates.push(statement);
         command.append(cstr!("updates"), updates);
-        let reply = self.collection.send(command).await.map_err(mongodb)?;
-        checked(&reply).map_err(mongodb)?;
+        let reply = collection.send(command).await?;
+        checked(&reply)?;
         let upserted = match reply.get_array("upserted") {
             Ok(list) => list
                 .get(0)

@@ -9,7 +9,7 @@
 #[path = "../../../rules/tests/oracle.rs"]
 mod oracle;
 #[path = "../../../rules/tests/random.rs"]
-mod random;
+pub(super) mod random;
 #[path = "differential/requests.rs"]
 mod requests;
 

@@ -1,7 +1,7 @@
 //! Attempts to change what may not be changed, and to learn from what is said of
 //! the attempt.
 
-use super::{DOCUMENTS, FIELDS, SHOWN, World, answers, raw, sends};
+use super::{DOCUMENTS, FIELDS, OWNER, SHOWN, World, answers, raw, sends};
 
 #[tokio::test]
 async fn updates_change_only_what_may_be_written() {
@@ -269,5 +269,23 @@ async fn bulk_operations_are_each_under_the_rules() {
             answers(&w, &[("bulkWrite", &arguments, expected)]).await;
             assert_eq!(w.stored().await, stored, "{operation}");
         }
+    }
+}
+
+/// One document that the engine refuses refuses all, also where the rules have
+/// nothing to ask of any.
+#[tokio::test]
+async fn a_write_that_fails_changes_nothing() {
+    let all = r#"{"name":"all","apply_when":{},"read":true,"write":true}"#;
+    for roles in [all, OWNER] {
+        let w = World::with(
+            roles,
+            r#"{"_id":1,"o":"ann","n":1},{"_id":2,"o":"ann","n":"text"},{"_id":3,"o":"ann","n":3}"#,
+        )
+        .await;
+        let stored = w.stored().await;
+        let said = w.ann("updateMany", r#"{"update":{"$inc":{"n":1}}}"#).await;
+        assert!(said.contains("non-numeric type"), "{said}");
+        assert_eq!(w.stored().await, stored);
     }
 }
