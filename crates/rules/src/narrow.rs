@@ -555,8 +555,9 @@ fn plain(name: &str, single: bool, value: RawBsonRef<'_>) -> Known {
 fn same(name: &str, single: bool, value: RawBsonRef<'_>, expanded: bool) -> Known {
     match value {
         value if is_plain(value) => query(name, "$eq", value.into(), single),
-        // Newer servers tell null from what was once called undefined.
-        RawBsonRef::Null => {
+        // Newer servers tell null from what was once called undefined. Below a
+        // list nothing is missing to a query.
+        RawBsonRef::Null if single => {
             let null = query(name, "$eq", RawBson::Null, single);
             let null = or(vec![null, query(name, "$type", RawBson::Int32(6), single)]);
             if expanded {

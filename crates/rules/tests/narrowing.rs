@@ -106,6 +106,11 @@ fn what_is_pushed() {
             true,
         ),
         (
+            r#"{"name":"x","apply_when":{"a.gone":null},"read":true}"#,
+            None,
+            false,
+        ),
+        (
             r#"{"name":"x","apply_when":{"t":{"%all":["red","blue"]}},"read":true}"#,
             Some(r#"{"$and":[{"t":{"$eq":"red"}},{"t":{"$eq":"blue"}}]}"#),
             true,
