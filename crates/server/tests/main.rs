@@ -7,6 +7,7 @@ mod atlas;
 mod bad_input;
 mod connections;
 mod doors;
+mod forged;
 mod hosting;
 mod http;
 mod imports;

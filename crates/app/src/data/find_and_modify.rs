@@ -182,14 +182,9 @@ impl Door<'_> {
 impl FindOneAnd<'_> {
     /// What the caller sees of an image.
     async fn shown(&self, guard: &mut Guard<'_>, image: &RawDocument) -> Result<RawBson, Failure> {
-        let Some(mut visible) = guard.visible(image).await? else {
+        let Some(mut visible) = guard.shown(image).await? else {
             return Ok(RawBson::Null);
         };
-        if let Some(projection) = guard.filters().await?.projection {
-            let projection = RawDocumentBuf::try_from(&projection).map_err(malformed)?;
-            let projection = Projection::parse(&projection).map_err(language)?;
-            visible = projection.apply(&visible, None).map_err(language)?;
-        }
         if let Some(projection) = self.projection {
             let matcher = Matcher::parse(self.query).map_err(language)?;
             let projection = Projection::parse(projection).map_err(language)?;

@@ -5,11 +5,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bson::raw::RawBsonRef;
 use bson::{RawArray, RawDocument, RawDocumentBuf};
 use kit::Problem;
+use mql::Projection;
 use mql::schema::Options;
 use rules::{Change, Decided, Decider, Merged, Metrics, Narrowed, Readable, Writable, Write};
 
 use super::explain::{Decision, PushedDown, Record};
-use super::failure::{malformed, mixed, not_permitted, not_valid};
+use super::failure::{language, malformed, mixed, not_permitted, not_valid};
 use super::{Calls, CollectionRules, UserAccess, marker};
 
 /// Decides for one user on one collection.
@@ -153,6 +154,22 @@ impl<'a> Guard<'a> {
             Readable::Whole => Some(marker::without(document).into_owned()),
             Readable::Masked(masked) => Some(marker::without(&masked).into_owned()),
         })
+    }
+
+    /// What is shown of it: the filters' projection hides, too.
+    pub(super) async fn shown(
+        &mut self,
+        document: &RawDocument,
+    ) -> Result<Option<RawDocumentBuf>, Problem> {
+        let Some(visible) = self.visible(document).await? else {
+            return Ok(None);
+        };
+        let Some(projection) = self.filters().await?.projection else {
+            return Ok(Some(visible));
+        };
+        let projection = RawDocumentBuf::try_from(&projection).map_err(malformed)?;
+        let projection = Projection::parse(&projection).map_err(language)?;
+        projection.apply(&visible, None).map(Some).map_err(language)
     }
 
     /// Refuses a write that the role or the schema does not allow; `verb` is

@@ -11,8 +11,7 @@ use mql::Update;
 use mql::expression::Variables;
 use mql::update::UpdateContext;
 use rules::{
-    Change as Kind, Readable, Write, forbidden_in_expressions, forbidden_in_query,
-    forbidden_in_update,
+    Change as Kind, Write, forbidden_in_expressions, forbidden_in_query, forbidden_in_update,
 };
 
 use super::Door;
@@ -209,7 +208,7 @@ impl<'a> Change<'a> {
             // A pipeline computes from every field: what may not be read must
             // not be copied to where it may.
             if matches!(self.update, RawBsonRef::Array(_))
-                && guard.visible(before).await?.as_deref() != Some(before)
+                && guard.shown(before).await?.as_deref() != Some(before)
             {
                 return Err(not_permitted(
                     self.verb,
@@ -255,22 +254,24 @@ impl<'a> Change<'a> {
         before: &RawDocument,
         error: CommandError,
     ) -> Result<Problem, Problem> {
-        let readable = guard.read(before).await?;
+        let shown = guard.shown(before).await?;
+        let whole = shown.as_deref() == Some(before);
         if error.is_duplicate_key() {
             // What only the engine can make is judged by what it stands on.
             let after = self.made_of(before).unwrap_or_else(|_| before.to_owned());
             guard
                 .check(Write::Update(before, &after), self.verb)
                 .await?;
-            return Ok(match readable {
-                Readable::Whole => mongodb(error),
-                _ => mongodb(CommandError::new(error.code, "E11000 duplicate key error")),
-            });
+            return Ok(mongodb(if whole {
+                error
+            } else {
+                CommandError::new(error.code, "E11000 duplicate key error")
+            }));
         }
-        Ok(match readable {
-            Readable::Whole => mongodb(error),
-            Readable::Hidden => not_permitted(self.verb, error),
-            Readable::Masked(masked) => match self.made_of(&masked) {
+        Ok(match shown {
+            _ if whole => mongodb(error),
+            None => not_permitted(self.verb, error),
+            Some(part) => match self.made_of(&part) {
                 Err(said) => said,
                 Ok(_) => not_permitted(self.verb, error),
             },
