@@ -289,3 +289,18 @@ async fn a_write_that_fails_changes_nothing() {
         assert_eq!(w.stored().await, stored);
     }
 }
+
+/// The image that a write answers with is read by the role that it has then.
+#[tokio::test]
+async fn a_new_image_is_shown_by_its_own_role() {
+    let roles = r#"{"name":"open","apply_when":{"k":"open"},"read":true,"write":true},
+        {"name":"rest","apply_when":{},"fields":{"_id":{"read":true}}}"#;
+    for projection in ["", r#","projection":{"k":1}"#] {
+        let w = World::with(roles, r#"{"_id":1,"k":"open","s":1}"#).await;
+        let arguments = format!(
+            r#"{{"filter":{{"_id":1}},"update":{{"$set":{{"k":"closed"}}}},"returnNewDocument":true{projection}}}"#
+        );
+        assert_eq!(w.ann("findOneAndUpdate", &arguments).await, r#"{"_id":1}"#);
+        assert_eq!(w.stored().await, r#"[{"_id":1,"k":"closed","s":1}]"#);
+    }
+}

@@ -250,7 +250,7 @@ fn pipeline(dice: &mut Dice, stored: &[Document]) -> Vec<Document> {
             5 => doc! { "$addFields": { "x": "$$ROOT" } },
             6 => doc! { "$unwind": "$t" },
             7 => doc! { "$replaceRoot": { "newRoot": { "v": { "$objectToArray": "$$ROOT" } } } },
-            8 => doc! { "$group": { "_id": null, "n": { "$sum": 1 }, "m": { "$addToSet": "$b" } } },
+            8 => doc! { "$group": { "_id": null, "n": { "$sum": 1 }, "m": { "$push": "$b" } } },
             9 => doc! { "$set": { "x": { "$cond": [{ "$gt": ["$a", "red"] }, "$d.a", "$b"] } } },
             10 => doc! { "$unset": ["a", "d.a"] },
             _ => doc! { "$match": { "x": { "$exists": true } } },
