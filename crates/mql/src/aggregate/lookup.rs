@@ -487,6 +487,9 @@ fn read(
 #[derive(Debug, Clone)]
 pub struct Union {
     from: String,
+    /// Whether a collection is named that there cannot be, which is told when it is
+    /// read.
+    nameless: bool,
     pipeline: Pipeline,
 }
 
@@ -507,14 +510,9 @@ impl Union {
 
     pub(super) fn parse(operand: RawBsonRef<'_>, depth: usize) -> Result<Self> {
         let (from, stages) = Self::glance(operand)?;
-        if from == Some("") {
-            return Err(MqlError::new(
-                73,
-                "Namespace is not a valid collection name",
-            ));
-        }
         Ok(Self {
             from: from.unwrap_or_default().to_owned(),
+            nameless: from == Some(""),
             pipeline: match stages {
                 Some(stages) => pipeline(&stages, Place::Union, depth + 1)?.into(),
                 None => Pipeline::default(),
@@ -593,6 +591,12 @@ impl Union {
         env: &Environment<'_>,
         take: &mut dyn FnMut(RawDocumentBuf) -> Result<bool>,
     ) -> Result<()> {
+        if self.nameless {
+            return Err(MqlError::new(
+                73,
+                "Namespace is not a valid collection name",
+            ));
+        }
         read(env, &self.from, None, self.pipeline.clone(), take)
     }
 }
