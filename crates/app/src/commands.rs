@@ -164,7 +164,7 @@ impl Source<'_> {
         };
         let collection = self.collection(namespace);
         let read = collection.each(command, |one| seen.add(one)).await;
-        let result = read.map(|()| seen.schema(singular(&namespace.collection)));
+        let result = read.map(|()| seen.schema(&singular(&namespace.collection)));
         self.logged("SCHEMA_GENERATION", &started, service_id, request, result)
     }
 
@@ -277,11 +277,41 @@ impl Found {
 }
 
 /// What one document of a collection is called: `accounts` has an `account`.
-fn singular(collection: &str) -> &str {
-    match collection.strip_suffix('s') {
-        Some(rest) if !rest.is_empty() && !rest.ends_with(['s', 'u', 'i']) => rest,
-        _ => collection,
+/// It goes by how English words end; a word that is not one stays itself.
+fn singular(collection: &str) -> String {
+    const SAME: [&str; 4] = ["series", "species", "news", "data"];
+    const IRREGULAR: [(&str, &str); 5] = [
+        ("people", "person"),
+        ("children", "child"),
+        ("women", "woman"),
+        ("movies", "movie"),
+        ("cookies", "cookie"),
+    ];
+    // The end of many, the end of one; the first that fits.
+    const ENDS: [(&str, &str); 9] = [
+        ("ies", "y"),
+        ("sses", "ss"),
+        ("shes", "sh"),
+        ("ches", "ch"),
+        ("xes", "x"),
+        ("tuses", "tus"),
+        ("ss", "ss"),
+        ("us", "us"),
+        ("is", "is"),
+    ];
+    if SAME.iter().any(|word| collection.ends_with(word)) {
+        return collection.to_owned();
     }
+    let mut ends = IRREGULAR.iter().chain(&ENDS);
+    let replaced = ends.find_map(|(many, one)| {
+        let stem = collection.strip_suffix(many)?;
+        Some(format!("{stem}{one}"))
+    });
+    let plain = || {
+        let one = collection.strip_suffix('s').filter(|one| !one.is_empty());
+        one.unwrap_or(collection).to_owned()
+    };
+    replaced.unwrap_or_else(plain)
 }
 
 #[cfg(test)]
@@ -296,10 +326,22 @@ mod tests {
         for (many, one) in [
             ("accounts", "account"),
             ("s", "s"),
+            ("", ""),
             ("status", "status"),
+            ("statuses", "status"),
             ("glass", "glass"),
-            ("series", "serie"),
-            ("news", "new"),
+            ("classes", "class"),
+            ("addresses", "address"),
+            ("boxes", "box"),
+            ("branches", "branch"),
+            ("houses", "house"),
+            ("categories", "category"),
+            ("movies", "movie"),
+            ("series", "series"),
+            ("news", "news"),
+            ("analysis", "analysis"),
+            ("people", "person"),
+            ("userData", "userData"),
             ("fish", "fish"),
         ] {
             assert_eq!(singular(many), one);

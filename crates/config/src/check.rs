@@ -309,6 +309,10 @@ impl Checking<'_> {
                 }
             }
             Kind::Trigger => self.trigger(),
+            Kind::Relationships => {
+                let found = crate::relationships::flaws(self.config, self.key, self.node);
+                self.found.extend(found);
+            }
             Kind::Hosting => {
                 for (field, text) in crate::hosting::faults(self.node) {
                     self.error(&format!("/{field}"), text);

@@ -23,6 +23,7 @@ mod parse;
 mod places;
 mod print;
 mod providers;
+mod relationships;
 mod schedule;
 mod sync;
 mod templates;

@@ -26,6 +26,9 @@ pub struct Observed {
 struct Seen {
     /// Names of types, in the order in which they were seen.
     types: Vec<&'static str>,
+    /// Whether there was null: no type to expect by itself, since it says that
+    /// there was nothing.
+    null: bool,
     /// Of objects: fields in the order in which they were seen.
     fields: Vec<(String, Seen)>,
     /// Where each of them is.
@@ -56,8 +59,10 @@ impl Observed {
 
 impl Seen {
     fn add(&mut self, value: RawBsonRef<'_>, depth: usize, fields: &mut usize) {
-        // Null is no type to expect: it says that there was nothing.
-        let Some(name) = name(value) else { return };
+        let Some(name) = name(value) else {
+            self.null = true;
+            return;
+        };
         if !self.types.contains(&name) {
             self.types.push(name);
         }
@@ -105,9 +110,17 @@ impl Seen {
     }
 
     fn schema(&self) -> Option<Document> {
-        let types: Bson = match self.types.as_slice() {
-            [] => return None,
+        let mut types = self.types.clone();
+        if types.is_empty() {
+            return None;
+        }
+        if self.null {
+            types.push("null");
+        }
+        let types: Bson = match types.as_slice() {
             [one] => (*one).into(),
+            // It takes the others in.
+            many if many.contains(&"mixed") => "mixed".into(),
             many => many.to_vec().into(),
         };
         let mut schema = doc! { "bsonType": types };
@@ -124,8 +137,11 @@ impl Seen {
 /// What schemas call a value's type; none for null.
 fn name(value: RawBsonRef<'_>) -> Option<&'static str> {
     match value {
-        RawBsonRef::Null | RawBsonRef::Undefined => None,
+        RawBsonRef::Null => None,
         RawBsonRef::Binary(binary) if binary.subtype == BinarySubtype::Uuid => Some("uuid"),
+        RawBsonRef::JavaScriptCodeWithScope(_) => Some("javascript"),
+        // The service's schemas have no names for these.
+        RawBsonRef::Undefined | RawBsonRef::DbPointer(_) => Some("mixed"),
         value => Some(type_name(value)),
     }
 }
@@ -155,7 +171,7 @@ mod tests {
             "title": "thing", "bsonType": "object", "required": ["_id"],
             "properties": {
                 "_id": { "bsonType": ["int", "long"] },
-                "name": { "bsonType": "string" },
+                "name": { "bsonType": ["string", "null"] },
                 "at": { "bsonType": "object", "properties": {
                     "x": { "bsonType": "double" }, "y": { "bsonType": "bool" },
                 } },

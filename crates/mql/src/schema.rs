@@ -1,48 +1,80 @@
 //! JSON schemas with BSON types: `$jsonSchema`, and the service's collection
-//! schemas (rules-schemas.md §13).
+//! schemas (rules-schemas.md §13), which know more keywords.
 //!
-//! Collects every violation. The service's `validate` expressions are not
-//! evaluated here: they need a user.
+//! Every violation is told, in the order and by the names of the validator that
+//! the service had. Its `validate` expressions need a user: whoever has one
+//! brings a [`Judge`].
 
+mod check;
+mod format;
 mod names;
+mod number;
+mod parse;
 mod strict;
 
-use std::cmp::Ordering;
+use std::collections::HashMap;
 
 use bson::raw::RawBsonRef;
-use bson::{Bson, Document, RawArray, RawBson, RawDocument};
+use bson::spec::BinarySubtype;
+use bson::{Bson, Document, RawBson, RawDocument};
 
-use crate::compare;
-use crate::error::{MqlError, Result, guard};
+use crate::error::{MqlError, Result};
 use crate::matcher::malformed;
-use crate::order::{rank, raw};
+use crate::order::rank;
 use crate::regex::Regex;
+use check::Run;
+use format::Format;
+use number::number;
+pub use parse::{Fault, Parsed, Validate};
 
 /// A parsed schema.
 #[derive(Debug, Clone, Default)]
 pub struct Schema {
-    types: Vec<Type>,
+    /// The schema `false`.
+    never: bool,
+    /// What `bsonType` and `type` ask for, each if it is there.
+    types: Vec<Vec<Type>>,
     /// The same for messages.
     expected: String,
     pub(crate) required: Vec<String>,
     properties: Vec<(String, Schema)>,
+    /// Where each of the properties is.
+    places: HashMap<String, usize>,
     patterns: Vec<(Regex, Schema)>,
     additional: Option<Additional>,
+    names: Option<Box<Schema>>,
     items: Option<Items>,
     additional_items: Option<Additional>,
-    /// What the listed values are, up to the order of fields.
-    choices: Option<Vec<Vec<u8>>>,
+    contains: Option<Box<Schema>>,
+    constant: Option<Choices>,
+    choices: Option<Choices>,
     counts: Counts,
-    minimum: Option<(RawBson, bool)>,
-    maximum: Option<(RawBson, bool)>,
-    multiple_of: Option<Bson>,
+    limits: Limits,
     pattern: Option<Regex>,
+    format: Option<(Format, String)>,
     unique_items: bool,
     pub(crate) dependencies: Vec<(String, Dependency)>,
     pub(crate) all_of: Vec<Schema>,
     pub(crate) any_of: Vec<Schema>,
     pub(crate) one_of: Vec<Schema>,
     not: Option<Box<Schema>>,
+    condition: Option<Box<Condition>>,
+    /// The number of its `validate` expression.
+    validate: Option<usize>,
+    /// Whether it or one that it is combined of has an expression: those are
+    /// asked of a field that is not there, too.
+    asks: bool,
+    /// Whether there is an expression anywhere inside.
+    asks_inside: bool,
+}
+
+/// Values to be one of.
+#[derive(Debug, Clone)]
+struct Choices {
+    /// What they are up to the order of fields, sorted.
+    identities: Vec<Vec<u8>>,
+    /// The same for messages.
+    written: String,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -50,6 +82,23 @@ struct Counts {
     properties: (Option<i64>, Option<i64>),
     items: (Option<i64>, Option<i64>),
     length: (Option<i64>, Option<i64>),
+}
+
+/// What a number has to be; both forms of a limit may stand together.
+#[derive(Debug, Clone, Default)]
+struct Limits {
+    multiple_of: Option<Bson>,
+    maximum: Option<RawBson>,
+    below: Option<RawBson>,
+    minimum: Option<RawBson>,
+    above: Option<RawBson>,
+}
+
+#[derive(Debug, Clone)]
+struct Condition {
+    when: Schema,
+    then: Option<Schema>,
+    otherwise: Option<Schema>,
 }
 
 /// What the presence of a field asks for.
@@ -76,6 +125,8 @@ enum Type {
     Mixed,
     Number,
     Uuid,
+    /// Code with or without a scope.
+    Code,
     Is(i8),
 }
 
@@ -92,7 +143,10 @@ pub struct Violation {
 }
 
 /// The code of a pattern that takes too many steps: not valid, not invalid.
-const UNDECIDED: &str = "pattern_undecided";
+const UNDECIDED: &str = "internal";
+
+/// Violations that are told of one document.
+pub const VIOLATIONS_MAX: usize = 1000;
 
 /// How values are checked.
 #[derive(Debug, Clone, Copy, Default)]
@@ -101,13 +155,28 @@ pub struct Options {
     pub null_for_optional: bool,
 }
 
+/// Answers the `validate` expressions of a schema.
+pub trait Judge {
+    /// Whether the expression holds that is the `validate`th of
+    /// [`Parsed::validates`]. `this` is the value in its place, `prev` the one
+    /// before the change; none where there is none.
+    fn holds(
+        &mut self,
+        validate: usize,
+        this: Option<RawBsonRef<'_>>,
+        prev: Option<RawBsonRef<'_>>,
+    ) -> bool;
+}
+
 impl Schema {
-    /// Parses a schema document; unknown keywords are kept out of the way.
+    /// Parses a collection's schema as the service takes it; keywords that it
+    /// does not know mean nothing.
     ///
     /// # Errors
-    /// 9 for keywords of the wrong shape, 15 when nested too deeply.
+    /// The first fault: 9 for keywords of the wrong shape, 15 when nested too
+    /// deeply.
     pub fn parse(document: &Document) -> Result<Self> {
-        parse(document, 0).map(|schema| *schema)
+        Parsed::of(document).into_schema()
     }
 
     /// Parses a schema as `$jsonSchema` takes it, which is more particular.
@@ -116,7 +185,15 @@ impl Schema {
     /// MongoDB's: 9 for keywords, 14 for wrong types, 2 for names and patterns.
     pub fn parse_strict(document: &RawDocument) -> Result<Self> {
         strict::check(document, 0)?;
-        Self::parse(&Document::try_from(document).map_err(malformed)?)
+        Self::parse_part(&Document::try_from(document).map_err(malformed)?)
+    }
+
+    /// Parses a part of a schema that [`Schema::parse_strict`] took.
+    ///
+    /// # Errors
+    /// As there.
+    pub(crate) fn parse_part(document: &Document) -> Result<Self> {
+        Parsed::of_mongodb(document).into_schema()
     }
 
     /// Whether `document` has no violation.
@@ -124,19 +201,23 @@ impl Schema {
     /// # Errors
     /// 51156 when a pattern takes too many steps.
     pub fn is_valid(&self, document: &RawDocument) -> Result<bool> {
-        let found = self.violations(document, Options::default());
-        match found.iter().find(|violation| violation.code == UNDECIDED) {
-            Some(undecided) => Err(MqlError::new(51156, undecided.message.clone())),
-            None => Ok(found.is_empty()),
+        let mut run = Run::first();
+        run.check(self, RawBsonRef::Document(document));
+        match run.found.first() {
+            Some(undecided) if undecided.code == UNDECIDED => {
+                Err(MqlError::new(51156, undecided.message.clone()))
+            }
+            Some(_) => Ok(false),
+            None => Ok(true),
         }
     }
 
     /// Whether a value has no violation; a pattern that takes too many steps
     /// says no.
     pub(crate) fn accepts(&self, value: RawBsonRef<'_>) -> bool {
-        let mut found = Vec::new();
-        self.check(value, "", Options::default(), &mut found);
-        found.is_empty()
+        let mut run = Run::first();
+        run.check(self, value);
+        run.found.is_empty()
     }
 
     /// The top-level fields by which a document has violations or none; `None`
@@ -163,327 +244,39 @@ impl Schema {
         Some(fields)
     }
 
-    /// Every violation in `document`.
+    /// The violations in `document`, [`VIOLATIONS_MAX`] at most. `validate`
+    /// expressions are passed over.
     pub fn violations(&self, document: &RawDocument, options: Options) -> Vec<Violation> {
-        let mut found = Vec::new();
-        self.check(
-            RawBsonRef::Document(document),
-            "(root)",
-            options,
-            &mut found,
-        );
-        found
+        let mut run = Run::all(options, None);
+        run.check(self, RawBsonRef::Document(document));
+        run.found
     }
 
-    fn check(
-        &self,
-        value: RawBsonRef<'_>,
-        path: &str,
-        options: Options,
-        found: &mut Vec<Violation>,
-    ) {
-        let mut report = |code: &'static str, message: String| {
-            found.push(Violation {
-                code,
-                path: path.to_owned(),
-                message,
-            });
-        };
-        if !self.types.is_empty() && !self.types.iter().any(|t| t.is(value)) {
-            report(
-                "invalid_type",
-                format!(
-                    "Invalid type. Expected: {}, given: [{}]",
-                    self.expected,
-                    names::of(value)
-                ),
-            );
-            return;
-        }
-        if let Some(choices) = &self.choices
-            && !choices.contains(&identity(value))
-        {
-            report("enum", "must be one of the listed values".to_owned());
-        }
-        if rank(value) == 10 {
-            self.check_number(value, &mut report);
-        }
-        if let RawBsonRef::String(text) = value {
-            let length = text.chars().count() as i64;
-            let (least, most) = self.counts.length;
-            if least.is_some_and(|n| length < n) {
-                report(
-                    "string_gte",
-                    format!("must be at least {} characters", least.unwrap_or(0)),
-                );
-            }
-            if most.is_some_and(|n| length > n) {
-                report(
-                    "string_lte",
-                    format!("must be at most {} characters", most.unwrap_or(0)),
-                );
-            }
-            if let Some(pattern) = &self.pattern {
-                match pattern.is_match(text) {
-                    Ok(true) => {}
-                    Ok(false) => report("pattern", format!("does not match '{}'", pattern.pattern)),
-                    Err(error) => report(UNDECIDED, error.message),
-                }
-            }
-        }
-        match value {
-            RawBsonRef::Document(document) => self.check_document(document, path, options, found),
-            RawBsonRef::Array(array) => self.check_array(array, path, options, found),
-            _ => {}
-        }
-        self.check_combined(value, path, options, found);
-    }
-
-    fn check_number(&self, value: RawBsonRef<'_>, report: &mut dyn FnMut(&'static str, String)) {
-        // NaN is neither more nor less than anything.
-        let nan = |value: RawBsonRef<'_>| number(value).is_some_and(f64::is_nan);
-        let order = |limit: &RawBson| {
-            let limit = limit.as_raw_bson_ref();
-            (nan(value) == nan(limit)).then(|| compare(value, limit))
-        };
-        let shown = |limit: &RawBson| Bson::try_from(limit.clone()).unwrap_or(Bson::Null);
-        if let Some((least, strict)) = &self.minimum {
-            let wanted: &[Ordering] = if *strict {
-                &[Ordering::Greater]
-            } else {
-                &[Ordering::Greater, Ordering::Equal]
-            };
-            if !order(least).is_some_and(|order| wanted.contains(&order)) {
-                let least = shown(least);
-                if *strict {
-                    report("number_gt", format!("must be greater than {least}"));
-                } else {
-                    let text = format!("must be greater than or equal to {least}");
-                    report("number_gte", text);
-                }
-            }
-        }
-        if let Some((most, strict)) = &self.maximum {
-            let wanted: &[Ordering] = if *strict {
-                &[Ordering::Less]
-            } else {
-                &[Ordering::Less, Ordering::Equal]
-            };
-            if !order(most).is_some_and(|order| wanted.contains(&order)) {
-                let most = shown(most);
-                if *strict {
-                    report("number_lt", format!("must be less than {most}"));
-                } else {
-                    report(
-                        "number_lte",
-                        format!("must be less than or equal to {most}"),
-                    );
-                }
-            }
-        }
-        if let Some(step) = &self.multiple_of
-            && !is_multiple(value, step)
-        {
-            report("multiple_of", format!("must be a multiple of {step}"));
-        }
-    }
-
-    fn check_document(
+    /// The violations in `document`, with what `judge` says of the `validate`
+    /// expressions; `before` is the document that it was.
+    pub fn judged(
         &self,
         document: &RawDocument,
-        path: &str,
+        before: Option<&RawDocument>,
         options: Options,
-        found: &mut Vec<Violation>,
-    ) {
-        let mut report = |code: &'static str, message: String| {
-            found.push(Violation {
-                code,
-                path: path.to_owned(),
-                message,
-            });
-        };
-        for name in &self.required {
-            if !matches!(document.get(name.as_str()), Ok(Some(_))) {
-                report("required", format!("{name} is required"));
-            }
-        }
-        self.check_dependencies(document, path, options, found);
-        let mut report = |code: &'static str, message: String| {
-            found.push(Violation {
-                code,
-                path: path.to_owned(),
-                message,
-            });
-        };
-        let count = document.iter().count() as i64;
-        let (least, most) = self.counts.properties;
-        if least.is_some_and(|n| count < n) {
-            report(
-                "array_min_properties",
-                format!("must have at least {} properties", least.unwrap_or(0)),
-            );
-        }
-        if most.is_some_and(|n| count > n) {
-            report(
-                "array_max_properties",
-                format!("must have at most {} properties", most.unwrap_or(0)),
-            );
-        }
-        for (name, value) in document.iter().flatten() {
-            let name = name.as_str();
-            let inner = format!("{path}.{name}");
-            let own = self.properties.iter().find(|(known, _)| known == name);
-            let mut known = own.is_some();
-            if let Some((_, schema)) = own {
-                let excused = options.null_for_optional
-                    && matches!(value, RawBsonRef::Null)
-                    && !self.required.iter().any(|required| required == name);
-                if !excused {
-                    schema.check(value, &inner, options, found);
-                }
-            }
-            for (pattern, schema) in &self.patterns {
-                match pattern.is_match(name) {
-                    Ok(false) => {}
-                    Ok(true) => {
-                        known = true;
-                        schema.check(value, &inner, options, found);
-                    }
-                    Err(error) => found.push(Violation {
-                        code: UNDECIDED,
-                        path: inner.clone(),
-                        message: error.message,
-                    }),
-                }
-            }
-            match &self.additional {
-                Some(Additional::Forbidden) if !known => found.push(Violation {
-                    code: "additional_property_not_allowed",
-                    path: path.to_owned(),
-                    message: format!("Additional property {name} is not allowed"),
-                }),
-                Some(Additional::Schema(schema)) if !known => {
-                    schema.check(value, &inner, options, found);
-                }
-                _ => {}
-            }
-        }
+        judge: &mut dyn Judge,
+    ) -> Vec<Violation> {
+        let mut run = Run::all(options, Some(judge));
+        let before = before.map(RawBsonRef::Document);
+        run.check_change(self, RawBsonRef::Document(document), before);
+        run.found
     }
 
-    fn check_dependencies(
-        &self,
-        document: &RawDocument,
-        path: &str,
-        options: Options,
-        found: &mut Vec<Violation>,
-    ) {
-        let is_there = |name: &str| matches!(document.get(name), Ok(Some(_)));
-        for (name, dependency) in &self.dependencies {
-            match dependency {
-                _ if !is_there(name) => {}
-                Dependency::Fields(names) => {
-                    for other in names.iter().filter(|other| !is_there(other)) {
-                        found.push(Violation {
-                            code: "missing_dependency",
-                            path: path.to_owned(),
-                            message: format!("Has a dependency on {other}"),
-                        });
-                    }
-                }
-                Dependency::Schema(schema) => {
-                    schema.check(RawBsonRef::Document(document), path, options, found);
-                }
-            }
-        }
+    /// Whether a field has to be there, by this schema or by one that has to
+    /// hold with it.
+    fn requires(&self, name: &str) -> bool {
+        self.required.iter().any(|required| required == name)
+            || self.all_of.iter().any(|part| part.requires(name))
     }
 
-    fn check_array(
-        &self,
-        array: &RawArray,
-        path: &str,
-        options: Options,
-        found: &mut Vec<Violation>,
-    ) {
-        let values: Vec<RawBsonRef<'_>> = array.into_iter().flatten().collect();
-        let mut report = |code: &'static str, message: String| {
-            found.push(Violation {
-                code,
-                path: path.to_owned(),
-                message,
-            });
-        };
-        let (least, most) = self.counts.items;
-        if least.is_some_and(|n| (values.len() as i64) < n) {
-            report(
-                "array_min_items",
-                format!("must have at least {} items", least.unwrap_or(0)),
-            );
-        }
-        if most.is_some_and(|n| values.len() as i64 > n) {
-            report(
-                "array_max_items",
-                format!("must have at most {} items", most.unwrap_or(0)),
-            );
-        }
-        if self.unique_items {
-            let mut known: Vec<Vec<u8>> = values.iter().map(|value| identity(*value)).collect();
-            known.sort_unstable();
-            if known.windows(2).any(|pair| pair[0] == pair[1]) {
-                report("unique", "items must be unique".to_owned());
-            }
-        }
-        for (index, value) in values.iter().enumerate() {
-            let inner = format!("{path}.{index}");
-            match &self.items {
-                Some(Items::Each(schema)) => schema.check(*value, &inner, options, found),
-                Some(Items::Tuple(schemas)) => match (schemas.get(index), &self.additional_items) {
-                    (Some(schema), _) => schema.check(*value, &inner, options, found),
-                    (None, Some(Additional::Forbidden)) => found.push(Violation {
-                        code: "array_no_additional_items",
-                        path: path.to_owned(),
-                        message: "no additional items are allowed".to_owned(),
-                    }),
-                    (None, Some(Additional::Schema(schema))) => {
-                        schema.check(*value, &inner, options, found);
-                    }
-                    (None, None) => {}
-                },
-                None => {}
-            }
-        }
-    }
-
-    fn check_combined(
-        &self,
-        value: RawBsonRef<'_>,
-        path: &str,
-        options: Options,
-        found: &mut Vec<Violation>,
-    ) {
-        let passes = |schema: &Self| {
-            let mut inner = Vec::new();
-            schema.check(value, path, options, &mut inner);
-            inner.is_empty()
-        };
-        let mut report = |code: &'static str, message: &str| {
-            found.push(Violation {
-                code,
-                path: path.to_owned(),
-                message: message.to_owned(),
-            });
-        };
-        if !self.all_of.iter().all(passes) {
-            report("number_all_of", "must satisfy all of the schemas");
-        }
-        if !self.any_of.is_empty() && !self.any_of.iter().any(passes) {
-            report("number_any_of", "must satisfy one of the schemas");
-        }
-        if !self.one_of.is_empty() && self.one_of.iter().filter(|s| passes(s)).count() != 1 {
-            report("number_one_of", "must satisfy exactly one of the schemas");
-        }
-        if self.not.as_ref().is_some_and(|schema| passes(schema)) {
-            report("number_not", "must not satisfy the schema");
-        }
+    fn property(&self, name: &str) -> Option<(usize, &Self)> {
+        let at = *self.places.get(name)?;
+        self.properties.get(at).map(|(_, schema)| (at, schema))
     }
 }
 
@@ -494,7 +287,11 @@ impl Type {
             Self::Number => rank(value) == 10,
             Self::Uuid => matches!(
                 value,
-                RawBsonRef::Binary(binary) if binary.subtype == bson::spec::BinarySubtype::Uuid
+                RawBsonRef::Binary(binary) if binary.subtype == BinarySubtype::Uuid
+            ),
+            Self::Code => matches!(
+                value,
+                RawBsonRef::JavaScriptCode(_) | RawBsonRef::JavaScriptCodeWithScope(_)
             ),
             Self::Is(number) => value.element_type() as u8 as i8 == number,
         }
@@ -530,200 +327,4 @@ fn identity(value: RawBsonRef<'_>) -> Vec<u8> {
     let mut key = Vec::new();
     crate::key::encode(value, &mut key);
     key
-}
-
-fn is_multiple(value: RawBsonRef<'_>, step: &Bson) -> bool {
-    let whole = |value: &Bson| match value {
-        Bson::Int32(n) => Some(i64::from(*n)),
-        Bson::Int64(n) => Some(*n),
-        _ => None,
-    };
-    let owned = Bson::try_from(value).unwrap_or(Bson::Null);
-    match (whole(&owned), whole(step)) {
-        (Some(n), Some(step)) => n.checked_rem(step).is_none_or(|rest| rest == 0),
-        _ if matches!(owned, Bson::Decimal128(_)) || matches!(step, Bson::Decimal128(_)) => {
-            let step = crate::number::decimal(step);
-            crate::number::decimal(&owned).modulo(step).is_zero()
-        }
-        _ => match (number(value), crate::number::double(step)) {
-            (Some(n), Some(step)) => n % step == 0.0,
-            _ => false,
-        },
-    }
-}
-
-fn number(value: RawBsonRef<'_>) -> Option<f64> {
-    match value {
-        RawBsonRef::Int32(n) => Some(n.into()),
-        RawBsonRef::Int64(n) => Some(n as f64),
-        RawBsonRef::Double(n) => Some(n),
-        RawBsonRef::Decimal128(n) => Some(crate::decimal::to_double(n)),
-        _ => None,
-    }
-}
-
-fn wrong(keyword: &str, wanted: &str) -> MqlError {
-    MqlError::failed_to_parse(format!("$jsonSchema keyword '{keyword}' must be {wanted}"))
-}
-
-/// Boxed: by value, each level would have several schemas on the stack.
-fn parse(document: &Document, depth: usize) -> Result<Box<Schema>> {
-    guard(depth)?;
-    let mut schema = Box::<Schema>::default();
-    let child = |keyword: &str, value: &Bson| match value {
-        Bson::Document(document) => parse(document, depth + 1),
-        _ => Err(wrong(keyword, "an object")),
-    };
-    let list = |keyword: &str, value: &Bson| match value {
-        Bson::Array(schemas) => schemas
-            .iter()
-            .map(|schema| child(keyword, schema).map(|schema| *schema))
-            .collect::<Result<Vec<_>>>(),
-        _ => Err(wrong(keyword, "an array of objects")),
-    };
-    let whole = |keyword: &str, value: &Bson| {
-        crate::number::whole(value)
-            .filter(|n| *n >= 0)
-            .map(Some)
-            .ok_or_else(|| wrong(keyword, "a non-negative integer"))
-    };
-    let limit = |keyword: &str, value: &Bson| {
-        if crate::number::is_number(value) {
-            Ok(raw(value))
-        } else {
-            Err(wrong(keyword, "a number"))
-        }
-    };
-    let additional = |keyword: &str, value: &Bson| match value {
-        Bson::Boolean(true) => Ok(None),
-        Bson::Boolean(false) => Ok(Some(Additional::Forbidden)),
-        other => Ok::<_, MqlError>(Some(Additional::Schema(child(keyword, other)?))),
-    };
-    for (keyword, value) in document {
-        match keyword.as_str() {
-            "bsonType" | "type" => {
-                schema.types = types(keyword, value)?;
-                schema.expected = names::expected(document);
-            }
-            "required" => schema.required = strings(keyword, value)?,
-            "properties" => {
-                let Bson::Document(properties) = value else {
-                    return Err(wrong(keyword, "an object"));
-                };
-                for (name, value) in properties {
-                    schema
-                        .properties
-                        .push((name.clone(), *child(keyword, value)?));
-                }
-            }
-            "patternProperties" => {
-                let Bson::Document(properties) = value else {
-                    return Err(wrong(keyword, "an object"));
-                };
-                for (pattern, value) in properties {
-                    schema
-                        .patterns
-                        .push((Regex::new(pattern, "")?, *child(keyword, value)?));
-                }
-            }
-            "additionalProperties" => schema.additional = additional(keyword, value)?,
-            "additionalItems" => schema.additional_items = additional(keyword, value)?,
-            "items" => {
-                schema.items = Some(match value {
-                    Bson::Array(_) => Items::Tuple(list(keyword, value)?),
-                    other => Items::Each(child(keyword, other)?),
-                });
-            }
-            "enum" => match value {
-                Bson::Array(values) => {
-                    schema.choices = Some(values.iter().map(identity_of).collect());
-                }
-                _ => return Err(wrong(keyword, "an array")),
-            },
-            "const" => schema.choices = Some(vec![identity_of(value)]),
-            "minProperties" => schema.counts.properties.0 = whole(keyword, value)?,
-            "maxProperties" => schema.counts.properties.1 = whole(keyword, value)?,
-            "minItems" => schema.counts.items.0 = whole(keyword, value)?,
-            "maxItems" => schema.counts.items.1 = whole(keyword, value)?,
-            "minLength" => schema.counts.length.0 = whole(keyword, value)?,
-            "maxLength" => schema.counts.length.1 = whole(keyword, value)?,
-            "minimum" => {
-                let strict = document.get_bool("exclusiveMinimum").unwrap_or(false);
-                schema.minimum = Some((limit(keyword, value)?, strict));
-            }
-            "maximum" => {
-                let strict = document.get_bool("exclusiveMaximum").unwrap_or(false);
-                schema.maximum = Some((limit(keyword, value)?, strict));
-            }
-            "exclusiveMinimum" if crate::number::is_number(value) => {
-                schema.minimum = Some((limit(keyword, value)?, true));
-            }
-            "exclusiveMaximum" if crate::number::is_number(value) => {
-                schema.maximum = Some((limit(keyword, value)?, true));
-            }
-            "multipleOf" => {
-                limit(keyword, value)?;
-                schema.multiple_of = Some(value.clone());
-            }
-            "dependencies" => {
-                let Bson::Document(dependencies) = value else {
-                    return Err(wrong(keyword, "an object"));
-                };
-                for (name, value) in dependencies {
-                    let dependency = match value {
-                        Bson::Array(_) => Dependency::Fields(strings(keyword, value)?),
-                        other => Dependency::Schema(child(keyword, other)?),
-                    };
-                    schema.dependencies.push((name.clone(), dependency));
-                }
-            }
-            "pattern" => match value {
-                Bson::String(pattern) => schema.pattern = Some(Regex::new(pattern, "")?),
-                _ => return Err(wrong(keyword, "a string")),
-            },
-            "uniqueItems" => schema.unique_items = matches!(value, Bson::Boolean(true)),
-            "allOf" => schema.all_of = list(keyword, value)?,
-            "anyOf" => schema.any_of = list(keyword, value)?,
-            "oneOf" => schema.one_of = list(keyword, value)?,
-            "not" => schema.not = Some(child(keyword, value)?),
-            _ => {}
-        }
-    }
-    Ok(schema)
-}
-
-fn strings(keyword: &str, value: &Bson) -> Result<Vec<String>> {
-    match value {
-        Bson::Array(values) => values
-            .iter()
-            .map(|value| match value {
-                Bson::String(name) => Ok(name.clone()),
-                _ => Err(wrong(keyword, "an array of strings")),
-            })
-            .collect(),
-        _ => Err(wrong(keyword, "an array of strings")),
-    }
-}
-
-fn types(keyword: &str, value: &Bson) -> Result<Vec<Type>> {
-    let names = match value {
-        Bson::String(name) => vec![name.clone()],
-        other => strings(keyword, other)?,
-    };
-    names
-        .iter()
-        .map(|name| {
-            Ok(match name.as_str() {
-                "mixed" => Type::Mixed,
-                "number" | "float" => Type::Number,
-                "uuid" => Type::Uuid,
-                "boolean" => Type::Is(8),
-                "binary" => Type::Is(5),
-                "function" => Type::Is(13),
-                other => Type::Is(crate::matcher::type_number(other).ok_or_else(|| {
-                    MqlError::bad_value(format!("Unknown type name alias: {other}"))
-                })? as i8),
-            })
-        })
-        .collect()
 }

@@ -412,5 +412,5 @@ fn considered(mut values: Values, details: &mut Document) {
 
 /// Whether a schema accepts a value.
 fn accepts(schema: &Document, value: RawBsonRef<'_>) -> bool {
-    Schema::parse(schema).is_ok_and(|schema| schema.accepts(value))
+    Schema::parse_part(schema).is_ok_and(|schema| schema.accepts(value))
 }

@@ -2,33 +2,20 @@
 //! expressions inside it, which need a user (rules-schemas.md §13).
 
 use bson::raw::RawBsonRef;
-use bson::{Bson, Document, RawDocument};
-use kit::limit::NESTING_DEPTH_MAX;
-use mql::schema::{Options, Schema};
+use bson::{Document, RawDocument};
+use mql::schema::{Judge, Options, Parsed, Schema, Violation};
 
 use crate::expression::Expression;
 use crate::issue::Issue;
 use crate::parse::Place;
-use crate::scope::{Decided, Scope};
+use crate::scope::{Decided, Needed, Scope};
 
 /// A collection's schema.
 #[derive(Debug, Clone)]
 pub struct CollectionSchema {
     schema: Schema,
-    checks: Vec<Check>,
-}
-
-/// A `validate` expression and the field it stands at.
-#[derive(Debug, Clone)]
-struct Check {
-    path: Vec<Step>,
-    validate: Expression,
-}
-
-#[derive(Debug, Clone)]
-enum Step {
-    Field(String),
-    Items,
+    /// The `validate` expressions, by their numbers in the schema.
+    validates: Vec<Expression>,
 }
 
 /// One breach of a schema; for the log.
@@ -51,24 +38,28 @@ impl CollectionSchema {
         if schema.is_empty() {
             return Ok(None);
         }
+        let parsed = Parsed::of(schema);
         let mut issues = Vec::new();
-        let mut checks = Vec::new();
-        collect(schema, &mut Vec::new(), &mut checks, &mut issues);
-        match Schema::parse(schema) {
-            Ok(schema) if issues.is_empty() => Ok(Some(Self { schema, checks })),
-            Ok(_) => Err(issues),
-            Err(error) => {
-                issues.push(Issue::new("", error.message));
-                Err(issues)
-            }
+        let validates = parsed.validates.iter();
+        let validates = validates
+            .map(|one| Expression::parse(&one.value, Place::Document, &one.path, &mut issues))
+            .collect();
+        let faults = parsed.faults.into_iter();
+        issues.extend(faults.map(|fault| Issue::new(fault.path, fault.error.message)));
+        if !issues.is_empty() {
+            return Err(issues);
         }
+        Ok(Some(Self {
+            schema: parsed.schema,
+            validates,
+        }))
     }
 
     /// The functions that `validate` expressions call.
     pub fn functions(&self) -> impl Iterator<Item = &str> {
-        self.checks
+        self.validates
             .iter()
-            .flat_map(|check| check.validate.functions())
+            .flat_map(Expression::functions)
             .map(AsRef::as_ref)
     }
 
@@ -79,128 +70,60 @@ impl CollectionSchema {
         scope: &Scope<'_>,
         options: Options,
     ) -> Decided<Vec<Breach>> {
-        let mut found: Vec<Breach> = self
+        let mut asking = Asking {
+            validates: &self.validates,
+            scope,
+            needed: None,
+        };
+        let found = self
             .schema
-            .violations(document, options)
-            .into_iter()
-            .map(|violation| Breach {
-                code: violation.code,
-                path: violation.path,
-                message: violation.message,
-            })
-            .collect();
-        for check in &self.checks {
-            let (this, prev) = (
-                scope.root.map(RawBsonRef::Document),
-                scope.prev_root.map(RawBsonRef::Document),
-            );
-            check.run(&check.path, this, prev, scope, "(root)", &mut found)?;
+            .judged(document, scope.prev_root, options, &mut asking);
+        match asking.needed {
+            Some(needed) => Err(needed),
+            None => Ok(found.into_iter().map(Breach::from).collect()),
         }
-        Ok(found)
     }
 }
 
-impl Check {
-    fn run(
-        &self,
-        path: &[Step],
+impl From<Violation> for Breach {
+    fn from(violation: Violation) -> Self {
+        Self {
+            code: violation.code,
+            path: violation.path,
+            message: violation.message,
+        }
+    }
+}
+
+/// Asks the expressions, until one needs a function to be called.
+struct Asking<'a> {
+    validates: &'a [Expression],
+    scope: &'a Scope<'a>,
+    needed: Option<Box<Needed>>,
+}
+
+impl Judge for Asking<'_> {
+    fn holds(
+        &mut self,
+        validate: usize,
         this: Option<RawBsonRef<'_>>,
         prev: Option<RawBsonRef<'_>>,
-        scope: &Scope<'_>,
-        at: &str,
-        found: &mut Vec<Breach>,
-    ) -> Decided<()> {
-        match path.split_first() {
-            // It runs for an absent field too: unsetting must be noticed.
-            None => {
-                let scope = Scope {
-                    this,
-                    prev,
-                    ..*scope
-                };
-                if !self.validate.holds(&scope)? {
-                    found.push(Breach {
-                        code: "false",
-                        path: at.to_owned(),
-                        message: "the validate expression is false".to_owned(),
-                    });
-                }
-            }
-            Some((Step::Field(name), rest)) => {
-                let at = format!("{at}.{name}");
-                self.run(
-                    rest,
-                    field(this, name),
-                    field(prev, name),
-                    scope,
-                    &at,
-                    found,
-                )?;
-            }
-            Some((Step::Items, rest)) => {
-                let Some(RawBsonRef::Array(array)) = this else {
-                    return Ok(());
-                };
-                for (index, element) in array.into_iter().flatten().enumerate() {
-                    let old = match prev {
-                        Some(RawBsonRef::Array(array)) => array.get(index).ok().flatten(),
-                        _ => None,
-                    };
-                    let at = format!("{at}.{index}");
-                    self.run(rest, Some(element), old, scope, &at, found)?;
-                }
-            }
+    ) -> bool {
+        // What is answered now is asked again.
+        if self.needed.is_some() {
+            return true;
         }
-        Ok(())
-    }
-}
-
-fn field<'a>(value: Option<RawBsonRef<'a>>, name: &str) -> Option<RawBsonRef<'a>> {
-    match value {
-        Some(RawBsonRef::Document(document)) => document.get(name).ok().flatten(),
-        _ => None,
-    }
-}
-
-fn collect(
-    schema: &Document,
-    path: &mut Vec<Step>,
-    checks: &mut Vec<Check>,
-    issues: &mut Vec<Issue>,
-) {
-    // The parser of the structure refuses what is nested deeper.
-    if path.len() > NESTING_DEPTH_MAX {
-        return;
-    }
-    if let Some(value) = schema.get("validate") {
-        let at = format!("{}validate", written(path));
-        let validate = Expression::parse(value, Place::Document, &at, issues);
-        checks.push(Check {
-            path: path.clone(),
-            validate,
-        });
-    }
-    if let Some(Bson::Document(properties)) = schema.get("properties") {
-        for (name, property) in properties {
-            if let Bson::Document(property) = property {
-                path.push(Step::Field(name.clone()));
-                collect(property, path, checks, issues);
-                path.pop();
-            }
-        }
-    }
-    if let Some(Bson::Document(items)) = schema.get("items") {
-        path.push(Step::Items);
-        collect(items, path, checks, issues);
-        path.pop();
-    }
-}
-
-fn written(path: &[Step]) -> String {
-    path.iter()
-        .map(|step| match step {
-            Step::Field(name) => format!("properties.{name}."),
-            Step::Items => "items.".to_owned(),
+        let Some(expression) = self.validates.get(validate) else {
+            return false;
+        };
+        let scope = Scope {
+            this,
+            prev,
+            ..*self.scope
+        };
+        expression.holds(&scope).unwrap_or_else(|needed| {
+            self.needed = Some(needed);
+            true
         })
-        .collect()
+    }
 }

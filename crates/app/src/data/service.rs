@@ -150,61 +150,11 @@ fn schema(
     flaws: &mut Vec<Flaw>,
 ) -> Option<CollectionSchema> {
     check_functions(config, node, of, flaws);
-    let parsed = CollectionSchema::parse(&document(node, of, flaws)?);
-    if parsed.is_err() {
-        schema_faults(&node.json, "", of, flaws);
-    }
-    parsed.ok().flatten()
-}
-
-/// What is wrong with a schema, at the innermost schemas that are wrong
-/// themselves: the parser stops at the first.
-fn schema_faults(schema: &Value, pointer: &str, of: Of, flaws: &mut Vec<Flaw>) {
-    let Ok(bson::Bson::Document(document)) = kit::ejson::parse_value(schema) else {
-        return;
-    };
-    let Err(issues) = CollectionSchema::parse(&document) else {
-        return;
-    };
-    let known = flaws.len();
-    for inner in ["properties", "patternProperties", "dependencies"] {
-        let fields = schema.get(inner).and_then(Value::as_object);
-        for (name, schema) in fields.into_iter().flatten() {
-            let name = name.replace('~', "~0").replace('/', "~1");
-            schema_faults(schema, &format!("{pointer}/{inner}/{name}"), of, flaws);
-        }
-    }
-    for inner in [
-        "items",
-        "additionalItems",
-        "additionalProperties",
-        "not",
-        "allOf",
-        "anyOf",
-        "oneOf",
-    ] {
-        match schema.get(inner) {
-            Some(Value::Array(list)) => {
-                for (index, schema) in list.iter().enumerate() {
-                    schema_faults(schema, &format!("{pointer}/{inner}/{index}"), of, flaws);
-                }
-            }
-            Some(schema) => schema_faults(schema, &format!("{pointer}/{inner}"), of, flaws),
-            None => {}
-        }
-    }
-    if flaws.len() == known {
-        for issue in issues {
-            let (kind, key) = of;
-            let place = format!("{pointer}{}", config::pointer(schema, &issue.path));
-            let path = place.trim_start_matches('/').replace('/', ".");
-            let path = path.replace("~1", "/").replace("~0", "~");
-            let text = if path.is_empty() {
-                issue.message
-            } else {
-                format!("{path}: {}", issue.message)
-            };
-            flaws.push(Flaw::error(kind, key, &place, text));
+    match CollectionSchema::parse(&document(node, of, flaws)?) {
+        Ok(schema) => schema,
+        Err(issues) => {
+            report(issues, node, of, flaws);
+            None
         }
     }
 }
