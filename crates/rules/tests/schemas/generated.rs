@@ -26,7 +26,7 @@ fn leaf() -> impl Strategy<Value = Pair> {
         text.prop_map(|text| {
             let length = text.chars().count() as i32;
             let schema = doc! { "bsonType": ["string", "null"], "minLength": length,
-            "maxLength": length, "pattern": "^\\w*$", "enum": ["1", &text] };
+            "maxLength": length, "pattern": "^\\D*$", "enum": ["1", &text] };
             (schema, text.into())
         }),
         text.prop_map(|text| (
