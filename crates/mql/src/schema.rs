@@ -96,9 +96,9 @@ struct Limits {
 
 #[derive(Debug, Clone)]
 struct Condition {
-    when: Schema,
-    then: Option<Schema>,
-    otherwise: Option<Schema>,
+    when: Box<Schema>,
+    then: Option<Box<Schema>>,
+    otherwise: Option<Box<Schema>>,
 }
 
 /// What the presence of a field asks for.

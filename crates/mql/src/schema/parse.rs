@@ -66,7 +66,7 @@ impl Parsed {
         };
         let schema = parser.schema(document);
         Self {
-            schema,
+            schema: *schema,
             validates: parser.validates,
             faults: parser.faults,
         }
@@ -115,21 +115,23 @@ impl Parser {
     }
 
     /// A part of the schema that is named by a keyword, and by a name or index
-    /// in it.
-    fn within(&mut self, keyword: &str, name: Option<String>, value: &Bson) -> Schema {
+    /// in it. Boxed: by value, each level would have several schemas on the
+    /// stack.
+    fn within(&mut self, keyword: &str, name: Option<String>, value: &Bson) -> Box<Schema> {
         let outside = self.path.len();
         self.path.push(keyword.to_owned());
         self.path.extend(name);
         self.depth += 1;
         let schema = match value {
             Bson::Document(document) => self.schema(document),
-            Bson::Boolean(value) if self.service => Schema {
-                never: !value,
-                ..Schema::default()
-            },
+            Bson::Boolean(value) if self.service => {
+                let mut schema = Box::<Schema>::default();
+                schema.never = !value;
+                schema
+            }
             _ => {
                 self.fault(wrong(keyword, "an object"));
-                Schema::default()
+                Box::default()
             }
         };
         self.depth -= 1;
@@ -138,17 +140,19 @@ impl Parser {
     }
 
     fn child(&mut self, keyword: &str, value: &Bson) -> Box<Schema> {
-        Box::new(self.within(keyword, None, value))
+        self.within(keyword, None, value)
     }
 
     fn list(&mut self, keyword: &str, value: &Bson) -> Result<Vec<Schema>> {
         let Bson::Array(schemas) = value else {
             return Err(wrong(keyword, "an array of objects"));
         };
-        let schemas = schemas.iter().enumerate();
-        Ok(schemas
-            .map(|(at, schema)| self.within(keyword, Some(format!("[{at}]")), schema))
-            .collect())
+        let mut list = Vec::new();
+        for (at, schema) in schemas.iter().enumerate() {
+            let inner = self.within(keyword, Some(format!("[{at}]")), schema);
+            list.push(inner);
+        }
+        Ok(list.into_iter().map(|inner| *inner).collect())
     }
 
     fn additional(&mut self, keyword: &str, value: &Bson) -> Option<Additional> {
@@ -159,8 +163,8 @@ impl Parser {
         }
     }
 
-    fn schema(&mut self, document: &Document) -> Schema {
-        let mut schema = Schema::default();
+    fn schema(&mut self, document: &Document) -> Box<Schema> {
+        let mut schema = Box::<Schema>::default();
         self.schemas += 1;
         let room = if self.schemas > SCHEMAS_MAX && self.service {
             let text = format!("a schema has at most {SCHEMAS_MAX} schemas in it");
@@ -209,13 +213,13 @@ impl Parser {
                 for (name, value) in object(keyword, value)? {
                     let inner = self.within(keyword, Some(name.clone()), value);
                     schema.places.insert(name.clone(), schema.properties.len());
-                    schema.properties.push((name.clone(), inner));
+                    push(&mut schema.properties, name.clone(), inner);
                 }
             }
             "patternProperties" => {
                 for (pattern, value) in object(keyword, value)? {
                     let inner = self.within(keyword, Some(pattern.clone()), value);
-                    schema.patterns.push((Regex::new(pattern, "")?, inner));
+                    push(&mut schema.patterns, Regex::new(pattern, "")?, inner);
                 }
             }
             "additionalProperties" => schema.additional = self.additional(keyword, value),
@@ -231,8 +235,7 @@ impl Parser {
                     let dependency = match value {
                         Bson::Array(_) => Dependency::Fields(strings(keyword, value)?),
                         other => {
-                            let inner = self.within(keyword, Some(name.clone()), other);
-                            Dependency::Schema(Box::new(inner))
+                            Dependency::Schema(self.within(keyword, Some(name.clone()), other))
                         }
                     };
                     schema.dependencies.push((name.clone(), dependency));
@@ -375,7 +378,9 @@ impl Schema {
         let lists = [&self.all_of, &self.any_of, &self.one_of].into_iter();
         let condition = self.condition.iter().flat_map(|condition| {
             let branches = condition.then.iter().chain(&condition.otherwise);
-            std::iter::once(&condition.when).chain(branches)
+            std::iter::once(&condition.when)
+                .chain(branches)
+                .map(|part| &**part)
         });
         lists.flatten().chain(self.not.as_deref()).chain(condition)
     }
@@ -407,6 +412,11 @@ impl Schema {
                 matches!(dependency, Dependency::Schema(inner) if inner.asks_inside)
             });
     }
+}
+
+/// Takes a schema out of its box, outside of the frames that nest.
+fn push<K>(list: &mut Vec<(K, Schema)>, key: K, inner: Box<Schema>) {
+    list.push((key, *inner));
 }
 
 fn wrong(keyword: &str, wanted: &str) -> MqlError {

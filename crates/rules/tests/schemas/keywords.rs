@@ -597,3 +597,33 @@ fn hostile_documents_are_told_of_within_bounds() {
         assert!(found[0].starts_with("internal (root).a "), "{found:?}");
     }
 }
+
+#[test]
+fn the_deepest_schema_and_document_need_little_stack() {
+    let check = || {
+        // As deep as schemas may be, each level with what takes most.
+        let part = |inner: bson::Document| bson::doc! { "a": inner };
+        let schema = (0..50).fold(bson::doc! { "bsonType": "int" }, |inner, level| {
+            let inner = bson::doc! { "properties": part(inner) };
+            match level % 4 {
+                0 => bson::doc! { "anyOf": [inner] },
+                1 => bson::doc! { "if": {}, "then": inner },
+                2 => bson::doc! { "dependencies": part(inner) },
+                _ => bson::doc! { "allOf": [inner] },
+            }
+        });
+        let value = (0..50).fold(bson::Bson::from("x"), |inner, _| {
+            bson::Bson::Document(bson::doc! { "a": inner })
+        });
+        let bson::Bson::Document(value) = value else {
+            panic!("{value}");
+        };
+        let value = bson::RawDocumentBuf::try_from(&value).unwrap();
+        let schema = Schema::parse(&schema).unwrap();
+        assert!(!schema.violations(&value, Options::default()).is_empty());
+    };
+    // Less than half of what a thread of the server has.
+    let thread = std::thread::Builder::new().stack_size(768 * 1024);
+    let thread = thread.spawn(check);
+    thread.unwrap().join().unwrap();
+}
