@@ -93,27 +93,32 @@ impl<T: Record> Table<T> {
     }
 
     /// Does a write; as part of a change in one commit with the note of it. In a
-    /// box, as many futures have one of these in them.
+    /// box, as many futures have one of these in them, and the commit in a task of
+    /// its own: a caller who goes away must leave no transaction open, whose
+    /// records others would wait for.
     fn write(&self, write: Write) -> BoxFuture<'_, Result<u64, CommandError>> {
         Box::pin(async move {
-            let (Some(changes), Some(change)) = (&self.changes, change::current()) else {
+            let (Some(changes), Some(change)) = (self.changes.clone(), change::current()) else {
                 return write.run(&self.collection).await;
             };
-            let write = Arc::new(write);
-            let records = &self.collection;
-            with_transaction(records.engine(), |session| {
-                let (write, change) = (write.clone(), change.clone());
-                let (records, changes) = (records.within(session), changes.within(session));
-                Box::pin(async move {
-                    let written = write.run(&records).await?;
-                    if written > 0 {
-                        let of = doc! { "_id": change };
-                        changes.update_one(of, change::note(T::TABLE)).await?;
-                    }
-                    Ok(written)
+            let (records, write) = (self.collection.clone(), Arc::new(write));
+            let noted = tokio::spawn(async move {
+                with_transaction(records.engine(), |session| {
+                    let (write, change) = (write.clone(), change.clone());
+                    let (records, changes) = (records.within(session), changes.within(session));
+                    Box::pin(async move {
+                        let written = write.run(&records).await?;
+                        if written > 0 {
+                            let of = doc! { "_id": change };
+                            changes.update_one(of, change::note(T::TABLE)).await?;
+                        }
+                        Ok(written)
+                    })
                 })
-            })
-            .await
+                .await
+            });
+            let failed = |error| CommandError::new(1, format!("a write of {}: {error}", T::TABLE));
+            noted.await.map_err(failed)?
         })
     }
 
