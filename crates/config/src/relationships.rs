@@ -255,7 +255,7 @@ mod tests {
             .into_iter()
             .map(|flaw| match flaw.part {
                 Part::Field(pointer) => (flaw.severity, pointer, flaw.message),
-                part => panic!("{part:?}"),
+                part @ Part::Source(..) => panic!("{part:?}"),
             })
             .collect()
     }

@@ -29,6 +29,10 @@ pub use parse::{Fault, Parsed, Validate};
 
 /// A parsed schema.
 #[derive(Debug, Clone, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "a keyword each, and what is known of the schemas inside"
+)]
 pub struct Schema {
     /// The schema `false`.
     never: bool,

@@ -384,7 +384,7 @@ impl Door<'_> {
                         .await
                         .map_err(Problem::from);
                 }
-AtOnce::Allowed { query, all, role } => {
+                AtOnce::Allowed { query, all, role } => {
                     let done = if multi {
                         // Of many, one that the engine refuses refuses all.
                         let job = Job::AtOnce(&modification, query);

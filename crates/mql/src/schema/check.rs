@@ -275,7 +275,9 @@ impl<'r> Run<'r> {
             if !valid {
                 let text = "Must validate at least one schema (anyOf)";
                 self.report(spot.at, "number_any_of", text);
-                nearest.into_iter().for_each(|part| self.merge(part));
+                if let Some(part) = nearest {
+                    self.merge(part);
+                }
             }
         }
         if !schema.one_of.is_empty() {
@@ -292,7 +294,9 @@ impl<'r> Run<'r> {
                 let text = "Must validate one and only one schema (oneOf)";
                 self.report(spot.at, "number_one_of", text);
                 let nearest = nearest.filter(|_| valid == 0);
-                nearest.into_iter().for_each(|part| self.merge(part));
+                if let Some(part) = nearest {
+                    self.merge(part);
+                }
             }
         }
         let mut valid = true;
@@ -481,7 +485,9 @@ impl<'r> Run<'r> {
             if !valid {
                 let text = "At least one of the items must match";
                 self.report(spot.at, "contains", text);
-                nearest.into_iter().for_each(|part| self.merge(part));
+                if let Some(part) = nearest {
+                    self.merge(part);
+                }
             }
         }
         self.score += 1;

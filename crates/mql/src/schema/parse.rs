@@ -474,7 +474,9 @@ fn choices(values: &[Bson]) -> Choices {
         written.push_str(&value.clone().into_relaxed_extjson().to_string());
     }
     if written.len() > WRITTEN_BYTES_MAX {
-        written.truncate(written.floor_char_boundary(WRITTEN_BYTES_MAX));
+        let most = (0..=WRITTEN_BYTES_MAX).rev();
+        let end = most.into_iter().find(|end| written.is_char_boundary(*end));
+        written.truncate(end.unwrap_or(0));
         written.push('…');
     }
     Choices {
