@@ -29,10 +29,6 @@ pub use parse::{Fault, Parsed, Validate};
 
 /// A parsed schema.
 #[derive(Debug, Clone, Default)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "a keyword each, and what is known of the schemas inside"
-)]
 pub struct Schema {
     /// The schema `false`.
     never: bool,
@@ -65,11 +61,19 @@ pub struct Schema {
     condition: Option<Box<Condition>>,
     /// The number of its `validate` expression.
     validate: Option<usize>,
-    /// Whether it or one that it is combined of has an expression: those are
-    /// asked of a field that is not there, too.
-    asks: bool,
-    /// Whether there is an expression anywhere inside.
-    asks_inside: bool,
+    expressions: Expressions,
+}
+
+/// Where a schema has `validate` expressions.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Expressions {
+    #[default]
+    None,
+    /// Only in schemas of parts of the value.
+    Inside,
+    /// In it, or in one that it is combined of: those are asked of a field that
+    /// is not there, too.
+    Here,
 }
 
 /// Values to be one of.
@@ -276,6 +280,14 @@ impl Schema {
     fn requires(&self, name: &str) -> bool {
         self.required.iter().any(|required| required == name)
             || self.all_of.iter().any(|part| part.requires(name))
+    }
+
+    fn asks(&self) -> bool {
+        self.expressions == Expressions::Here
+    }
+
+    fn asks_inside(&self) -> bool {
+        self.expressions != Expressions::None
     }
 
     fn property(&self, name: &str) -> Option<(usize, &Self)> {

@@ -188,7 +188,8 @@ impl<'r> Run<'r> {
         part
     }
 
-    fn merge(&mut self, part: Part) {
+    fn merge(&mut self, part: Option<Part>) {
+        let Some(part) = part else { return };
         self.score += part.score;
         let room = self.most.saturating_sub(self.found.len());
         self.found.extend(part.found.into_iter().take(room));
@@ -199,7 +200,7 @@ impl<'r> Run<'r> {
         if self.is_full() {
             return;
         }
-        let before = spot.before.filter(|_| schema.asks_inside);
+        let before = spot.before.filter(|_| schema.asks_inside());
         let spot = Spot { before, ..spot };
         if schema.never {
             self.report(spot.at, "false", "False always fails validation");
@@ -275,9 +276,7 @@ impl<'r> Run<'r> {
             if !valid {
                 let text = "Must validate at least one schema (anyOf)";
                 self.report(spot.at, "number_any_of", text);
-                if let Some(part) = nearest {
-                    self.merge(part);
-                }
+                self.merge(nearest);
             }
         }
         if !schema.one_of.is_empty() {
@@ -293,10 +292,7 @@ impl<'r> Run<'r> {
             if valid != 1 {
                 let text = "Must validate one and only one schema (oneOf)";
                 self.report(spot.at, "number_one_of", text);
-                let nearest = nearest.filter(|_| valid == 0);
-                if let Some(part) = nearest {
-                    self.merge(part);
-                }
+                self.merge(nearest.filter(|_| valid == 0));
             }
         }
         let mut valid = true;
@@ -339,7 +335,7 @@ impl<'r> Run<'r> {
         let part = self.apart(|run| check(run, branch));
         if !part.is_valid() {
             self.report(at, code, text);
-            self.merge(part);
+            self.merge(Some(part));
         }
     }
 
@@ -485,9 +481,7 @@ impl<'r> Run<'r> {
             if !valid {
                 let text = "At least one of the items must match";
                 self.report(spot.at, "contains", text);
-                if let Some(part) = nearest {
-                    self.merge(part);
-                }
+                self.merge(nearest);
             }
         }
         self.score += 1;
@@ -552,7 +546,7 @@ impl<'r> Run<'r> {
                 if !part.is_valid() {
                     let text = format!("Property name of \"{}\" does not match", shown(name));
                     self.report(spot.at, "invalid_property_name", text);
-                    self.merge(part);
+                    self.merge(Some(part));
                 }
             }
         }
@@ -648,14 +642,14 @@ impl<'r> Run<'r> {
         prev: Option<RawBsonRef<'_>>,
         at: &At<'_>,
     ) {
-        if !schema.asks_inside || self.judge.is_none() || self.is_full() {
+        if !schema.asks_inside() || self.judge.is_none() || self.is_full() {
             return;
         }
         let holds = |run: &mut Self, part: &Schema| {
             run.apart(|run| run.expressions(part, this, prev, at))
                 .is_valid()
         };
-        let all_ask = |parts: &[Schema]| !parts.is_empty() && parts.iter().all(|part| part.asks);
+        let all_ask = |parts: &[Schema]| !parts.is_empty() && parts.iter().all(Schema::asks);
         if all_ask(&schema.any_of) && !schema.any_of.iter().any(|part| holds(self, part)) {
             let text = "Must validate at least one schema (anyOf)";
             self.report(at, "number_any_of", text);
@@ -675,13 +669,13 @@ impl<'r> Run<'r> {
             let text = "Must validate all the schemas (allOf)";
             self.report(at, "number_all_of", text);
         }
-        if let Some(not) = schema.not.as_ref().filter(|not| not.asks)
+        if let Some(not) = schema.not.as_ref().filter(|not| not.asks())
             && not.types.is_empty()
             && holds(self, not)
         {
             self.report(at, "number_not", "Must not validate the schema (not)");
         }
-        if let Some(condition) = schema.condition.as_ref().filter(|one| one.when.asks) {
+        if let Some(condition) = schema.condition.as_ref().filter(|one| one.when.asks()) {
             self.condition(condition, at, &mut |run, part| {
                 run.expressions(part, this, prev, at);
             });

@@ -3,7 +3,10 @@
 use bson::{Bson, Document};
 
 use super::format::Format;
-use super::{Additional, Choices, Condition, Dependency, Items, Schema, Type, identity_of, names};
+use super::{
+    Additional, Choices, Condition, Dependency, Expressions, Items, Schema, Type, identity_of,
+    names,
+};
 use crate::error::{MqlError, Result, guard};
 use crate::order::raw;
 use crate::regex::Regex;
@@ -387,30 +390,34 @@ impl Schema {
 
     /// Notes whether there are expressions, those inside being noted.
     fn note_expressions(&mut self) {
-        self.asks = self.validate.is_some() || self.combined().any(|part| part.asks);
+        let here = self.validate.is_some() || self.combined().any(Self::asks);
         let additional = |additional: &Option<Additional>| match additional {
-            Some(Additional::Schema(schema)) => schema.asks_inside,
+            Some(Additional::Schema(schema)) => schema.asks_inside(),
             _ => false,
         };
         let dependencies = self.dependencies.iter();
-        self.asks_inside = self.asks
-            || self.combined().any(|part| part.asks_inside)
-            || self.properties.iter().any(|(_, inner)| inner.asks_inside)
-            || self.patterns.iter().any(|(_, inner)| inner.asks_inside)
+        let inside = self.combined().any(Self::asks_inside)
+            || self.properties.iter().any(|(_, inner)| inner.asks_inside())
+            || self.patterns.iter().any(|(_, inner)| inner.asks_inside())
             || additional(&self.additional)
             || additional(&self.additional_items)
             || match &self.items {
-                Some(Items::Each(inner)) => inner.asks_inside,
-                Some(Items::Tuple(list)) => list.iter().any(|inner| inner.asks_inside),
+                Some(Items::Each(inner)) => inner.asks_inside(),
+                Some(Items::Tuple(list)) => list.iter().any(Self::asks_inside),
                 None => false,
             }
             || [&self.contains, &self.names]
                 .into_iter()
                 .flatten()
-                .any(|inner| inner.asks_inside)
+                .any(|inner| inner.asks_inside())
             || dependencies.into_iter().any(|(_, dependency)| {
-                matches!(dependency, Dependency::Schema(inner) if inner.asks_inside)
+                matches!(dependency, Dependency::Schema(inner) if inner.asks_inside())
             });
+        self.expressions = match (here, inside) {
+            (true, _) => Expressions::Here,
+            (false, true) => Expressions::Inside,
+            (false, false) => Expressions::None,
+        };
     }
 }
 
@@ -474,8 +481,7 @@ fn choices(values: &[Bson]) -> Choices {
         written.push_str(&value.clone().into_relaxed_extjson().to_string());
     }
     if written.len() > WRITTEN_BYTES_MAX {
-        let most = (0..=WRITTEN_BYTES_MAX).rev();
-        let end = most.into_iter().find(|end| written.is_char_boundary(*end));
+        let end = (0..=WRITTEN_BYTES_MAX).rfind(|end| written.is_char_boundary(*end));
         written.truncate(end.unwrap_or(0));
         written.push('…');
     }
