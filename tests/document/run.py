@@ -28,6 +28,9 @@ CHECKS = (
     "content_type_conformance",
     "response_schema_conformance",
 )
+# A request that takes longer is a failure, and so is a run.
+ANSWER_SECONDS_MAX = 30
+RUN_SECONDS_MAX = 900
 # What would end the run: the app and the project that it goes by.
 APART = ("adminDeleteApplication", "deleteProject")
 
@@ -114,13 +117,14 @@ def main():
                 "--checks", ",".join(CHECKS), "--phases", os.environ.get("PHASES", "fuzzing"),
                 "--max-examples", os.environ.get("EXAMPLES", "10"),
                 "--seed", os.environ.get("SEED", "1"),
+                "--request-timeout", str(ANSWER_SECONDS_MAX),
                 "--continue-on-failure", "--suppress-health-check", "all", "--no-color",
                 # Ids that nothing has are part of it.
                 "--warnings", "off",
             ]
             for operation in APART:
                 run += ["--exclude-operation-id", operation]
-            done = subprocess.run(run, cwd=folder, check=False)
+            done = subprocess.run(run, cwd=folder, check=False, timeout=RUN_SECONDS_MAX)
             if server.poll() is not None:
                 sys.exit("the server ended")
             sys.exit(done.returncode)

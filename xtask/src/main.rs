@@ -23,7 +23,7 @@ usage: cargo xtask <command>
   tidy            only the rules of structure
   fetch           only fetch what the tests need (mongod, npm packages, Schemathesis)
   bench [NAME]    side-by-side measurements: call, find, insert (default: all three);
-                  admin: administration of large apps;
+                  admin: administration of large apps; rules: what rules cost;
                   waist [ROW…] and waist-growth: the embedded engine and mongod
 ";
 
