@@ -8,6 +8,7 @@ mod aggregate;
 mod arguments;
 mod at_once;
 mod bulk;
+mod collation;
 mod explain;
 pub(crate) mod failure;
 mod find_and_modify;

@@ -6,6 +6,8 @@ mod at_once;
 mod attacks;
 #[path = "data/cases.rs"]
 mod cases;
+#[path = "data/collations.rs"]
+mod collations;
 #[path = "data/differential.rs"]
 mod differential;
 #[path = "data/edges.rs"]

@@ -46,6 +46,9 @@ impl Door<'_> {
         if !all && !is_about_one(query) {
             return Ok(AtOnce::Asked);
         }
+        if !all && self.is_collated().await {
+            return Ok(AtOnce::Asked);
+        }
         let filters = guard.filters().await?;
         if filters.projection.is_some() {
             return Ok(AtOnce::Asked);

@@ -2,7 +2,7 @@
 //! write (rules-schemas.md §6).
 
 use bson::raw::RawBsonRef;
-use bson::{RawBson, RawDocument, RawDocumentBuf, cstr, rawdoc};
+use bson::{RawArrayBuf, RawBson, RawDocument, RawDocumentBuf, cstr, rawdoc};
 use engine::Collection;
 use kit::Problem;
 use mql::{Matcher, Projection};
@@ -13,7 +13,7 @@ use super::at_once::AtOnce;
 use super::failure::{Failure, language, malformed, mongodb, not_permitted, restricted};
 use super::guard::Guard;
 use super::transaction::Job;
-use super::write::{Change, Shape, delete, insert};
+use super::write::{Change, Shape, delete_these, insert};
 use super::{Door, marker};
 
 /// One of the three.
@@ -164,10 +164,10 @@ impl Door<'_> {
         let Some(change) = &job.change else {
             guard.check(Write::Delete(&before), verb).await?;
             let id = before.get("_id").map_err(malformed)?;
-            let mut query = RawDocumentBuf::new();
+            let mut ids = RawArrayBuf::new();
             if let Some(id) = id {
-                query.append(cstr!("_id"), rawdoc! { "$eq": id });
-                delete(collection, query, false).await?;
+                ids.push(id);
+                delete_these(collection, ids).await?;
             }
             return job.shown(guard, &before).await;
         };

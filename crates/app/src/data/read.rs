@@ -117,7 +117,11 @@ impl<'a> Door<'a> {
         };
         forbidden_in_query(query).map_err(restricted)?;
         let filters = guard.filters().await?;
-        let narrowed = guard.narrowed();
+        let mut narrowed = guard.narrowed();
+        if narrowed.query.is_some() && !narrowed.nothing && self.is_collated().await {
+            narrowed.query = None;
+            narrowed.exact = false;
+        }
         // The client's own comes last: the positional operator looks there.
         let queries = filters
             .queries

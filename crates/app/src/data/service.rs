@@ -10,6 +10,7 @@ use rules::{CollectionSchema, Issue, RuleSet};
 use serde_json::Value;
 
 use super::Namespace;
+use super::collation::Collations;
 use super::failure::no_rule;
 
 /// The rules and schemas of one data source.
@@ -19,6 +20,7 @@ pub struct ServiceRules {
     collections: HashMap<String, HashMap<String, Option<CollectionRules>>>,
     default: Option<CollectionRules>,
     titles: HashMap<String, Namespace>,
+    pub(super) collations: Collations,
 }
 
 /// What holds in one collection.

@@ -221,6 +221,15 @@ impl<'a> Change<'a> {
                 Err(error) => return Err(self.refused(guard, before, error).await),
             };
             let after = image(&reply)?;
+            // By a collation, another `_id` can be as good: that document has
+            // not been asked about.
+            if after.get("_id").map_err(malformed)? != Some(id) {
+                return Err(not_permitted(
+                    self.verb,
+                    "the collection's collation takes the _id of another document for this one's",
+                )
+                .into());
+            }
             guard
                 .check(Write::Update(before, &after), self.verb)
                 .await?;
@@ -561,7 +570,7 @@ impl Door<'_> {
         let deleted = if targets.is_empty() {
             0
         } else {
-            delete(collection, rawdoc! { "_id": { "$in": ids } }, true).await?
+            delete_these(collection, ids).await?
         };
         Ok(rawdoc! { "deletedCount": deleted }.into())
     }
@@ -589,8 +598,27 @@ pub(super) async fn delete(
     query: RawDocumentBuf,
     multi: bool,
 ) -> Result<i32, CommandError> {
+    deleted(
+        collection,
+        rawdoc! { "q": query, "limit": i32::from(!multi) },
+    )
+    .await
+}
+
+/// Deletes the documents of these `_id`s and no others, whatever the
+/// collection's collation takes for equal; answers how many.
+pub(super) async fn delete_these(
+    collection: &Collection,
+    ids: RawArrayBuf,
+) -> Result<i32, CommandError> {
+    let query = rawdoc! { "_id": { "$in": ids } };
+    let statement = rawdoc! { "q": query, "limit": 0, "collation": { "locale": "simple" } };
+    deleted(collection, statement).await
+}
+
+async fn deleted(collection: &Collection, statement: RawDocumentBuf) -> Result<i32, CommandError> {
     let mut deletes = RawArrayBuf::new();
-    deletes.push(rawdoc! { "q": query, "limit": i32::from(!multi) });
+    deletes.push(statement);
     let mut command = rawdoc! { "delete": collection.name() };
     command.append(cstr!("deletes"), deletes);
     let reply = collection.send(command).await?;
