@@ -61,6 +61,13 @@ impl Resource for Forwarder {
     fn full(entry: &Entry) -> Value {
         let mut shown = entry.show_all();
         shown["disabled"] = entry.node.flag("disabled").into();
+        if let Some(fields) = shown.as_object_mut() {
+            // A null stands for nothing.
+            fields.retain(|_, value| !value.is_null());
+            for list in ["log_types", "log_statuses"] {
+                fields.entry(list).or_insert(json!([]));
+            }
+        }
         shown
     }
 }

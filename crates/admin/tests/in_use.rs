@@ -263,3 +263,34 @@ async fn a_service_gets_another_name_and_everything_follows() {
     }
     assert_eq!(get("/pull").await, before);
 }
+
+/// What a forwarder sends is told by texts; null is none.
+#[tokio::test]
+async fn what_a_forwarder_sends_is_texts() {
+    let world = World::new().await;
+    let operator = world.operator().await;
+    let app = operator.app("shop").await;
+    app.made(
+        "/functions",
+        json!({ "name": "ship", "source": "exports = () => 1;" }),
+    )
+    .await;
+    let body = json!({
+        "name": "all", "log_types": ["auth"], "log_statuses": ["error"],
+        "policy": { "type": "single" }, "action": { "type": "function", "name": "ship" },
+    });
+    let id = app.made("/log_forwarders", body).await;
+    let one = format!("/log_forwarders/{id}");
+    for wrong in [json!([1]), json!("auth"), json!([["auth"]])] {
+        for field in ["log_types", "log_statuses"] {
+            let refused = app.call("PATCH", &one, json!({ field: wrong })).await;
+            assert_eq!(refused.status, 400, "{field} {wrong}");
+        }
+    }
+    let none = json!({ "log_types": null, "log_statuses": null });
+    let shown = app.done(200, "PATCH", &one, none).await;
+    assert_eq!(
+        (&shown["log_types"], &shown["log_statuses"]),
+        (&json!([]), &json!([]))
+    );
+}

@@ -75,6 +75,8 @@ pub(crate) enum Shape {
     Number,
     Object,
     List,
+    /// Of texts.
+    Texts,
     Any,
     OneOf(&'static [&'static str]),
 }
@@ -95,7 +97,7 @@ const fn may(name: &'static str, shape: Shape) -> Field {
     }
 }
 
-use Shape::{Any, Flag, List, Number, Object, OneOf, Text};
+use Shape::{Any, Flag, List, Number, Object, OneOf, Text, Texts};
 
 /// The login providers.
 pub(crate) const PROVIDERS: &[&str] = &[
@@ -391,8 +393,8 @@ impl Kind {
                 const {
                     &[
                         need("name", Text),
-                        may("log_types", List),
-                        may("log_statuses", List),
+                        may("log_types", Texts),
+                        may("log_statuses", Texts),
                         may("policy", Object),
                         may("action", Object),
                         may("disabled", Flag),
@@ -469,6 +471,13 @@ impl Shape {
             // An absent object is often written as null.
             Object => (value.is_object() || value.is_null(), "an object"),
             List => (value.is_array() || value.is_null(), "an array"),
+            Texts => (
+                value.is_null()
+                    || value
+                        .as_array()
+                        .is_some_and(|list| list.iter().all(Value::is_string)),
+                "an array of strings",
+            ),
             Any => (true, ""),
             OneOf(known) => match value.as_str() {
                 Some(text) if known.contains(&text) => (true, ""),
