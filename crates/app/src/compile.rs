@@ -8,7 +8,7 @@ use bson::{Bson, Document, RawArrayBuf, RawDocumentBuf, cstr, doc, rawdoc};
 use config::{AppConfig, Flaw, Kind, Node, Part, Reading, view};
 use js::Compiled;
 use kit::{Finding, Severity};
-use rules::Expression;
+use rules::{Expression, Place};
 use serde_json::Value;
 
 use crate::actions::{self, Service};
@@ -76,6 +76,8 @@ pub enum NamedValue {
 pub struct Source {
     /// The cluster it means.
     pub cluster: String,
+    /// Whether it is a federated one, which is for the system to read.
+    pub federated: bool,
     /// Where reads go, as commands say it; `None` is the primary.
     pub reads: Option<Arc<RawDocumentBuf>>,
     /// The rules and schemas of its collections.
@@ -139,6 +141,7 @@ fn compile_flaws(config: AppConfig, before: Option<&Release>) -> (Option<Release
     let functions = compiler.functions(&config, before);
     let sources = compiler.sources(&config, before);
     let actions = actions::compile(&config, &mut compiler.flaws);
+    compiler.sync(&config);
     crate::not_yet::find(&config, &mut compiler.flaws);
     crate::rule_hints::find(&config, &mut compiler.flaws);
     let Compiler { flaws, compiled } = compiler;
@@ -349,6 +352,32 @@ impl Compiler {
             .ok()
     }
 
+    /// Who may sync which partition, by expressions (rules-schemas.md §8.2).
+    fn sync(&mut self, config: &AppConfig) {
+        for (key, node) in config.all(Kind::Sync) {
+            for half in ["read", "write"] {
+                let pointer = format!("/partition/permissions/{half}");
+                let Some(written) = node.at(&pointer).filter(|value| !value.is_null()) else {
+                    continue;
+                };
+                let mut wrong = Vec::new();
+                match kit::ejson::parse_value(written) {
+                    Ok(value) => {
+                        let mut issues = Vec::new();
+                        Expression::parse(&value, Place::Partition, half, &mut issues);
+                        wrong.extend(issues.into_iter().map(|issue| issue.message));
+                    }
+                    Err(error) => wrong.push(error.to_string()),
+                }
+                let flaws = wrong.into_iter().map(|text| {
+                    let text = format!("error validating permission: {text}");
+                    Flaw::error(Kind::Sync, key, &pointer, text)
+                });
+                self.flaws.extend(flaws);
+            }
+        }
+    }
+
     fn sources(
         &mut self,
         config: &AppConfig,
@@ -374,6 +403,7 @@ impl Compiler {
                 Ok(rules) => {
                     let source = Source {
                         cluster: source.cluster().to_owned(),
+                        federated: source.kind() == "datalake",
                         reads: reads.map(Arc::new),
                         rules: Arc::new(rules),
                     };

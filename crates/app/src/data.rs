@@ -30,6 +30,7 @@ pub use rules::{Asked, Breach, Tested};
 use rules::{Expansions, Metrics};
 
 use arguments::Arguments;
+pub(crate) use explain::READS;
 use explain::Record;
 pub use explain::{DOCUMENTS_MAX, Decision, Explanation, FilterAsked, PushedDown};
 pub use rule_log::RuleLog;

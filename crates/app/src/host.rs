@@ -349,6 +349,9 @@ impl Cx {
             };
             execution(text)
         })?;
+        if source.federated {
+            self.read_federated(service, action)?;
+        }
         let core = &self.app.core;
         let data = Data::new(core.cluster(&source.cluster).clone(), core.clock.clone())
             .reading(source.reads.clone());
@@ -363,6 +366,28 @@ impl Cx {
             }),
         };
         Ok((data, access))
+    }
+
+    /// Federated data has no rules, so that it is the system's, and is only read
+    /// (rules-schemas.md §10).
+    fn read_federated(&self, service: &str, action: &str) -> Result<(), Problem> {
+        if matches!(self.caller, Caller::User(_)) {
+            return Err(Problem::new(
+                Kind::Forbidden,
+                "NoMatchingRuleFound",
+                format!(
+                    "the federated data source '{service}' has no rules: only the system reads it"
+                ),
+            ));
+        }
+        if crate::data::READS.contains(&action) {
+            return Ok(());
+        }
+        Err(Problem::new(
+            Kind::Invalid,
+            "MongoDBError",
+            format!("unsupported: the federated data source '{service}' is only read ({action})"),
+        ))
     }
 
     fn engine(&self, service: &str) -> Result<&SharedEngine, Problem> {

@@ -11,6 +11,8 @@ mod collections;
 mod context;
 #[path = "functions/creation.rs"]
 mod creation;
+#[path = "functions/federated.rs"]
+mod federated;
 #[path = "functions/registrations.rs"]
 mod registrations;
 #[path = "functions/rules.rs"]

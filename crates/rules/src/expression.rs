@@ -89,6 +89,7 @@ pub(crate) enum Head {
     This,
     Previous,
     Arguments,
+    Partition,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -450,6 +451,7 @@ impl Head {
             Self::This => within(scope.this),
             Self::Previous => within(scope.prev),
             Self::Arguments => within(scope.args.map(RawBsonRef::Document)),
+            Self::Partition => within(scope.partition),
         }
     }
 

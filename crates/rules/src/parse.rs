@@ -25,6 +25,8 @@ pub enum Place {
     Request,
     /// `when` of other services' rules: the request and `%%args`.
     Arguments,
+    /// Permissions of partition-based sync: the user and `%%partition`.
+    Partition,
 }
 
 impl Expression {
@@ -161,7 +163,7 @@ impl<'a> Parser<'a> {
                 Operand::Expansion(Head::Root, parts(key))
             }
             Place::Arguments => Operand::Expansion(Head::Arguments, parts(key)),
-            Place::Request => {
+            Place::Request | Place::Partition => {
                 self.refuse(
                     path,
                     format!("field '{key}' cannot be used here: no document is known yet"),
@@ -186,7 +188,9 @@ impl<'a> Parser<'a> {
             "user" => Head::User,
             "values" => Head::Values,
             "environment" => Head::Environment,
-            "request" => Head::Request,
+            // A sync session is no request.
+            "request" if self.place != Place::Partition => Head::Request,
+            "partition" if self.place == Place::Partition => Head::Partition,
             "root" if self.place == Place::Document => Head::Root,
             "prevRoot" if self.place == Place::Document => Head::PreviousRoot,
             "this" if self.place == Place::Document => Head::This,

@@ -39,6 +39,8 @@ pub struct Scope<'a> {
     pub prev: Option<RawBsonRef<'a>>,
     /// `%%args`.
     pub args: Option<&'a RawDocument>,
+    /// `%%partition`.
+    pub partition: Option<RawBsonRef<'a>>,
     /// Where to write what was asked, when somebody wants to know.
     pub trace: Option<&'a Trace>,
     /// Where fields are counted.
@@ -56,6 +58,7 @@ impl<'a> Scope<'a> {
             this: None,
             prev: None,
             args: None,
+            partition: None,
             trace: None,
             counts: None,
         }

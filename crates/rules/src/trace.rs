@@ -262,6 +262,7 @@ impl Head {
             Self::This => "this",
             Self::Previous => "prev",
             Self::Arguments => "args",
+            Self::Partition => "partition",
         }
     }
 }

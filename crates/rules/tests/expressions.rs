@@ -1,5 +1,6 @@
 //! The expression language (rules-schemas.md §8).
 
+use bson::raw::RawBsonRef;
 use bson::{Bson, RawBson};
 use rules::{Answers, Expression, Place, Scope};
 
@@ -383,4 +384,57 @@ fn functions_are_asked_for_and_answered() {
     let other = raw(r#"{"_id": 8}"#);
     let scope = Scope::request(&request, &answers).images(Some(&other), Some(&other));
     assert!(parsed.holds(&scope).is_err());
+}
+
+/// `%%partition` is known where a partition is, and a request is not.
+#[test]
+fn partitions_have_a_place_of_their_own() {
+    let parse = |text: &str, place| {
+        let mut issues = Vec::new();
+        let value = Bson::Document(document(text));
+        let parsed = Expression::parse(&value, place, "x", &mut issues);
+        (parsed, issues)
+    };
+    let request = Request::new();
+    let answers = Answers::default();
+    for (text, partition, holds) in [
+        (
+            r#"{"%%partition":"%%user.id"}"#,
+            "0123456789abcdef01234567",
+            true,
+        ),
+        (r#"{"%%partition":"%%user.id"}"#, "another", false),
+        (
+            r#"{"%%partition":{"%in":["%%user.custom_data.teams","x"]}}"#,
+            "x",
+            true,
+        ),
+        (
+            r#"{"%%user.custom_data.teams":"%%partition"}"#,
+            "blue",
+            true,
+        ),
+        (
+            r#"{"%%user.custom_data.teams":"%%partition"}"#,
+            "green",
+            false,
+        ),
+    ] {
+        let (parsed, issues) = parse(text, Place::Partition);
+        assert_eq!(issues, [], "{text}");
+        let mut scope = Scope::request(&request, &answers);
+        scope.partition = Some(RawBsonRef::String(partition));
+        assert_eq!(decided(parsed.holds(&scope)), holds, "{text} {partition}");
+    }
+    for place in [Place::Document, Place::Request, Place::Arguments] {
+        let (_, issues) = parse(r#"{"%%partition":"x"}"#, place);
+        assert_eq!(issues[0].message, "do not know how to expand '%%partition'");
+    }
+    for text in [
+        r#"{"%%root.a":1}"#,
+        r#"{"%%request.httpMethod":"GET"}"#,
+        r#"{"a":1}"#,
+    ] {
+        assert_eq!(parse(text, Place::Partition).1.len(), 1, "{text}");
+    }
 }

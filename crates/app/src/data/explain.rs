@@ -21,7 +21,7 @@ use super::{Access, Data, Door, Namespace};
 pub const DOCUMENTS_MAX: usize = 100;
 
 /// Actions that leave everything as it is.
-const READS: [&str; 5] = ["find", "findOne", "count", "distinct", "aggregate"];
+pub(crate) const READS: [&str; 5] = ["find", "findOne", "count", "distinct", "aggregate"];
 
 /// What a request came to under the rules, and why.
 #[derive(Debug)]
