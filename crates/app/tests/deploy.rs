@@ -460,3 +460,30 @@ async fn a_call_in_flight_ends_on_the_release_it_began_with() {
         "the call in flight does not"
     );
 }
+
+/// Permissions of partition-based sync are expressions about the partition.
+#[test]
+fn permissions_of_partitions_are_checked() {
+    let check = |read: &str| {
+        let sync = format!(
+            r#"{{"type":"partition","state":"enabled","service_name":"s","database_name":"d",
+                "partition":{{"key":"k","type":"string","permissions":{{"read":{read},"write":false}}}}}}"#
+        );
+        let mut files = config::Files::default();
+        let root = r#"{"config_version":20210101,"app_id":"a-abcde","name":"a"}"#;
+        files.insert("realm_config.json", root.as_bytes().to_vec());
+        let source = r#"{"name":"s","type":"mongodb-atlas","config":{"clusterName":"c"}}"#;
+        files.insert("data_sources/s/config.json", source.as_bytes().to_vec());
+        files.insert("sync/config.json", sync.into_bytes());
+        let (_, findings) = app::check(&files);
+        let texts = findings.into_iter().map(|finding| finding.message);
+        texts
+            .filter(|text| text.contains("permission"))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(check(r#"{"%%partition":"%%user.id"}"#), [""; 0]);
+    assert_eq!(
+        check(r#"{"%%root.owner":"%%user.id"}"#),
+        ["error validating permission: do not know how to expand '%%root.owner'"]
+    );
+}
