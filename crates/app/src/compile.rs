@@ -294,7 +294,7 @@ impl Compiler {
         };
         let can_evaluate = manifest.can_evaluate().map(|condition| {
             let mut issues = Vec::new();
-            let place = rules::Place::Request;
+            let place = Place::Request;
             let parsed = Expression::parse(&bson_of(condition), place, "can_evaluate", &mut issues);
             for issue in issues {
                 let pointer = config::pointer(&node.json, &issue.path);

@@ -469,7 +469,7 @@ fn permissions_of_partitions_are_checked() {
             r#"{{"type":"partition","state":"enabled","service_name":"s","database_name":"d",
                 "partition":{{"key":"k","type":"string","permissions":{{"read":{read},"write":false}}}}}}"#
         );
-        let mut files = config::Files::default();
+        let mut files = Files::default();
         let root = r#"{"config_version":20210101,"app_id":"a-abcde","name":"a"}"#;
         files.insert("realm_config.json", root.as_bytes().to_vec());
         let source = r#"{"name":"s","type":"mongodb-atlas","config":{"clusterName":"c"}}"#;

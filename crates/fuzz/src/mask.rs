@@ -282,6 +282,9 @@ fn told(
     if lists_by_index(command, indexes) {
         return Some("a comparison with a list by an index, which has the list's elements");
     }
+    if let Some(why) = places::looked_up(command) {
+        return Some(why);
+    }
     if let Some(why) = left_open(command, indexes, ours, theirs) {
         return Some(why);
     }
@@ -397,14 +400,18 @@ fn by_key(lines: &[String]) -> Vec<String> {
             Value::Array(values) => values.iter().for_each(|value| walk(value, into)),
             Value::Null => {}
             Value::Object(object) if object.contains_key("$undefined") => {}
-            Value::Object(object) if object.contains_key("$symbol") => {
-                object.values().for_each(|text| walk(text, into));
-            }
             value => into.push(value.to_string()),
         }
     }
+    // A symbol is its text, within documents as well.
+    let text = |value: &mut Value| {
+        if let Some(text) = value.get("$symbol") {
+            *value = text.clone();
+        }
+    };
     let values = lines.iter().filter_map(|line| {
         let list = line.strip_prefix("values: ")?.to_owned();
+        let list = changed(&[list], &mut { text }).first()?.clone();
         serde_json::from_str(changed(&[list], &mut sized).first()?).ok()
     });
     let mut keys = Vec::new();

@@ -24,9 +24,7 @@ pub(super) fn sorted(command: &Document) -> Option<&'static str> {
         let mut after = stages[at + 1..].iter();
         let next = after.find(|stage| FEW.iter().any(|name| stage.contains_key(*name)))?;
         if by_place(stages[at]) {
-            return Some(
-                "a $lookup by an element's place, where few fields are asked for after it",
-            );
+            return Some(LOOKED_UP);
         }
         (!paths.is_empty()).then_some(if next.contains_key("$project") {
             PROJECTED
@@ -34,6 +32,18 @@ pub(super) fn sorted(command: &Document) -> Option<&'static str> {
             "a sort by an element's place, where a $group or $facet asks for few fields"
         })
     })
+}
+
+/// Why answers may differ in what a $lookup found.
+pub(super) fn looked_up(command: &Document) -> Option<&'static str> {
+    let stages = pipeline(command.get("pipeline"));
+    let asked = |at: usize| {
+        let mut after = stages[at + 1..].iter();
+        after.any(|stage| FEW.iter().any(|name| stage.contains_key(*name)))
+    };
+    (0..stages.len())
+        .any(|at| by_place(stages[at]) && asked(at))
+        .then_some(LOOKED_UP)
 }
 
 /// Why answers may differ: in their order alone, unless something after the sort
@@ -67,6 +77,8 @@ fn bag(lines: &[String]) -> Vec<String> {
     lines.sort();
     lines
 }
+
+const LOOKED_UP: &str = "a $lookup by an element's place, where few fields are asked for after it";
 
 /// Stages that ask for few fields.
 const FEW: [&str; 6] = [

@@ -63,7 +63,14 @@ fn ids(lines: &[String]) -> BTreeSet<String> {
 /// Why we may refuse what they do not.
 pub(super) fn we_refuse(command: &Document, code: i32) -> Option<&'static str> {
     let angles = named(command, &["$sin", "$cos", "$tan"]);
-    (angles && code == 238).then_some("an angle beyond 2^140, of which we do not know the turns")
+    if angles && code == 238 {
+        return Some("an angle beyond 2^140, of which we do not know the turns");
+    }
+    let stages = command.get_array("pipeline").into_iter().flatten();
+    let names = stages.filter_map(|stage| stage.as_document()?.keys().next().cloned());
+    let names: Vec<String> = names.collect();
+    (code == 17_053 && names.windows(2).any(|pair| pair == ["$redact", "$match"]))
+        .then_some("a $match after a $redact, which mongod asks before it as well")
 }
 
 /// Why what a command left may differ.

@@ -64,7 +64,7 @@ pub(super) fn they_refuse(command: &Document, code: i32) -> Option<&'static str>
 /// Why we may refuse what they do not.
 pub(super) fn we_refuse(code: i32, theirs: &[String]) -> Option<&'static str> {
     let open = theirs.last().is_some_and(|line| line == "open: true");
-    (code == 5_897_900 && open)
+    ([5_897_900, 5_733_201].contains(&code) && open)
         .then_some("mongod makes the documents of a $densify when they are asked for")
 }
 

@@ -94,7 +94,7 @@ pub(super) fn part_in(name: &'static str, args: &Args<'_, '_>) -> Result<Option<
     let Some(zone) = Zone::of_part(name, args.node(1).is_some(), zone.as_ref())? else {
         return Ok(Some(Bson::Null));
     };
-    Ok(Some(part(name, &Parts::of(zone.local(moment)))))
+    Ok(Some(part(name, &zone.parts(moment))))
 }
 
 fn part(name: &str, parts: &Parts) -> Bson {

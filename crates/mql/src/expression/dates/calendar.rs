@@ -22,8 +22,18 @@ pub(super) struct Parts {
 impl Parts {
     /// Of milliseconds that are local already.
     pub(super) fn of(local: i64) -> Self {
-        let days = local.div_euclid(DAY_MS);
-        let rest = local.rem_euclid(DAY_MS);
+        Self::split(local.div_euclid(DAY_MS), local.rem_euclid(DAY_MS))
+    }
+
+    /// Of a moment, by clocks that are `offset` ahead: what they show may be
+    /// past the last moment that there is.
+    pub(super) fn ahead(moment: i64, offset: i64) -> Self {
+        let rest = moment.rem_euclid(DAY_MS) + offset;
+        let days = moment.div_euclid(DAY_MS) + rest.div_euclid(DAY_MS);
+        Self::split(days, rest.rem_euclid(DAY_MS))
+    }
+
+    fn split(days: i64, rest: i64) -> Self {
         let (year, month, day) = civil(days);
         Self {
             year,

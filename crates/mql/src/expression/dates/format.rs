@@ -4,7 +4,6 @@ use std::fmt::Write as _;
 
 use bson::Bson;
 
-use super::calendar::Parts;
 use super::zone::Zone;
 use super::{Args, date, is_nullish};
 use crate::error::{MqlError, Result};
@@ -87,7 +86,7 @@ pub(in crate::expression) fn to_string(
 }
 
 fn written(format: &[Piece], moment: i64, zone: &Zone) -> Result<String> {
-    let parts = Parts::of(zone.local(moment));
+    let parts = zone.parts(moment);
     let in_range = |year: i64| {
         if (0..=9999).contains(&year) {
             Ok(year)

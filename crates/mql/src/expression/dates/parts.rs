@@ -2,7 +2,7 @@
 
 use bson::{Bson, Document};
 
-use super::calendar::{DAY_MS, Parts, days_of, days_of_iso};
+use super::calendar::{DAY_MS, days_of, days_of_iso};
 use super::zone::Zone;
 use super::{Args, date, is_nullish, made};
 use crate::error::{MqlError, Result};
@@ -193,7 +193,7 @@ pub(in crate::expression) fn to_parts(
     let (Some(iso), Some(value)) = (iso, value.filter(|value| !is_nullish(Some(value)))) else {
         return Ok(Some(Bson::Null));
     };
-    let parts = Parts::of(zone.local(date(&value)?));
+    let parts = zone.parts(date(&value)?);
     let mut named = if iso {
         let (year, week) = parts.iso_week();
         vec![

@@ -6,6 +6,7 @@ use bson::Bson;
 use jiff::Timestamp;
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 
+use super::calendar::Parts;
 use crate::error::{MqlError, Result};
 use crate::expression::describe::{kind, shown};
 use crate::expression::is_nullish;
@@ -93,6 +94,11 @@ impl Zone {
     /// What clocks show.
     pub(super) fn local(&self, moment: i64) -> i64 {
         moment.saturating_add(self.offset_at(moment))
+    }
+
+    /// What clocks show, in its parts.
+    pub(super) fn parts(&self, moment: i64) -> Parts {
+        Parts::ahead(moment, self.offset_at(moment))
     }
 
     /// The moment at which clocks show `local`: the second of two, and where
