@@ -104,8 +104,9 @@ impl Side {
         let process = child.id();
         let child = Stopped(child);
         let uri = format!("mongodb://127.0.0.1:{port}/?directConnection=true&w=1&journal=true");
-        let engine: SharedEngine = Arc::new(Mongo::connect(Settings::new(uri)).await?);
-        let side = Self {
+        let connect = async || Mongo::connect(Settings::new(uri.clone())).await;
+        let engine: SharedEngine = Arc::new(connect().await?);
+        let mut side = Self {
             engine,
             process,
             folder,
@@ -116,6 +117,8 @@ impl Side {
         loop {
             let hello = side.raw("admin", &doc! { "hello": 1 }).await?;
             if hello.get_bool("isWritablePrimary").unwrap_or(false) {
+                // It can more than it could before it was a replica set.
+                side.engine = Arc::new(connect().await?);
                 return Ok(Some(side));
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
