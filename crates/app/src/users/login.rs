@@ -280,7 +280,7 @@ impl App {
             }
             self.tell_of_new_user(&function, &user, request).await?;
         }
-        let made = self.keep_new_user(proven, user).await;
+        let made = self.keep_new_user(proven, user, &key).await;
         drop(turn);
         made
     }
@@ -336,7 +336,7 @@ impl App {
     }
 
     /// Makes a user of what was proven.
-    async fn keep_new_user(&self, proven: &Proven, user: User) -> Result<User, Problem> {
+    async fn keep_new_user(&self, proven: &Proven, user: User, key: &str) -> Result<User, Problem> {
         let users = &self.core.state.users;
         let _removing = self.removing.read().await;
         if proven.identity.provider_type == "local-userpass"
@@ -362,7 +362,7 @@ impl App {
             }
             // Somebody logged in with the same identity a moment earlier.
             Err(error) if error.is_duplicate_key() => users
-                .first(doc! { "app_id": &self.id, "keys": &user.keys })
+                .first(doc! { "app_id": &self.id, "keys": key })
                 .await
                 .map_err(stored)?
                 .ok_or_else(invalid_session),
