@@ -13,7 +13,7 @@ use kit::Problem;
 use rules::{ActionRule, Answers, Scope, Trace};
 use url::Url;
 
-use crate::call::{CallExplanation, RequestExpansions, rule_function};
+use crate::call::{CallExplanation, RequestExpansions, decided};
 use crate::caller::{Caller, Cx};
 use crate::data::service::{Of, check_functions, document, report};
 
@@ -111,18 +111,14 @@ impl Cx {
         let arguments = seen(&service.kind, arguments);
         let expansions = RequestExpansions::of(self, name, action).await?;
         let mut answers = Answers::default();
-        'rules: for rule in &service.rules {
-            loop {
-                let mut scope = Scope::request(&expansions, &answers).tracing(trace);
+        for rule in &service.rules {
+            let allows = |answers: &Answers| {
+                let mut scope = Scope::request(&expansions, answers).tracing(trace);
                 scope.args = Some(&arguments);
-                match rule.allows(action, &scope) {
-                    Ok(true) => return Ok(true),
-                    Ok(false) => continue 'rules,
-                    Err(needed) => {
-                        let result = rule_function(self, &needed).await?;
-                        answers.insert(*needed, result);
-                    }
-                }
+                rule.allows(action, &scope)
+            };
+            if decided(self, &mut answers, allows).await? {
+                return Ok(true);
             }
         }
         Ok(false)

@@ -8,7 +8,7 @@ use std::time::Instant;
 use bson::{Bson, Document, RawArrayBuf, RawBson, RawDocument, RawDocumentBuf, cstr, doc, rawdoc};
 use js::{Call, Failure, Outcome};
 use kit::{Kind, Problem};
-use rules::{Answers, Asked, Expansions, Expression, Needed, Scope};
+use rules::{Answers, Asked, Decided, Expansions, Expression, Needed, Scope};
 use state::LogEntry;
 
 use crate::caller::{Caller, Cx};
@@ -353,10 +353,22 @@ async fn holds(
 ) -> Result<bool, Problem> {
     let expansions = RequestExpansions::of(cx, "", function).await?;
     let mut answers = Answers::default();
+    decided(cx, &mut answers, |answers| {
+        condition.holds(&Scope::request(&expansions, answers).tracing(trace))
+    })
+    .await
+}
+
+/// Decides, as often as functions have to be called first; what they said is
+/// kept in `answers`.
+pub(crate) async fn decided<T>(
+    cx: &Cx,
+    answers: &mut Answers,
+    decide: impl Fn(&Answers) -> Decided<T>,
+) -> Result<T, Problem> {
     loop {
-        let scope = Scope::request(&expansions, &answers).tracing(trace);
-        match condition.holds(&scope) {
-            Ok(holds) => return Ok(holds),
+        match decide(answers) {
+            Ok(decision) => return Ok(decision),
             Err(needed) => {
                 let result = rule_function(cx, &needed).await?;
                 answers.insert(*needed, result);

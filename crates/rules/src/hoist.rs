@@ -7,26 +7,20 @@
 //! there in the visible part is there in the whole, too.
 
 use bson::raw::{CStr, RawBsonRef};
-use bson::{RawArrayBuf, RawDocument, RawDocumentBuf, cstr};
+use bson::{RawDocument, RawDocumentBuf};
+
+use crate::narrow::combined;
+use crate::value::is_scalar;
 
 /// A query that matches every document whose visible part `query` can match;
 /// empty when it can say nothing.
 pub fn hoisted(query: &RawDocument) -> RawDocumentBuf {
     let mut parts = Vec::new();
     collect(query, &mut parts, true);
-    match parts.len() {
-        0 => RawDocumentBuf::new(),
-        1 => parts.remove(0),
-        _ => {
-            let mut list = RawArrayBuf::new();
-            for part in parts {
-                list.push(part);
-            }
-            let mut all = RawDocumentBuf::new();
-            all.append(cstr!("$and"), list);
-            all
-        }
+    if parts.is_empty() {
+        return RawDocumentBuf::new();
     }
+    combined("$and", parts)
 }
 
 /// `outermost` may go into the lists of `$and`, once: deeper ones are seldom
@@ -51,7 +45,7 @@ fn collect(query: &RawDocument, parts: &mut Vec<RawDocumentBuf>, outermost: bool
                     }
                 }
             }
-            (_, value) if is_scalar(value) => parts.push(about(name, value)),
+            (_, value) if is_a_value(value) => parts.push(about(name, value)),
             _ => {}
         }
     }
@@ -80,28 +74,16 @@ fn is_operators(tests: &RawDocument) -> bool {
 
 fn asks_for_a_value(operator: &str, operand: RawBsonRef<'_>) -> bool {
     match (operator, operand) {
-        ("$eq" | "$gt" | "$gte" | "$lt" | "$lte", operand) => is_scalar(operand),
-        ("$in", RawBsonRef::Array(list)) => list.into_iter().all(|v| v.is_ok_and(is_scalar)),
+        ("$eq" | "$gt" | "$gte" | "$lt" | "$lte", operand) => is_a_value(operand),
+        ("$in", RawBsonRef::Array(list)) => list.into_iter().all(|v| v.is_ok_and(is_a_value)),
         ("$exists", RawBsonRef::Boolean(wanted)) => wanted,
         _ => false,
     }
 }
 
 /// A value that nothing missing and no part of a document equals.
-fn is_scalar(value: RawBsonRef<'_>) -> bool {
-    matches!(
-        value,
-        RawBsonRef::String(_)
-            | RawBsonRef::Int32(_)
-            | RawBsonRef::Int64(_)
-            | RawBsonRef::Double(_)
-            | RawBsonRef::Decimal128(_)
-            | RawBsonRef::ObjectId(_)
-            | RawBsonRef::Boolean(_)
-            | RawBsonRef::DateTime(_)
-            | RawBsonRef::Timestamp(_)
-            | RawBsonRef::Binary(_)
-    )
+fn is_a_value(value: RawBsonRef<'_>) -> bool {
+    is_scalar(value) || matches!(value, RawBsonRef::Timestamp(_))
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ use crate::expression::{Conversion, Expression, Head, Node, Operand, Test, is_na
 use crate::filter::{field, nothing};
 use crate::role::{Permission, Role, RuleSet};
 use crate::scope::Scope;
+use crate::value::is_scalar;
 
 /// Rule sets with more roles are decided per document only.
 const ROLES_MAX: usize = 8;
@@ -233,7 +234,7 @@ pub(crate) fn not(known: Known) -> Known {
 }
 
 /// One query stands for itself.
-fn combined(operator: &str, mut queries: Vec<RawDocumentBuf>) -> RawDocumentBuf {
+pub(crate) fn combined(operator: &str, mut queries: Vec<RawDocumentBuf>) -> RawDocumentBuf {
     if queries.len() == 1 {
         queries.remove(0)
     } else {
@@ -596,16 +597,5 @@ fn query(name: &str, operator: &str, value: RawBson, exact: bool) -> Known {
 
 /// Values that rules and queries compare alike.
 fn is_plain(value: RawBsonRef<'_>) -> bool {
-    matches!(
-        value,
-        RawBsonRef::String(_)
-            | RawBsonRef::Int32(_)
-            | RawBsonRef::Int64(_)
-            | RawBsonRef::Double(_)
-            | RawBsonRef::Decimal128(_)
-            | RawBsonRef::ObjectId(_)
-            | RawBsonRef::Boolean(_)
-            | RawBsonRef::DateTime(_)
-            | RawBsonRef::Binary(_)
-    ) && !is_nan(value)
+    is_scalar(value) && !is_nan(value)
 }

@@ -106,8 +106,25 @@ pub(crate) fn contains(array: &RawArray, value: RawBsonRef<'_>) -> bool {
         .any(|element| same_value(element, value, 0))
 }
 
+/// A value that has no parts, and is more than that there is none.
+pub(crate) fn is_scalar(value: RawBsonRef<'_>) -> bool {
+    matches!(
+        value,
+        RawBsonRef::String(_)
+            | RawBsonRef::Int32(_)
+            | RawBsonRef::Int64(_)
+            | RawBsonRef::Double(_)
+            | RawBsonRef::Decimal128(_)
+            | RawBsonRef::ObjectId(_)
+            | RawBsonRef::Boolean(_)
+            | RawBsonRef::DateTime(_)
+            | RawBsonRef::Binary(_)
+    )
+}
+
 /// Deep equality: numbers by value, documents whatever the order of their
-/// keys, null and what was once called undefined as in queries. What is nested beyond the limit is unequal.
+/// keys, null and what was once called undefined as in queries. What is nested
+/// beyond the limit is unequal.
 fn same_value(a: RawBsonRef<'_>, b: RawBsonRef<'_>, depth: usize) -> bool {
     if depth > NESTING_DEPTH_MAX {
         return false;
