@@ -120,7 +120,8 @@ async fn get(cx: Cx, request: Request) -> Result<Answer, Problem> {
 }
 
 async fn delete(cx: Cx, request: Request) -> Result<Answer, Problem> {
-    cx.app()?.delete_user(request.parameter("userId")).await?;
+    let id = request.parameter("userId");
+    cx.app()?.delete_user(id, &info(&request)).await?;
     Ok(Answer::no_content())
 }
 

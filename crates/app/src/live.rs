@@ -40,6 +40,7 @@ pub struct App {
     pub(crate) tokens: crate::users::TokenCache,
     pub(crate) streams: crate::users::Streams,
     pub(crate) failures: crate::users::Failures,
+    pub(crate) auth_events: crate::users::AuthEvents,
     /// Held for writing while a user is removed, for reading while one is made:
     /// a login must not bring back the account that goes.
     pub(crate) removing: tokio::sync::RwLock<()>,
@@ -162,6 +163,7 @@ impl App {
             tokens: crate::users::TokenCache::default(),
             streams: crate::users::Streams::default(),
             failures: crate::users::Failures::default(),
+            auth_events: crate::users::AuthEvents::default(),
             removing: tokio::sync::RwLock::default(),
             creating: Turns::default(),
             hosting: tokio::sync::Mutex::default(),

@@ -2,11 +2,14 @@
 
 mod administration;
 mod api_keys;
+mod creation;
 mod devices;
+mod events;
 mod failures;
 mod login;
 mod password;
 mod registration;
+mod sessions;
 mod streams;
 mod tokens;
 mod turns;
@@ -14,6 +17,8 @@ mod turns;
 pub use administration::UserQuery;
 pub use api_keys::NewApiKey;
 pub use devices::Device;
+pub(crate) use events::AuthEvents;
+pub use events::{AuthEvent, AuthEventKind};
 pub(crate) use failures::Failures;
 pub use login::Login;
 pub(crate) use password::Hasher;

@@ -11,6 +11,7 @@ mod functions;
 mod hosting;
 mod on_mongodb;
 mod servers;
+mod users;
 
 use std::collections::HashMap;
 use std::sync::Arc;

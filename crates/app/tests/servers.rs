@@ -197,7 +197,8 @@ async fn changes_are_known(feeds: bool) {
     on_a.logout(&bob.refresh_token).await.unwrap();
     until("a logout", async || refused(&on_b, &bob.access_token).await).await;
     assert!(on_b.refresh(&bob.refresh_token).await.is_err());
-    on_a.delete_user(&cid.user_id).await.unwrap();
+    let request = RequestInfo::default();
+    on_a.delete_user(&cid.user_id, &request).await.unwrap();
     until("a removal", async || {
         refused(&on_b, &cid.access_token).await
     })

@@ -140,7 +140,9 @@ impl Client {
             }
             (Method::DELETE, ["delete"]) => {
                 let user = app.authenticate(token).await.map_err(of(&app))?;
-                app.delete_user(&user.id).await.map_err(of(&app))?;
+                let request = info(request);
+                let gone = app.delete_user(&user.id, &request).await;
+                gone.map_err(of(&app))?;
                 Answer::no_content()
             }
             (_, rest) => api_keys(&app, token, &rest[1..], request)

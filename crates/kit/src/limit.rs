@@ -128,6 +128,8 @@ pub const PASSWORD_CHARS_MAX: usize = 128;
 pub const EMAIL_CHARS_MAX: usize = 320;
 /// Lifetime of a token that confirms an address.
 pub const CONFIRMATION_TOKEN_S: i64 = 1800;
+/// Sessions of one user; the oldest ends for one more.
+pub const USER_SESSIONS_MAX: u64 = 5000;
 /// Devices that are remembered of one user, the latest.
 pub const USER_DEVICES_MAX: u64 = 100;
 /// Longest text that a device says of itself; more is cut off.

@@ -218,7 +218,8 @@ async fn users_are_told_as_they_were() {
     came(2).await;
     came(3).await;
     let first = core.state.users.first(doc! {}).await.unwrap().unwrap();
-    app.delete_user(&first.id).await.unwrap();
+    let request = crate::RequestInfo::default();
+    app.delete_user(&first.id, &request).await.unwrap();
     world.clock.advance_ms(HOUR_MS);
     came(1).await;
     let total = "AUTH_TOTAL_USERS";

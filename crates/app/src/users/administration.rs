@@ -6,6 +6,8 @@ use bson::doc;
 use kit::{Kind, Problem, limit};
 use state::User;
 
+use super::AuthEventKind;
+use super::events::Happening;
 use crate::{App, RequestInfo, stored};
 
 /// Users on one page.
@@ -149,7 +151,15 @@ impl App {
     }
 
     /// Removes a user with sessions, keys and accounts; documents stay.
-    pub async fn delete_user(&self, id: &str) -> Result<(), Problem> {
+    ///
+    /// # Errors
+    /// `UserNotFound`.
+    pub async fn delete_user(
+        self: &Arc<Self>,
+        id: &str,
+        request: &RequestInfo,
+    ) -> Result<(), Problem> {
+        let happening = Happening::now(self, request, None);
         let _removing = self.removing.write().await;
         let user = self.user(id).await?;
         let state = &self.core.state;
@@ -167,12 +177,21 @@ impl App {
             }
         }
         state.devices.delete_all(of.clone()).await.map_err(stored)?;
-        if state.users.delete(id).await.map_err(stored)? {
-            self.count_users(-1);
-        }
+        let gone = state.users.delete(id).await.map_err(stored)?;
         self.tokens.forget(id);
         self.streams.end(id, None);
         state.sessions.delete_all(of).await.map_err(stored)?;
+        if gone {
+            self.count_users(-1);
+            let mut providers: Vec<String> = Vec::new();
+            for identity in &user.identities {
+                if !providers.contains(&identity.provider_type) {
+                    providers.push(identity.provider_type.clone());
+                }
+            }
+            self.tell_of(AuthEventKind::Delete, &user, providers, &happening)
+                .await;
+        }
         Ok(())
     }
 

@@ -7,11 +7,11 @@
 
 use std::sync::Arc;
 
-use bson::{Bson, Document, bson, doc};
+use bson::{bson, doc};
 use kit::{Kind, Problem, limit};
 use state::{Confirmation, Password};
 
-use crate::call::Started;
+use super::events::Happening;
 use crate::{App, Calling, Cx, RequestInfo, new_id, stored};
 
 /// Accounts on one page.
@@ -406,10 +406,7 @@ impl App {
         request: &RequestInfo,
         problem: Option<&Problem>,
     ) {
-        let cx = Cx::of_system(self, request.clone());
-        let mut event: Document = doc! { "type": what, "provider": "local-userpass" };
-        event.insert("failed", Bson::Boolean(problem.is_some()));
-        let details = doc! { "auth_event": event };
-        self.log(&cx, "AUTH", &Started::now(self), details, problem);
+        let happening = Happening::now(self, request, None);
+        self.log_auth(what, "local-userpass", None, &happening, problem);
     }
 }
