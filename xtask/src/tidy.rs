@@ -22,10 +22,11 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("js", &["kit"]),
     ("state", &["kit", "engine"]),
     ("npm", &["kit"]),
+    ("egress", &["kit"]),
     (
         "app",
         &[
-            "kit", "config", "mql", "rules", "engine", "js", "state", "npm",
+            "kit", "config", "mql", "rules", "engine", "js", "state", "npm", "egress",
         ],
     ),
     ("web", &["kit"]),
@@ -97,6 +98,8 @@ const DOORS: &[(&str, &[&str])] = &[
     ("axum", &["web", "admin", "client", "server", "bench"]),
     ("argon2", &["app"]),
     ("icu_collator", &["mql"]),
+    ("hyper-rustls", &["egress"]),
+    ("rustls", &["egress"]),
 ];
 
 const FILE_LINES_MAX: usize = 800;

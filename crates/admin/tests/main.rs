@@ -140,6 +140,7 @@ impl World {
             clock,
             cheap_passwords: true,
             npm_registry,
+            outbound: app::Outbound::default(),
         })
         .await
         .unwrap();

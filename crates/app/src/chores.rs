@@ -151,6 +151,7 @@ mod tests {
             clock: clock.clone(),
             cheap_passwords: true,
             npm_registry: None,
+            outbound: crate::Outbound::default(),
         })
         .await
         .unwrap()

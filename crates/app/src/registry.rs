@@ -16,7 +16,7 @@ use crate::clusters::{ClusterHealth, Clusters};
 use crate::dependencies::Installs;
 use crate::live::Author;
 use crate::meters::Meters;
-use crate::{App, Logbook, chores, following, meters, new_id, stored};
+use crate::{App, Logbook, Outbound, ProviderEndpoints, chores, following, meters, new_id, stored};
 
 /// What the core is made of.
 pub struct Settings {
@@ -38,6 +38,8 @@ pub struct Settings {
     pub cheap_passwords: bool,
     /// Where npm packages are fetched from; nowhere unless set.
     pub npm_registry: Option<npm::Registry>,
+    /// The machines that the server itself turns to.
+    pub outbound: Outbound,
 }
 
 /// Where the server's own records are.
@@ -63,6 +65,10 @@ pub struct Backstitch {
     /// Wrong passwords and keys of administrators.
     pub(crate) admin_failures: crate::users::Failures,
     pub(crate) installs: Installs,
+    /// Requests to other machines.
+    pub egress: egress::Http,
+    /// Where login providers are.
+    pub endpoints: ProviderEndpoints,
     /// The log.
     pub logbook: Logbook,
     /// What apps use.
@@ -123,6 +129,8 @@ impl Backstitch {
             passwords: crate::users::Hasher::new(settings.cheap_passwords),
             admin_failures: crate::users::Failures::default(),
             installs: Installs::new(settings.npm_registry, followed.is_none()),
+            egress: egress::Http::new(settings.outbound.http),
+            endpoints: settings.outbound.endpoints,
             apps: ArcSwap::default(),
             loading: tokio::sync::Mutex::default(),
             tasks: Mutex::default(),
@@ -530,6 +538,7 @@ mod tests {
             clock,
             cheap_passwords: true,
             npm_registry: None,
+            outbound: Outbound::default(),
         })
         .await
         .unwrap();

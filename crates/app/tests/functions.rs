@@ -110,6 +110,7 @@ impl World {
             clock,
             cheap_passwords: true,
             npm_registry: None,
+            outbound: app::Outbound::default(),
         })
         .await
         .unwrap();

@@ -33,6 +33,7 @@ fn settings(engine: SharedEngine, state: Option<StateSettings>) -> Settings {
         clock: Arc::new(SystemClock),
         cheap_passwords: true,
         npm_registry: None,
+        outbound: app::Outbound::default(),
     }
 }
 

@@ -71,7 +71,7 @@ fn sharing(records: &SharedEngine) -> Settings {
 }
 
 async fn server(records: &SharedEngine) -> Arc<Backstitch> {
-    Backstitch::open(sharing(records)).await.unwrap()
+    Box::pin(Backstitch::open(sharing(records))).await.unwrap()
 }
 
 fn files(source: &str) -> config::Files {

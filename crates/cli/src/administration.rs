@@ -282,6 +282,7 @@ impl Place {
             workers: js::PoolSettings::this_program()?,
             limits: js::Limits::default(),
             npm_registry: None,
+            outbound: app::Outbound::default(),
         };
         Ok(Desk::Records(Box::new(Operator::open(&settings).await?)))
     }

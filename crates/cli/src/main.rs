@@ -197,6 +197,15 @@ struct ServerOptions {
     /// Token that the npm registry asks for
     #[arg(long, env = "BACKSTITCH_NPM_TOKEN", hide_env_values = true)]
     npm_token: Option<String>,
+    /// Private networks that apps may connect to: addresses or networks, with commas (default: none)
+    #[arg(long, env = "BACKSTITCH_EGRESS_ALLOW", value_delimiter = ',')]
+    egress_allow: Vec<server::Network>,
+    /// PEM file of certificates that are trusted when connecting, beside those of the system
+    #[arg(long, env = "BACKSTITCH_EGRESS_ROOTS")]
+    egress_roots: Option<PathBuf>,
+    /// Where login providers are if not at themselves: NAME=URL such as google.token=https://…, with commas
+    #[arg(long, env = "BACKSTITCH_PROVIDER_ENDPOINTS", value_delimiter = ',')]
+    provider_endpoints: Vec<String>,
 }
 
 #[derive(Args)]

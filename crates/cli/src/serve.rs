@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use app::{EgressSettings, Outbound, ProviderEndpoints, Roots};
 use js::{Limits, PoolSettings};
 use server::{KeySettings, Listening, Patience, Running, Settings, StartError};
 use tokio::signal;
@@ -45,6 +46,7 @@ pub(crate) async fn start(options: ServerOptions) -> Result<Running, StartError>
         let text = "a public key and a private key go together: set both or neither";
         return Err(StartError(text.to_owned()));
     }
+    let outbound = outbound(&options)?;
     let npm_registry = npm_registry(options.npm_registry, options.npm_token)?;
     let clusters = options.places.settings()?;
     server::start(Settings {
@@ -69,8 +71,29 @@ pub(crate) async fn start(options: ServerOptions) -> Result<Running, StartError>
             memory_bytes: options.call_memory_bytes_max,
         },
         npm_registry,
+        outbound,
     })
     .await
+}
+
+/// The machines that the server itself turns to.
+fn outbound(options: &ServerOptions) -> Result<Outbound, StartError> {
+    let roots = match &options.egress_roots {
+        Some(path) if !path.as_os_str().is_empty() => std::fs::read(path)
+            .map_err(|error| error.to_string())
+            .and_then(|pem| Roots::from_pem(&pem))
+            .map_err(|error| StartError(format!("{}: {error}", path.display())))?,
+        _ => Roots::default(),
+    };
+    let elsewhere = options.provider_endpoints.iter().map(String::as_str);
+    Ok(Outbound {
+        http: EgressSettings {
+            allowed: options.egress_allow.clone(),
+            roots,
+        },
+        endpoints: ProviderEndpoints::new(elsewhere.filter(|text| !text.is_empty()))
+            .map_err(|error| StartError(format!("provider endpoints: {error}")))?,
+    })
 }
 
 fn npm_registry(

@@ -30,6 +30,8 @@ pub struct Settings {
     pub limits: Limits,
     /// Where npm packages are fetched from; nowhere unless set.
     pub npm_registry: Option<app::NpmRegistry>,
+    /// The machines that the server itself turns to.
+    pub outbound: app::Outbound,
 }
 
 /// The first project and key pair; what is not given is made up and kept in
@@ -83,6 +85,7 @@ pub(crate) async fn open_core(settings: &Settings) -> Result<Arc<Backstitch>, St
         clock,
         cheap_passwords: false,
         npm_registry: settings.npm_registry.clone(),
+        outbound: settings.outbound.clone(),
     })
     .await?;
     Ok(core)

@@ -141,6 +141,7 @@ impl World {
             clock: clock.clone(),
             cheap_passwords: true,
             npm_registry: None,
+            outbound: app::Outbound::default(),
         })
         .await
         .unwrap();

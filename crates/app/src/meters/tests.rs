@@ -39,6 +39,7 @@ impl World {
             clock: self.clock.clone(),
             cheap_passwords: true,
             npm_registry: None,
+            outbound: crate::Outbound::default(),
         })
         .await
         .unwrap()

@@ -1,0 +1,120 @@
+//! Connections: a host's addresses, those that the policy permits, and the
+//! first of them that answers. Names are resolved here and nowhere later, so
+//! that what was permitted is what is connected to.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use http::Uri;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
+use tower::Service;
+
+use crate::{EgressError, Policy};
+
+/// Addresses of one host that are tried.
+const ADDRESSES_MAX: usize = 8;
+/// How long one of them may be silent.
+const SILENCE: Duration = Duration::from_secs(10);
+/// Names that are resolved at once; each takes a thread.
+const LOOKUPS_MAX: usize = 64;
+
+/// What resolving a name comes to.
+pub type Resolving = Pin<Box<dyn Future<Output = io::Result<Vec<IpAddr>>> + Send>>;
+
+/// Finds the addresses of a name.
+pub trait Resolve: Send + Sync {
+    /// The addresses of `name`, which is no address itself.
+    fn resolve(&self, name: &str) -> Resolving;
+}
+
+/// The machine's own resolver.
+pub(crate) struct System(Arc<Semaphore>);
+
+impl System {
+    pub(crate) fn new() -> Self {
+        Self(Arc::new(Semaphore::new(LOOKUPS_MAX)))
+    }
+}
+
+impl Resolve for System {
+    fn resolve(&self, name: &str) -> Resolving {
+        let (turns, name) = (self.0.clone(), name.to_owned());
+        Box::pin(async move {
+            let turn = turns.acquire_owned().await.map_err(io::Error::other)?;
+            // A task of its own: the thread is busy until the system answers,
+            // whether or not somebody still waits.
+            let found = tokio::spawn(async move {
+                let _turn = turn;
+                let found = tokio::net::lookup_host((name, 0)).await?;
+                Ok(found.map(|address| address.ip()).collect())
+            });
+            found.await.map_err(io::Error::other)?
+        })
+    }
+}
+
+/// Connects to the hosts of URLs.
+#[derive(Clone)]
+pub(crate) struct Connector {
+    pub(crate) policy: Arc<Policy>,
+    pub(crate) resolver: Arc<dyn Resolve>,
+}
+
+impl Connector {
+    async fn connect(self, uri: Uri) -> Result<TokioIo<TcpStream>, EgressError> {
+        let host = uri.host().unwrap_or_default();
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        let secure = uri.scheme_str() == Some("https");
+        let port = uri.port_u16().unwrap_or(if secure { 443 } else { 80 });
+        let found = match host.parse::<IpAddr>() {
+            Ok(address) => vec![address],
+            Err(_) => match self.resolver.resolve(host).await {
+                Ok(found) if !found.is_empty() => found,
+                _ => return Err(EgressError::Unresolved(host.to_owned())),
+            },
+        };
+        let permitted = found
+            .into_iter()
+            .filter(|address| self.policy.permits(*address))
+            .take(ADDRESSES_MAX);
+        let mut failed = EgressError::Refused(host.to_owned());
+        for address in permitted {
+            let connecting = TcpStream::connect(SocketAddr::new(address, port));
+            match tokio::time::timeout(SILENCE, connecting).await {
+                Ok(Ok(stream)) => {
+                    // Requests are written whole; waiting to fill packets only
+                    // adds time.
+                    let _ = stream.set_nodelay(true);
+                    return Ok(TokioIo::new(stream));
+                }
+                Ok(Err(error)) => {
+                    failed = EgressError::Unreachable(format!("'{host}': {error}"));
+                }
+                Err(_) => {
+                    failed = EgressError::Unreachable(format!("'{host}' does not answer"));
+                }
+            }
+        }
+        Err(failed)
+    }
+}
+
+impl Service<Uri> for Connector {
+    type Response = TokioIo<TcpStream>;
+    type Error = EgressError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, EgressError>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), EgressError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, uri: Uri) -> Self::Future {
+        Box::pin(self.clone().connect(uri))
+    }
+}

@@ -1,0 +1,92 @@
+//! Connections of TLS: whose certificates are trusted.
+
+use std::sync::Arc;
+
+use egress::{EgressError, Http, Request, Roots, Settings};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use tokio::io::AsyncReadExt as _;
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::PrivatePkcs8KeyDer;
+
+use crate::server::{LIMITS, give, ok, settings};
+
+/// A server with a certificate for `localhost` of an authority of its own; its
+/// port and the authority's certificate.
+async fn server() -> (u16, String) {
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+    let key = KeyPair::generate().unwrap();
+    let certificate = CertificateParams::new(vec!["localhost".to_owned()])
+        .unwrap()
+        .signed_by(&key, &authority)
+        .unwrap();
+    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(
+            vec![certificate.der().clone()],
+            PrivatePkcs8KeyDer::from(key.serialize_der()).into(),
+        )
+        .unwrap();
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let Ok(mut stream) = acceptor.accept(stream).await else {
+                continue;
+            };
+            let _ = stream.read(&mut [0; 4096]).await;
+            give(&mut stream, ok("secured")).await;
+        }
+    });
+    (port, authority.pem())
+}
+
+#[tokio::test]
+async fn certificates_are_of_the_system_or_of_the_operator() {
+    let (port, authority) = server().await;
+    let trusting = |roots: Roots| {
+        Http::new(Settings {
+            roots,
+            ..settings(&["127.0.0.1"])
+        })
+    };
+    let own = trusting(Roots::from_pem(authority.as_bytes()).unwrap());
+    let url = format!("https://localhost:{port}/");
+    let answer = own.send(Request::get(&url), LIMITS).await.unwrap();
+    assert_eq!(answer.body, "secured");
+    // The certificate is for another name.
+    let error = own
+        .send(Request::get(format!("https://127.0.0.1:{port}/")), LIMITS)
+        .await;
+    let Err(EgressError::Unreachable(why)) = error else {
+        panic!("{error:?}");
+    };
+    assert!(why.contains("certificate"), "{why}");
+    // Nobody said that this authority is trusted.
+    let error = trusting(Roots::default())
+        .send(Request::get(&url), LIMITS)
+        .await;
+    let Err(EgressError::Unreachable(why)) = error else {
+        panic!("{error:?}");
+    };
+    assert!(why.contains("certificate"), "{why}");
+}
+
+#[test]
+fn roots_are_certificates() {
+    for wrong in [
+        "",
+        "text",
+        "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+        "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n",
+    ] {
+        assert!(Roots::from_pem(wrong.as_bytes()).is_err(), "{wrong}");
+    }
+}
