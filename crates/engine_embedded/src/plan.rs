@@ -227,6 +227,47 @@ pub(crate) fn only_id(matcher: &Matcher) -> bool {
     )
 }
 
+/// Whether a query finds one document at most, by its `_id`, whatever else it
+/// asks of it.
+pub(crate) fn is_lookup(matcher: &Matcher) -> bool {
+    // By a collation several may have the `_id`.
+    matcher.collation().is_none()
+        && matcher.conjuncts().iter().any(|node| {
+            matches!(node, Node::Field(path, Test::Compare(Compare::Eq, _)) if path.as_str() == "_id")
+        })
+}
+
+/// Whether a query is such a lookup, goes by the index of `_id` and compares
+/// nothing that may take long: it is not worth leaving the reactor for.
+pub(crate) fn is_quick_lookup(matcher: &Matcher, hint: Option<&Hint>) -> bool {
+    hint.is_none() && is_lookup(matcher) && is_quick(matcher.root())
+}
+
+fn is_quick(node: &Node) -> bool {
+    match node {
+        Node::And(nodes) | Node::Or(nodes) | Node::Nor(nodes) => nodes.iter().all(is_quick),
+        Node::Field(_, test) => is_quick_test(test),
+        Node::Never => true,
+        Node::Expr(_) | Node::Schema(_) => false,
+    }
+}
+
+fn is_quick_test(test: &Test) -> bool {
+    match test {
+        Test::In(_, expressions) => expressions.is_empty(),
+        Test::All(tests) => tests.iter().all(is_quick_test),
+        Test::Not(test) => is_quick_test(test),
+        // Those of elements are as many as the elements.
+        Test::Regex(_) | Test::ElementMatches(_) | Test::ElementPasses(_) => false,
+        Test::Compare(..)
+        | Test::Exists
+        | Test::Type(_)
+        | Test::Size(_)
+        | Test::Mod(..)
+        | Test::Bits { .. } => true,
+    }
+}
+
 /// The best plan.
 ///
 /// # Errors
@@ -590,4 +631,42 @@ fn ranges(index: &Index, bounds: &[Bounds]) -> (Vec<(Vec<u8>, Vec<u8>)>, (usize,
     };
     ranges.sort();
     (ranges, (equal, points), whole)
+}
+
+#[cfg(test)]
+mod tests {
+    use bson::{Document, RawDocumentBuf, doc};
+    use mql::Matcher;
+
+    use super::{Hint, is_quick_lookup};
+
+    #[test]
+    fn a_lookup_is_quick_when_it_is_one_document_and_cheap_to_compare() {
+        let quick = |query: Document, hint: Option<&Hint>| {
+            let query = RawDocumentBuf::try_from(&query).unwrap();
+            is_quick_lookup(&Matcher::parse(&query).unwrap(), hint)
+        };
+        for query in [
+            doc! { "_id": 1 },
+            doc! { "$and": [{ "owner": "ann" }, { "_id": 1 }] },
+            doc! { "_id": 1, "a": { "$gt": 1 }, "$nor": [{ "b": { "$in": [1, 2] } }] },
+        ] {
+            assert!(quick(query.clone(), None), "{query}");
+            assert!(
+                !quick(query.clone(), Some(&Hint::Natural(false))),
+                "{query}"
+            );
+        }
+        for query in [
+            doc! { "owner": "ann" },
+            doc! { "_id": { "$gt": 1 } },
+            doc! { "$or": [{ "_id": 1 }, { "_id": 2 }] },
+            doc! { "_id": 1, "a": { "$regex": "a" } },
+            doc! { "_id": 1, "$expr": { "$eq": ["$a", 1] } },
+            doc! { "_id": 1, "$or": [{ "a": { "$elemMatch": { "b": 1 } } }] },
+            doc! { "_id": 1, "a": { "$not": { "$regex": "a" } } },
+        ] {
+            assert!(!quick(query.clone(), None), "{query}");
+        }
+    }
 }

@@ -11,7 +11,6 @@ use bson::{Bson, DateTime, RawArray, RawDocument, RawDocumentBuf, cstr, doc};
 use engine::{Answer, CommandError};
 use kit::limit::DOCUMENT_BYTES_MAX;
 use mql::expression::Variables;
-use mql::matcher::{Compare, Node, Test};
 use mql::{Collation, Matcher, Projection, Sort, Update};
 
 use super::given::Given;
@@ -21,7 +20,7 @@ use super::write::Statements;
 use super::{check_fields, collation, document, flag, reply, yes};
 use crate::catalog::Collection;
 use crate::layout::Record;
-use crate::plan::{Hint, natural_sort};
+use crate::plan::{Hint, is_quick_lookup, natural_sort};
 use crate::transaction::Transaction;
 use crate::walk::Effort;
 use crate::write::Changes;
@@ -202,13 +201,6 @@ impl Single {
     }
 }
 
-/// Whether a query asks for one `_id`.
-pub(super) fn is_lookup(matcher: &Matcher) -> bool {
-    matcher.conjuncts().iter().any(|node| {
-        matches!(node, Node::Field(path, Test::Compare(Compare::Eq, _)) if path.as_str() == "_id")
-    })
-}
-
 /// Whether a query is a value of `_id` and nothing else.
 fn is_simple(query: &RawDocument) -> bool {
     let mut fields = query.iter().flatten();
@@ -364,20 +356,20 @@ impl Operation {
         match &*self.kind {
             Kind::Insert { documents, .. } => documents.len() <= QUICK_INSERTS_MAX,
             Kind::Update { statements, .. } => {
-                statements.len() == 1
-                    && statements
-                        .iter()
-                        .flatten()
-                        .all(|change| is_lookup(&change.matcher) && !change.update.is_pipeline())
+                statements.len() == 1 && statements.iter().flatten().all(Change::is_quick)
             }
             Kind::Delete { statements, .. } => {
                 statements.len() == 1
                     && statements
                         .iter()
                         .flatten()
-                        .all(|removal| is_lookup(&removal.matcher))
+                        .all(|removal| is_quick_lookup(&removal.matcher, removal.hint.as_ref()))
             }
-            Kind::FindAndModify(single) => is_lookup(&single.matcher),
+            Kind::FindAndModify(single) => {
+                let is_plain = |change: &Change| !change.update.is_pipeline();
+                is_quick_lookup(&single.matcher, single.hint.as_ref())
+                    && single.change.as_ref().is_none_or(is_plain)
+            }
         }
     }
 
@@ -553,6 +545,12 @@ struct Asked<'a> {
 }
 
 impl Change {
+    /// Whether it changes one document at most, found by a lookup, and computes
+    /// nothing that may take long.
+    fn is_quick(&self) -> bool {
+        is_quick_lookup(&self.matcher, self.hint.as_ref()) && !self.update.is_pipeline()
+    }
+
     fn parse(asked: Asked<'_>) -> Result<Self, CommandError> {
         let (collation, multi, upsert) = (asked.collation, asked.multi, asked.upsert);
         let update = asked.update.ok_or_else(|| {

@@ -18,7 +18,7 @@ use super::{check_fields, collection, document, flag, reply, time_limit, waited_
 use crate::catalog::Collection;
 use crate::cursor::{Cursor, Cursors, Owner, Rows};
 use crate::kv::sizes::Size;
-use crate::plan::{Access, Ask, Hint, Plan, natural_sort, only_id, plan};
+use crate::plan::{Ask, Hint, Plan, is_lookup, is_quick_lookup, natural_sort, plan};
 use crate::query::{self, matcher};
 use crate::transaction::Transaction;
 use crate::walk::{Effort, Place, Walk};
@@ -227,7 +227,7 @@ impl Read {
         };
         // What a projection computes may take long.
         let plain = |value: &Bson| !matches!(value, Bson::Document(_) | Bson::Array(_));
-        only_id(&self.matcher) && find.specification.values().all(plain)
+        is_quick_lookup(&self.matcher, self.hint.as_ref()) && find.specification.values().all(plain)
     }
 
     fn on(
@@ -300,10 +300,8 @@ impl Read {
         let plan = self.plan(view, changes, collection)?;
         match self.kind {
             Kind::Find(find) => {
-                let is_lookup = matches!(&plan.access, Access::Index(scan) if scan.whole_keys)
-                    && only_id(&self.matcher);
                 let left = match self.limit {
-                    0 if is_lookup => 1,
+                    0 if is_lookup(&self.matcher) => 1,
                     0 => usize::MAX,
                     limit => limit,
                 };
