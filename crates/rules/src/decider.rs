@@ -2,6 +2,7 @@
 //! written (rules-schemas.md §3–§5).
 
 use bson::raw::RawBsonRef;
+use bson::spec::ElementType;
 use bson::{RawArrayBuf, RawBson, RawDocument, RawDocumentBuf};
 use kit::limit::NESTING_DEPTH_MAX;
 
@@ -293,62 +294,108 @@ fn mask(
     {
         return Ok(None);
     }
-    let mut out = RawDocumentBuf::new();
-    for (name, value) in document.iter().flatten() {
+    selected(document, scope, |name, value, inner| {
+        if let Some((_, rule)) = fields.named.iter().find(|(named, _)| named == name) {
+            return kept(rule, value, inner, 0);
+        }
+        let shown = ask(&fields.additional_read, inner)? == Some(true)
+            || ask(&fields.additional_write, inner)? == Some(true);
+        Ok(shown.then_some(Kept::All))
+    })
+}
+
+/// A document's fields as far as they are kept; `None` when none is.
+fn selected(
+    document: &RawDocument,
+    scope: &Scope<'_>,
+    mut keep: impl FnMut(&str, RawBsonRef<'_>, &Scope<'_>) -> Decided<Option<Kept>>,
+) -> Decided<Option<RawDocumentBuf>> {
+    let all = document.as_bytes();
+    let mut selection = Selection::within(all.len());
+    let mut end = LENGTH_BYTES;
+    for element in document.iter_elements().flatten() {
+        let start = end;
+        // The type and the end of the name have a byte each.
+        end += 2 + element.key().as_str().len() + element.size();
+        let Ok(value) = element.value() else {
+            continue;
+        };
         scope.evaluate();
-        let inner = scope.at(Some(value), Some(value));
-        match fields
-            .named
-            .iter()
-            .find(|(named, _)| named == name.as_str())
-        {
-            Some((_, rule)) => match kept(rule, value, &inner, 0)? {
-                Some(kept) => kept.append_to(name, &mut out),
-                None => scope.discard(),
-            },
-            None => {
-                if ask(&fields.additional_read, &inner)? == Some(true)
-                    || ask(&fields.additional_write, &inner)? == Some(true)
-                {
-                    out.append(name, value);
-                } else {
-                    scope.discard();
-                }
+        let name = element.key().as_str();
+        match keep(name, value, &scope.at(Some(value), Some(value)))? {
+            Some(Kept::All) => selection.copy(all.get(start..end).unwrap_or_default()),
+            Some(Kept::Document(part)) => {
+                selection.append(ElementType::EmbeddedDocument, name, part.as_bytes());
             }
+            Some(Kept::Array(part)) => selection.append(ElementType::Array, name, part.as_bytes()),
+            None => scope.discard(),
         }
     }
-    Ok((!out.is_empty()).then_some(out))
+    Ok(selection.finish())
+}
+
+/// A document in the making, of another's elements as they stand: they are not
+/// read and written again one by one.
+struct Selection {
+    bytes: Vec<u8>,
+}
+
+/// The length that a document begins with.
+const LENGTH_BYTES: usize = 4;
+
+impl Selection {
+    /// An empty one, which may become as long as `length`.
+    fn within(length: usize) -> Self {
+        let mut bytes = Vec::with_capacity(length);
+        bytes.extend_from_slice(&[0; LENGTH_BYTES]);
+        Self { bytes }
+    }
+
+    fn copy(&mut self, element: &[u8]) {
+        self.bytes.extend_from_slice(element);
+    }
+
+    fn append(&mut self, kind: ElementType, name: &str, value: &[u8]) {
+        self.bytes.push(kind as u8);
+        self.bytes.extend_from_slice(name.as_bytes());
+        self.bytes.push(0);
+        self.bytes.extend_from_slice(value);
+    }
+
+    /// The document; `None` when it is empty.
+    fn finish(mut self) -> Option<RawDocumentBuf> {
+        if self.bytes.len() == LENGTH_BYTES {
+            return None;
+        }
+        self.bytes.push(0);
+        let length = i32::try_from(self.bytes.len()).ok()?;
+        self.bytes[..LENGTH_BYTES].copy_from_slice(&length.to_le_bytes());
+        RawDocumentBuf::from_bytes(self.bytes).ok()
+    }
 }
 
 /// What is left of a field's value.
-enum Kept<'a> {
-    All(RawBsonRef<'a>),
-    Part(RawBson),
+enum Kept {
+    /// The value as it stands.
+    All,
+    Document(RawDocumentBuf),
+    Array(RawArrayBuf),
 }
 
-impl Kept<'_> {
-    fn append_to(self, name: &bson::raw::CStr, out: &mut RawDocumentBuf) {
-        match self {
-            Self::All(value) => out.append(name, value),
-            Self::Part(value) => out.append(name, value),
-        }
-    }
-}
-
-fn kept<'v>(
+fn kept(
     rule: &FieldRule,
-    value: RawBsonRef<'v>,
+    value: RawBsonRef<'_>,
     scope: &Scope<'_>,
     depth: usize,
-) -> Decided<Option<Kept<'v>>> {
+) -> Decided<Option<Kept>> {
     let read = ask(&rule.read, scope)?;
     if read == Some(true) || ask(&rule.write, scope)? == Some(true) {
-        return Ok(Some(Kept::All(value)));
+        return Ok(Some(Kept::All));
     }
     if read == Some(false) || rule.fields.is_empty() || depth > NESTING_DEPTH_MAX {
         return Ok(None);
     }
-    children(&rule.fields, value, scope, depth).map(|kept| kept.map(Kept::Part))
+    children(&rule.fields, value, scope, depth)
 }
 
 /// The readable part of a document or of an array of documents.
@@ -357,33 +404,27 @@ fn children(
     value: RawBsonRef<'_>,
     scope: &Scope<'_>,
     depth: usize,
-) -> Decided<Option<RawBson>> {
+) -> Decided<Option<Kept>> {
     match value {
         RawBsonRef::Document(document) => {
-            let mut out = RawDocumentBuf::new();
-            for (name, value) in document.iter().flatten() {
-                scope.evaluate();
-                let inner = scope.at(Some(value), Some(value));
-                let rule = rules.iter().find(|(named, _)| named == name.as_str());
-                let kept = match rule {
-                    Some((_, rule)) => kept(rule, value, &inner, depth + 1)?,
-                    None => None,
-                };
-                match kept {
-                    Some(kept) => kept.append_to(name, &mut out),
-                    None => scope.discard(),
+            let part = selected(document, scope, |name, value, inner| {
+                match rules.iter().find(|(named, _)| named == name) {
+                    Some((_, rule)) => kept(rule, value, inner, depth + 1),
+                    None => Ok(None),
                 }
-            }
-            Ok((!out.is_empty()).then_some(RawBson::Document(out)))
+            })?;
+            Ok(part.map(Kept::Document))
         }
         RawBsonRef::Array(array) if depth <= NESTING_DEPTH_MAX => {
             let mut out = RawArrayBuf::new();
             for element in array.into_iter().flatten() {
-                if let Some(kept) = children(rules, element, scope, depth + 1)? {
-                    out.push(kept);
+                match children(rules, element, scope, depth + 1)? {
+                    Some(Kept::Document(part)) => out.push(part),
+                    Some(Kept::Array(part)) => out.push(part),
+                    Some(Kept::All) | None => {}
                 }
             }
-            Ok((!out.is_empty()).then_some(RawBson::Array(out)))
+            Ok((!out.is_empty()).then_some(Kept::Array(out)))
         }
         _ => Ok(None),
     }

@@ -58,8 +58,16 @@ pub(crate) fn narrow(rules: &RuleSet, searching: bool, scope: &Scope<'_>) -> Nar
     let mut possible = Vec::new();
     for (index, role) in rules.roles.iter().enumerate() {
         let applies = expression(&role.apply_when, scope);
-        let mut all = earlier.clone();
-        all.push(applies.clone());
+        // Most rule sets have one role: nothing is to be said for a next one.
+        let is_last = index + 1 == rules.roles.len() || matches!(applies, Known::Always);
+        let mut all = if is_last {
+            std::mem::take(&mut earlier)
+        } else {
+            let before = earlier.clone();
+            earlier.push(not(applies.clone()));
+            before
+        };
+        all.push(applies);
         all.push(readable(role, scope));
         if searching && let Some(search) = &role.search {
             all.push(expression(search, scope));
@@ -69,10 +77,9 @@ pub(crate) fn narrow(rules: &RuleSet, searching: bool, scope: &Scope<'_>) -> Nar
             possible.push(index);
         }
         visible.push(shows);
-        if matches!(applies, Known::Always) {
+        if is_last {
             break;
         }
-        earlier.push(not(applies));
     }
     let (query, exact) = match or(visible) {
         Known::Always => (None, true),

@@ -16,6 +16,19 @@ use super::{Door, marker};
 /// Most bytes of visible documents that a pipeline outside of the engine reads.
 const INPUT_BYTES_MAX: usize = 100 * 1024 * 1024;
 
+/// Input and pipeline up to these sizes may be computed where the request is
+/// answered, which spares two changes of threads.
+const BRIEF_INPUT_BYTES_MAX: usize = 64 * 1024;
+const BRIEF_PIPELINE_BYTES_MAX: usize = 1024;
+
+/// Stages that make no more of their input than there is, and what in them
+/// takes no longer than its operand is large.
+const BRIEF: [&str; 26] = [
+    "$match", "$project", "$unset", "$sort", "$skip", "$limit", "$group", "$count", "$sum", "$avg",
+    "$min", "$max", "$first", "$last", "$eq", "$ne", "$gt", "$gte", "$lt", "$lte", "$in", "$nin",
+    "$exists", "$and", "$or", "$not",
+];
+
 impl Door<'_> {
     pub(super) async fn aggregate(&self, arguments: &Arguments<'_>) -> Result<RawBson, Problem> {
         let Some(pipeline) = arguments.array("pipeline")? else {
@@ -71,6 +84,9 @@ impl Door<'_> {
                     input.push(visible);
                 }
             }
+            if bytes <= BRIEF_INPUT_BYTES_MAX && is_brief(&rest) {
+                return run(&parsed, input);
+            }
             return tokio::task::spawn_blocking(move || run(&parsed, input))
                 .await
                 .map_err(Problem::internal)?;
@@ -109,6 +125,24 @@ impl Door<'_> {
 fn leading_match(pipeline: &RawArray) -> Option<&RawDocument> {
     let first = pipeline.into_iter().next()?.ok()?.as_document()?;
     first.get_document("$match").ok()
+}
+
+/// Whether a pipeline takes a time in proportion to its input.
+fn is_brief(pipeline: &RawArray) -> bool {
+    fn is_linear(value: RawBsonRef<'_>) -> bool {
+        match value {
+            RawBsonRef::Document(inner) => inner.iter().all(|entry| {
+                entry.is_ok_and(|(name, inner)| {
+                    let name = name.as_str();
+                    (!name.starts_with('$') || BRIEF.contains(&name)) && is_linear(inner)
+                })
+            }),
+            RawBsonRef::Array(inner) => inner.into_iter().all(|inner| inner.is_ok_and(is_linear)),
+            RawBsonRef::RegularExpression(_) => false,
+            _ => true,
+        }
+    }
+    pipeline.as_bytes().len() <= BRIEF_PIPELINE_BYTES_MAX && is_linear(RawBsonRef::Array(pipeline))
 }
 
 /// A `$search` at the beginning of a pipeline, and what comes after it.
@@ -157,4 +191,39 @@ fn run(pipeline: &Pipeline, input: Vec<RawDocumentBuf>) -> Result<RawBson, Probl
         made.push(document.map_err(language)?);
     }
     Ok(RawBson::Array(made))
+}
+
+#[cfg(test)]
+mod tests {
+    use bson::{RawArrayBuf, bson};
+
+    use super::is_brief;
+
+    #[test]
+    fn only_what_is_linear_is_brief() {
+        let brief = |stages: bson::Bson| {
+            let stages = stages.as_array().unwrap().clone();
+            is_brief(&RawArrayBuf::try_from(&stages).unwrap())
+        };
+        assert!(brief(bson!([
+            { "$match": { "a": { "$gt": 1 }, "$or": [{ "b": 1 }, { "c": { "$in": [1] } }] } },
+            { "$group": { "_id": "$a", "n": { "$sum": "$b" } } }, { "$sort": { "n": -1 } },
+        ])));
+        let regex = bson::Regex {
+            pattern: bson::cstr!("a").into(),
+            options: bson::cstr!("").into(),
+        };
+        for stage in [
+            bson!({ "$unwind": "$a" }),
+            bson!({ "$facet": { "a": [] } }),
+            bson!({ "$project": { "a": { "$range": [0, 1_000_000_000] } } }),
+            bson!({ "$project": { "a": { "b": [{ "$concat": ["$a", "$a"] }] } } }),
+            bson!({ "$match": { "$expr": { "$eq": ["$a", 1] } } }),
+            bson!({ "$match": { "a": regex } }),
+            bson!({ "$group": { "_id": null, "all": { "$push": "$$ROOT" } } }),
+            bson!({ "$match": { "a": "x".repeat(2000) } }),
+        ] {
+            assert!(!brief(bson!([stage.clone()])), "{stage}");
+        }
+    }
 }

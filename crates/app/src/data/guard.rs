@@ -152,7 +152,7 @@ impl<'a> Guard<'a> {
         Ok(match self.read(document).await? {
             Readable::Hidden => None,
             Readable::Whole => Some(marker::without(document).into_owned()),
-            Readable::Masked(masked) => Some(marker::without(&masked).into_owned()),
+            Readable::Masked(masked) => Some(marker::owned(masked)),
         })
     }
 

@@ -26,6 +26,14 @@ pub(super) fn without(document: &RawDocument) -> Cow<'_, RawDocument> {
     Cow::Owned(plain)
 }
 
+/// The same of one that is the caller's own.
+pub(super) fn owned(document: RawDocumentBuf) -> RawDocumentBuf {
+    match without(&document) {
+        Cow::Borrowed(_) => document,
+        Cow::Owned(plain) => plain,
+    }
+}
+
 /// A change event without it, in the documents that it holds.
 pub(super) fn event(event: RawDocumentBuf) -> RawDocumentBuf {
     if FINDER.find(event.as_bytes()).is_none() {
