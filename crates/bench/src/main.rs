@@ -38,7 +38,7 @@ fn main() -> ExitCode {
     let words: Vec<&str> = names.iter().map(String::as_str).collect();
     let done = match words.as_slice() {
         ["admin"] => administration::run(),
-        ["rules"] => access::run(),
+        ["rules", rows @ ..] => access::run(rows),
         ["waist", rows @ ..] => waist::run(rows, false),
         ["waist-growth"] => waist::run(&[], true),
         _ => run(&names).map_err(|error| error.to_string().into()),
