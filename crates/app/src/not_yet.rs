@@ -48,28 +48,21 @@ impl Finder<'_> {
             if !provider.enabled() {
                 continue;
             }
+            if name != "local-userpass" {
+                continue;
+            }
             let mut later = |field: &str, what: &str| {
-                self.later(
-                    Kind::AuthProvider,
-                    name,
-                    field,
-                    format!("{what} (provider \"{name}\")"),
-                );
+                let what = format!("{what} (provider \"{name}\")");
+                self.later(Kind::AuthProvider, name, field, what);
             };
-            match name {
-                "anon-user" | "api-key" => {}
-                "local-userpass" => {
-                    if !provider.on("runConfirmationFunction") && !provider.on("autoConfirm") {
-                        later("/config", "confirming e-mail addresses by mail");
-                    }
-                    if provider.on("runResetFunction") {
-                        later(
-                            "/config/runResetFunction",
-                            "resetting passwords by function",
-                        );
-                    }
-                }
-                _ => later("/type", "login"),
+            if !provider.on("runConfirmationFunction") && !provider.on("autoConfirm") {
+                later("/config", "confirming e-mail addresses by mail");
+            }
+            if provider.on("runResetFunction") {
+                later(
+                    "/config/runResetFunction",
+                    "resetting passwords by function",
+                );
             }
         }
     }

@@ -69,6 +69,8 @@ pub struct Backstitch {
     pub egress: egress::Http,
     /// Where login providers are.
     pub endpoints: ProviderEndpoints,
+    /// Keys of those who sign tokens for users.
+    pub(crate) key_sets: crate::users::KeySets,
     /// The log.
     pub logbook: Logbook,
     /// What apps use.
@@ -131,6 +133,7 @@ impl Backstitch {
             installs: Installs::new(settings.npm_registry, followed.is_none()),
             egress: egress::Http::new(settings.outbound.http),
             endpoints: settings.outbound.endpoints,
+            key_sets: crate::users::KeySets::default(),
             apps: ArcSwap::default(),
             loading: tokio::sync::Mutex::default(),
             tasks: Mutex::default(),

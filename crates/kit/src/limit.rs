@@ -137,6 +137,10 @@ pub const DEVICE_TEXT_CHARS_MAX: usize = 256;
 /// Largest body of a request that logs in, registers or manages a session; a
 /// JWT of a million characters fits.
 pub const AUTH_BODY_BYTES_MAX: usize = 2 * 1024 * 1024;
+/// Longest token that somebody else signed.
+pub const JWT_CHARS_MAX: usize = 1_000_000;
+/// Longest field that is taken from one.
+pub const JWT_FIELD_CHARS_MAX: usize = 4096;
 /// Wrong passwords for one account from one address in a minute.
 pub const LOGIN_FAILURES_PER_MINUTE_MAX: u32 = 10;
 /// Logins to one account from one address that are being decided, together

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bson::{Document, doc};
 use kit::{Kind, Problem};
-use state::{ApiKey, User};
+use state::{ApiKey, Identity, User};
 
 use super::events::Happening;
 use super::login::{Proven, wrong_password};
@@ -29,7 +29,7 @@ impl App {
         let users = &self.core.state.users;
         let key = format!("{}:{}", proven.identity.provider_type, proven.identity.id);
         if let Some(user) = self.known_user(&key).await? {
-            return Ok(user);
+            return self.renewed(user, &proven.identity).await;
         }
         let happening = Happening::now(self, request, None);
         let providers = vec![proven.identity.provider_type.clone()];
@@ -75,6 +75,34 @@ impl App {
             self.tell_of(AuthEventKind::Create, &user, providers, &happening)
                 .await;
         }
+        Ok(user)
+    }
+
+    /// A user with what the provider tells of the identity now.
+    async fn renewed(&self, mut user: User, proven: &Identity) -> Result<User, Problem> {
+        // What these tell, the server itself knows and keeps up to date.
+        let own = ["anon-user", "local-userpass", "api-key"];
+        let (id, kind) = (&proven.id, &proven.provider_type);
+        let known = user.identities.iter_mut();
+        let known = known
+            .into_iter()
+            .find(|known| known.id == *id && known.provider_type == *kind);
+        let Some(known) = known.filter(|known| known.data != proven.data) else {
+            return Ok(user);
+        };
+        if own.contains(&kind.as_str()) {
+            return Ok(user);
+        }
+        known.data = proven.data.clone();
+        let of = doc! {
+            "_id": &user.id, "app_id": &self.id,
+            "identities": { "$elemMatch": { "id": id, "provider_type": kind } },
+        };
+        let set = doc! { "$set": { "identities.$.data": proven.data.clone() } };
+        let users = &self.core.state.users;
+        users.change(of, set).await.map_err(stored)?;
+        // Sessions that go on show it, too.
+        self.tokens.forget(&user.id);
         Ok(user)
     }
 

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use bson::{Bson, DateTime, Document, doc};
-use kit::Problem;
+use kit::{Kind, Problem};
 use tokio::sync::broadcast;
 
 use super::Device;
@@ -130,6 +130,18 @@ impl App {
         if let Some(device) = happening.device {
             device.logged(&mut details);
         }
-        self.log(&cx, "AUTH", &happening.started, details, problem);
+        let explained = problem.map(explained);
+        self.log(&cx, "AUTH", &happening.started, details, explained.as_ref());
     }
+}
+
+/// A problem as the developer is told of it, who may know why; what is wrong
+/// with the server itself is the operator's.
+fn explained(problem: &Problem) -> Problem {
+    let mut told = problem.clone();
+    let own = matches!(problem.kind, Kind::Internal | Kind::Unavailable);
+    if let Some(because) = problem.because.as_ref().filter(|_| !own) {
+        told.message = format!("{}: {because}", problem.message);
+    }
+    told
 }

@@ -7,6 +7,7 @@ use kit::{Kind, Problem, limit};
 use state::{ApiKey, Identity, Password, User};
 
 use super::events::Happening;
+use super::social::{APPLE, FACEBOOK, GOOGLE};
 use super::{AuthEventKind, Device};
 use crate::caller::RequestInfo;
 use crate::{App, new_id, stored};
@@ -35,6 +36,12 @@ pub(super) struct Proven {
 
 pub(super) fn wrong_password() -> Problem {
     Problem::new(Kind::Unauthenticated, "InvalidPassword", "unauthorized")
+}
+
+/// The problem of credentials that prove nothing: why is the developer's to
+/// know, in the log.
+pub(super) fn refused(why: impl std::fmt::Display) -> Problem {
+    Problem::unauthorized().because(why)
 }
 
 impl App {
@@ -99,7 +106,7 @@ impl App {
         device: &Device,
         request: &RequestInfo,
     ) -> Result<(Arc<crate::User>, Login), Problem> {
-        let proven = self.prove(provider, credentials).await?;
+        let proven = self.prove(provider, credentials, request).await?;
         let user = self.user_of(&proven, request).await?;
         if user.disabled {
             return Err(Problem::new(
@@ -116,19 +123,19 @@ impl App {
         self: &Arc<Self>,
         provider: &str,
         credentials: &Document,
+        request: &RequestInfo,
     ) -> Result<Proven, Problem> {
         self.provider(provider)?;
         Ok(match provider {
             "anon-user" => self.anonymous(),
             "local-userpass" => self.by_password(credentials).await?,
             "api-key" => self.by_api_key(credentials).await?,
-            other => {
-                return Err(Problem::new(
-                    Kind::NotFound,
-                    "AuthProviderNotFound",
-                    format!("login with '{other}' is not supported yet"),
-                ));
-            }
+            "custom-token" => self.by_token(credentials).await?,
+            "custom-function" => Box::pin(self.by_function(credentials, request)).await?,
+            GOOGLE => Box::pin(self.by_google(credentials)).await?,
+            FACEBOOK => Box::pin(self.by_facebook(credentials)).await?,
+            APPLE => Box::pin(self.by_apple(credentials)).await?,
+            _ => return Err(Problem::unauthorized()),
         })
     }
 
