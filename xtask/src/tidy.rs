@@ -62,7 +62,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "engine_mongo",
         ],
     ),
-    ("testkit", &["kit", "engine"]),
+    ("testkit", &["kit", "engine", "rules"]),
     (
         "fuzz",
         &[
@@ -79,7 +79,6 @@ const ARROWS: &[(&str, &[&str])] = &[
         &[
             "kit",
             "config",
-            "rules",
             "app",
             "engine",
             "engine_embedded",

@@ -25,11 +25,11 @@ use std::sync::Arc;
 
 use app::data::{Access, Calls, Data, ServiceRules, UserAccess};
 use bson::raw::RawBsonRef;
-use bson::{RawArrayBuf, RawBson, RawDocument, RawDocumentBuf};
+use bson::{RawArrayBuf, RawBson, RawDocumentBuf};
 use engine::{BoxFuture, SharedEngine};
 use engine_embedded::Embedded;
 use kit::{Problem, SystemClock};
-use rules::Expansions;
+use testkit::given::Given;
 
 /// Extended JSON as raw BSON.
 fn raw(text: &str) -> RawDocumentBuf {
@@ -56,27 +56,6 @@ fn embedded_or_mongodb() -> SharedEngine {
     crate::on_mongodb::engine(module_path!(), || {
         Arc::new(Embedded::in_memory(Arc::new(SystemClock)).unwrap())
     })
-}
-
-/// A user of whom rules know only `%%user`.
-struct User {
-    user: RawDocumentBuf,
-    nothing: RawDocumentBuf,
-}
-
-impl Expansions for User {
-    fn user(&self) -> &RawDocument {
-        &self.user
-    }
-    fn values(&self) -> &RawDocument {
-        &self.nothing
-    }
-    fn environment(&self) -> &RawDocument {
-        &self.nothing
-    }
-    fn request(&self) -> &RawDocument {
-        &self.nothing
-    }
 }
 
 /// `isEven` answers whether its argument is; `fails` throws.
@@ -162,10 +141,7 @@ impl World {
 
     fn user(&self, user: &str) -> Access {
         Access::User(UserAccess {
-            expansions: Arc::new(User {
-                user: raw(user),
-                nothing: RawDocumentBuf::new(),
-            }),
+            expansions: Arc::new(Given::user(raw(user))),
             rules: self.rules.clone(),
             calls: Arc::new(Functions),
             null_for_optional: false,

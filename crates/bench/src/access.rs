@@ -8,10 +8,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use app::data::{Access, Calls, Data, ServiceRules, UserAccess};
-use bson::{Document, RawArrayBuf, RawBson, RawDocument, RawDocumentBuf, doc, rawdoc};
+use bson::{Document, RawArrayBuf, RawBson, RawDocumentBuf, doc, rawdoc};
 use engine::BoxFuture;
 use kit::{Problem, SystemClock};
-use rules::Expansions;
+use testkit::given::Given;
 
 use crate::waist::{Failed, Side};
 
@@ -45,27 +45,6 @@ const ROWS: [(Row, &str); 4] = [
     (Row::Update, "updateOne by _id"),
     (Row::Aggregate, "aggregate 20 into a sum"),
 ];
-
-/// A user and nothing else.
-struct Caller {
-    user: RawDocumentBuf,
-    nothing: RawDocumentBuf,
-}
-
-impl Expansions for Caller {
-    fn user(&self) -> &RawDocument {
-        &self.user
-    }
-    fn values(&self) -> &RawDocument {
-        &self.nothing
-    }
-    fn environment(&self) -> &RawDocument {
-        &self.nothing
-    }
-    fn request(&self) -> &RawDocument {
-        &self.nothing
-    }
-}
 
 struct NoFunctions;
 
@@ -145,10 +124,9 @@ fn access(role: &str) -> Result<Access, Failed> {
     let config = config.ok_or_else(|| format!("{findings:?}"))?;
     let rules = ServiceRules::compile(&config, "s").map_err(|flaws| format!("{flaws:?}"))?;
     Ok(Access::User(UserAccess {
-        expansions: Arc::new(Caller {
-            user: rawdoc! { "id": "ann", "type": "normal", "custom_data": {} },
-            nothing: RawDocumentBuf::new(),
-        }),
+        expansions: Arc::new(Given::user(
+            rawdoc! { "id": "ann", "type": "normal", "custom_data": {} },
+        )),
         rules: Arc::new(rules),
         calls: Arc::new(NoFunctions),
         null_for_optional: false,

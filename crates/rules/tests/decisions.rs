@@ -3,7 +3,7 @@
 
 use rules::{Decider, Readable, Write};
 
-use crate::{Request, decided, raw, relaxed, rule_set};
+use crate::{asking, decided, raw, relaxed, rule_set};
 
 fn roles(roles: &str) -> String {
     format!("{{\"roles\": [{roles}]}}")
@@ -11,7 +11,7 @@ fn roles(roles: &str) -> String {
 
 /// What is readable: `-` nothing, `*` all, else the masked document.
 fn read(rules: &str, document: &str) -> String {
-    let (rules, request) = (rule_set(&roles(rules)), Request::new());
+    let (rules, request) = (rule_set(&roles(rules)), asking());
     match decided(Decider::new(&rules, &request).read(&raw(document))) {
         Readable::Hidden => "-".to_owned(),
         Readable::Whole => "*".to_owned(),
@@ -21,7 +21,7 @@ fn read(rules: &str, document: &str) -> String {
 
 /// `ok`, or why not. Empty images are absent; equal images are a delete.
 fn write(rules: &str, before: &str, after: &str) -> String {
-    let (rules, request) = (rule_set(&roles(rules)), Request::new());
+    let (rules, request) = (rule_set(&roles(rules)), asking());
     let mut decider = Decider::new(&rules, &request);
     let image = |text: &str| raw(if text.is_empty() { "{}" } else { text });
     let (old, new) = (image(before), image(after));
@@ -404,7 +404,7 @@ fn functions_of_the_request_are_called_once() {
         r#"{"name":"x","apply_when":{"%%true":{"%function":{"name":"f","arguments":["%%user.id"]}}},"read":true}"#,
     ));
     assert_eq!(rules.functions().collect::<Vec<_>>(), ["f"]);
-    let request = Request::new();
+    let request = asking();
     let mut decider = Decider::new(&rules, &request);
     let needed = decider.read(&raw(r#"{"_id":1}"#)).unwrap_err();
     decider.answer(*needed, Some(bson::RawBson::Boolean(true)));

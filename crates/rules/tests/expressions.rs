@@ -4,7 +4,7 @@ use bson::raw::RawBsonRef;
 use bson::{Bson, RawBson};
 use rules::{Answers, Expression, Place, Scope};
 
-use crate::{Request, decided, document, raw};
+use crate::{asking, decided, document, raw};
 
 /// Wrapped so that bare booleans can be written too.
 fn parse(text: &str, place: Place) -> Result<Expression, Vec<(String, String)>> {
@@ -244,7 +244,7 @@ const TABLE: &[(&str, &str, bool)] = &[
 
 #[test]
 fn answers() {
-    let request = Request::new();
+    let request = asking();
     let answers = Answers::default();
     for (text, on, expected) in TABLE {
         let parsed = parse(text, Place::Document).unwrap_or_else(|e| panic!("{text}: {e:?}"));
@@ -363,7 +363,7 @@ fn functions_are_asked_for_and_answered() {
             .collect::<Vec<&str>>(),
         ["mayEdit"]
     );
-    let request = Request::new();
+    let request = asking();
     let mut answers = Answers::default();
     let on = raw(r#"{"_id": 7}"#);
     let needed = {
@@ -395,7 +395,7 @@ fn partitions_have_a_place_of_their_own() {
         let parsed = Expression::parse(&value, place, "x", &mut issues);
         (parsed, issues)
     };
-    let request = Request::new();
+    let request = asking();
     let answers = Answers::default();
     for (text, partition, holds) in [
         (

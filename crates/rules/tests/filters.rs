@@ -3,13 +3,13 @@
 use bson::RawArrayBuf;
 use rules::{Decider, forbidden_in_pipeline, forbidden_in_query};
 
-use crate::{Request, decided, document, raw, relaxed, rule_set};
+use crate::{asking, decided, document, raw, relaxed, rule_set};
 
 /// The queries and the projection in force.
 fn merged(filters: &str) -> Result<(Vec<String>, Option<String>), String> {
     let (rules, request) = (
         rule_set(&format!("{{\"filters\": [{filters}]}}")),
-        Request::new(),
+        asking(),
     );
     let merged = decided(Decider::new(&rules, &request).filters())?;
     let queries = merged.queries.iter().map(|query| relaxed(query)).collect();

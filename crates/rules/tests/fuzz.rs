@@ -6,7 +6,7 @@
 use bson::{Bson, Document, RawBson, RawDocumentBuf, doc};
 use rules::{Answers, CollectionSchema, Decider, Expression, Place, RuleSet, Scope, Write};
 
-use crate::Request;
+use crate::asking;
 use crate::random::{self, Dice, Tally};
 
 /// Any value, with names and texts that mean something somewhere.
@@ -199,7 +199,7 @@ fn spoilt(value: &mut Bson, dice: &mut Dice) {
 }
 
 fn decide_by(rules: &RuleSet, dice: &mut Dice) {
-    let request = Request::new();
+    let request = asking();
     let mut decider = Decider::new(rules, &request);
     let before = RawDocumentBuf::try_from(&random::document(dice, 1, &mut 0)).unwrap();
     let after = RawDocumentBuf::try_from(&random::document(dice, 1, &mut 0)).unwrap();
@@ -262,7 +262,7 @@ fn what_is_written_is_parsed_or_refused() {
                 continue;
             }
             tally.count("expression");
-            let (request, answers) = (Request::new(), Answers::default());
+            let (request, answers) = (asking(), Answers::default());
             let scope = Scope::request(&request, &answers);
             drop(parsed.holds(&scope));
             assert!(
@@ -276,7 +276,7 @@ fn what_is_written_is_parsed_or_refused() {
                 tally.count("schema");
                 let document =
                     RawDocumentBuf::try_from(&random::document(dice, 1, &mut 0)).unwrap();
-                let (request, answers) = (Request::new(), Answers::default());
+                let (request, answers) = (asking(), Answers::default());
                 let scope = Scope::request(&request, &answers).images(Some(&document), None);
                 drop(schema.breaches(&document, &scope, mql::schema::Options::default()));
             }

@@ -4,44 +4,21 @@
 //!
 //! `BACKSTITCH_TEST_RULES=100000` for that many rule sets instead of a few.
 
-use bson::{Bson, Document, RawBson, RawDocument, RawDocumentBuf, doc};
+use bson::{Bson, Document, RawBson, RawDocumentBuf, doc};
 use mql::Matcher;
-use rules::{Decided, Decider, Expansions, Readable, RuleSet, Write};
+use rules::{Decided, Decider, Readable, RuleSet, Write};
+use testkit::given::Given;
 
 use crate::oracle::{self, Asker};
 use crate::random::{self, Dice, Tally};
 
 /// What the crate takes for the oracle's asker.
-struct Request {
-    user: RawDocumentBuf,
-    values: RawDocumentBuf,
-    environment: RawDocumentBuf,
-    request: RawDocumentBuf,
-}
-
-impl Request {
-    fn of(asker: &Asker) -> Self {
-        Self {
-            user: raw(&asker.user),
-            values: raw(&asker.values),
-            environment: raw(&asker.environment),
-            request: raw(&asker.request),
-        }
-    }
-}
-
-impl Expansions for Request {
-    fn user(&self) -> &RawDocument {
-        &self.user
-    }
-    fn values(&self) -> &RawDocument {
-        &self.values
-    }
-    fn environment(&self) -> &RawDocument {
-        &self.environment
-    }
-    fn request(&self) -> &RawDocument {
-        &self.request
+fn request(asker: &Asker) -> Given {
+    Given {
+        user: raw(&asker.user),
+        values: raw(&asker.values),
+        environment: raw(&asker.environment),
+        request: raw(&asker.request),
     }
 }
 
@@ -89,7 +66,7 @@ fn decisions_are_the_oracle_s() {
         let asker = random::asker(dice);
         let rules = RuleSet::parse(&doc! { "roles": roles.clone() })
             .unwrap_or_else(|issues| panic!("{seed}: {roles:?}: {issues:?}"));
-        let request = Request::of(&asker);
+        let request = request(&asker);
         let mut decider = Decider::new(&rules, &request);
         let narrowed = decider.narrowed();
         let query = narrowed
@@ -178,7 +155,7 @@ fn granting_more_never_shows_less() {
             let bytes = raw(&document);
             let read = |roles: &[Document]| {
                 let rules = RuleSet::parse(&doc! { "roles": roles.to_vec() }).unwrap();
-                let request = Request::of(&asker);
+                let request = request(&asker);
                 let mut decider = Decider::new(&rules, &request);
                 shown(decided(&mut decider, |d| d.read(&bytes)), &document)
             };

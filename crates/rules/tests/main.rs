@@ -13,7 +13,8 @@ mod schemas;
 
 use bson::raw::RawBsonRef;
 use bson::{Document, RawDocument, RawDocumentBuf};
-use rules::{Decided, Expansions, RuleSet};
+use rules::{Decided, RuleSet};
+use testkit::given::Given;
 
 /// Extended JSON as a document.
 fn document(text: &str) -> Document {
@@ -41,45 +42,15 @@ fn relaxed(document: &RawDocument) -> String {
 }
 
 /// A request of the user `u1`.
-struct Request {
-    user: RawDocumentBuf,
-    values: RawDocumentBuf,
-    environment: RawDocumentBuf,
-    sent: RawDocumentBuf,
-}
-
-impl Request {
-    fn new() -> Self {
-        Self::of(
-            r#"{"id": "0123456789abcdef01234567", "type": "normal",
+fn asking() -> Given {
+    Given {
+        user: raw(r#"{"id": "0123456789abcdef01234567", "type": "normal",
                 "data": {"email": "ann@example.com"},
                 "custom_data": {"teams": ["red", "blue"], "level": 3, "nothing": null,
                                 "ref": "0123456789abcdef01234567"},
-                "identities": [{"id": "i1", "provider_type": "local-userpass"}]}"#,
-        )
-    }
-
-    fn of(user: &str) -> Self {
-        Self {
-            user: raw(user),
-            values: raw(r#"{"admins": ["0123456789abcdef01234567"], "open": true}"#),
-            environment: raw(r#"{"tag": "testing", "values": {"limit": 5}}"#),
-            sent: raw(r#"{"remoteIPAddress": "127.0.0.1", "requestHeaders": {"X-A": ["1"]}}"#),
-        }
-    }
-}
-
-impl Expansions for Request {
-    fn user(&self) -> &RawDocument {
-        &self.user
-    }
-    fn values(&self) -> &RawDocument {
-        &self.values
-    }
-    fn environment(&self) -> &RawDocument {
-        &self.environment
-    }
-    fn request(&self) -> &RawDocument {
-        &self.sent
+                "identities": [{"id": "i1", "provider_type": "local-userpass"}]}"#),
+        values: raw(r#"{"admins": ["0123456789abcdef01234567"], "open": true}"#),
+        environment: raw(r#"{"tag": "testing", "values": {"limit": 5}}"#),
+        request: raw(r#"{"remoteIPAddress": "127.0.0.1", "requestHeaders": {"X-A": ["1"]}}"#),
     }
 }

@@ -6,14 +6,11 @@ use mql::Matcher;
 use proptest::prelude::*;
 use rules::{Change, Decider, Readable, RuleSet, Write};
 
-use crate::{Request, decided, raw, relaxed, rule_set};
+use crate::{asking, decided, raw, relaxed, rule_set};
 
 /// The query and whether it is exact.
 fn narrowed(roles: &str) -> (Option<String>, bool) {
-    let (rules, request) = (
-        rule_set(&format!("{{\"roles\":[{roles}]}}")),
-        Request::new(),
-    );
+    let (rules, request) = (rule_set(&format!("{{\"roles\":[{roles}]}}")), asking());
     let narrowed = Decider::new(&rules, &request).narrowed();
     (narrowed.query.map(|query| relaxed(&query)), narrowed.exact)
 }
@@ -301,7 +298,7 @@ proptest! {
         let Ok(rules) = RuleSet::parse(&doc! { "roles": roles.clone() }) else {
             return Ok(());
         };
-        let request = Request::new();
+        let request = asking();
         let mut decider = Decider::new(&rules, &request);
         let documents: Vec<RawDocumentBuf> = documents
             .iter()
@@ -340,7 +337,7 @@ proptest! {
         let Ok(rules) = RuleSet::parse(&doc! { "roles": roles.clone() }) else {
             return Ok(());
         };
-        let request = Request::new();
+        let request = asking();
         let mut decider = Decider::new(&rules, &request);
         let narrowed = decider.narrowed();
         let query = narrowed.query.as_ref().map(|query| Matcher::parse(query).unwrap());
@@ -363,7 +360,7 @@ proptest! {
 #[test]
 fn the_owner_rule_sees_nothing_of_others() {
     let rules = rule_set(r#"{"roles":[{"name":"x","apply_when":{"o":"%%user.id"},"read":true}]}"#);
-    let request = Request::new();
+    let request = asking();
     let narrowed = Decider::new(&rules, &request).narrowed();
     let query = Matcher::parse(&narrowed.query.unwrap()).unwrap();
     assert!(
@@ -405,7 +402,7 @@ fn what_is_writable_in_every_way_is_told() {
         ),
     ] {
         let rules = rule_set(&format!("{{\"roles\":[{roles}]}}"));
-        let told = Decider::new(&rules, &Request::new()).writable(change);
+        let told = Decider::new(&rules, &asking()).writable(change);
         assert_eq!(told.map(|told| told.query), query.map(raw), "{roles} {change:?}");
     }
 }

@@ -10,11 +10,11 @@ mod validate;
 use mql::schema::Options;
 use rules::{Answers, CollectionSchema, Scope};
 
-use crate::{Request, decided, document, raw};
+use crate::{asking, decided, document, raw};
 
 fn breaches(schema: &str, before: Option<&str>, after: &str) -> Vec<(&'static str, String)> {
     let schema = CollectionSchema::parse(&document(schema)).unwrap().unwrap();
-    let (request, answers) = (Request::new(), Answers::default());
+    let (request, answers) = (asking(), Answers::default());
     let (before, after) = (before.map(raw), raw(after));
     let scope = Scope::request(&request, &answers).images(Some(&after), before.as_deref());
     decided(schema.breaches(&after, &scope, Options::default()))

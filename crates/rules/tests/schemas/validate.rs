@@ -334,7 +334,7 @@ fn null_is_not_excused_from_expressions() {
         SET_ONCE,
     ));
     let schema = rules::CollectionSchema::parse(&schema).unwrap().unwrap();
-    let (request, answers) = (crate::Request::new(), rules::Answers::default());
+    let (request, answers) = (crate::asking(), rules::Answers::default());
     let (before, after) = (crate::raw(r#"{"a":1}"#), crate::raw(r#"{"a":null}"#));
     let scope = rules::Scope::request(&request, &answers).images(Some(&after), Some(&before));
     let options = mql::schema::Options {
@@ -352,7 +352,7 @@ fn functions_are_asked_for_one_after_another() {
     let schema = crate::document(&schema(text, call));
     let schema = rules::CollectionSchema::parse(&schema).unwrap().unwrap();
     assert_eq!(schema.functions().collect::<Vec<_>>(), ["f", "f"]);
-    let (request, mut answers) = (crate::Request::new(), rules::Answers::default());
+    let (request, mut answers) = (crate::asking(), rules::Answers::default());
     let after = crate::raw(r#"{"a":1,"b":2}"#);
     let mut asked = Vec::new();
     let found = loop {
