@@ -61,6 +61,7 @@ fn shown(explained: &Explanation) -> Value {
         .map(|part| json!({ "query": part.query.as_ref().map(document), "exact": part.exact }));
     let mut out = json!({
         "namespace": explained.namespace.to_string(), "allowed": explained.result.is_ok(),
+        "settings": explained.settings.to_json(),
         "filters": list(&explained.filters, filter),
         "filter_queries": list(&explained.filter_queries, document),
         "filtered_out": list(&explained.filtered_out, value),

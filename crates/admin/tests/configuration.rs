@@ -195,6 +195,15 @@ async fn services_with_rules_and_schemas() {
         json!({ "clusterName": "Cluster0", "readPreference": "nearest" })
     );
 
+    let set = json!({ "rules": { "allow_user_operators": ["$regex"] } });
+    app.done(204, "PATCH", &inside("/config"), set.clone())
+        .await;
+    let wrong = json!({ "rules": { "allow_user_operators": ["$out"] } });
+    let refused = app.call("PATCH", &inside("/config"), wrong).await;
+    assert_eq!(refused.refusal(), (400, "BadRequest"));
+    let config = app.done(200, "GET", &inside("/config"), Value::Null).await;
+    assert_eq!(config["rules"], set["rules"]);
+
     let rules = app.done(200, "GET", &inside("/rules"), Value::Null).await;
     assert_eq!(rules[0]["collection"], "orders");
     let owner = json!({ "name": "owner", "apply_when": { "owner": "%%user.id" }, "read": true, "write": true });

@@ -16,8 +16,10 @@ mod guard;
 mod marker;
 mod read;
 mod rule_log;
+mod rule_settings;
 pub(crate) mod service;
 mod transaction;
+mod visible;
 mod watch;
 mod write;
 
@@ -34,6 +36,7 @@ pub(crate) use explain::READS;
 use explain::Record;
 pub use explain::{DOCUMENTS_MAX, Decision, Explanation, FilterAsked, PushedDown};
 pub use rule_log::RuleLog;
+pub use rule_settings::RuleSettings;
 pub use service::{CollectionRules, ServiceRules};
 pub use watch::Watch;
 

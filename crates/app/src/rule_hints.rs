@@ -4,11 +4,15 @@
 use config::{AppConfig, Flaw, Kind, Node};
 use serde_json::Value;
 
+use crate::data::RuleSettings;
+
 /// Adds a warning for each.
 pub(crate) fn find(config: &AppConfig, flaws: &mut Vec<Flaw>) {
     for kind in [Kind::DefaultRule, Kind::Rule] {
         for (key, node) in config.all(kind) {
             let roles = node.at("/roles").and_then(Value::as_array);
+            let source = key.split('/').next().unwrap_or(key);
+            let settings = RuleSettings::of(config, source, &mut Vec::new());
             for (index, role) in roles.into_iter().flatten().enumerate() {
                 let mut warn = |part: &str, text: String| {
                     let pointer = format!("/roles/{index}/{part}");
@@ -16,7 +20,7 @@ pub(crate) fn find(config: &AppConfig, flaws: &mut Vec<Flaw>) {
                     flaws.push(Flaw::warning(kind, key, &pointer, text));
                 };
                 halves(role, &mut warn);
-                closed_fields(role, &mut warn);
+                closed_fields(role, &settings, &mut warn);
             }
             strays(kind, key, node, flaws);
         }
@@ -44,8 +48,11 @@ fn halves(role: &Value, warn: &mut dyn FnMut(&str, String)) {
 }
 
 /// An explicit `false` above fields that grant what it closes.
-fn closed_fields(role: &Value, warn: &mut dyn FnMut(&str, String)) {
+fn closed_fields(role: &Value, settings: &RuleSettings, warn: &mut dyn FnMut(&str, String)) {
     for permission in ["read", "write"] {
+        if permission == "write" && settings.field_write_under_false {
+            continue;
+        }
         let closed = role.get(permission) == Some(&Value::Bool(false));
         // What may be written as a whole may be read.
         let rescued =

@@ -18,6 +18,7 @@ mod progress;
 mod pull;
 mod push;
 mod resources;
+mod rule_settings;
 mod runtime;
 mod session;
 mod templates;
@@ -67,7 +68,7 @@ pub(crate) enum Command {
     /// List and run an app's functions
     #[command(alias = "function")]
     Functions(Group<runtime::FunctionsVerb>),
-    /// See how an app's rules decide
+    /// See how an app's rules decide, and what is set of them
     Rules(Group<explain::RulesVerb>),
     /// Manage the addresses that may use an app
     #[command(name = "accessList", aliases = ["accesslist", "access-list"])]

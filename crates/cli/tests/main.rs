@@ -13,6 +13,7 @@ mod managed;
 mod menus;
 mod only_documented;
 mod remote;
+mod rules;
 mod serve;
 mod servers;
 mod terminal;

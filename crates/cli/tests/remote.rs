@@ -552,56 +552,6 @@ fn apps_come_and_go() {
 }
 
 #[test]
-fn rules_explain_themselves() {
-    let (world, shop) = (World::new(), shop());
-    let rules = r#"{ "database": "shop", "collection": "orders", "roles": [
-        { "name": "buyer", "apply_when": { "buyer": "%%user.id" }, "read": true,
-          "fields": {}, "write": false } ] }"#;
-    write(&shop, "data_sources/db/shop/orders/rules.json", rules);
-    world.push(&shop);
-    let create = ["users", "create", "--email", "a@b.example"];
-    let made = world.lines(&[&create[..], &["--password", "secret-1"]].concat());
-    let user = made[0]["doc"]["id"].as_str().unwrap();
-    let explain = |action: &str, rest: &str| {
-        let args = format!(r#"{{"database":"shop","collection":"orders",{rest}}}"#);
-        let words = ["rules", "explain", "--user", user, "--service", "db"];
-        world.well(&[&words[..], &["--name", action, "--args", &args]].concat())
-    };
-    let said = explain(
-        "insertOne",
-        &format!(r#""document":{{"_id":"x","buyer":"{user}"}}"#),
-    );
-    let lines: Vec<&str> = said.lines().map(str::trim).collect();
-    let test = format!(r#"{{"%%root.buyer":"%%user.id"}} is true: "{user}" against "{user}""#);
-    assert_eq!(
-        lines,
-        [
-            "refused",
-            r#"insert "x": refused, role buyer"#,
-            "write is false",
-            "roles[0].apply_when is true",
-            &test,
-            "roles[0].write is false",
-            "the caller gets: insert not permitted (NoMatchingRuleFound)",
-            "the log says: role 'buyer': write is false",
-        ]
-    );
-    assert_eq!(explain("find", r#""query":{}"#).trim(), "allowed");
-    let words = ["rules", "explain", "--user", user, "--name", "sum"];
-    assert!(world.well(&words).contains("the function is private"));
-    let machine = world.lines(&words);
-    assert_eq!(machine[0]["doc"]["private"], json!(true));
-    assert!(
-        world
-            .fails(&[&words[..], &["--args", "{"]].concat())
-            .contains("--args is no JSON")
-    );
-    let nobody = ["rules", "explain", "--user", "5f0000000000000000000001"];
-    let error = world.fails(&[&nobody[..], &["--name", "sum"]].concat());
-    assert!(error.contains("404"), "{error}");
-}
-
-#[test]
 fn functions_run_and_are_logged() {
     let (world, shop) = (World::new(), shop());
     world.push(&shop);

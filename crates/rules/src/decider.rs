@@ -123,10 +123,27 @@ impl<'a> Decider<'a> {
         writable(self.rules, change, &scope)
     }
 
-    /// Whether there may be documents of which a field is shown.
-    pub fn may_show(&self, field: &str) -> bool {
+    /// Whether there may be documents of which something at a dotted path is
+    /// shown.
+    pub fn may_show(&self, path: &str) -> bool {
         let scope = Scope::request(self.request, &self.answers);
-        may_show(self.rules, field, &scope)
+        let path: Vec<&str> = path.split('.').collect();
+        may_show(self.rules, &path, &scope)
+    }
+
+    /// Whether everything that is, or could be, at a path of a stored document is
+    /// shown; the empty path is the document. It goes by the rules and by what is
+    /// shown, never by what is there besides.
+    pub fn shows(&mut self, document: &RawDocument, path: &[&str]) -> Decided<bool> {
+        let Some((_, role)) = self.role(Some(document), Some(document))? else {
+            return Ok(false);
+        };
+        let scope = self.scope(Some(document), Some(document));
+        Ok(match level(role, self.searching, &scope)? {
+            Level::Hidden => false,
+            Level::Whole => true,
+            Level::Fields => shows(&role.fields, document, path, &scope)?,
+        })
     }
 
     /// The scope of a pair of images, for schemas and other expressions of the
@@ -253,33 +270,110 @@ pub(crate) fn ask(permission: &Permission, scope: &Scope<'_>) -> Decided<Option<
         .transpose()
 }
 
-fn read(
-    role: &Role,
-    searching: bool,
-    document: &RawDocument,
-    scope: &Scope<'_>,
-) -> Decided<Readable> {
+/// What of a document is to be asked about.
+enum Level {
+    /// Nothing: it is hidden.
+    Hidden,
+    /// Nothing: it is shown.
+    Whole,
+    /// Its fields.
+    Fields,
+}
+
+fn level(role: &Role, searching: bool, scope: &Scope<'_>) -> Decided<Level> {
     if searching && ask(&role.search, scope)? == Some(false) {
-        return Ok(Readable::Hidden);
+        return Ok(Level::Hidden);
     }
     if let Some(filters) = &role.document_filters
         && ask(&filters.read, scope)? == Some(false)
         // Only a `write` that is there and true rescues the read.
         && ask(&filters.write, scope)? != Some(true)
     {
-        return Ok(Readable::Hidden);
+        return Ok(Level::Hidden);
     }
     let read = ask(&role.read, scope)?;
     if read == Some(true) || ask(&role.write, scope)? == Some(true) {
-        return Ok(Readable::Whole);
+        return Ok(Level::Whole);
     }
-    if read == Some(false) {
-        return Ok(Readable::Hidden);
-    }
-    Ok(match mask(&role.fields, document, scope)? {
-        Some(masked) => Readable::Masked(masked),
-        None => Readable::Hidden,
+    Ok(match read {
+        Some(_) => Level::Hidden,
+        None => Level::Fields,
     })
+}
+
+fn read(
+    role: &Role,
+    searching: bool,
+    document: &RawDocument,
+    scope: &Scope<'_>,
+) -> Decided<Readable> {
+    Ok(match level(role, searching, scope)? {
+        Level::Hidden => Readable::Hidden,
+        Level::Whole => Readable::Whole,
+        Level::Fields => match mask(&role.fields, document, scope)? {
+            Some(masked) => Readable::Masked(masked),
+            None => Readable::Hidden,
+        },
+    })
+}
+
+/// Of two permissions that show, whether one does.
+fn granted(read: &Permission, write: &Permission, scope: &Scope<'_>) -> Decided<bool> {
+    Ok(ask(read, scope)? == Some(true) || ask(write, scope)? == Some(true))
+}
+
+fn shows(
+    fields: &Fields,
+    document: &RawDocument,
+    path: &[&str],
+    scope: &Scope<'_>,
+) -> Decided<bool> {
+    let value = |name: &str| document.get(name).ok().flatten();
+    let others = |scope: &Scope<'_>| {
+        let (read, write) = (&fields.additional_read, &fields.additional_write);
+        granted(read, write, scope)
+    };
+    let Some((name, rest)) = path.split_first() else {
+        for (name, rule) in &fields.named {
+            let scope = scope.at(value(name), value(name));
+            if !granted(&rule.read, &rule.write, &scope)? {
+                return Ok(false);
+            }
+        }
+        return others(&scope.at(None, None));
+    };
+    let value = value(name);
+    let scope = scope.at(value, value);
+    match fields.named.iter().find(|(named, _)| named == name) {
+        Some((_, rule)) => shows_inside(rule, value, rest, &scope),
+        None => others(&scope),
+    }
+}
+
+/// The same below a field. What is not shown as a document, or moves up because
+/// others of its array are kept back, is not told from what is not there.
+fn shows_inside(
+    rule: &FieldRule,
+    value: Option<RawBsonRef<'_>>,
+    path: &[&str],
+    scope: &Scope<'_>,
+) -> Decided<bool> {
+    if granted(&rule.read, &rule.write, scope)? {
+        return Ok(true);
+    }
+    let (Some((name, rest)), Some(RawBsonRef::Document(document))) = (path.split_first(), value)
+    else {
+        return Ok(false);
+    };
+    let inner = rule.fields.iter().find(|(named, _)| named == name);
+    let Some((_, inner)) = inner.filter(|_| rule.read.is_none()) else {
+        return Ok(false);
+    };
+    if children(&rule.fields, RawBsonRef::Document(document), scope, 0)?.is_none() {
+        return Ok(false);
+    }
+    let value = document.get(name).ok().flatten();
+    shows_inside(inner, value, rest, &scope.at(value, value))
 }
 
 /// The readable fields; `None` when there are none.

@@ -35,10 +35,7 @@ pub use hoist::hoisted;
 pub use issue::Issue;
 pub use metrics::{Metrics, RoleMetrics};
 pub use narrow::Narrowed;
-pub use operators::{
-    Restriction, forbidden_in_expressions, forbidden_in_pipeline, forbidden_in_query,
-    forbidden_in_update,
-};
+pub use operators::{Allowed, Restriction, first_by_index, has_expression};
 pub use parse::Place;
 pub use role::{DocumentFilters, FieldRule, Fields, Permission, Role, RuleSet};
 pub use schema::{Breach, CollectionSchema};

@@ -12,7 +12,7 @@ use mql::path::Part;
 
 use crate::expression::{Conversion, Expression, Head, Node, Operand, Test, is_nan};
 use crate::filter::{field, nothing};
-use crate::role::{Permission, Role, RuleSet};
+use crate::role::{FieldRule, Fields, Permission, Role, RuleSet};
 use crate::scope::Scope;
 use crate::value::is_scalar;
 
@@ -98,22 +98,17 @@ pub(crate) fn narrow(rules: &RuleSet, searching: bool, scope: &Scope<'_>) -> Nar
     }
 }
 
-/// Whether some role may show the field of some document.
-pub(crate) fn may_show(rules: &RuleSet, field: &str, scope: &Scope<'_>) -> bool {
-    let may = |held: &Permission| !matches!(permission(held, scope), Known::Never);
+/// Whether some role may show something at a path of some document. Places in
+/// arrays count for nothing.
+pub(crate) fn may_show(rules: &RuleSet, path: &[&str], scope: &Scope<'_>) -> bool {
     for role in &rules.roles {
         let applies = expression(&role.apply_when, scope);
         if matches!(applies, Known::Never) {
             continue;
         }
         let open = !matches!(gate(role, scope), Known::Never);
-        let fields = &role.fields;
-        let by_fields = || match fields.named.iter().find(|(name, _)| name == field) {
-            Some((_, rule)) => may(&rule.read) || may(&rule.write) || !rule.fields.is_empty(),
-            None => may(&fields.additional_read) || may(&fields.additional_write),
-        };
-        let level = may(&role.read) || may(&role.write);
-        if open && (level || (role.read.is_none() && by_fields())) {
+        let level = may(&role.read, scope) || may(&role.write, scope);
+        if open && (level || (role.read.is_none() && may_show_field(&role.fields, path, scope))) {
             return true;
         }
         if matches!(applies, Known::Always) {
@@ -121,6 +116,46 @@ pub(crate) fn may_show(rules: &RuleSet, field: &str, scope: &Scope<'_>) -> bool 
         }
     }
     false
+}
+
+fn may(held: &Permission, scope: &Scope<'_>) -> bool {
+    !matches!(permission(held, scope), Known::Never)
+}
+
+fn may_show_field(fields: &Fields, path: &[&str], scope: &Scope<'_>) -> bool {
+    let named = path.first().and_then(|first| rule_of(&fields.named, first));
+    match named {
+        Some(rule) => may_show_inside(rule, &path[1..], scope),
+        None => may(&fields.additional_read, scope) || may(&fields.additional_write, scope),
+    }
+}
+
+fn may_show_inside(rule: &FieldRule, path: &[&str], scope: &Scope<'_>) -> bool {
+    if may(&rule.read, scope) || may(&rule.write, scope) {
+        return true;
+    }
+    if rule.read.is_some() {
+        return false;
+    }
+    let Some((name, rest)) = path.split_first() else {
+        let mut inside = rule.fields.iter();
+        return inside.any(|(_, rule)| may_show_inside(rule, &[], scope));
+    };
+    match rule_of(&rule.fields, name) {
+        Some(inner) => may_show_inside(inner, rest, scope),
+        None if is_a_place(name) => may_show_inside(rule, rest, scope),
+        None => false,
+    }
+}
+
+fn rule_of<'r>(rules: &'r [(String, FieldRule)], name: &str) -> Option<&'r FieldRule> {
+    let found = rules.iter().find(|(named, _)| named == name);
+    found.map(|(_, rule)| rule)
+}
+
+/// A place in an array, or what stands for some of them.
+fn is_a_place(name: &str) -> bool {
+    name.starts_with('$') || name.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// `document_filters`, for reads.

@@ -78,6 +78,24 @@ pub struct FieldRule {
     pub fields: Vec<(String, FieldRule)>,
 }
 
+impl Fields {
+    /// Whether some field may be written, as far as what is written says.
+    fn grant_writing(&self) -> bool {
+        grants(&self.additional_write) || self.named.iter().any(|(_, rule)| rule.grants_writing())
+    }
+}
+
+impl FieldRule {
+    fn grants_writing(&self) -> bool {
+        grants(&self.write) || self.fields.iter().any(|(_, rule)| rule.grants_writing())
+    }
+}
+
+fn grants(permission: &Permission) -> bool {
+    let written = permission.as_ref();
+    written.is_some_and(|held| held.as_constant() != Some(false))
+}
+
 impl RuleSet {
     /// Parses `{roles, filters}` of a rules file.
     ///
@@ -113,6 +131,18 @@ impl RuleSet {
             Ok(set)
         } else {
             Err(issues)
+        }
+    }
+
+    /// Has fields asked for their `write` under a literal `write: false`, as a page
+    /// of examples of the service sells it: such a `write` counts as left out
+    /// where a field grants writing (rules-schemas.md §5).
+    pub fn ask_fields_under_false(&mut self) {
+        for role in &mut self.roles {
+            let closed = role.write.as_ref().and_then(Expression::as_constant) == Some(false);
+            if closed && role.fields.grant_writing() {
+                role.write = None;
+            }
         }
     }
 

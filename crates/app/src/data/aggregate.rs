@@ -6,7 +6,7 @@ use bson::{RawArray, RawArrayBuf, RawBson, RawDocument, RawDocumentBuf, cstr, ra
 use kit::Problem;
 use kit::limit::QUERY_DOCUMENTS_MAX;
 use mql::{MqlError, Pipeline};
-use rules::forbidden_in_pipeline;
+use rules::{Restriction, has_expression};
 
 use super::arguments::{Arguments, empty};
 use super::failure::{language, malformed, restricted};
@@ -34,8 +34,9 @@ impl Door<'_> {
         let Some(pipeline) = arguments.array("pipeline")? else {
             return Err(Problem::missing_parameter("missing argument 'pipeline'"));
         };
-        if self.rules.is_some() {
-            forbidden_in_pipeline(pipeline).map_err(restricted)?;
+        if let Some(settings) = self.settings() {
+            let allowed = &settings.allowed;
+            allowed.check_pipeline(pipeline).map_err(restricted)?;
         }
         // `$search` has to be first: what it finds passes the roles after it.
         let (search, rest) = searched(pipeline)?;
@@ -44,11 +45,17 @@ impl Door<'_> {
         } else {
             self.reading(empty()).await?
         };
+        if search.is_some() && self.protects() && reading.hides() {
+            // It finds documents by fields that are hidden.
+            return Err(restricted(Restriction::Forbidden("$search".to_owned())));
+        }
         if reading.shows_nothing() {
             // Not asked of an engine that may not know the stage.
             return run(&Pipeline::parse(&rest).map_err(language)?, Vec::new());
         }
-        if !reading.is_plain() {
+        // An expression fails on documents that are none of the caller's, too.
+        let fails = || stages(&rest).any(has_expression);
+        if !reading.is_plain() || !reading.is_everything() && fails() {
             // A leading $match spares reading what it will not let through.
             if search.is_none()
                 && let Some(first) = leading_match(&rest)
@@ -119,6 +126,13 @@ impl Door<'_> {
         command.append(cstr!("cursor"), RawDocumentBuf::new());
         command
     }
+}
+
+fn stages(pipeline: &RawArray) -> impl Iterator<Item = &RawDocument> {
+    pipeline
+        .into_iter()
+        .flatten()
+        .filter_map(RawBsonRef::as_document)
 }
 
 /// The query of a `$match` that a pipeline begins with.

@@ -4,7 +4,7 @@
 use bson::raw::RawBsonRef;
 use bson::{RawDocument, RawDocumentBuf};
 use kit::Problem;
-use rules::Change;
+use rules::{Change, has_expression};
 
 use super::Door;
 use super::read::all_of;
@@ -50,7 +50,9 @@ impl Door<'_> {
             return Ok(AtOnce::Asked);
         }
         let filters = guard.filters().await?;
-        if filters.projection.is_some() {
+        // An expression fails on documents that are none of the caller's.
+        let fails = has_expression(query) && !(all && filters.queries.is_empty());
+        if filters.projection.is_some() || fails {
             return Ok(AtOnce::Asked);
         }
         // The client's own comes last: the positional operator looks there.

@@ -15,7 +15,7 @@ use super::arguments::Arguments;
 use super::failure::{NO_RULE, malformed};
 use super::read::{Cursor, all_of, documents};
 use super::transaction::without_transactions;
-use super::{Access, Data, Door, Namespace};
+use super::{Access, Data, Door, Namespace, RuleSettings};
 
 /// Most documents that an explanation looks at.
 pub const DOCUMENTS_MAX: usize = 100;
@@ -28,6 +28,8 @@ pub(crate) const READS: [&str; 5] = ["find", "findOne", "count", "distinct", "ag
 pub struct Explanation {
     /// Where.
     pub namespace: Namespace,
+    /// What the data source sets of its rules.
+    pub settings: RuleSettings,
     /// The filters of the rules, in order.
     pub filters: Vec<FilterAsked>,
     /// What the filters in force add to the query.
@@ -44,9 +46,10 @@ pub struct Explanation {
 }
 
 impl Explanation {
-    fn without_rules(namespace: Namespace, problem: Problem) -> Self {
+    fn without_rules(namespace: Namespace, settings: RuleSettings, problem: Problem) -> Self {
         Self {
             namespace,
+            settings,
             filters: Vec::new(),
             filter_queries: Vec::new(),
             filtered_out: Vec::new(),
@@ -236,11 +239,12 @@ impl Data {
         action: &str,
         arguments: &RawDocument,
     ) -> Result<Explanation, Problem> {
-        if matches!(access, Access::System) {
+        let Access::User(user) = access else {
             return Err(Problem::bad_request(
                 "the system is under no rules: name a user",
             ));
-        }
+        };
+        let settings = user.rules.settings.clone();
         let arguments = Arguments::new(arguments)?;
         let record = Record::default();
         let session = (!READS.contains(&action)).then(Session::start);
@@ -252,6 +256,7 @@ impl Data {
             Err(problem) if problem.code == NO_RULE => {
                 return Ok(Explanation::without_rules(
                     arguments.namespace(None)?,
+                    settings,
                     problem,
                 ));
             }
@@ -270,6 +275,7 @@ impl Data {
             _ => door.filtered_out(&filter_queries, &arguments).await?,
         };
         Ok(Explanation {
+            settings,
             filters: door.filters_asked(&asked),
             namespace: door.namespace,
             filter_queries,

@@ -86,9 +86,13 @@ pub(super) fn no_rule(namespace: &Namespace) -> Problem {
     )
 }
 
-/// What users may not send.
+/// What users may not send; the log says where a data source may allow it.
 pub(super) fn restricted(restriction: rules::Restriction) -> Problem {
-    Problem::new(Kind::Invalid, "MongoDBError", restriction.to_string())
+    let problem = Problem::new(Kind::Invalid, "MongoDBError", restriction.to_string());
+    match rules::Allowed::default().add(restriction.name()) {
+        Ok(()) => problem.because("the data source's allow_user_operators does not name it"),
+        Err(_) => problem,
+    }
 }
 
 /// A role refused; the reason is for the log.

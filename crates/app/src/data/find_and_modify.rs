@@ -6,7 +6,7 @@ use bson::{RawArrayBuf, RawBson, RawDocument, RawDocumentBuf, cstr, rawdoc};
 use engine::Collection;
 use kit::Problem;
 use mql::{Matcher, Projection};
-use rules::{Change as Kind, Readable, Write, forbidden_in_expressions, forbidden_in_query};
+use rules::{Change as Kind, Readable, Write};
 
 use super::arguments::{Arguments, empty};
 use super::at_once::AtOnce;
@@ -60,13 +60,14 @@ impl Door<'_> {
             upsert: change.is_some() && arguments.flag("upsert")?,
             new: change.is_some() && arguments.flag("returnNewDocument")?,
         };
-        if self.rules.is_some() {
-            forbidden_in_query(job.query).map_err(restricted)?;
+        if let Some(settings) = self.settings() {
+            let allowed = &settings.allowed;
+            self.restrict(job.query, job.sort)?;
             if let Some(change) = &job.change {
-                change.restrict()?;
+                change.restrict(allowed)?;
             }
             if let Some(projection) = job.projection {
-                forbidden_in_expressions(projection).map_err(restricted)?;
+                allowed.check_expressions(projection).map_err(restricted)?;
             }
         }
         let kind = match &job.change {

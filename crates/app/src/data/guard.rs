@@ -57,7 +57,7 @@ impl<'a> Guard<'a> {
     }
 
     /// Asks until no function call is missing.
-    async fn ask<T>(
+    pub(super) async fn ask<T>(
         &mut self,
         decide: impl Fn(&mut Decider<'a>) -> Decided<T>,
     ) -> Result<T, Problem> {
@@ -125,9 +125,20 @@ impl<'a> Guard<'a> {
         narrowed.exact && narrowed.query.is_none()
     }
 
-    /// Whether there may be documents of which this caller sees the `_id`.
-    pub(super) fn may_show_id(&self) -> bool {
-        self.decider.may_show("_id")
+    /// Whether there may be documents of which this caller sees something at a
+    /// path.
+    pub(super) fn may_show(&self, path: &str) -> bool {
+        self.decider.may_show(path)
+    }
+
+    /// Whether no document is visible, whatever is in it.
+    pub(super) fn shows_nothing(&self) -> bool {
+        self.decider.narrowed().nothing
+    }
+
+    /// Whether requests go by nothing but what their caller sees.
+    pub(super) fn protects(&self) -> bool {
+        self.user.rules.settings.protect_hidden_fields
     }
 
     pub(super) async fn read(&mut self, document: &RawDocument) -> Result<Readable, Problem> {
@@ -184,6 +195,13 @@ impl<'a> Guard<'a> {
                 verb,
                 format!("the document has two fields '{name}'"),
             ));
+        }
+        if let Write::Delete(document) = write
+            && self.protects()
+            && !self.shows(document, &[]).await?
+        {
+            let reason = "a role that hides fields deletes nothing under protect_hidden_fields";
+            return Err(not_permitted(verb, reason));
         }
         let decided = self.ask(|decider| decider.write(write)).await?;
         if let Some(record) = self.record {

@@ -9,8 +9,9 @@ use engine::Collection;
 use kit::Problem;
 use kit::limit::QUERY_DOCUMENTS_MAX;
 use mql::path::Path;
-use mql::{Matcher, Projection};
-use rules::{forbidden_in_expressions, forbidden_in_query};
+use mql::sort::Top;
+use mql::{Matcher, Projection, Sort};
+use rules::{Restriction, first_by_index, has_expression, hoisted};
 
 use super::Door;
 use super::arguments::{Arguments, empty};
@@ -30,12 +31,33 @@ pub(super) struct Reading<'a> {
     role: Option<usize>,
     /// No role shows anything to this caller.
     nothing: bool,
+    /// The caller's query, where it is asked about the visible part of documents.
+    seen: Option<Matcher>,
+    /// Whether something of what the query finds may be hidden.
+    hides: bool,
+    /// Whether neither filters nor roles add to the query.
+    everything: bool,
 }
 
 impl Reading<'_> {
     /// Whether the engine's answer is the caller's.
     pub(super) fn is_plain(&self) -> bool {
-        self.guard.is_none() && self.projection.is_none()
+        self.guard.is_none() && self.projection.is_none() && self.seen.is_none()
+    }
+
+    /// Whether the engine can count for the caller.
+    fn is_countable(&self) -> bool {
+        self.guard.is_none() && self.seen.is_none()
+    }
+
+    /// Whether something of what the query finds may be hidden.
+    pub(super) fn hides(&self) -> bool {
+        self.hides
+    }
+
+    /// Whether the caller sees every document.
+    pub(super) fn is_everything(&self) -> bool {
+        self.everything
     }
 
     /// Whether no document can be visible.
@@ -43,7 +65,8 @@ impl Reading<'_> {
         self.nothing
     }
 
-    /// What the caller may see of a document, filters' projection included.
+    /// What the caller may see of a document that is found, filters' projection
+    /// included.
     pub(super) async fn visible(
         &mut self,
         document: &RawDocument,
@@ -52,9 +75,16 @@ impl Reading<'_> {
             Some(guard) => guard.visible(document).await?,
             None => Some(marker::without(document).into_owned()),
         };
-        match (&self.projection, visible) {
+        let visible = match (&self.projection, visible) {
             (Some(projection), Some(visible)) => {
-                projection.apply(&visible, None).map(Some).map_err(language)
+                Some(projection.apply(&visible, None).map_err(language)?)
+            }
+            (_, visible) => visible,
+        };
+        match (&self.seen, visible) {
+            (Some(seen), Some(visible)) => {
+                let matches = seen.matches(&visible).map_err(language)?;
+                Ok(matches.then_some(visible))
             }
             (_, visible) => Ok(visible),
         }
@@ -113,22 +143,36 @@ impl<'a> Door<'a> {
                 projection: None,
                 role: None,
                 nothing: false,
+                seen: None,
+                hides: false,
+                everything: true,
             });
         };
-        forbidden_in_query(query).map_err(restricted)?;
+        self.restrict(query, None)?;
         let filters = guard.filters().await?;
         let mut narrowed = guard.narrowed();
         if narrowed.query.is_some() && !narrowed.nothing && self.is_collated().await {
             narrowed.query = None;
             narrowed.exact = false;
         }
+        let everything = narrowed.exact && narrowed.query.is_none() && filters.queries.is_empty();
+        let hides = !narrowed.exact || filters.projection.is_some();
+        // An expression fails on documents that are none of the caller's, too.
+        let seen =
+            !query.is_empty() && (self.protects() && hides || !everything && has_expression(query));
+        if seen && let Some(name) = first_by_index(query) {
+            return Err(restricted(Restriction::Forbidden(name.to_owned())));
+        }
+        let seen = seen.then(|| Matcher::parse(query).map_err(language));
+        let seen = seen.transpose()?;
+        let ahead = seen.is_some().then(|| hoisted(query));
         // The client's own comes last: the positional operator looks there.
         let queries = filters
             .queries
             .iter()
             .map(AsRef::as_ref)
             .chain(narrowed.query.as_deref())
-            .chain(std::iter::once(query));
+            .chain(std::iter::once(ahead.as_deref().unwrap_or(query)));
         let projection = match filters.projection {
             None => None,
             Some(projection) => {
@@ -142,6 +186,9 @@ impl<'a> Door<'a> {
             projection,
             role: narrowed.role.filter(|_| narrowed.exact),
             nothing: narrowed.nothing,
+            seen,
+            hides,
+            everything,
         })
     }
 
@@ -179,17 +226,29 @@ impl<'a> Door<'a> {
     async fn found(&self, arguments: &Arguments<'_>, limit: u64) -> Result<RawArrayBuf, Problem> {
         let query = arguments.query()?;
         let projection = arguments.projection()?;
-        if let (Some(projection), true) = (projection, self.rules.is_some()) {
-            forbidden_in_expressions(projection).map_err(restricted)?;
+        let sort = arguments.sort()?;
+        if let Some(settings) = self.settings() {
+            let allowed = &settings.allowed;
+            let checked = projection.map_or(Ok(()), |p| allowed.check_expressions(p));
+            checked.map_err(restricted)?;
+            self.restrict(query, sort)?;
         }
         let skip = arguments.number("skip")?;
         let mut reading = self.reading(query).await?;
         let mut command = RawDocumentBuf::new();
         command.append(cstr!("find"), self.namespace.collection.as_str());
         command.append(cstr!("filter"), reading.query.as_ref());
-        if let Some(sort) = arguments.sort()? {
-            command.append(cstr!("sort"), sort);
-        }
+        // What is hidden says nothing about the order either, where it is protected.
+        let own_sort = match sort {
+            Some(sort) if self.protects() && reading.hides => {
+                Some(Sort::parse(sort).map_err(language)?)
+            }
+            Some(sort) => {
+                command.append(cstr!("sort"), sort);
+                None
+            }
+            None => None,
+        };
         self.bound(&mut command);
         let mut found = RawArrayBuf::new();
         if reading.is_plain() {
@@ -216,12 +275,19 @@ impl<'a> Door<'a> {
             self.count_found(&reading, count);
             return Ok(found);
         }
-        let matcher = Matcher::parse(query).map_err(language)?;
         let projection = projection
             .map(Projection::parse)
             .transpose()
             .map_err(language)?;
-        let (mut skip, mut left) = (skip, if limit == 0 { u64::MAX } else { limit });
+        // The engine says what is wrong with a query; some only it can answer.
+        let matcher = projection.as_ref().and_then(|_| Matcher::parse(query).ok());
+        let show = |visible: RawDocumentBuf| match &projection {
+            Some(projection) => projection.apply(&visible, matcher.as_ref()),
+            None => Ok(visible),
+        };
+        let most = if limit == 0 { u64::MAX } else { limit };
+        let mut page = Top::new(usize::try_from(skip.saturating_add(most)).unwrap_or(usize::MAX));
+        let (mut skipped, mut left) = (0, most);
         let mut cursor = Cursor::open(&self.collection, command);
         let mut count = 0;
         'all: while let Some(reply) = cursor.next().await? {
@@ -231,17 +297,19 @@ impl<'a> Door<'a> {
                 let Some(visible) = reading.visible(document).await? else {
                     continue;
                 };
-                if skip > 0 {
-                    skip -= 1;
+                if let Some(sort) = &own_sort {
+                    let mut key = Vec::new();
+                    sort.key(&visible, &mut key).map_err(language)?;
+                    if page.wants(&key) {
+                        page.push(key, visible);
+                    }
                     continue;
                 }
-                match &projection {
-                    Some(projection) => {
-                        let shown = projection.apply(&visible, Some(&matcher));
-                        found.push(shown.map_err(language)?);
-                    }
-                    None => found.push(visible),
+                if skipped < skip {
+                    skipped += 1;
+                    continue;
                 }
+                found.push(show(visible).map_err(language)?);
                 left -= 1;
                 if left == 0 {
                     break 'all;
@@ -249,6 +317,10 @@ impl<'a> Door<'a> {
             }
         }
         cursor.close().await;
+        let skip = usize::try_from(skip).unwrap_or(usize::MAX);
+        for visible in page.into_sorted().skip(skip) {
+            found.push(show(visible).map_err(language)?);
+        }
         self.count_found(&reading, count);
         Ok(found)
     }
@@ -256,12 +328,12 @@ impl<'a> Door<'a> {
     pub(super) async fn count(&self, arguments: &Arguments<'_>) -> Result<RawBson, Problem> {
         let limit = arguments.number("limit")?;
         let mut reading = self.reading(arguments.query()?).await?;
-        if reading.guard.is_none() && self.session.is_some() {
+        if reading.is_countable() && self.session.is_some() {
             let counted = self.counted(&reading.query, limit).await?;
             self.count_found(&reading, counted.cast_unsigned());
             return Ok(RawBson::Int64(counted));
         }
-        if reading.guard.is_none() {
+        if reading.is_countable() {
             let mut command = rawdoc! { "count": self.namespace.collection.as_str() };
             command.append(cstr!("query"), reading.query.as_ref());
             if limit > 0 {
@@ -308,6 +380,7 @@ impl<'a> Door<'a> {
         let Some(field) = arguments.text("field")? else {
             return Err(Problem::missing_parameter("missing argument 'field'"));
         };
+        self.restrict_fields(&[field])?;
         let mut reading = self.reading(arguments.query()?).await?;
         if reading.is_plain() {
             let mut command = rawdoc! { "distinct": self.namespace.collection.as_str() };

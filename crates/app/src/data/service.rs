@@ -12,10 +12,13 @@ use serde_json::Value;
 use super::Namespace;
 use super::collation::Collations;
 use super::failure::no_rule;
+use super::rule_settings::RuleSettings;
 
 /// The rules and schemas of one data source.
 #[derive(Debug, Default)]
 pub struct ServiceRules {
+    /// What the data source sets of them.
+    pub settings: RuleSettings,
     /// By database, then by collection: a lookup makes no key.
     collections: HashMap<String, HashMap<String, Option<CollectionRules>>>,
     default: Option<CollectionRules>,
@@ -39,9 +42,17 @@ impl ServiceRules {
     /// Every flaw.
     pub fn compile(config: &AppConfig, source: &str) -> Result<Self, Vec<Flaw>> {
         let mut flaws = Vec::new();
+        let settings = RuleSettings::of(config, source, &mut flaws);
+        let rule_set = |node, of, flaws: &mut Vec<Flaw>| {
+            let mut rules = rule_set(config, node, of, flaws);
+            if settings.field_write_under_false {
+                rules.ask_fields_under_false();
+            }
+            rules
+        };
         let default = config
             .get(Kind::DefaultRule, source)
-            .map(|node| rule_set(config, node, (Kind::DefaultRule, source), &mut flaws));
+            .map(|node| rule_set(node, (Kind::DefaultRule, source), &mut flaws));
         let mut compiled = Self {
             default: default.clone().map(|rules| CollectionRules {
                 rules,
@@ -61,7 +72,7 @@ impl ServiceRules {
             let Some(namespace) = within(key) else {
                 continue;
             };
-            let mut rules = rule_set(config, node, (Kind::Rule, key), &mut flaws);
+            let mut rules = rule_set(node, (Kind::Rule, key), &mut flaws);
             // Filters without roles: the default roles, under these filters.
             let mut governed = true;
             if rules.roles.is_empty() {
@@ -97,6 +108,7 @@ impl ServiceRules {
                 rules.schema = schema;
             }
         }
+        compiled.settings = settings;
         if flaws.is_empty() {
             Ok(compiled)
         } else {

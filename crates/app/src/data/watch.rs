@@ -56,8 +56,9 @@ impl Watch {
                 "watch takes either 'ids' or 'filter'",
             ));
         }
-        if let (Some(filter), Access::User(_)) = (filter, access) {
-            rules::forbidden_in_query(filter).map_err(restricted)?;
+        if let (Some(filter), Access::User(user)) = (filter, access) {
+            let allowed = &user.rules.settings.allowed;
+            allowed.check_query(filter).map_err(restricted)?;
         }
         let mut pipeline = Vec::new();
         if let Some(ids) = ids {
@@ -239,7 +240,7 @@ async fn deleted(
             return Ok(None);
         }
     }
-    let mut shown = if guard.may_show_id() {
+    let mut shown = if guard.may_show("_id") {
         id
     } else {
         RawDocumentBuf::new()
@@ -318,7 +319,8 @@ async fn changed(
         Changes::All
     } else {
         Changes::Shown {
-            whole: shown.as_bytes() == full.as_bytes(),
+            whole: shown.as_bytes() == full.as_bytes()
+                && (!guard.protects() || guard.shows(full, &[]).await?),
         }
     };
     told(event, &shown, changes).map(Some)

@@ -10,12 +10,10 @@ use kit::Problem;
 use mql::Update;
 use mql::expression::Variables;
 use mql::update::UpdateContext;
-use rules::{
-    Change as Kind, Write, forbidden_in_expressions, forbidden_in_query, forbidden_in_update,
-};
+use rules::{Allowed, Change as Kind, Write, has_expression};
 
 use super::Door;
-use super::arguments::Arguments;
+use super::arguments::{Arguments, empty};
 use super::at_once::AtOnce;
 use super::explain::DOCUMENTS_MAX;
 use super::failure::{Failure, language, malformed, mongodb, not_permitted, restricted};
@@ -119,7 +117,7 @@ impl<'a> Change<'a> {
     }
 
     /// What a user may not send in an update.
-    pub(super) fn restrict(&self) -> Result<(), Problem> {
+    pub(super) fn restrict(&self, allowed: &Allowed) -> Result<(), Problem> {
         // Not every driver shows the image that it leads to as it is.
         let twice = match self.update {
             RawBsonRef::Document(document) => repeated(document)?,
@@ -132,12 +130,12 @@ impl<'a> Change<'a> {
             )));
         }
         match self.update {
-            RawBsonRef::Document(document) => forbidden_in_update(document),
+            RawBsonRef::Document(document) => allowed.check_update(document),
             RawBsonRef::Array(stages) => stages
                 .into_iter()
                 .flatten()
                 .filter_map(RawBsonRef::as_document)
-                .try_for_each(forbidden_in_expressions),
+                .try_for_each(|stage| allowed.check_expressions(stage)),
             _ => Ok(()),
         }
         .and_then(|()| {
@@ -145,7 +143,7 @@ impl<'a> Change<'a> {
                 .into_iter()
                 .flat_map(|filters| filters.into_iter().flatten())
                 .filter_map(RawBsonRef::as_document)
-                .try_for_each(forbidden_in_query)
+                .try_for_each(|filter| allowed.check_query(filter))
         })
         .map_err(restricted)
     }
@@ -189,10 +187,26 @@ impl<'a> Change<'a> {
     pub(super) async fn apply(
         &self,
         collection: &Collection,
-        guard: Option<&mut Guard<'_>>,
+        mut guard: Option<&mut Guard<'_>>,
         query: &RawDocument,
         before: &RawDocument,
     ) -> Result<RawDocumentBuf, Failure> {
+        let mut looks_at = query;
+        if let Some(guard) = &mut guard
+            && (guard.protects() || has_expression(query))
+        {
+            // It was asked about the visible part, which says nothing of places in
+            // the arrays of the whole.
+            if !self.shows_whole(guard, before).await? {
+                looks_at = empty();
+            }
+            if guard.protects()
+                && let Some(place) = guard.hides_from(before, self).await?
+            {
+                let reason = format!("not all of {place} is shown (protect_hidden_fields)");
+                return Err(not_permitted(self.verb, reason).into());
+            }
+        }
         let id = before.get("_id").map_err(malformed)?;
         let Some(id) = id else {
             return Err(Problem::internal("a stored document without _id").into());
@@ -201,7 +215,7 @@ impl<'a> Change<'a> {
         by_id.append(cstr!("_id"), rawdoc! { "$eq": id });
         let mut command = rawdoc! { "findAndModify": collection.name() };
         // With the query, so that the positional operator has its place.
-        command.append(cstr!("query"), all_of([by_id.as_ref(), query]));
+        command.append(cstr!("query"), all_of([by_id.as_ref(), looks_at]));
         command.append(cstr!("new"), true);
         self.append_to(&mut command, cstr!("update"));
         if let Some(guard) = guard {
@@ -264,7 +278,7 @@ impl<'a> Change<'a> {
         error: CommandError,
     ) -> Result<Problem, Problem> {
         let shown = guard.shown(before).await?;
-        let whole = shown.as_deref() == Some(before);
+        let whole = self.shows_whole(guard, before).await?;
         if error.is_duplicate_key() {
             // What only the engine can make is judged by what it stands on.
             let after = self.made_of(before).unwrap_or_else(|_| before.to_owned());
@@ -285,6 +299,19 @@ impl<'a> Change<'a> {
                 Ok(_) => not_permitted(self.verb, error),
             },
         })
+    }
+
+    /// Whether the caller sees a document as it is; where fields are protected,
+    /// whether there could be anything that is not seen.
+    async fn shows_whole(
+        &self,
+        guard: &mut Guard<'_>,
+        before: &RawDocument,
+    ) -> Result<bool, Problem> {
+        if guard.protects() {
+            return guard.shows(before, &[]).await;
+        }
+        Ok(guard.shown(before).await?.as_deref() == Some(before))
     }
 
     /// What the update makes of a document, at no time in particular.
@@ -374,9 +401,9 @@ impl Door<'_> {
             multi,
             upsert: arguments.flag("upsert")?,
         };
-        if self.rules.is_some() {
-            forbidden_in_query(modification.query).map_err(restricted)?;
-            modification.update.restrict()?;
+        if let Some(settings) = self.settings() {
+            self.restrict(modification.query, None)?;
+            modification.update.restrict(&settings.allowed)?;
         }
         // Replacing many documents is no command of the engine.
         if !(multi && modification.update.is_replacement()) {
@@ -489,6 +516,13 @@ impl Door<'_> {
         limit: u64,
         collection: &Collection,
     ) -> Result<Vec<RawDocumentBuf>, Failure> {
+        let visible = match guard {
+            Some(_) => self.visible_targets(query, sort, limit, collection).await?,
+            None => None,
+        };
+        if let Some(targets) = visible {
+            return Ok(targets);
+        }
         let filters = match guard {
             Some(guard) => guard.filters().await?.queries,
             None => Vec::new(),
@@ -525,9 +559,7 @@ impl Door<'_> {
         multi: bool,
     ) -> Result<RawBson, Problem> {
         let query = arguments.query()?;
-        if self.rules.is_some() {
-            forbidden_in_query(query).map_err(restricted)?;
-        }
+        self.restrict(query, None)?;
         let (query, all, role) = match self.at_once(query, Kind::Delete).await? {
             AtOnce::System => (query.to_owned(), true, None),
             AtOnce::Allowed { query, all, role } => (query, all, Some(role)),

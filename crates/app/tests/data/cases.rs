@@ -12,11 +12,12 @@ use std::time::Duration;
 
 use app::data::{Access, Calls, Data, RuleLog, ServiceRules, UserAccess, Watch};
 use bson::raw::RawBsonRef;
-use bson::{Bson, RawArrayBuf, RawBson, RawDocument, RawDocumentBuf, rawdoc};
+use bson::{Bson, RawArrayBuf, RawBson, RawDocumentBuf, rawdoc};
 use engine::{BoxFuture, Session, SharedEngine};
 use kit::{Kind, Problem, SystemClock};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
+use testkit::given::Given;
 
 use super::relaxed;
 
@@ -62,8 +63,9 @@ macro_rules! themes {
 }
 
 themes! {
-    actions default_rules document_filters edge_table equality expressions filters operators reads
-    refused roles schema_validate schemas static_validation system transactions watch writes
+    actions default_rules document_filters edge_table equality expressions filters hidden operators
+    reads refused roles schema_validate schemas settings static_validation system transactions watch
+    writes
 }
 
 #[derive(Deserialize)]
@@ -88,6 +90,8 @@ struct Case {
     /// Other files of the data source, by path below it.
     files: BTreeMap<String, Value>,
     null_validation: bool,
+    /// `config.rules` of the data source.
+    settings: Option<Value>,
     functions: BTreeMap<String, Vec<Answer>>,
     documents: Vec<Value>,
     /// Documents of other collections of the same database.
@@ -344,8 +348,11 @@ impl Parts {
         parts
             .files
             .insert("realm_config.json", root.to_string().into_bytes());
-        let source =
+        let mut source =
             json!({ "name": "s", "type": "mongodb-atlas", "config": { "clusterName": "c" } });
+        if let Some(settings) = &case.settings {
+            source["config"]["rules"] = settings.clone();
+        }
         parts.put("config.json", source);
         let mut entries = Vec::new();
         for name in case.functions.keys().map(String::as_str).chain([CLOSED]) {
@@ -398,29 +405,6 @@ struct Stage<'c> {
     engine: SharedEngine,
     rules: Arc<ServiceRules>,
     sessions: Mutex<BTreeMap<u64, Session>>,
-}
-
-/// What rules know of a request.
-struct Known {
-    user: RawDocumentBuf,
-    values: RawDocumentBuf,
-    environment: RawDocumentBuf,
-    request: RawDocumentBuf,
-}
-
-impl rules::Expansions for Known {
-    fn user(&self) -> &RawDocument {
-        &self.user
-    }
-    fn values(&self) -> &RawDocument {
-        &self.values
-    }
-    fn environment(&self) -> &RawDocument {
-        &self.environment
-    }
-    fn request(&self) -> &RawDocument {
-        &self.request
-    }
 }
 
 /// The functions of a case, and how often each was called.
@@ -506,7 +490,7 @@ impl Stage<'_> {
         let ann = json!({ "id": "ann", "type": "normal", "data": {}, "custom_data": {}, "identities": [] });
         let part =
             |part: &Option<Value>, otherwise: Value| raw(part.as_ref().unwrap_or(&otherwise));
-        let known = Known {
+        let known = Given {
             user: raw(if named.is_null() { &ann } else { named }),
             values: part(&self.case.values, json!({})),
             environment: part(&self.case.environment, json!({ "tag": "", "values": {} })),

@@ -6,6 +6,8 @@
 //!
 //! `BACKSTITCH_TEST_RULES=100000` for that many requests instead of a few.
 
+#[path = "differential/hidden.rs"]
+mod hidden;
 #[path = "../../../rules/tests/oracle.rs"]
 mod oracle;
 #[path = "../../../rules/tests/random.rs"]
@@ -17,39 +19,17 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use app::data::{Access, Calls, Data, ServiceRules, UserAccess, Watch};
-use bson::{Bson, Document, RawArrayBuf, RawBson, RawDocument, RawDocumentBuf, doc, rawdoc};
-use engine::BoxFuture;
+use bson::{Bson, Document, RawArrayBuf, RawBson, RawDocumentBuf, doc, rawdoc};
+use engine::{BoxFuture, SharedEngine};
 use engine_embedded::Embedded;
 use kit::{Problem, SystemClock};
 use mql::update::UpdateContext;
 use mql::{Matcher, Pipeline, Projection, Update};
-use rules::Expansions;
+use testkit::given::Given;
 
 use oracle::{Asker, Write};
 use random::{Dice, Tally};
 use requests::{Filter, Request};
-
-struct Known {
-    user: RawDocumentBuf,
-    values: RawDocumentBuf,
-    environment: RawDocumentBuf,
-    request: RawDocumentBuf,
-}
-
-impl Expansions for Known {
-    fn user(&self) -> &RawDocument {
-        &self.user
-    }
-    fn values(&self) -> &RawDocument {
-        &self.values
-    }
-    fn environment(&self) -> &RawDocument {
-        &self.environment
-    }
-    fn request(&self) -> &RawDocument {
-        &self.request
-    }
-}
 
 struct Functions;
 
@@ -82,14 +62,20 @@ fn text(value: &Bson) -> String {
     String::from_utf8(out).unwrap()
 }
 
-fn compile(roles: &[Document], filters: &[Filter]) -> ServiceRules {
+fn embedded() -> SharedEngine {
+    Arc::new(Embedded::in_memory(Arc::new(SystemClock)).unwrap())
+}
+
+fn compile(roles: &[Document], filters: &[Filter], settings: Option<Document>) -> ServiceRules {
     let mut files = config::Files::default();
     let root = r#"{"config_version":20210101,"app_id":"a-abcde","name":"a"}"#;
     files.insert("realm_config.json", root.as_bytes().to_vec());
-    files.insert(
-        "data_sources/s/config.json",
-        br#"{"name":"s","type":"mongodb-atlas","config":{"clusterName":"c"}}"#.to_vec(),
-    );
+    let settings = settings.unwrap_or_default();
+    let source = doc! {
+        "name": "s", "type": "mongodb-atlas", "config": { "clusterName": "c", "rules": settings },
+    };
+    let source = text(&Bson::Document(source)).into_bytes();
+    files.insert("data_sources/s/config.json", source);
     let functions: Vec<String> = random::FUNCTIONS
         .iter()
         .map(|name| format!(r#"{{"name":"{name}","private":true}}"#))
@@ -129,26 +115,40 @@ struct Case {
 impl Case {
     async fn new(seed: u64, data: &Data, dice: &mut Dice) -> Self {
         let roles = random::roles(dice);
-        let filters = requests::filters(dice);
-        let asker = random::asker(dice);
         let mut secrets = 0;
         let count = 4 + dice.below(8) as i32;
         let stored: Vec<Document> = (0..count)
             .map(|id| random::document(dice, id, &mut secrets))
             .collect();
+        let case = Self::of(seed, data, dice, roles, stored, None);
+        case.restore().await;
+        case
+    }
+
+    /// One with these roles, documents and settings.
+    fn of(
+        seed: u64,
+        data: &Data,
+        dice: &mut Dice,
+        roles: Vec<Document>,
+        stored: Vec<Document>,
+        settings: Option<Document>,
+    ) -> Self {
+        let filters = requests::filters(dice);
+        let asker = random::asker(dice);
         let access = Access::User(UserAccess {
-            expansions: Arc::new(Known {
+            expansions: Arc::new(Given {
                 user: raw(&asker.user),
                 values: raw(&asker.values),
                 environment: raw(&asker.environment),
                 request: raw(&asker.request),
             }),
-            rules: Arc::new(compile(&roles, &filters)),
+            rules: Arc::new(compile(&roles, &filters, settings)),
             calls: Arc::new(Functions),
             null_for_optional: false,
             log: Arc::default(),
         });
-        let case = Self {
+        Self {
             seed,
             data: data.clone(),
             access,
@@ -156,9 +156,7 @@ impl Case {
             roles,
             filters,
             stored,
-        };
-        case.restore().await;
-        case
+        }
     }
 
     /// Stores exactly what is to be stored.
@@ -642,9 +640,7 @@ fn as_set(list: &Bson) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_door_decides_as_the_oracle() {
-    let engine = crate::on_mongodb::engine(module_path!(), || {
-        Arc::new(Embedded::in_memory(Arc::new(SystemClock)).unwrap())
-    });
+    let engine = crate::on_mongodb::engine(module_path!(), embedded);
     let fewest = if engine.capabilities().name == "embedded" {
         3000
     } else {

@@ -1,8 +1,10 @@
-//! `rules explain`: why the rules allow or refuse a user's request.
+//! `rules`: `explain`, why the rules allow or refuse a user's request, and
+//! `settings`.
 
 use clap::Subcommand;
 use serde_json::{Value, json};
 
+use super::rule_settings::Settings;
 use super::{Desk, Which};
 use crate::archives::Failed;
 
@@ -25,17 +27,22 @@ pub(crate) enum RulesVerb {
         #[arg(long)]
         args: Option<String>,
     },
+    /// Show, and set, what a data source lets users send and see of its rules
+    Settings(Settings),
 }
 
 impl RulesVerb {
     pub(super) fn run(self, mut desk: Desk) -> Result<(), Failed> {
-        let Self::Explain {
-            which,
-            user,
-            name,
-            service,
-            args,
-        } = self;
+        let (which, user, name, service, args) = match self {
+            Self::Settings(settings) => return settings.run(desk),
+            Self::Explain {
+                which,
+                user,
+                name,
+                service,
+                args,
+            } => (which, user, name, service, args),
+        };
         let app = desk.app(&which)?;
         let argument = match &args {
             None => Vec::new(),
@@ -81,6 +88,7 @@ fn lines(answer: &Value) -> Vec<String> {
         lines.push("the function is private".to_owned());
     }
     lines.extend(each(&answer["asked"]).flat_map(|asked| steps(asked, "")));
+    lines.extend(set(&answer["settings"]));
     for filter in each(&answer["filters"]) {
         let applies = if filter["applies"] == true {
             "applies"
@@ -107,6 +115,22 @@ fn lines(answer: &Value) -> Vec<String> {
         }
     }
     lines
+}
+
+/// What of the data source's settings is not as it is everywhere.
+fn set(settings: &Value) -> Option<String> {
+    let mut set = Vec::new();
+    let allowed: Vec<String> = each(&settings["allow_user_operators"]).map(text).collect();
+    if !allowed.is_empty() {
+        set.push(format!("allow_user_operators {}", allowed.join(", ")));
+    }
+    if settings["compat"]["field_write_under_false"] == true {
+        set.push("compat.field_write_under_false".to_owned());
+    }
+    if settings["protect_hidden_fields"] == true {
+        set.push("protect_hidden_fields".to_owned());
+    }
+    (!set.is_empty()).then(|| format!("set: {}", set.join("; ")))
 }
 
 fn decided(decision: &Value) -> Vec<String> {
