@@ -73,6 +73,11 @@ impl User {
             document: RawDocumentBuf::try_from(&document).map_err(Problem::internal)?,
         })
     }
+
+    /// Whether nothing is known of the user that another device could prove.
+    pub fn is_anonymous(&self) -> bool {
+        state::is_anonymous(&self.identities)
+    }
 }
 
 /// What the providers told, the latest winning.

@@ -1,16 +1,16 @@
 //! What has to be done from time to time, by one server of those that share
 //! their records: old log entries, old records of changes, sessions that have
-//! run out and bytes that nothing refers to are removed, and what apps used is
-//! summed up.
+//! run out, anonymous users who were not seen for long and bytes that nothing
+//! refers to are removed, and what apps used is summed up.
 
-use std::sync::Weak;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use bson::doc;
 use kit::{Problem, limit};
 use state::leases::Candidate;
 
-use crate::{Backstitch, new_id, stored};
+use crate::{Backstitch, RequestInfo, new_id, stored};
 
 /// How often to look whether something is due, beginning after this time.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
@@ -18,6 +18,9 @@ const LOOK_EVERY: Duration = Duration::from_secs(60);
 const DUE_EVERY_MS: i64 = 3_600_000;
 /// How long a server that does it may be silent: longer than it takes.
 const PATIENCE: Duration = Duration::from_secs(600);
+
+/// Users that are looked at together.
+const USERS_AT_ONCE: u64 = 500;
 
 /// How long a body stays that nothing refers to: who reads it may go on, and
 /// who wrote it may say what it is.
@@ -44,7 +47,7 @@ impl Backstitch {
     }
 
     /// True when this server did them.
-    async fn do_chores(&self, candidate: &mut Candidate) -> Result<bool, Problem> {
+    async fn do_chores(self: &Arc<Self>, candidate: &mut Candidate) -> Result<bool, Problem> {
         let now = self.clock.now_ms();
         let due = |kept: &bson::Document| {
             let done = kept.get_i64("done").unwrap_or_default();
@@ -66,6 +69,7 @@ impl Backstitch {
             let begun = doc! { "created": { "$lte": now - limit::REFRESH_TOKEN_S * 1000 } };
             let sessions = &self.state.admin_sessions;
             sessions.delete_all(begun).await.map_err(stored)?;
+            self.remove_unseen_users(now).await?;
             self.trim_changes(now).await?;
             self.settle_changes(false).await?;
             self.tidy_bodies(now).await?;
@@ -76,6 +80,49 @@ impl Backstitch {
         }
         held.release().await.map_err(stored)?;
         Ok(does)
+    }
+
+    /// Removes the anonymous users of every app whom nobody has seen for as long
+    /// as the app says.
+    async fn remove_unseen_users(self: &Arc<Self>, now: i64) -> Result<(), Problem> {
+        let apps = &self.state.apps;
+        let apps = apps.list(doc! {}, doc! { "_id": 1 }, 0, 0).await;
+        for record in apps.map_err(stored)? {
+            let days = record.settings.anonymous_days;
+            let days = days.unwrap_or(limit::ANONYMOUS_USER_DAYS);
+            if days > 0 {
+                let before = now - days * 24 * 3_600_000;
+                self.remove_unseen_users_of(&record.id, before).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn remove_unseen_users_of(
+        self: &Arc<Self>,
+        app_id: &str,
+        before: i64,
+    ) -> Result<(), Problem> {
+        let other = doc! { "$elemMatch": { "provider_type": { "$ne": "anon-user" } } };
+        let unseen = doc! {
+            "app_id": app_id, "identities.provider_type": "anon-user",
+            "last_seen": { "$lte": before }, "identities": { "$not": other },
+        };
+        let request = RequestInfo::default();
+        loop {
+            let users = &self.state.users;
+            let some = users.list(unseen.clone(), doc! { "_id": 1 }, 0, USERS_AT_ONCE);
+            let some = some.await.map_err(stored)?;
+            if some.is_empty() {
+                return Ok(());
+            }
+            let app = self.app(app_id).await?;
+            for user in &some {
+                // Whom somebody sees in this moment stays.
+                app.delete_user_if(&user.id, unseen.clone(), &request)
+                    .await?;
+            }
+        }
     }
 
     /// Removes the bytes that nothing has referred to for an hour, as of a time.
@@ -126,7 +173,7 @@ mod tests {
     use super::DUE_EVERY_MS;
     use crate::administrators::Administrator;
     use crate::audit::{AuditQuery, Changing};
-    use crate::{Backstitch, Settings};
+    use crate::{Backstitch, RequestInfo, Settings};
 
     const NOW_MS: i64 = 1_700_000_000_000;
 
@@ -180,6 +227,7 @@ mod tests {
                 user_id: "u".to_owned(),
                 device_id: String::new(),
                 provider_type: "anon-user".to_owned(),
+                identity_id: String::new(),
                 created: 0,
                 expires,
                 revoked: false,
@@ -226,5 +274,85 @@ mod tests {
         // A clock that was set back does not stop it for long.
         clock.advance_ms(-10 * DUE_EVERY_MS);
         assert!(one.do_chores(&mut first).await.unwrap());
+    }
+
+    const DAY_MS: i64 = 24 * 3_600_000;
+
+    #[tokio::test]
+    async fn an_anonymous_user_whom_nobody_sees_for_long_is_removed() {
+        let clock = Arc::new(FakeClock::at(NOW_MS));
+        let engine: SharedEngine = Arc::new(Embedded::in_memory(clock.clone()).unwrap());
+        let core = core(&engine, &clock).await;
+        let author = crate::Author {
+            user_id: "u".to_owned(),
+            origin: "API".to_owned(),
+        };
+        let files = config::Files::from_fixture(
+            r#"
+//- /realm_config.json
+{ "config_version": 20210101, "name": "a" }
+//- /auth/providers.json
+{ "anon-user": { "name": "anon-user", "type": "anon-user", "disabled": false },
+  "local-userpass": { "name": "local-userpass", "type": "local-userpass",
+    "config": { "autoConfirm": true }, "disabled": false } }
+"#,
+        );
+        let new = crate::NewApp {
+            name: "a".to_owned(),
+            config: config::parse(&files).0,
+            ..crate::NewApp::default()
+        };
+        let app = core.create_app("p", new, &author).await.unwrap();
+        let mut events = app.auth_events();
+        let (device, request) = (crate::users::Device::default, RequestInfo::default());
+        let login = async || {
+            let login = app.login("anon-user", &doc! {}, device(), &request).await;
+            login.unwrap()
+        };
+        let account = doc! { "username": "a@x", "password": "secret123" };
+        let (unseen, seen, linked) = (login().await, login().await, login().await);
+        app.register("a@x", "secret123", &request).await.unwrap();
+        let token = &linked.access_token;
+        let link = app.link(token, "local-userpass", &account, device(), &request);
+        link.await.unwrap();
+        let mut chores = core.chores();
+        let left = async || {
+            let users = app.list_users(&crate::users::UserQuery::default()).await;
+            users
+                .unwrap()
+                .into_iter()
+                .map(|user| user.id)
+                .collect::<Vec<_>>()
+        };
+        clock.advance_ms(89 * DAY_MS);
+        app.refresh(&seen.refresh_token).await.unwrap();
+        assert!(core.do_chores(&mut chores).await.unwrap());
+        assert_eq!(left().await.len(), 3);
+        while events.try_recv().is_ok() {}
+        clock.advance_ms(DAY_MS);
+        assert!(core.do_chores(&mut chores).await.unwrap());
+        assert_eq!(left().await, [seen.user_id.as_str(), &linked.user_id]);
+        assert!(app.refresh(&unseen.refresh_token).await.is_err());
+        let told = events.try_recv().unwrap();
+        assert_eq!(told.kind, crate::users::AuthEventKind::Delete);
+        assert_eq!(
+            (told.user.id.as_str(), &*told.providers),
+            (&*unseen.user_id, &["anon-user".to_owned()][..])
+        );
+        assert!(events.try_recv().is_err());
+        // As long as the app says.
+        app.set_anonymous_user_days(0).await.unwrap();
+        clock.advance_ms(1000 * DAY_MS);
+        assert!(core.do_chores(&mut chores).await.unwrap());
+        assert_eq!(left().await.len(), 2);
+        app.set_anonymous_user_days(1001 + 89).await.unwrap();
+        assert!(app.set_anonymous_user_days(-1).await.is_err());
+        clock.advance_ms(DUE_EVERY_MS);
+        assert!(core.do_chores(&mut chores).await.unwrap());
+        assert_eq!(left().await.len(), 2);
+        app.set_anonymous_user_days(1000).await.unwrap();
+        clock.advance_ms(DUE_EVERY_MS);
+        assert!(core.do_chores(&mut chores).await.unwrap());
+        assert_eq!(left().await, [linked.user_id.as_str()]);
     }
 }

@@ -157,11 +157,10 @@ fn updated(event: &RawDocument) -> Option<&RawDocument> {
     description.get_document("updatedFields").ok()
 }
 
-/// Whether only the time of the last login changed.
+/// Whether only the times changed at which the user came.
 fn is_login(event: &RawDocument) -> bool {
-    let mut names = updated(event).into_iter().flatten().flatten();
-    let first = names.next().is_some_and(|(name, _)| name == "last_login");
-    first && names.next().is_none()
+    let mut names = updated(event).into_iter().flatten().flatten().peekable();
+    names.peek().is_some() && names.all(|(name, _)| name == "last_login" || name == "last_seen")
 }
 
 fn is_disabled(event: &RawDocument) -> bool {

@@ -137,6 +137,32 @@ impl App {
         set.unwrap_or(limit::REFRESH_TOKEN_S)
     }
 
+    /// Sets after how many days without a sign of an anonymous user it is
+    /// removed; 0 for never.
+    ///
+    /// # Errors
+    /// `BadRequest` for less than 0 and more than ten years.
+    pub async fn set_anonymous_user_days(&self, days: i64) -> Result<(), Problem> {
+        if !(0..=limit::ANONYMOUS_USER_DAYS_MAX).contains(&days) {
+            return Err(Problem::bad_request(format!(
+                "anonymous users are kept for 0 (for good) to {} days",
+                limit::ANONYMOUS_USER_DAYS_MAX
+            )));
+        }
+        self.change_settings(|settings| {
+            settings.anonymous_days = Some(days);
+            Ok(())
+        })
+        .await
+    }
+
+    /// After how many days without a sign of an anonymous user it is removed; 0
+    /// for never.
+    pub fn anonymous_user_days(&self) -> i64 {
+        let set = self.record().settings.anonymous_days;
+        set.unwrap_or(limit::ANONYMOUS_USER_DAYS)
+    }
+
     /// Adds a private endpoint, or replaces the one of an id.
     ///
     /// # Errors

@@ -80,7 +80,10 @@ fn files(source: &str) -> config::Files {
 //- /realm_config.json
 {{ "config_version": 20210101, "app_id": "shop-abcde", "name": "shop" }}
 //- /auth/providers.json
-{{ "anon-user": {{ "name": "anon-user", "type": "anon-user", "disabled": false }} }}
+{{ "anon-user": {{ "name": "anon-user", "type": "anon-user", "disabled": false }},
+   "api-key": {{ "name": "api-key", "type": "api-key", "disabled": false }},
+   "local-userpass": {{ "name": "local-userpass", "type": "local-userpass",
+     "config": {{ "autoConfirm": true }}, "disabled": false }} }}
 //- /values/key.json
 {{ "name": "key", "value": "key", "from_secret": true }}
 //- /data_sources/db/config.json
@@ -207,6 +210,7 @@ async fn changes_are_known(feeds: bool) {
         let ended = tokio::time::timeout(KNOWN, stream).await;
         assert!(ended.expect("the stream ends").unwrap());
     }
+    the_other_knows_what_a_user_has(&on_a, &on_b).await;
     // Back again.
     on_a.set_user_disabled(&ann.user_id, false).await.unwrap();
     until("enabling", async || {
@@ -219,6 +223,36 @@ async fn changes_are_known(feeds: bool) {
         b.app_by_client_id("shop-abcde").await.is_err()
     })
     .await;
+}
+
+/// Linking, revoking, and keys that go.
+async fn the_other_knows_what_a_user_has(on_a: &Arc<App>, on_b: &Arc<App>) {
+    let request = RequestInfo::default();
+    let dee = login(on_a).await;
+    let seen = async || on_b.authenticate(&dee.access_token).await.unwrap();
+    assert_eq!(seen().await.identities.len(), 1);
+    on_a.register("d@x", "secret123", &request).await.unwrap();
+    let account = doc! { "username": "d@x", "password": "secret123" };
+    let (token, device) = (&dee.access_token, Device::default());
+    let linked = on_a.link(token, "local-userpass", &account, device, &request);
+    linked.await.unwrap();
+    until("a link", async || seen().await.identities.len() == 2).await;
+    on_a.logout_user(&dee.user_id).await.unwrap();
+    assert!(on_b.refresh(&dee.refresh_token).await.is_err());
+    seen().await;
+
+    let made = on_a.create_api_key(&dee.user_id, "k").await.unwrap();
+    let key = doc! { "key": made.key };
+    let login = on_b.login("api-key", &key, Device::default(), &request);
+    let login = login.await.unwrap();
+    assert!(!refused(on_b, &login.access_token).await);
+    let id = &made.record.id;
+    on_a.set_api_key(&dee.user_id, id, true).await.unwrap();
+    until("a key that is off", async || {
+        refused(on_b, &login.access_token).await
+    })
+    .await;
+    assert!(on_b.refresh(&login.refresh_token).await.is_err());
 }
 
 #[tokio::test(flavor = "multi_thread")]

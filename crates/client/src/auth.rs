@@ -13,11 +13,9 @@ use web::{Answer, Request};
 
 use crate::{Client, Counted, Handled, info, not_yet, of, unknown};
 
-/// `POST auth/providers/{provider}/login`.
+/// `POST auth/providers/{provider}/login`, with `?link=true` for the user of an
+/// access token.
 pub(crate) async fn login(app: &Arc<App>, provider: &str, request: &Request) -> Handled {
-    if request.query_value("link").as_deref() == Some("true") {
-        return Err(of(app)(not_yet("linking identities")));
-    }
     let mut credentials = body(request).map_err(of(app))?;
     let device = credentials
         .remove("options")
@@ -29,6 +27,17 @@ pub(crate) async fn login(app: &Arc<App>, provider: &str, request: &Request) -> 
             Bson::Document(device) => Device::new(&device),
             _ => Device::default(),
         });
+    if request.query_value("link").as_deref() == Some("true") {
+        let token = request.bearer().map_err(of(app))?;
+        let linked = app
+            .link(token, provider, &credentials, device, &info(request))
+            .await
+            .map_err(of(app))?;
+        return Ok(Answer::ok(&json!({
+            "access_token": linked.access_token, "user_id": linked.user_id,
+            "device_id": linked.device_id,
+        })));
+    }
     let login = app
         .login(provider, &credentials, device, &info(request))
         .await
@@ -163,7 +172,7 @@ async fn api_keys(
     let shown = |key: &app::users::ApiKey| json!({ "_id": key.id, "name": key.name, "disabled": key.disabled });
     match (request.method.clone(), parts) {
         (Method::POST, []) => {
-            if user.provider_type == "anon-user" {
+            if user.is_anonymous() {
                 return Err(Problem::new(
                     Kind::Forbidden,
                     "BadRequest",
@@ -181,11 +190,13 @@ async fn api_keys(
             Ok(Answer::ok(&keys.iter().map(shown).collect()))
         }
         (Method::GET, [id]) => Ok(Answer::ok(&shown(&app.api_key(&user.id, id).await?))),
-        (Method::DELETE, [id]) if user.provider_type == "api-key" && identity == *id => {
+        (Method::DELETE, [id]) | (Method::PUT, [id, "disable"])
+            if user.provider_type == "api-key" && identity == *id =>
+        {
             Err(Problem::new(
                 Kind::Forbidden,
                 "BadRequest",
-                "a session cannot delete the API key that it began with",
+                "a session cannot end the API key that it began with",
             ))
         }
         (Method::DELETE, [id]) => {

@@ -128,6 +128,13 @@ pub const PASSWORD_CHARS_MAX: usize = 128;
 pub const EMAIL_CHARS_MAX: usize = 320;
 /// Lifetime of a token that confirms an address.
 pub const CONFIRMATION_TOKEN_S: i64 = 1800;
+/// Days without a sign of an anonymous user until it is removed, unless the app
+/// says otherwise.
+pub const ANONYMOUS_USER_DAYS: i64 = 90;
+/// The most of them that an app may say.
+pub const ANONYMOUS_USER_DAYS_MAX: i64 = 3650;
+/// Identities of one user.
+pub const USER_IDENTITIES_MAX: usize = 100;
 /// Sessions of one user; the oldest ends for one more.
 pub const USER_SESSIONS_MAX: u64 = 5000;
 /// Devices that are remembered of one user, the latest.

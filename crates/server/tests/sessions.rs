@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::accounts::join_all;
 use crate::http::{Ask, Reply};
-use crate::world::{Session, World, auth, session};
+use crate::world::{Session, World, auth, of_app, session};
 
 #[tokio::test]
 async fn the_profile_has_what_sdks_read() {
@@ -216,4 +216,53 @@ async fn a_user_has_twenty_keys_however_fast() {
         all.iter()
             .all(|r| r.status == 201 || r.refusal() == "400 BadRequest")
     );
+}
+
+#[tokio::test]
+async fn a_link_answers_with_the_same_user_and_no_new_session() {
+    let world = World::new().await;
+    let nobody = world.anonymous().await;
+    let link = |provider: &str| of_app(&format!("auth/providers/{provider}/login?link=true"));
+    assert_eq!(world.register("a@b", "correct horse").await.status, 201);
+    let body = json!({
+        "username": "a@b", "password": "correct horse",
+        "options": { "device": { "platform": "x" } },
+    });
+    let ask = Ask::new("POST", link("local-userpass")).body(body.to_string());
+    let refused = world.send(ask.clone()).await;
+    assert_eq!(refused.refusal(), "401 MissingAuthReq");
+    let refused = world.send(ask.clone().bearer(&nobody.refresh)).await;
+    assert_eq!(refused.refusal(), "401 InvalidSession");
+    let second = world.second_app().await;
+    let there = format!("/api/client/v2.0/app/{}/", second.client_app_id);
+    let elsewhere = link("local-userpass").replace(&of_app(""), &there);
+    let elsewhere = Ask::new("POST", elsewhere).body(body.to_string());
+    let refused = world.send(elsewhere.bearer(&nobody.access)).await;
+    assert_eq!(refused.refusal(), "401 UserAppDomainMismatch");
+    let sessions = world.core.state.sessions.count(bson::doc! {}).await;
+    let reply = world.send(ask.bearer(&nobody.access)).await;
+    assert_eq!(reply.header("content-type"), Some("application/json"));
+    let linked = reply.json();
+    assert_eq!(linked["user_id"], json!(nobody.user_id));
+    assert_eq!(linked["device_id"], json!(nobody.device_id));
+    assert_eq!(linked.as_object().unwrap().len(), 3);
+    let access = linked["access_token"].as_str().unwrap();
+    assert_eq!(world.with_access(access).await, "200");
+    assert_eq!(world.with_refresh(&nobody.refresh).await, "201");
+    let after = world.core.state.sessions.count(bson::doc! {}).await;
+    assert_eq!(after.unwrap(), sessions.unwrap());
+    let profile = world.send(auth("GET", "profile").bearer(access)).await;
+    let identities = &profile.json()["identities"];
+    assert_eq!(identities[0]["provider_type"], json!("anon-user"));
+    assert_eq!(identities[1]["provider_type"], json!("local-userpass"));
+    // Somebody by now: the session that began anonymously may make keys.
+    let key = auth("POST", "api_keys").body(r#"{"name":"k"}"#);
+    assert_eq!(world.send(key.bearer(&nobody.refresh)).await.status, 201);
+    // A second account is the service's own refusal.
+    assert_eq!(world.register("b@b", "correct horse").await.status, 201);
+    let body = json!({ "username": "b@b", "password": "correct horse" });
+    let ask = Ask::new("POST", link("local-userpass")).body(body.to_string());
+    let refused = world.send(ask.bearer(access)).await;
+    assert_eq!(refused.refusal(), "500 InternalServerError");
+    assert_eq!(refused.error(), "unauthorized");
 }

@@ -26,7 +26,7 @@ pub use records::{
     AppSettings, Asset, Attribute, AuditEntry, Blob, BodyPiece, Confirmation, Dependencies,
     DeployConfig, Deployment, Draft, Identity, InstalledPackage, LastInstall, Lease, LogChunk,
     LogEntry, LooseBody, Migration, NodeId, Password, PrivateEndpoint, Project, ProjectRole,
-    Record, Revision, RevisionFile, Secret, Session, User,
+    Record, Revision, RevisionFile, Secret, Session, User, is_anonymous,
 };
 pub use seal::{MasterKey, SealError, content_hash, digest, random_bytes, random_hex};
 pub use table::Table;
@@ -165,6 +165,15 @@ impl State {
         state
             .users
             .index("keys", doc! { "app_id": 1, "keys": 1 }, true)
+            .await?;
+        // Those who were not seen for long, by provider.
+        state
+            .users
+            .index(
+                "seen",
+                doc! { "app_id": 1, "identities.provider_type": 1, "last_seen": 1 },
+                false,
+            )
             .await?;
         state
             .passwords

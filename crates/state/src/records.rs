@@ -226,6 +226,9 @@ pub struct AppSettings {
     pub private_endpoints: Vec<PrivateEndpoint>,
     /// Whether clients may come from elsewhere than a private endpoint.
     pub allow_non_vpc: bool,
+    /// Days without a sign of an anonymous user until it is removed, 0 for never;
+    /// the default when none.
+    pub anonymous_days: Option<i64>,
     /// How deployments are made.
     pub deploy: DeployConfig,
     /// Whether null is checked as a type of its own where documents are
@@ -249,6 +252,7 @@ impl Default for AppSettings {
                 comment: String::new(),
             }],
             refresh_token_s: None,
+            anonymous_days: None,
             private_endpoints: Vec::new(),
             allow_non_vpc: true,
             deploy: DeployConfig::default(),
@@ -440,6 +444,20 @@ pub struct Identity {
     pub data: Document,
 }
 
+impl Identity {
+    /// What [`User::keys`] has of it.
+    pub fn key(&self) -> String {
+        format!("{}:{}", self.provider_type, self.id)
+    }
+}
+
+/// Whether identities are those of a user who could not come back on another
+/// device.
+pub fn is_anonymous(identities: &[Identity]) -> bool {
+    let mut types = identities.iter().map(|one| &one.provider_type);
+    !identities.is_empty() && types.all(|of| of == "anon-user")
+}
+
 /// A user of an app.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct User {
@@ -460,6 +478,10 @@ pub struct User {
     pub created: i64,
     /// When the user last logged in.
     pub last_login: i64,
+    /// When the user was last seen: logged in or, of an anonymous one and to a
+    /// day, refreshed.
+    #[serde(default)]
+    pub last_seen: i64,
 }
 
 /// An email/password account.
@@ -511,6 +533,9 @@ pub struct Session {
     pub device_id: String,
     /// The provider it began with.
     pub provider_type: String,
+    /// The identity it began with.
+    #[serde(default)]
+    pub identity_id: String,
     /// When it began.
     pub created: i64,
     /// When it ends.

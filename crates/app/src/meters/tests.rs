@@ -210,6 +210,7 @@ async fn users_are_told_as_they_were() {
                 disabled: false,
                 created: 0,
                 last_login: 0,
+                last_seen: 0,
             };
             core.state.users.insert(&user).await.unwrap();
         }

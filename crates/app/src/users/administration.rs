@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bson::doc;
+use bson::{Document, doc};
 use kit::{Kind, Problem, limit};
 use state::User;
 
@@ -159,40 +159,62 @@ impl App {
         id: &str,
         request: &RequestInfo,
     ) -> Result<(), Problem> {
+        if self.delete_user_if(id, doc! {}, request).await? {
+            Ok(())
+        } else {
+            Err(missing(id))
+        }
+    }
+
+    /// Removes a user who matches; says whether there was one.
+    pub(crate) async fn delete_user_if(
+        self: &Arc<Self>,
+        id: &str,
+        mut matches: Document,
+        request: &RequestInfo,
+    ) -> Result<bool, Problem> {
         let happening = Happening::now(self, request, None);
         let _removing = self.removing.write().await;
-        let user = self.user(id).await?;
         let state = &self.core.state;
+        matches.insert("_id", id);
+        matches.insert("app_id", &self.id);
         let of = doc! { "user_id": id, "app_id": &self.id };
         // What logs in goes first and the user last: what breaks off in between
         // can be done again, and nobody can log in meanwhile.
-        state
-            .api_keys
-            .delete_all(of.clone())
-            .await
-            .map_err(stored)?;
-        for identity in &user.identities {
-            if identity.provider_type == "local-userpass" {
-                state.passwords.delete(&identity.id).await.map_err(stored)?;
+        let user = loop {
+            let user = state.users.first(matches.clone()).await;
+            let Some(user) = user.map_err(stored)? else {
+                return Ok(false);
+            };
+            let keys = state.api_keys.delete_all(of.clone()).await;
+            keys.map_err(stored)?;
+            for identity in &user.identities {
+                if identity.provider_type == "local-userpass" {
+                    state.passwords.delete(&identity.id).await.map_err(stored)?;
+                }
             }
-        }
-        state.devices.delete_all(of.clone()).await.map_err(stored)?;
-        let gone = state.users.delete(id).await.map_err(stored)?;
+            let devices = state.devices.delete_all(of.clone()).await;
+            devices.map_err(stored)?;
+            // As it was read: an identity that came meanwhile goes too.
+            let mut read = matches.clone();
+            read.insert("keys", &user.keys);
+            if state.users.delete_all(read).await.map_err(stored)? > 0 {
+                break user;
+            }
+        };
         self.tokens.forget(id);
         self.streams.end(id, None);
         state.sessions.delete_all(of).await.map_err(stored)?;
-        if gone {
-            self.count_users(-1);
-            let mut providers: Vec<String> = Vec::new();
-            for identity in &user.identities {
-                if !providers.contains(&identity.provider_type) {
-                    providers.push(identity.provider_type.clone());
-                }
+        self.count_users(-1);
+        let mut providers: Vec<String> = Vec::new();
+        for identity in &user.identities {
+            if !providers.contains(&identity.provider_type) {
+                providers.push(identity.provider_type.clone());
             }
-            self.tell_of(AuthEventKind::Delete, &user, providers, &happening)
-                .await;
         }
-        Ok(())
+        self.tell_of(AuthEventKind::Delete, &user, providers, &happening)
+            .await;
+        Ok(true)
     }
 
     /// Gives the email/password identity of a user another address; the password

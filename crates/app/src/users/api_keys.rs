@@ -118,7 +118,10 @@ impl App {
             .ok_or_else(missing)
     }
 
-    /// Turns a key on or off.
+    /// Turns a key on or off. Off, the sessions that began with it end.
+    ///
+    /// # Errors
+    /// `APIKeyNotFound`.
     pub async fn set_api_key(
         &self,
         user_id: &str,
@@ -127,7 +130,7 @@ impl App {
     ) -> Result<(), Problem> {
         let filter = doc! { "_id": id, "app_id": &self.id, "user_id": user_id };
         let update = doc! { "$set": { "disabled": disabled } };
-        if self
+        if !self
             .core
             .state
             .api_keys
@@ -135,31 +138,44 @@ impl App {
             .await
             .map_err(stored)?
         {
-            Ok(())
-        } else {
-            Err(missing())
+            return Err(missing());
         }
+        if disabled {
+            self.end_sessions_of_key(user_id, id).await?;
+        }
+        Ok(())
     }
 
-    /// Removes a key. A server's key is its user's only way in: the user's
-    /// sessions end, and the user loses the identity.
+    /// Ends the sessions that began with a key; answers with its user's id.
+    async fn end_sessions_of_key(
+        &self,
+        user_id: &str,
+        id: &str,
+    ) -> Result<Option<String>, Problem> {
+        let key = format!("api-key:{id}");
+        let user_id = match self.known_user(&key).await? {
+            Some(user) => user.id,
+            // Nobody has logged in with it yet.
+            None if user_id.is_empty() => return Ok(None),
+            None => user_id.to_owned(),
+        };
+        self.end_sessions_of(&user_id, id).await?;
+        Ok(Some(user_id))
+    }
+
+    /// Removes a key: the sessions that began with it end, and its user loses
+    /// the identity.
+    ///
+    /// # Errors
+    /// `APIKeyNotFound`.
     pub async fn delete_api_key(&self, user_id: &str, id: &str) -> Result<(), Problem> {
         let filter = doc! { "_id": id, "app_id": &self.id, "user_id": user_id };
         let deleted = self.core.state.api_keys.delete_all(filter).await;
         if deleted.map_err(stored)? == 0 {
             return Err(missing());
         }
-        if !user_id.is_empty() {
-            return Ok(());
-        }
-        let users = &self.core.state.users;
-        let key = format!("api-key:{id}");
-        let of = doc! { "app_id": &self.id, "keys": &key };
-        if let Some(user) = users.first(of.clone()).await.map_err(stored)? {
-            self.logout_user(&user.id).await?;
-            let gone = doc! { "$pull": { "identities": { "id": id } } };
-            users.change(of, gone).await.map_err(stored)?;
-            self.tokens.forget(&user.id);
+        if let Some(user_id) = self.end_sessions_of_key(user_id, id).await? {
+            self.remove_identity(&user_id, "api-key", id).await?;
         }
         Ok(())
     }

@@ -27,7 +27,7 @@ impl App {
         request: &RequestInfo,
     ) -> Result<User, Problem> {
         let users = &self.core.state.users;
-        let key = format!("{}:{}", proven.identity.provider_type, proven.identity.id);
+        let key = proven.identity.key();
         if let Some(user) = self.known_user(&key).await? {
             return self.renewed(user, &proven.identity).await;
         }
@@ -58,6 +58,7 @@ impl App {
             disabled: false,
             created: now,
             last_login: now,
+            last_seen: now,
         };
         let mut turn = None;
         if let Some(function) = self.creation_function(&user) {
@@ -79,7 +80,7 @@ impl App {
     }
 
     /// A user with what the provider tells of the identity now.
-    async fn renewed(&self, mut user: User, proven: &Identity) -> Result<User, Problem> {
+    pub(super) async fn renewed(&self, mut user: User, proven: &Identity) -> Result<User, Problem> {
         // What these tell, the server itself knows and keeps up to date.
         let own = ["anon-user", "local-userpass", "api-key"];
         let (id, kind) = (&proven.id, &proven.provider_type);
@@ -107,7 +108,7 @@ impl App {
     }
 
     /// The user with an identity.
-    async fn known_user(&self, key: &str) -> Result<Option<User>, Problem> {
+    pub(super) async fn known_user(&self, key: &str) -> Result<Option<User>, Problem> {
         let filter = doc! { "app_id": &self.id, "keys": key };
         self.core.state.users.first(filter).await.map_err(stored)
     }
@@ -203,7 +204,7 @@ impl App {
         }
     }
 
-    async fn has_account(&self, id: &str) -> Result<bool, Problem> {
+    pub(super) async fn has_account(&self, id: &str) -> Result<bool, Problem> {
         let found = self.core.state.passwords.get(id).await.map_err(stored)?;
         Ok(found.is_some())
     }

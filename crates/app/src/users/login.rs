@@ -58,7 +58,7 @@ impl App {
     ) -> Result<Login, Problem> {
         let happening = Happening::now(self, request, Some(&device));
         let result = self
-            .counted_login(provider, credentials, &device, request)
+            .try_login(provider, credentials, &device, request)
             .await;
         match result {
             Ok((user, login)) => {
@@ -74,31 +74,6 @@ impl App {
         }
     }
 
-    /// A login whose wrong passwords count.
-    async fn counted_login(
-        self: &Arc<Self>,
-        provider: &str,
-        credentials: &Document,
-        device: &Device,
-        request: &RequestInfo,
-    ) -> Result<(Arc<crate::User>, Login), Problem> {
-        if provider != "local-userpass" {
-            return self.try_login(provider, credentials, device, request).await;
-        }
-        let account = credentials.get_str("username").unwrap_or_default();
-        let now = self.core.clock.now_ms();
-        let counted = self.failures.begin(account, &request.remote_address, now)?;
-        let result = self.try_login(provider, credentials, device, request).await;
-        if result
-            .as_ref()
-            .err()
-            .is_none_or(|problem| problem.code != "InvalidPassword")
-        {
-            counted.passed();
-        }
-        result
-    }
-
     async fn try_login(
         self: &Arc<Self>,
         provider: &str,
@@ -106,7 +81,7 @@ impl App {
         device: &Device,
         request: &RequestInfo,
     ) -> Result<(Arc<crate::User>, Login), Problem> {
-        let proven = self.prove(provider, credentials, request).await?;
+        let proven = self.prove_counted(provider, credentials, request).await?;
         let user = self.user_of(&proven, request).await?;
         if user.disabled {
             return Err(Problem::new(
@@ -118,8 +93,28 @@ impl App {
         self.begin_session(user, &proven.identity, device).await
     }
 
-    /// Whose credentials a provider's are.
-    pub(super) async fn prove(
+    /// Whose credentials a provider's are; wrong passwords count.
+    pub(super) async fn prove_counted(
+        self: &Arc<Self>,
+        provider: &str,
+        credentials: &Document,
+        request: &RequestInfo,
+    ) -> Result<Proven, Problem> {
+        if provider != "local-userpass" {
+            return self.prove(provider, credentials, request).await;
+        }
+        let account = credentials.get_str("username").unwrap_or_default();
+        let now = self.core.clock.now_ms();
+        let counted = self.failures.begin(account, &request.remote_address, now)?;
+        let proven = self.prove(provider, credentials, request).await;
+        let problem = proven.as_ref().err();
+        if problem.is_none_or(|problem| problem.code != "InvalidPassword") {
+            counted.passed();
+        }
+        proven
+    }
+
+    async fn prove(
         self: &Arc<Self>,
         provider: &str,
         credentials: &Document,

@@ -11,6 +11,9 @@ use super::{Device, Login, invalid_session};
 use crate::caller::merged_data;
 use crate::{App, new_id, stored};
 
+/// How long until a user is noted as seen once more.
+const SEEN_AGAIN_MS: i64 = 24 * 3_600_000;
+
 impl App {
     /// Begins a session of a user; answers with the user as of it too.
     pub(super) async fn begin_session(
@@ -33,6 +36,7 @@ impl App {
             user_id: user.id.clone(),
             device_id: device_id.clone(),
             provider_type: identity.provider_type.clone(),
+            identity_id: identity.id.clone(),
             created: started,
             expires: started + lifetime * 1000,
             revoked: false,
@@ -44,7 +48,7 @@ impl App {
         // After the session: who is removed or disabled at the same time takes
         // it along, or is met here.
         let of = doc! { "_id": &user.id, "app_id": &self.id, "disabled": false };
-        let seen = doc! { "$set": { "last_login": now } };
+        let seen = doc! { "$set": { "last_login": now, "last_seen": now } };
         if !users.change(of, seen).await.map_err(stored)? {
             sessions.delete(&session.id).await.map_err(stored)?;
             return Err(invalid_session());
@@ -76,10 +80,31 @@ impl App {
         let order = doc! { "created": 1, "_id": 1 };
         let oldest = sessions.list(of, order, 0, count - limit::USER_SESSIONS_MAX);
         for session in oldest.await.map_err(stored)? {
-            sessions.delete(&session.id).await.map_err(stored)?;
-            self.tokens.forget_session(&session.id);
-            self.streams.end(user_id, Some(&session.id));
+            self.end_session(&session).await?;
         }
+        Ok(())
+    }
+
+    /// Ends the sessions of a user that began with an identity: neither their
+    /// refresh tokens nor their access tokens count any longer.
+    pub(super) async fn end_sessions_of(
+        &self,
+        user_id: &str,
+        identity_id: &str,
+    ) -> Result<(), Problem> {
+        let of = doc! { "user_id": user_id, "app_id": &self.id, "identity_id": identity_id };
+        let sessions = self.core.state.sessions.list(of, doc! { "_id": 1 }, 0, 0);
+        for session in sessions.await.map_err(stored)? {
+            self.end_session(&session).await?;
+        }
+        Ok(())
+    }
+
+    async fn end_session(&self, session: &Session) -> Result<(), Problem> {
+        let sessions = &self.core.state.sessions;
+        sessions.delete(&session.id).await.map_err(stored)?;
+        self.tokens.forget_session(&session.id);
+        self.streams.end(&session.user_id, Some(&session.id));
         Ok(())
     }
 
@@ -89,15 +114,19 @@ impl App {
     /// `InvalidSession`.
     pub async fn refresh(&self, token: &str) -> Result<String, Problem> {
         let session = self.session(token).await?;
-        let user = self
-            .core
-            .state
-            .users
-            .get(&session.user_id)
-            .await
-            .map_err(stored)?;
-        if user.is_none_or(|user| user.disabled) {
-            return Err(invalid_session());
+        let users = &self.core.state.users;
+        let user = users.get(&session.user_id).await.map_err(stored)?;
+        let user = user.filter(|user| !user.disabled);
+        let user = user.ok_or_else(invalid_session)?;
+        let now = self.core.clock.now_ms();
+        // Who is removed when nobody sees them is seen here; a day is exact
+        // enough, and not a write for each token.
+        if state::is_anonymous(&user.identities) && now - user.last_seen > SEEN_AGAIN_MS {
+            let seen = doc! { "$max": { "last_seen": now } };
+            let of = doc! { "_id": &user.id, "app_id": &self.id };
+            if !users.change(of, seen).await.map_err(stored)? {
+                return Err(invalid_session());
+            }
         }
         let custom = self.custom_data(&session.user_id).await?;
         self.access_token(&session, &custom)
@@ -106,15 +135,7 @@ impl App {
     /// Ends the session of a refresh token.
     pub async fn logout(&self, token: &str) -> Result<(), Problem> {
         let session = self.session(token).await?;
-        self.core
-            .state
-            .sessions
-            .delete(&session.id)
-            .await
-            .map_err(stored)?;
-        self.tokens.forget(&session.user_id);
-        self.streams.end(&session.user_id, Some(&session.id));
-        Ok(())
+        self.end_session(&session).await
     }
 
     /// The user of a refresh token, for the routes that take one, and the id of

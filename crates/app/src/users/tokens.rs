@@ -280,7 +280,7 @@ impl App {
     }
 
     /// A user who is not disabled, and one of the user's sessions.
-    async fn holder(
+    pub(super) async fn holder(
         &self,
         user_id: &str,
         session_id: &str,
@@ -432,6 +432,7 @@ mod tests {
             disabled: false,
             created: 0,
             last_login: 0,
+            last_seen: 0,
         };
         Arc::new(User::new(&record, custom_data, "", "", "").unwrap())
     }

@@ -83,12 +83,14 @@ async fn the_oldest_session_ends_for_one_too_many() {
     let first = world.anonymous().await;
     let session = world.core.state.sessions.first(doc! {}).await.unwrap();
     let session = session.unwrap();
-    for n in 1..kit::limit::USER_SESSIONS_MAX {
-        let mut more = session.clone();
-        more.id = format!("{n:024}");
-        more.created += 1;
-        world.core.state.sessions.insert(&more).await.unwrap();
-    }
+    let more: Vec<_> = (1..kit::limit::USER_SESSIONS_MAX)
+        .map(|n| state::Session {
+            id: format!("{n:024}"),
+            created: session.created + 1,
+            ..session.clone()
+        })
+        .collect();
+    world.core.state.sessions.insert_many(&more).await.unwrap();
     world.app.authenticate(&first.access_token).await.unwrap();
     world.clock.advance_ms(1000);
     let key = world.app.create_api_key(&first.user_id, "k").await.unwrap();
@@ -101,4 +103,46 @@ async fn the_oldest_session_ends_for_one_too_many() {
     assert!(world.app.refresh(&first.refresh_token).await.is_err());
     let kept = world.core.state.sessions.count(doc! {}).await.unwrap();
     assert_eq!(kept, kit::limit::USER_SESSIONS_MAX);
+}
+
+#[tokio::test]
+async fn the_sessions_of_a_key_end_with_it() {
+    let mut world = World::new().await;
+    world.register("ann@x").await;
+    let ann = world.by_password("ann@x").await.unwrap();
+    let of_ann = world.app.create_api_key(&ann.user_id, "k").await.unwrap();
+    let of_server = world.app.create_api_key("", "robot").await.unwrap();
+    for (owner, made) in [(ann.user_id.as_str(), &of_ann), ("", &of_server)] {
+        let key = doc! { "key": &made.key };
+        for gone in [false, true] {
+            let login = world.login("api-key", &key).await.unwrap();
+            let user = world.app.authenticate(&login.access_token).await.unwrap();
+            let before = user.identities.len();
+            world.told();
+            if gone {
+                world
+                    .app
+                    .delete_api_key(owner, &made.record.id)
+                    .await
+                    .unwrap();
+            } else {
+                let switch = world.app.set_api_key(owner, &made.record.id, true);
+                switch.await.unwrap();
+            }
+            let ended = world.app.authenticate(&login.access_token).await;
+            assert_eq!(ended.unwrap_err().code, "InvalidSession");
+            assert!(world.app.refresh(&login.refresh_token).await.is_err());
+            let refused = world.login("api-key", &key).await.unwrap_err();
+            assert_eq!(refused, "AuthError: unauthorized");
+            let user = world.app.user(&user.id).await.unwrap();
+            assert_eq!(user.identities.len(), before - usize::from(gone));
+            assert_eq!(user.keys.len(), user.identities.len());
+            assert_eq!(world.told(), [""; 0]);
+            let switch = world.app.set_api_key(owner, &made.record.id, false).await;
+            assert_eq!(switch.is_err(), gone);
+        }
+    }
+    // The session that began with the password goes on.
+    world.app.authenticate(&ann.access_token).await.unwrap();
+    world.app.refresh(&ann.refresh_token).await.unwrap();
 }
