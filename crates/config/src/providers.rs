@@ -1,7 +1,7 @@
 //! What is wrong with a login provider (admin-api.md §4.3): settings that are no
 //! such settings, and settings without which one that is on lets nobody in.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::Node;
 use crate::kind::{PROVIDERS, Shape};
@@ -11,6 +11,9 @@ use crate::view::AuthProvider;
 const SIGNING_KEYS_MAX: usize = 3;
 /// Characters of a mail's subject.
 const SUBJECT_CHARS_MAX: usize = 256;
+
+/// Characters of the name of what a provider tells.
+const METADATA_NAME_CHARS_MAX: usize = 63;
 
 /// What the settings hold, by the type of provider; null is as good as nothing.
 const SETTINGS: &[(&str, &str, Shape)] = &[
@@ -100,10 +103,29 @@ pub(crate) fn faults(node: &Node) -> Vec<(String, String)> {
         }
     }
     let fields = of("/metadata_fields").and_then(Value::as_array);
-    let no_object = |field: &Value| !field.is_object() && !field.is_null();
-    if fields.is_some_and(|fields| fields.iter().any(no_object)) {
-        let text = "\"metadata_fields\" has to hold objects";
-        found.push(("/metadata_fields".to_owned(), text.to_owned()));
+    for (at, field) in fields.into_iter().flatten().enumerate() {
+        let pointer = format!("/metadata_fields/{at}");
+        match field {
+            Value::Null => {}
+            Value::Object(field) => found.extend(
+                metadata(field)
+                    .into_iter()
+                    .map(|(name, text)| (format!("{pointer}/{name}"), text)),
+            ),
+            _ => found.push((
+                pointer,
+                "\"metadata_fields\" has to hold objects".to_owned(),
+            )),
+        }
+    }
+    let uri = of("/config/jwkURI").and_then(Value::as_str);
+    let is_web = |uri: &str| {
+        let start = uri.split_once("://").map(|(scheme, _)| scheme);
+        start.is_some_and(|scheme| ["http", "https"].contains(&&*scheme.to_lowercase()))
+    };
+    if uri.is_some_and(|uri| !uri.is_empty() && !is_web(uri)) {
+        let text = "\"jwkURI\" has to be a URL of http or https";
+        found.push(("/config/jwkURI".to_owned(), text.to_owned()));
     }
     let provider = AuthProvider(node);
     // One that is off may be set up bit by bit.
@@ -113,6 +135,34 @@ pub(crate) fn faults(node: &Node) -> Vec<(String, String)> {
             let text = format!("the provider \"{kind}\" cannot be enabled without \"{missing}\"");
             ("/config".to_owned(), text)
         }));
+    }
+    found
+}
+
+/// What is wrong with a field of what a provider tells: of which of its own
+/// fields, and what to say.
+fn metadata(field: &Map<String, Value>) -> Vec<(&'static str, String)> {
+    let mut found = Vec::new();
+    for name in ["name", "field_name"] {
+        let text = match field.get(name) {
+            None | Some(Value::Null) => continue,
+            Some(Value::String(text)) => text,
+            Some(_) => {
+                found.push((name, format!("\"{name}\" has to be a string")));
+                continue;
+            }
+        };
+        if name == "field_name" && text.chars().count() > METADATA_NAME_CHARS_MAX {
+            let text = format!("\"{name}\" has more than {METADATA_NAME_CHARS_MAX} characters");
+            found.push((name, text));
+        }
+    }
+    let required = field.get("required");
+    if required.is_some_and(|value| !value.is_boolean() && !value.is_string() && !value.is_null()) {
+        found.push((
+            "required",
+            "\"required\" has to be true or false".to_owned(),
+        ));
     }
     found
 }
@@ -268,8 +318,22 @@ mod tests {
         );
         assert_eq!(
             of("anon-user", "metadata_fields", json!([1])),
-            ["/metadata_fields"]
+            ["/metadata_fields/0"]
         );
+        let fields = json!([
+            { "name": "a.b", "field_name": "x".repeat(63), "required": true },
+            { "name": 5, "field_name": "x".repeat(64), "required": 1 }, null,
+        ]);
+        assert_eq!(
+            of("custom-token", "metadata_fields", fields),
+            [
+                "/metadata_fields/1/name",
+                "/metadata_fields/1/field_name",
+                "/metadata_fields/1/required",
+            ]
+        );
+        let uri = json!({ "useJWKURI": true, "jwkURI": "file:///keys" });
+        assert_eq!(of("custom-token", "config", uri), ["/config/jwkURI"]);
         // As SDK suites send it.
         assert_eq!(
             of("anon-user", "metadata_fields", json!([{}])),

@@ -130,6 +130,33 @@ impl World {
         storage: Storage,
         change: impl FnOnce(&mut Listening),
     ) -> Self {
+        Self::opened(fixture, storage, app::Outbound::default(), change).await
+    }
+
+    /// Turning to other machines on loopback, with login providers' endpoints
+    /// elsewhere.
+    pub(crate) async fn reaching(fixture: &str, endpoints: &[String]) -> Self {
+        let storage = Storage {
+            engine: in_memory(),
+            clusters: HashMap::new(),
+            state: records().await,
+        };
+        let outbound = app::Outbound {
+            http: app::EgressSettings {
+                allowed: vec!["127.0.0.1".parse().unwrap()],
+                ..app::EgressSettings::default()
+            },
+            endpoints: app::ProviderEndpoints::new(endpoints.iter().map(String::as_str)).unwrap(),
+        };
+        Self::opened(fixture, storage, outbound, |_| {}).await
+    }
+
+    async fn opened(
+        fixture: &str,
+        storage: Storage,
+        outbound: app::Outbound,
+        change: impl FnOnce(&mut Listening),
+    ) -> Self {
         let clock = clock();
         let core = Backstitch::open(app::Settings {
             engine: storage.engine,
@@ -141,7 +168,7 @@ impl World {
             clock: clock.clone(),
             cheap_passwords: true,
             npm_registry: None,
-            outbound: app::Outbound::default(),
+            outbound,
         })
         .await
         .unwrap();
@@ -199,6 +226,24 @@ impl World {
     pub(crate) async fn by_password(&self, email: &str, password: &str) -> Reply {
         let body = json!({ "username": email, "password": password });
         self.login("local-userpass", body).await
+    }
+
+    /// The profile of who logged in.
+    pub(crate) async fn profile(&self, session: &Session) -> serde_json::Value {
+        let reply = self.send(auth("GET", "profile").bearer(&session.access));
+        reply.await.json()
+    }
+
+    /// What the latest entry of logins in the log says is wrong.
+    pub(crate) async fn logged_error(&self) -> String {
+        let query = app::LogQuery {
+            kinds: vec!["AUTH".to_owned()],
+            limit: 1,
+            ..app::LogQuery::default()
+        };
+        let read = self.core.logbook.read(&self.app.id, &query).await;
+        let (entries, _) = read.unwrap();
+        entries[0].error.clone()
     }
 
     pub(crate) async fn call(&self, token: &str, body: impl Into<Vec<u8>>) -> Reply {
