@@ -2,7 +2,7 @@
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { cp, mkdtemp, rm } from "node:fs/promises";
+import { cp, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -15,16 +15,21 @@ export const fixture = join(here, "app");
 
 /** A server on a folder of its own; `stop` removes the folder. */
 export class Server {
-  static async start(app = fixture) {
+  /** `files` are added to the app, or replace its own; `env` to the environment. */
+  static async start(app = fixture, { files = {}, env = {} } = {}) {
     const home = await mkdtemp(join(tmpdir(), "backstitch-sdk-"));
     await cp(app, join(home, "app"), { recursive: true });
-    const server = new Server(home);
+    for (const [path, content] of Object.entries(files)) {
+      await writeFile(join(home, "app", path), JSON.stringify(content));
+    }
+    const server = new Server(home, env);
     await server.run();
     return server;
   }
 
-  constructor(home) {
+  constructor(home, env) {
     this.home = home;
+    this.env = env;
     this.app = join(home, "app");
     this.listen = "127.0.0.1:0";
     this.lines = [];
@@ -38,7 +43,7 @@ export class Server {
       ["dev", this.app, "--json", "--listen", this.listen, "--data-dir", join(this.home, "data")],
       {
         stdio: ["ignore", "pipe", "inherit"],
-        env: { ...process.env, BACKSTITCH_CALL_MS_MAX: "2000" },
+        env: { ...process.env, BACKSTITCH_CALL_MS_MAX: "2000", ...this.env },
       },
     );
     this.child = child;

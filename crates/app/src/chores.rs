@@ -65,7 +65,10 @@ impl Backstitch {
             self.logbook.trim(now).await?;
             self.meters.sum_up(now).await?;
             let over = doc! { "expires": { "$lte": now } };
-            self.state.sessions.delete_all(over).await.map_err(stored)?;
+            let sessions = self.state.sessions.delete_all(over.clone()).await;
+            sessions.map_err(stored)?;
+            let spent = self.state.spent_flows.delete_all(over).await;
+            spent.map_err(stored)?;
             let begun = doc! { "created": { "$lte": now - limit::REFRESH_TOKEN_S * 1000 } };
             let sessions = &self.state.admin_sessions;
             sessions.delete_all(begun).await.map_err(stored)?;
@@ -168,7 +171,7 @@ mod tests {
     use engine::SharedEngine;
     use engine_embedded::Embedded;
     use kit::clock::FakeClock;
-    use state::{AdminSession, LogChunk, MasterKey, Session};
+    use state::{AdminSession, LogChunk, MasterKey, Session, SpentFlow};
 
     use super::DUE_EVERY_MS;
     use crate::administrators::Administrator;
@@ -233,6 +236,12 @@ mod tests {
                 revoked: false,
             };
             one.state.sessions.insert(&session).await.unwrap();
+            let spent = SpentFlow {
+                id: id.to_owned(),
+                app_id: "a".to_owned(),
+                expires,
+            };
+            one.state.spent_flows.insert(&spent).await.unwrap();
         }
         for (id, age_days) in [("old", 61), ("young", 59)] {
             let session = AdminSession {
@@ -260,6 +269,7 @@ mod tests {
         assert!(one.state.logs.get("young").await.unwrap().is_some());
         assert_eq!(one.state.sessions.count(doc! {}).await.unwrap(), 1);
         assert!(one.state.sessions.get("good").await.unwrap().is_some());
+        assert_eq!(one.state.spent_flows.count(doc! {}).await.unwrap(), 1);
         let begun = one.state.admin_sessions.list(doc! {}, doc! {}, 0, 0).await;
         let begun: Vec<String> = begun.unwrap().into_iter().map(|one| one.id).collect();
         assert_eq!(begun, ["young"]);

@@ -8,7 +8,7 @@ use bson::doc;
 use config::AppConfig;
 use engine::SharedEngine;
 use js::{Limits, Pool, PoolSettings};
-use kit::{Clock, Kind, Problem, Secret};
+use kit::{Clock, Kind, Problem, Secret, limit};
 use state::{MasterKey, Project, State};
 use tokio::task::JoinSet;
 
@@ -69,6 +69,8 @@ pub struct Backstitch {
     pub egress: egress::Http,
     /// Where login providers are.
     pub endpoints: ProviderEndpoints,
+    /// Room for codes that are redeemed with them.
+    pub(crate) codes: tokio::sync::Semaphore,
     /// Keys of those who sign tokens for users.
     pub(crate) key_sets: crate::users::KeySets,
     /// The log.
@@ -133,6 +135,7 @@ impl Backstitch {
             installs: Installs::new(settings.npm_registry, followed.is_none()),
             egress: egress::Http::new(settings.outbound.http),
             endpoints: settings.outbound.endpoints,
+            codes: tokio::sync::Semaphore::new(limit::CODES_AT_ONCE_MAX),
             key_sets: crate::users::KeySets::default(),
             apps: ArcSwap::default(),
             loading: tokio::sync::Mutex::default(),

@@ -6,6 +6,7 @@
 mod auth;
 mod functions;
 mod hosting;
+mod redirects;
 mod watch;
 
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use std::time::{Duration, Instant};
 use app::meters::Area;
 use app::{App, Backstitch, RequestInfo};
 use axum::body::{Body, HttpBody as _};
-use axum::http::{Method, Response};
+use axum::http::{Method, Response, header};
 use kit::{Kind, Problem};
 use serde_json::json;
 use web::{Answer, Request};
@@ -99,6 +100,9 @@ impl Client {
         let rest = path.strip_prefix(PREFIX).unwrap_or_default();
         let parts: Vec<&str> = rest.split('/').collect();
         match parts.as_slice() {
+            ["auth", "callback"] if matches!(request.method, Method::GET | Method::POST) => {
+                Ok(self.callback(&request, base_url, counted).await)
+            }
             ["auth", part @ ..] => self.auth(part, &request, counted).await,
             ["app", id, part @ ..] => {
                 let app = self.core.app_by_client_id(id).await?;
@@ -137,6 +141,9 @@ impl Client {
             (Method::POST, ["auth", "providers", provider, "login"]) => {
                 auth::login(app, provider, &request).await
             }
+            (Method::GET, ["auth", "providers", provider, "login"]) => {
+                redirects::begin(app, provider, &request, base_url).await
+            }
             (Method::POST, ["auth", "providers", "local-userpass", verb @ ..]) => {
                 auth::local_userpass(app, verb, &request).await
             }
@@ -171,7 +178,11 @@ fn info(request: &Request) -> RequestInfo {
             .headers
             .iter()
             .filter_map(|(name, value)| {
-                Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
+                let mut value = value.to_str().ok()?.to_owned();
+                if *name == header::COOKIE {
+                    value = redirects::without_secrets(&value)?;
+                }
+                Some((name.as_str().to_owned(), value))
             })
             .collect(),
         query: query.join("&"),

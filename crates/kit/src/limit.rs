@@ -144,6 +144,20 @@ pub const DEVICE_TEXT_CHARS_MAX: usize = 256;
 /// Largest body of a request that logs in, registers or manages a session; a
 /// JWT of a million characters fits.
 pub const AUTH_BODY_BYTES_MAX: usize = 2 * 1024 * 1024;
+/// Time in which a login by way of a provider's page has to come back.
+pub const FLOW_S: i64 = 600;
+/// Longest state that an app gives such a login.
+pub const FLOW_STATE_BYTES_MAX: usize = 256;
+/// Longest URL that such a login may lead back to.
+pub const FLOW_REDIRECT_BYTES_MAX: usize = 1024;
+/// Longest description of the device that one begins with, as it is sent.
+pub const FLOW_DEVICE_BYTES_MAX: usize = 2048;
+/// Longest value of what a provider sends back: state, code, name.
+pub const FLOW_RETURNED_BYTES_MAX: usize = 8192;
+/// Logins of one browser by way of providers' pages that have not come back.
+pub const FLOWS_AT_ONCE_MAX: usize = 4;
+/// Codes that one server redeems with providers at once; one more is refused.
+pub const CODES_AT_ONCE_MAX: usize = 64;
 /// Longest token that somebody else signed.
 pub const JWT_CHARS_MAX: usize = 1_000_000;
 /// Longest field that is taken from one.

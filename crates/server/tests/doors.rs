@@ -407,6 +407,7 @@ async fn a_server_whose_records_are_away_is_not_ready() {
             database: "records".to_owned(),
             shared: true,
         }),
+        outbound: app::Outbound::default(),
     };
     let world = World::storing(APP, storage, |listening| {
         listening.metrics_listen = Some("127.0.0.1:0".parse().unwrap());
@@ -476,6 +477,7 @@ async fn a_server_whose_engine_stopped_is_not_ready() {
         engine: Arc::new(engine),
         clusters: HashMap::new(),
         state: None,
+        outbound: app::Outbound::default(),
     };
     let world = World::storing(APP, storage, |_| {}).await;
     until_ready_says(&world, (200, "ok\n")).await;

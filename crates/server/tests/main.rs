@@ -15,6 +15,8 @@ mod issuer;
 mod logins_by_function;
 mod logins_by_token;
 mod meters;
+mod provider;
+mod redirects;
 mod sessions;
 mod social;
 mod streams;

@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use app::{App, Author, Backstitch, NewApp, StateSettings};
+use app::{
+    App, Author, Backstitch, EgressSettings, NewApp, Outbound, ProviderEndpoints, StateSettings,
+};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use config::Files;
@@ -78,6 +80,20 @@ pub(crate) struct Storage {
     pub(crate) engine: SharedEngine,
     pub(crate) clusters: HashMap<String, SharedEngine>,
     pub(crate) state: Option<StateSettings>,
+    pub(crate) outbound: Outbound,
+}
+
+impl Storage {
+    /// In memory. With `BACKSTITCH_TEST_STATE=mongodb` the server's own records are
+    /// in a database of their own on a real mongod.
+    pub(crate) async fn in_memory() -> Self {
+        Self {
+            engine: in_memory(),
+            clusters: HashMap::new(),
+            state: records().await,
+            outbound: Outbound::default(),
+        }
+    }
 }
 
 fn clock() -> Arc<FakeClock> {
@@ -109,17 +125,15 @@ impl World {
         Self::on(fixture, HashMap::new(), change).await
     }
 
-    /// With named clusters. With `BACKSTITCH_TEST_STATE=mongodb` the server's own
-    /// records are in a database of their own on a real mongod.
+    /// With named clusters.
     pub(crate) async fn on(
         fixture: &str,
         clusters: HashMap<String, SharedEngine>,
         change: impl FnOnce(&mut Listening),
     ) -> Self {
         let storage = Storage {
-            engine: in_memory(),
             clusters,
-            state: records().await,
+            ..Storage::in_memory().await
         };
         Self::storing(fixture, storage, change).await
     }
@@ -130,58 +144,37 @@ impl World {
         storage: Storage,
         change: impl FnOnce(&mut Listening),
     ) -> Self {
-        Self::opened(fixture, storage, app::Outbound::default(), change).await
+        let (core, clock, listener) = open(storage, change).await;
+        let app = add_app(&core, fixture, "fixture-abcde").await;
+        Self {
+            core,
+            app,
+            clock,
+            address: listener.address,
+            listener,
+        }
     }
 
     /// Turning to other machines on loopback, with login providers' endpoints
     /// elsewhere.
     pub(crate) async fn reaching(fixture: &str, endpoints: &[String]) -> Self {
         let storage = Storage {
-            engine: in_memory(),
-            clusters: HashMap::new(),
-            state: records().await,
-        };
-        let outbound = app::Outbound {
-            http: app::EgressSettings {
-                allowed: vec!["127.0.0.1".parse().unwrap()],
-                ..app::EgressSettings::default()
+            outbound: Outbound {
+                http: EgressSettings {
+                    allowed: vec!["127.0.0.1".parse().unwrap()],
+                    ..EgressSettings::default()
+                },
+                endpoints: ProviderEndpoints::new(endpoints.iter().map(String::as_str)).unwrap(),
             },
-            endpoints: app::ProviderEndpoints::new(endpoints.iter().map(String::as_str)).unwrap(),
+            ..Storage::in_memory().await
         };
-        Self::opened(fixture, storage, outbound, |_| {}).await
+        Self::storing(fixture, storage, |_| {}).await
     }
 
-    async fn opened(
-        fixture: &str,
-        storage: Storage,
-        outbound: app::Outbound,
-        change: impl FnOnce(&mut Listening),
-    ) -> Self {
-        let clock = clock();
-        let core = Backstitch::open(app::Settings {
-            engine: storage.engine,
-            clusters: storage.clusters,
-            state: storage.state,
-            master_key: MasterKey::from_text("test"),
-            workers: PoolSettings::new(env!("CARGO_BIN_EXE_server-test-worker"), [""; 0]),
-            limits: Limits::default(),
-            clock: clock.clone(),
-            cheap_passwords: true,
-            npm_registry: None,
-            outbound,
-        })
-        .await
-        .unwrap();
-        let mut listening = Listening {
-            listen: "127.0.0.1:0".parse().unwrap(),
-            metrics_listen: None,
-            public_url: None,
-            trusted_proxies: Vec::new(),
-            patience: Patience::default(),
-        };
-        change(&mut listening);
-        let listener = server::listen(core.clone(), &listening).await.unwrap();
-        let app = add_app(&core, fixture, "fixture-abcde").await;
+    /// Another server of the app of one on the same engines.
+    pub(crate) async fn beside(storage: Storage) -> Self {
+        let (core, clock, listener) = open(storage, |_| {}).await;
+        let app = core.app_by_client_id("fixture-abcde").await.unwrap();
         Self {
             core,
             app,
@@ -279,6 +272,37 @@ impl World {
         });
         self.call(&session.access, body.to_string()).await
     }
+}
+
+async fn open(
+    storage: Storage,
+    change: impl FnOnce(&mut Listening),
+) -> (Arc<Backstitch>, Arc<FakeClock>, Listener) {
+    let clock = clock();
+    let core = Backstitch::open(app::Settings {
+        engine: storage.engine,
+        clusters: storage.clusters,
+        state: storage.state,
+        master_key: MasterKey::from_text("test"),
+        workers: PoolSettings::new(env!("CARGO_BIN_EXE_server-test-worker"), [""; 0]),
+        limits: Limits::default(),
+        clock: clock.clone(),
+        cheap_passwords: true,
+        npm_registry: None,
+        outbound: storage.outbound,
+    })
+    .await
+    .unwrap();
+    let mut listening = Listening {
+        listen: "127.0.0.1:0".parse().unwrap(),
+        metrics_listen: None,
+        public_url: None,
+        trusted_proxies: Vec::new(),
+        patience: Patience::default(),
+    };
+    change(&mut listening);
+    let listener = server::listen(core.clone(), &listening).await.unwrap();
+    (core, clock, listener)
 }
 
 async fn records() -> Option<StateSettings> {

@@ -11,6 +11,7 @@ pub mod leases;
 mod messages;
 mod records;
 mod seal;
+mod spent;
 mod table;
 mod triggers;
 mod usage;
@@ -29,6 +30,7 @@ pub use records::{
     Record, Revision, RevisionFile, Secret, Session, User, is_anonymous,
 };
 pub use seal::{MasterKey, SealError, content_hash, digest, random_bytes, random_hex};
+pub use spent::SpentFlow;
 pub use table::Table;
 pub use triggers::{Execution, TriggerProgress};
 pub use usage::{HourOfUse, MinutesOfUse};
@@ -71,6 +73,8 @@ pub struct State {
     pub api_keys: Table<ApiKey>,
     /// Devices that users logged in from.
     pub devices: Table<Device>,
+    /// Logins by way of a provider's page that were completed.
+    pub spent_flows: Table<SpentFlow>,
     /// Log entries.
     pub logs: Table<LogChunk>,
     /// Push notifications.
@@ -113,6 +117,7 @@ impl State {
             sessions: Table::new(engine, database),
             api_keys: Table::new(engine, database),
             devices: Table::new(engine, database),
+            spent_flows: Table::new(engine, database),
             logs: Table::new(engine, database),
             messages: Table::new(engine, database),
             triggers: Table::new(engine, database),
@@ -196,6 +201,10 @@ impl State {
             .index("user", doc! { "user_id": 1, "last_login": -1 }, false)
             .await?;
         state
+            .spent_flows
+            .index("expires", doc! { "expires": 1 }, false)
+            .await?;
+        state
             .messages
             .index("app", doc! { "app_id": 1, "_id": 1 }, false)
             .await?;
@@ -276,6 +285,7 @@ impl State {
         self.sessions.delete_all(of.clone()).await?;
         self.api_keys.delete_all(of.clone()).await?;
         self.devices.delete_all(of.clone()).await?;
+        self.spent_flows.delete_all(of.clone()).await?;
         self.logs.delete_all(of.clone()).await?;
         self.messages.delete_all(of.clone()).await?;
         self.triggers.delete_all(of.clone()).await?;

@@ -58,6 +58,16 @@ impl MasterKey {
         }
     }
 
+    /// A key of its own for one purpose: what is sealed with it opens as nothing
+    /// else, and as much may be sealed with it as anybody asks for.
+    #[must_use]
+    pub fn for_purpose(&self, purpose: &str) -> Self {
+        let mut hash = Sha256::new();
+        hash.update(self.0.expose());
+        hash.update(purpose.as_bytes());
+        Self(Secret::new(hash.finalize().into()))
+    }
+
     fn cipher(&self) -> ChaCha20Poly1305 {
         ChaCha20Poly1305::new(&Key::from(*self.0.expose()))
     }

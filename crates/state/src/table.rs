@@ -21,7 +21,7 @@ pub struct Table<T> {
 
 /// Tables that are not what an administrator changes: contents that something
 /// else refers to, and what the server writes by itself.
-const APART: [&str; 13] = [
+const APART: [&str; 14] = [
     AuditEntry::TABLE,
     "admin_sessions",
     "agreements",
@@ -33,6 +33,7 @@ const APART: [&str; 13] = [
     "loose_bodies",
     "revisions",
     "sessions",
+    "spent_flows",
     "usage_hours",
     "usage_minutes",
 ];

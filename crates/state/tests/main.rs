@@ -106,6 +106,14 @@ fn seals_open_with_their_key_only() {
     assert_eq!(key.open(&bent), Err(SealError::Damaged));
     assert_eq!(key.open(&[]), Err(SealError::Damaged));
     assert_eq!(format!("{key:?}"), "MasterKey(Secret(…))");
+    // A key of one purpose opens nothing of another's.
+    let (one, two) = (key.for_purpose("a"), key.for_purpose("b"));
+    let sealed = one.seal(b"hunter2");
+    assert_eq!(key.for_purpose("a").open(&sealed).unwrap(), b"hunter2");
+    for other in [&key, &two, &MasterKey::from_text("two").for_purpose("a")] {
+        assert_eq!(other.open(&sealed), Err(SealError::Damaged));
+    }
+    assert_eq!(one.open(&key.seal(b"hunter2")), Err(SealError::Damaged));
 }
 
 #[tokio::test]

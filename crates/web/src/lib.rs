@@ -16,5 +16,5 @@ pub use arguments::{action_argument, arguments};
 pub use multipart::{Part, parts};
 pub use operation::{Found, Handler, Operation, Routes, Scope, routes};
 pub use problem::{respond, status};
-pub use request::{Request, bearer, decode};
+pub use request::{Request, bearer, decode, values};
 pub use zipped::zip;

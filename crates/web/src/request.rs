@@ -43,10 +43,7 @@ impl Request {
 
     /// Every value of a query parameter that may be repeated, decoded.
     pub fn query_values(&self, name: &str) -> impl Iterator<Item = String> {
-        self.query.split('&').filter_map(move |pair| {
-            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-            (decode(key) == name).then(|| decode(value))
-        })
+        values(&self.query, name)
     }
 
     /// The items of a query parameter that is a list with commas.
@@ -129,6 +126,14 @@ pub fn bearer(headers: &HeaderMap) -> Result<&str, Problem> {
         ));
     }
     Ok(token)
+}
+
+/// Every value of a name in a query string or a form, decoded.
+pub fn values(text: &str, name: &str) -> impl Iterator<Item = String> {
+    text.split('&').filter_map(move |pair| {
+        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+        (decode(key) == name).then(|| decode(value))
+    })
 }
 
 /// Decodes percent escapes; `+` is a space.

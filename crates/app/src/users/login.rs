@@ -60,15 +60,25 @@ impl App {
         let result = self
             .try_login(provider, credentials, &device, request)
             .await;
+        self.tell_of_login(provider, result, &happening)
+    }
+
+    /// Tells how a login went.
+    pub(super) fn tell_of_login(
+        self: &Arc<Self>,
+        provider: &str,
+        result: Result<(Arc<crate::User>, Login), Problem>,
+        happening: &Happening<'_>,
+    ) -> Result<Login, Problem> {
         match result {
             Ok((user, login)) => {
                 self.count_login();
                 let providers = vec![provider.to_owned()];
-                self.auth_event(AuthEventKind::Login, user, providers, &happening);
+                self.auth_event(AuthEventKind::Login, user, providers, happening);
                 Ok(login)
             }
             Err(problem) => {
-                self.log_auth("LOGIN", provider, None, &happening, Some(&problem));
+                self.log_auth("LOGIN", provider, None, happening, Some(&problem));
                 Err(problem)
             }
         }
@@ -82,7 +92,17 @@ impl App {
         request: &RequestInfo,
     ) -> Result<(Arc<crate::User>, Login), Problem> {
         let proven = self.prove_counted(provider, credentials, request).await?;
-        let user = self.user_of(&proven, request).await?;
+        self.enter(&proven, device, request).await
+    }
+
+    /// Begins a session of the user who was proven.
+    pub(super) async fn enter(
+        self: &Arc<Self>,
+        proven: &Proven,
+        device: &Device,
+        request: &RequestInfo,
+    ) -> Result<(Arc<crate::User>, Login), Problem> {
+        let user = self.user_of(proven, request).await?;
         if user.disabled {
             return Err(Problem::new(
                 Kind::Unauthenticated,

@@ -21,6 +21,12 @@ pub(super) fn asked(provider: &Node) -> impl Iterator<Item = &str> {
     fields(provider).filter_map(|field| text(field, "name"))
 }
 
+/// What a user's data calls a field that the settings ask for.
+pub(super) fn called<'a>(provider: &'a Node, name: &'a str) -> Option<&'a str> {
+    let field = fields(provider).find(|field| text(field, "name") == Some(name))?;
+    Some(text(field, "field_name").unwrap_or(name))
+}
+
 fn fields(provider: &Node) -> impl Iterator<Item = &Value> {
     let fields = provider.at("/metadata_fields").and_then(Value::as_array);
     fields

@@ -14,6 +14,7 @@ use hmac::{Hmac, Mac as _};
 use kit::{Kind, Problem, limit};
 use serde_json::{Map, Value};
 use sha2::Sha256;
+use state::Identity;
 
 use super::jwt::{Claims, Jwt, audience, subject};
 use super::login::{Proven, refused};
@@ -32,6 +33,9 @@ const LIMITS: Limits = Limits {
 };
 /// What is shown of what a provider says is wrong.
 const SHOWN_CHARS_MAX: usize = 200;
+
+/// What Apple tells of a user's name.
+pub(super) const APPLE_NAME: [&str; 3] = ["name", "first_name", "last_name"];
 
 /// Fields of Facebook's profile, by the names that apps ask for.
 const FACEBOOK_FIELDS: &[(&str, &str)] = &[
@@ -97,21 +101,23 @@ impl App {
             .get_str("id_token")
             .map_err(|_| refused("the login has no text \"id_token\""))?;
         let claims = self.identified("apple", &client, token).await?;
+        let claims = self.named(&client, claims, Claims::new()).await?;
         self.known_by(&client, claims)
     }
 
     /// Whose authorization code a provider gave: with the URI that it was sent
-    /// to, and the verifier of PKCE if the flow began with one.
+    /// to, and the verifier of PKCE if the flow began with one. Apple tells `name`
+    /// beside it, at the first login.
     ///
     /// # Errors
     /// `AuthProviderNotFound`, and as [`App::by_google`].
-    #[expect(dead_code, reason = "the flow in a browser ends here")]
     pub(super) async fn by_code(
         self: &Arc<Self>,
         provider: &str,
         code: &str,
         redirect_uri: Option<&str>,
         verifier: Option<&str>,
+        name: Claims,
     ) -> Result<Proven, Problem> {
         self.provider(provider)?;
         match provider {
@@ -135,6 +141,7 @@ impl App {
                 let tokens = tokens.await.map_err(refused)?;
                 let token = text(&tokens, "id_token").map_err(refused)?;
                 let claims = self.identified("apple", &client, token).await?;
+                let claims = self.named(&client, claims, name).await?;
                 self.known_by(&client, claims)
             }
             other => Err(refused(format!("\"{other}\" gives no codes"))),
@@ -254,6 +261,30 @@ impl App {
             ));
         }
         subject(&claims, self.core.clock.now_s()).map_err(refused)?;
+        Ok(claims)
+    }
+
+    /// What Apple tells, and the name, which is in none of its tokens: the one that
+    /// came with the code, else the one that is known from before.
+    async fn named(
+        &self,
+        client: &Client,
+        mut claims: Claims,
+        name: Claims,
+    ) -> Result<Claims, Problem> {
+        let sub = text(&claims, "sub").map_err(refused)?.to_owned();
+        let user = self.known_user(&format!("{APPLE}:{sub}")).await?;
+        let identities = user.map(|user| user.identities).unwrap_or_default();
+        let is_it = |one: &&Identity| one.provider_type == APPLE && one.id == sub;
+        if let Some(known) = identities.iter().find(is_it) {
+            for part in APPLE_NAME {
+                let field = metadata::called(&client.node, part);
+                if let Some(said) = field.and_then(|field| known.data.get_str(field).ok()) {
+                    claims.insert(part.to_owned(), said.into());
+                }
+            }
+        }
+        claims.extend(name);
         Ok(claims)
     }
 
@@ -405,7 +436,7 @@ fn of_facebook(mut profile: Claims) -> Claims {
 }
 
 /// The domains whose addresses may log in; all when there are none.
-fn restrictions(provider: &Node) -> Vec<&str> {
+pub(super) fn restrictions(provider: &Node) -> Vec<&str> {
     let domains = provider
         .at("/domain_restrictions")
         .and_then(Value::as_array);
