@@ -1,7 +1,11 @@
-//! What test helpers of the SDKs call under `/api/private/v1.0`, with the same
-//! tokens (admin-api.md §3.1): the server's version, feature flags and tuning of
-//! sync. Flags and tuning are kept; nothing on this server goes by them yet.
+//! What is under `/api/private/v1.0`, with the same tokens.
+//!
+//! What test helpers of the SDKs call (admin-api.md §3.1): the server's version,
+//! feature flags and tuning of sync. Flags and tuning are kept; nothing on this
+//! server goes by them yet. And what the service had no operation for: the keys
+//! that sign users' tokens, and how long anonymous users are kept.
 
+use app::users::KnownSigningKeys;
 use axum::http::Method;
 use kit::Problem;
 use serde_json::{Map, Value, json};
@@ -16,6 +20,9 @@ pub const PRIVATE_PREFIX: &str = "/api/private/v1.0/";
 const VERSION: &str = "/version";
 const FEATURES: &str = "/groups/{groupId}/apps/{appId}/features";
 const SETTINGS: &str = "/groups/{groupId}/apps/{appId}/settings";
+const SIGNING_KEYS: &str = "/groups/{groupId}/apps/{appId}/security/signing_keys";
+const ROTATE: &str = "/groups/{groupId}/apps/{appId}/security/signing_keys/rotate";
+const ANONYMOUS: &str = "/groups/{groupId}/apps/{appId}/security/anonymous_user_expiration";
 
 pub(crate) const ROWS: &[Row] = &[
     row("privateGetVersion", Method::GET, VERSION, Open, |cx, r| {
@@ -48,6 +55,34 @@ pub(crate) const ROWS: &[Row] = &[
         SETTINGS,
         Write,
         |cx, r| Box::pin(set_settings(cx, r)),
+    ),
+    row(
+        "privateListSigningKeys",
+        Method::GET,
+        SIGNING_KEYS,
+        Read,
+        |cx, _| Box::pin(async move { Ok(keys(&cx.app()?.known_signing_keys())) }),
+    ),
+    row(
+        "privateRotateSigningKey",
+        Method::POST,
+        ROTATE,
+        Write,
+        |cx, r| Box::pin(rotate(cx, r)),
+    ),
+    row(
+        "privateGetAnonymousUserExpiration",
+        Method::GET,
+        ANONYMOUS,
+        Read,
+        |cx, r| Box::pin(anonymous_users(cx, r)),
+    ),
+    row(
+        "privateSetAnonymousUserExpiration",
+        Method::PUT,
+        ANONYMOUS,
+        Write,
+        |cx, r| Box::pin(set_anonymous_users(cx, r)),
     ),
 ];
 
@@ -168,4 +203,43 @@ async fn set_settings(cx: Cx, request: Request) -> Result<Answer, Problem> {
         })
         .await?;
     Ok(nothing())
+}
+
+fn keys(known: &KnownSigningKeys) -> Answer {
+    let former = known
+        .former
+        .iter()
+        .map(|(version, until)| json!({ "version": version, "until": until / 1000 }));
+    Answer::ok(&json!({ "version": known.version, "former": former.collect::<Vec<_>>() }))
+}
+
+/// Makes another key; the keys before are good for `grace_seconds` at most,
+/// unless for as long as their tokens last.
+async fn rotate(cx: Cx, request: Request) -> Result<Answer, Problem> {
+    let fields = body::object(&request)?;
+    let grace = match fields.get("grace_seconds") {
+        None | Some(Value::Null) => None,
+        Some(value) => Some(whole("grace_seconds", value)?),
+    };
+    Ok(keys(&cx.app()?.rotate_signing_key(grace).await?))
+}
+
+fn whole(name: &str, value: &Value) -> Result<i64, Problem> {
+    let number = value.as_i64();
+    number.ok_or_else(|| Problem::invalid_parameter(format!("'{name}' must be a whole number")))
+}
+
+async fn anonymous_users(cx: Cx, _request: Request) -> Result<Answer, Problem> {
+    let days = cx.app()?.anonymous_user_days();
+    Ok(Answer::ok(&json!({ "days": days })))
+}
+
+async fn set_anonymous_users(cx: Cx, request: Request) -> Result<Answer, Problem> {
+    let fields = body::object(&request)?;
+    let days = fields.get("days").filter(|value| !value.is_null());
+    let days = days.ok_or_else(|| Problem::missing_parameter("'days' is a required number"))?;
+    cx.app()?
+        .set_anonymous_user_days(whole("days", days)?)
+        .await?;
+    Ok(Answer::no_content())
 }

@@ -147,3 +147,42 @@ async fn what_is_wrong_and_who_may_not() {
     assert_eq!(operator.get(&rest).await.status, 404);
     assert_eq!(app.call("GET", "/features", json!(null)).await.status, 404);
 }
+
+#[tokio::test]
+async fn keys_are_rotated_and_anonymous_users_kept_as_long_as_said() {
+    let world = World::new().await;
+    let operator = world.operator().await;
+    let app = operator.app("shop").await;
+    let path = "security/signing_keys";
+    let keys = call(&app, Method::GET, path, json!(null)).await;
+    assert_eq!(keys.body, json!({ "version": 0, "former": [] }));
+    let path = "security/signing_keys/rotate";
+    let keys = call(&app, Method::POST, path, json!({ "grace_seconds": 60 })).await;
+    assert_eq!((keys.status, &keys.body["version"]), (200, &json!(1)));
+    assert_eq!(keys.body["former"][0]["version"], 0);
+    let keys = call(&app, Method::POST, path, json!({ "grace_seconds": 0 })).await;
+    assert_eq!(keys.body, json!({ "version": 2, "former": [] }));
+    for (body, code) in [
+        (json!({ "grace_seconds": "60" }), "InvalidParameter"),
+        (json!({ "grace_seconds": -1 }), "BadRequest"),
+        (json!({ "grace_seconds": 1e300 }), "InvalidParameter"),
+    ] {
+        let refused = call(&app, Method::POST, path, body).await;
+        assert_eq!(refused.refusal(), (400, code));
+    }
+    let path = "security/anonymous_user_expiration";
+    let days = call(&app, Method::GET, path, json!(null)).await;
+    assert_eq!(days.body, json!({ "days": 90 }));
+    let set = call(&app, Method::PUT, path, json!({ "days": 7 })).await;
+    assert_eq!(set.status, 204);
+    let days = call(&app, Method::GET, path, json!(null)).await;
+    assert_eq!(days.body, json!({ "days": 7 }));
+    for (body, code) in [
+        (json!({}), "MissingParameter"),
+        (json!({ "days": "7" }), "InvalidParameter"),
+        (json!({ "days": 3651 }), "BadRequest"),
+    ] {
+        let refused = call(&app, Method::PUT, path, body).await;
+        assert_eq!(refused.refusal(), (400, code));
+    }
+}

@@ -430,7 +430,7 @@ impl App {
     /// What opens a hosted file of these bytes while hosting is off: its link is
     /// given to administrators, whose tools download it without a token.
     pub fn asset_key(&self, asset: &Asset) -> String {
-        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(self.signing_key.expose()) else {
+        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(self.signing_keys.ring().current()) else {
             // A key of any length is one.
             return new_id();
         };

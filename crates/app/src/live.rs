@@ -7,7 +7,7 @@ use std::sync::{Arc, RwLock};
 use arc_swap::ArcSwap;
 use bson::{Bson, doc};
 use config::{AppConfig, EditError, Kind};
-use kit::{Finding, Problem, Secret};
+use kit::{Finding, Problem};
 use state::{AppSettings, Deployment, NodeId};
 
 use crate::compile::compile;
@@ -32,7 +32,7 @@ pub struct App {
     pub client_app_id: String,
     /// The domain that tokens name.
     pub domain_id: String,
-    pub(crate) signing_key: Secret<Vec<u8>>,
+    pub(crate) signing_keys: crate::users::SigningKeys,
     live: Arc<Live>,
     editing: Arc<tokio::sync::Mutex<()>>,
     pub(crate) drafts: Drafts,
@@ -140,17 +140,13 @@ impl App {
         record: state::App,
         release: Release,
     ) -> Result<Arc<Self>, Problem> {
-        let key = core
-            .master_key
-            .open(&record.signing_key)
-            .map_err(Problem::internal)?;
         Ok(Arc::new(Self {
             core: core.clone(),
             id: record.id.clone(),
             project_id: record.project_id.clone(),
             client_app_id: record.client_app_id.clone(),
             domain_id: record.domain_id.clone(),
-            signing_key: Secret::new(key),
+            signing_keys: crate::users::SigningKeys::open(&core.master_key, &record)?,
             live: Arc::new(Live {
                 release: ArcSwap::from_pointee(release),
                 ids: ArcSwap::from_pointee(Ids::new(record.ids.clone())),
@@ -324,7 +320,11 @@ impl App {
     pub(crate) async fn catch_up(&self) -> Result<(), Problem> {
         // A change that is being made here knows what it began from.
         let _editing = self.editing.lock().await;
-        match self.core.state.apps.get(&self.id).await.map_err(stored)? {
+        let record = self.core.state.apps.get(&self.id).await.map_err(stored)?;
+        if let Some(record) = &record {
+            self.adopt_keys(record)?;
+        }
+        match record {
             Some(record) if record.live == self.record().live => {
                 self.live.record.store(Arc::new(record));
                 Ok(())
@@ -378,7 +378,7 @@ impl App {
         self.take_over(self.stored_record().await?).await
     }
 
-    async fn stored_record(&self) -> Result<state::App, Problem> {
+    pub(crate) async fn stored_record(&self) -> Result<state::App, Problem> {
         let record = self.core.state.apps.get(&self.id).await.map_err(stored)?;
         record
             .ok_or_else(|| Problem::new(kit::Kind::NotFound, "AppNotFound", "the app was deleted"))

@@ -408,6 +408,8 @@ impl Backstitch {
             template_id: new.template_id,
             domain_id: new_id(),
             signing_key: self.master_key.seal(&state::random_bytes::<32>()),
+            signing_version: 0,
+            former_signing_keys: Vec::new(),
             live: String::new(),
             deployment: None,
             ids: Vec::new(),

@@ -165,7 +165,11 @@ async fn refused(app: &App, token: &str) -> bool {
 /// Everything that one server keeps in memory and another one changes.
 async fn changes_are_known(feeds: bool) {
     let World {
-        a, b, on_a, on_b, ..
+        records,
+        a,
+        b,
+        on_a,
+        on_b,
     } = World::new(feeds).await;
     assert_eq!(said(&on_b).await.unwrap(), Bson::Int32(1));
     push(&on_a, "exports = () => context.values.get('key')").await;
@@ -218,11 +222,45 @@ async fn changes_are_known(feeds: bool) {
     })
     .await;
 
+    the_other_knows_the_keys(&on_a, &on_b).await;
+    let here = login(&on_a).await;
+    let c = server(&(records.clone() as SharedEngine)).await;
+    let on_c = c.app_by_client_id("shop-abcde").await.unwrap();
+    on_c.authenticate(&here.access_token).await.unwrap();
+
     a.delete_app(&on_a).await.unwrap();
     until("the end", async || {
         b.app_by_client_id("shop-abcde").await.is_err()
     })
     .await;
+}
+
+/// A key that signs on one server is known to the other with the first token,
+/// and what it ends is ended.
+async fn the_other_knows_the_keys(on_a: &Arc<App>, on_b: &Arc<App>) {
+    let before = login(on_b).await;
+    on_a.authenticate(&before.access_token).await.unwrap();
+    on_a.rotate_signing_key(None).await.unwrap();
+    let after = login(on_a).await;
+    on_b.authenticate(&after.access_token).await.unwrap();
+    on_b.refresh(&after.refresh_token).await.unwrap();
+    on_b.authenticate(&before.access_token).await.unwrap();
+    on_a.rotate_signing_key(Some(0)).await.unwrap();
+    assert!(refused(on_a, &after.access_token).await);
+    until("an end of keys", async || {
+        refused(on_b, &after.access_token).await
+    })
+    .await;
+    assert!(on_b.refresh(&after.refresh_token).await.is_err());
+    // Both rotate: neither is lost.
+    let (one, two) = tokio::join!(on_a.rotate_signing_key(None), on_b.rotate_signing_key(None));
+    let (one, two) = (one.unwrap().version, two.unwrap().version);
+    assert_eq!(one.max(two), 4);
+    assert_eq!(one.min(two), 3);
+    let here = login(on_a).await;
+    on_b.authenticate(&here.access_token).await.unwrap();
+    let there = login(on_b).await;
+    on_a.authenticate(&there.access_token).await.unwrap();
 }
 
 /// Linking, revoking, and keys that go.

@@ -171,6 +171,12 @@ impl App {
         format!("groups/{}/apps/{}{rest}", self.group, self.id)
     }
 
+    /// The path of one of its operations that the service had none for.
+    fn private_at(&self, rest: &str) -> String {
+        let own = self.at(rest);
+        format!("/api/private/v1.0/{own}")
+    }
+
     fn of(value: &Value) -> Self {
         let text = |name: &str| value[name].as_str().unwrap_or_default().to_owned();
         Self {

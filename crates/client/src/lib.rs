@@ -145,7 +145,11 @@ impl Client {
                 redirects::begin(app, provider, &request, base_url).await
             }
             (Method::POST, ["auth", "providers", "local-userpass", verb @ ..]) => {
-                auth::local_userpass(app, verb, &request).await
+                let address = info(&request).remote_address;
+                let attempt = app.attempt(&address).map_err(of(app))?;
+                let answered = auth::local_userpass(app, verb, &request).await;
+                attempt.answered(answered.as_ref().err().map(|failed| &failed.problem));
+                answered
             }
             (Method::POST, ["graphql"]) => Err(of(app)(not_yet("GraphQL"))),
             (_, ["push", ..]) => Err(of(app)(not_yet("push notifications"))),

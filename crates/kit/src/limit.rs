@@ -133,6 +133,8 @@ pub const CONFIRMATION_TOKEN_S: i64 = 1800;
 pub const ANONYMOUS_USER_DAYS: i64 = 90;
 /// The most of them that an app may say.
 pub const ANONYMOUS_USER_DAYS_MAX: i64 = 3650;
+/// Keys that signed users' tokens before and are still good.
+pub const FORMER_SIGNING_KEYS_MAX: usize = 32;
 /// Identities of one user.
 pub const USER_IDENTITIES_MAX: usize = 100;
 /// Sessions of one user; the oldest ends for one more.
@@ -164,6 +166,12 @@ pub const JWT_CHARS_MAX: usize = 1_000_000;
 pub const JWT_FIELD_CHARS_MAX: usize = 4096;
 /// Wrong passwords for one account from one address in a minute.
 pub const LOGIN_FAILURES_PER_MINUTE_MAX: u32 = 10;
+/// Failed logins, tokens and names from one address in a minute, over all
+/// accounts.
+pub const ADDRESS_FAILURES_PER_MINUTE_MAX: u32 = 100;
+/// Logins from one address that are being decided, those that failed in the last
+/// minute counted too.
+pub const ADDRESS_LOGINS_AT_ONCE_MAX: u32 = 500;
 /// Logins to one account from one address that are being decided, together
 /// with those that failed in this minute.
 pub const LOGINS_AT_ONCE_MAX: u32 = 50;

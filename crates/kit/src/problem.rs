@@ -42,6 +42,8 @@ pub struct Problem {
     pub message: String,
     /// Cause for the operator; logged once, never sent.
     pub because: Option<String>,
+    /// Seconds that the caller is asked to wait for, if that is known.
+    pub retry_after_s: Option<u32>,
 }
 
 impl Problem {
@@ -52,6 +54,7 @@ impl Problem {
             code: code.into(),
             message: message.into(),
             because: None,
+            retry_after_s: None,
         }
     }
 
@@ -59,6 +62,13 @@ impl Problem {
     #[must_use]
     pub fn because(mut self, cause: impl fmt::Display) -> Self {
         self.because = Some(cause.to_string());
+        self
+    }
+
+    /// Adds how many seconds the caller should wait for.
+    #[must_use]
+    pub fn retry_after(mut self, seconds: u32) -> Self {
+        self.retry_after_s = Some(seconds);
         self
     }
 

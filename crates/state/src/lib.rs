@@ -25,9 +25,9 @@ pub use messages::Message;
 pub use records::{
     ANYWHERE, AccessListEntry, AdminKey, AdminSession, AdminUser, Agreement, ApiKey, App,
     AppSettings, Asset, Attribute, AuditEntry, Blob, BodyPiece, Confirmation, Dependencies,
-    DeployConfig, Deployment, Draft, Identity, InstalledPackage, LastInstall, Lease, LogChunk,
-    LogEntry, LooseBody, Migration, NodeId, Password, PrivateEndpoint, Project, ProjectRole,
-    Record, Revision, RevisionFile, Secret, Session, User, is_anonymous,
+    DeployConfig, Deployment, Draft, FormerKey, Identity, InstalledPackage, LastInstall, Lease,
+    LogChunk, LogEntry, LooseBody, Migration, NodeId, Password, PrivateEndpoint, Project,
+    ProjectRole, Record, Revision, RevisionFile, Secret, Session, User, is_anonymous,
 };
 pub use seal::{MasterKey, SealError, content_hash, digest, random_bytes, random_hex};
 pub use spent::SpentFlow;

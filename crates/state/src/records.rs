@@ -193,6 +193,12 @@ pub struct App {
     /// The key that signs users' tokens, sealed.
     #[serde(with = "binary")]
     pub signing_key: Vec<u8>,
+    /// Its number; compared and set.
+    #[serde(default)]
+    pub signing_version: i64,
+    /// The keys before it whose tokens are still good.
+    #[serde(default)]
+    pub former_signing_keys: Vec<FormerKey>,
     /// The live revision; compared and set.
     pub live: String,
     /// The deployment that made it live, which a crash cannot keep from being
@@ -206,6 +212,18 @@ pub struct App {
     /// What is set of it beside its configuration.
     #[serde(default)]
     pub settings: AppSettings,
+}
+
+/// A key that signed users' tokens before.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct FormerKey {
+    /// Its number.
+    pub version: i64,
+    /// The key, sealed.
+    #[serde(with = "binary")]
+    pub sealed: Vec<u8>,
+    /// Until when its tokens are good.
+    pub until: i64,
 }
 
 /// The entry of an access list that is open to all.

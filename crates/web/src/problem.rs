@@ -5,8 +5,9 @@ use axum::http::{Response, StatusCode, header};
 use kit::{Kind, Problem};
 use serde_json::json;
 
-/// When a client that was told to wait may come back, in seconds.
-const RETRY_AFTER_S: &str = "5";
+/// When a client that was told to wait may come back, in seconds, unless it is
+/// known better.
+const RETRY_AFTER_S: u32 = 5;
 
 /// The status of a problem. The only place where kinds become numbers.
 pub fn status(kind: Kind) -> StatusCode {
@@ -48,10 +49,10 @@ pub fn respond(problem: &Problem, link: Option<String>) -> Response<Body> {
         header::HeaderValue::from_static("application/json"),
     );
     if matches!(problem.kind, Kind::Limited | Kind::Unavailable) {
-        response.headers_mut().insert(
-            header::RETRY_AFTER,
-            header::HeaderValue::from_static(RETRY_AFTER_S),
-        );
+        let seconds = problem.retry_after_s.unwrap_or(RETRY_AFTER_S);
+        response
+            .headers_mut()
+            .insert(header::RETRY_AFTER, seconds.into());
     }
     response
 }

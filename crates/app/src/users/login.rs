@@ -113,19 +113,22 @@ impl App {
         self.begin_session(user, &proven.identity, device).await
     }
 
-    /// Whose credentials a provider's are; wrong passwords count.
+    /// Whose credentials a provider's are; wrong ones count.
     pub(super) async fn prove_counted(
         self: &Arc<Self>,
         provider: &str,
         credentials: &Document,
         request: &RequestInfo,
     ) -> Result<Proven, Problem> {
+        let (address, now) = (&request.remote_address, self.core.clock.now_ms());
         if provider != "local-userpass" {
-            return self.prove(provider, credentials, request).await;
+            let counted = self.attempt(address)?;
+            let proven = self.prove(provider, credentials, request).await;
+            counted.answered(proven.as_ref().err());
+            return proven;
         }
         let account = credentials.get_str("username").unwrap_or_default();
-        let now = self.core.clock.now_ms();
-        let counted = self.failures.begin(account, &request.remote_address, now)?;
+        let counted = self.failures.begin(account, address, now)?;
         let proven = self.prove(provider, credentials, request).await;
         let problem = proven.as_ref().err();
         if problem.is_none_or(|problem| problem.code != "InvalidPassword") {

@@ -156,9 +156,8 @@ pub(crate) fn peek<T: DeserializeOwned>(token: &str) -> Option<T> {
         .map(|data| data.claims)
 }
 
-/// The claims of a token that is of this kind, ours, and in time.
-fn read(key: &[u8], token: &str, kind: &str, now: i64) -> Result<Claims, Problem> {
-    let claims: Claims = verify(key, token).ok_or_else(invalid_session)?;
+/// The claims of a token of ours that is of this kind, and in time.
+fn in_time(claims: Claims, kind: &str, now: i64) -> Result<Claims, Problem> {
     if claims.typ != kind {
         return Err(Problem::invalid_session(
             "invalid session: incorrect token type",
@@ -190,7 +189,7 @@ impl App {
             let data = bson::Bson::Document(custom_data.clone()).into_canonical_extjson();
             claims["user_data"] = data;
         }
-        sign(self.signing_key.expose(), &claims)
+        self.sign_token(&claims)
     }
 
     pub(crate) fn refresh_token(
@@ -210,12 +209,14 @@ impl App {
             "exp": session.expires / 1000, "iat": session.created / 1000,
             "sub": session.user_id, "typ": "refresh",
         });
-        sign(self.signing_key.expose(), &claims)
+        self.sign_token(&claims)
     }
 
-    fn claims(&self, token: &str, kind: &str) -> Result<Claims, Problem> {
-        let now = self.core.clock.now_s();
-        read(self.signing_key.expose(), token, kind, now)
+    /// The claims of a token, and until when its key is good in seconds.
+    async fn claims(&self, token: &str, kind: &str) -> Result<(Claims, i64), Problem> {
+        let (claims, until) = self.signed(token).await.ok_or_else(invalid_session)?;
+        let claims = in_time(claims, kind, self.core.clock.now_s())?;
+        Ok((claims, until / 1000))
     }
 
     /// The user of an access token.
@@ -227,7 +228,7 @@ impl App {
             Ok(user) => return Ok(user),
             Err(forgotten) => forgotten,
         };
-        let claims = match self.claims(token, "access") {
+        let (claims, until) = match self.claims(token, "access").await {
             Ok(claims) => claims,
             Err(problem) => return Err(self.foreign(token).await.unwrap_or(problem)),
         };
@@ -245,7 +246,8 @@ impl App {
             &claims.provider_type,
             &claims.baas_device_id,
         )?);
-        self.tokens.put(token, claims.exp, user.clone(), forgotten);
+        let until = claims.exp.min(until);
+        self.tokens.put(token, until, user.clone(), forgotten);
         Ok(user)
     }
 
@@ -257,7 +259,7 @@ impl App {
     /// `InvalidSession` for a refresh token and when user or session are gone.
     pub async fn inspect_token(&self, token: &str) -> Result<Option<Value>, Problem> {
         peek::<Claims>(token).ok_or_else(|| Problem::bad_request("the token is no JWT"))?;
-        let Some(claims) = verify::<Claims>(self.signing_key.expose(), token) else {
+        let Some((claims, _)) = self.signed::<Claims>(token).await else {
             // Without a code: clients would refresh their own session on one.
             let text = "signature is invalid";
             return Err(Problem::new(Kind::Unauthenticated, "", text));
@@ -317,7 +319,7 @@ impl App {
         }
         let other = self.core.app_by_domain(&claims.baas_domain_id).await;
         let other = other.ok().flatten()?;
-        verify::<Claims>(other.signing_key.expose(), token)?;
+        other.signed::<Claims>(token).await?;
         Some(Problem::new(
             Kind::Unauthenticated,
             "UserAppDomainMismatch",
@@ -338,7 +340,7 @@ impl App {
         &self,
         token: &str,
     ) -> Result<(state::Session, String), Problem> {
-        let claims = self.claims(token, "refresh")?;
+        let (claims, _) = self.claims(token, "refresh").await?;
         let found = self
             .core
             .state
@@ -375,14 +377,15 @@ mod tests {
     use bson::{Document, doc};
     use serde_json::{Value, json};
 
-    use super::{CACHED_BYTES_MAX, CACHED_MAX, TokenCache, read, sign};
+    use super::{CACHED_BYTES_MAX, CACHED_MAX, TokenCache, in_time, sign, verify};
     use crate::User;
 
     const KEY: &[u8] = b"a key of this test";
     const NOW: i64 = 1_700_000_000;
 
     fn accepted(claims: &Value) -> bool {
-        read(KEY, &sign(KEY, claims).unwrap(), "access", NOW).is_ok()
+        let claims = verify(KEY, &sign(KEY, claims).unwrap());
+        claims.is_some_and(|claims| in_time(claims, "access", NOW).is_ok())
     }
 
     fn claims(name: &str, value: Value) -> Value {

@@ -1,7 +1,10 @@
 //! From the first login to the end.
 
 use app::RequestInfo;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bson::doc;
+use kit::limit;
 
 use super::{NOW_MS, World};
 
@@ -83,7 +86,7 @@ async fn the_oldest_session_ends_for_one_too_many() {
     let first = world.anonymous().await;
     let session = world.core.state.sessions.first(doc! {}).await.unwrap();
     let session = session.unwrap();
-    let more: Vec<_> = (1..kit::limit::USER_SESSIONS_MAX)
+    let more: Vec<_> = (1..limit::USER_SESSIONS_MAX)
         .map(|n| state::Session {
             id: format!("{n:024}"),
             created: session.created + 1,
@@ -102,7 +105,7 @@ async fn the_oldest_session_ends_for_one_too_many() {
     assert_eq!(ended.unwrap_err().code, "InvalidSession");
     assert!(world.app.refresh(&first.refresh_token).await.is_err());
     let kept = world.core.state.sessions.count(doc! {}).await.unwrap();
-    assert_eq!(kept, kit::limit::USER_SESSIONS_MAX);
+    assert_eq!(kept, limit::USER_SESSIONS_MAX);
 }
 
 #[tokio::test]
@@ -145,4 +148,99 @@ async fn the_sessions_of_a_key_end_with_it() {
     // The session that began with the password goes on.
     world.app.authenticate(&ann.access_token).await.unwrap();
     world.app.refresh(&ann.refresh_token).await.unwrap();
+}
+
+/// What of a session still works: access, refresh.
+async fn alive(world: &World, login: &app::users::Login) -> (bool, bool) {
+    (
+        world.app.authenticate(&login.access_token).await.is_ok(),
+        world.app.refresh(&login.refresh_token).await.is_ok(),
+    )
+}
+
+#[tokio::test]
+async fn another_key_signs_and_the_one_before_is_good_for_its_time() {
+    let world = World::new().await;
+    let kid = |login: &app::users::Login| {
+        let header = login.access_token.split('.').next().unwrap();
+        let header = URL_SAFE_NO_PAD.decode(header).unwrap();
+        let header: serde_json::Value = serde_json::from_slice(&header).unwrap();
+        assert_eq!(header["alg"], "HS256");
+        header["kid"].as_str().unwrap().to_owned()
+    };
+    let first = world.anonymous().await;
+    assert_eq!(kid(&first), "0");
+    let known = world.app.rotate_signing_key(None).await.unwrap();
+    assert_eq!((known.version, known.former.len()), (1, 1));
+    let second = world.anonymous().await;
+    assert_eq!(kid(&second), "1");
+    // An hour for all that was before, the first key too.
+    let known = world.app.rotate_signing_key(Some(3600)).await.unwrap();
+    let until = NOW_MS + 3_600_000;
+    assert_eq!(known.former, [(0, until), (1, until)]);
+    let third = world.anonymous().await;
+    for login in [&first, &second, &third] {
+        assert_eq!(alive(&world, login).await, (true, true));
+    }
+    // A refresh is signed with the new key.
+    let renewed = world.app.refresh(&first.refresh_token).await.unwrap();
+    world.clock.advance_ms(1_799_000);
+    world.app.authenticate(&renewed).await.unwrap();
+    world.clock.advance_ms(1_800_999);
+    let renewed = world.app.refresh(&first.refresh_token).await.unwrap();
+    assert_eq!(alive(&world, &first).await, (false, true));
+    world.clock.advance_ms(1);
+    for login in [&first, &second] {
+        assert_eq!(alive(&world, login).await, (false, false));
+    }
+    world.app.authenticate(&renewed).await.unwrap();
+    assert!(world.app.known_signing_keys().former.is_empty());
+    // What was verified already is no longer good either.
+    let renewed = world.app.refresh(&third.refresh_token).await.unwrap();
+    world.app.authenticate(&renewed).await.unwrap();
+    let known = world.app.rotate_signing_key(Some(0)).await.unwrap();
+    assert_eq!((known.version, known.former), (3, Vec::new()));
+    assert!(world.app.authenticate(&renewed).await.is_err());
+    assert_eq!(alive(&world, &third).await, (false, false));
+    // Somebody who has the number of the new key has not the key.
+    let forged = |kid: &str| {
+        let header = URL_SAFE_NO_PAD.encode(format!(r#"{{"alg":"HS256","kid":"{kid}"}}"#));
+        let rest = second.access_token.split_once('.').unwrap().1;
+        format!("{header}.{rest}")
+    };
+    for kid in ["3", "4", "0", "-1", "9223372036854775807", "x", ""] {
+        let refused = world.app.authenticate(&forged(kid)).await.unwrap_err();
+        assert_eq!(refused.code, "InvalidSession", "{kid}");
+    }
+    for seconds in [-1, limit::ANONYMOUS_REFRESH_TOKEN_S + 1] {
+        let refused = world.app.rotate_signing_key(Some(seconds)).await;
+        assert_eq!(refused.unwrap_err().code, "BadRequest");
+    }
+    for _ in 0..limit::FORMER_SIGNING_KEYS_MAX {
+        world.app.rotate_signing_key(None).await.unwrap();
+    }
+    let refused = world.app.rotate_signing_key(None).await;
+    assert_eq!(refused.unwrap_err().code, "BadRequest");
+    world.app.rotate_signing_key(Some(60)).await.unwrap_err();
+    world.app.rotate_signing_key(Some(0)).await.unwrap();
+}
+
+/// Whatever comes between a rotation and a refresh, who was logged in is.
+#[tokio::test(flavor = "multi_thread")]
+async fn rotations_and_refreshes_at_the_same_time_lose_nobody() {
+    let world = World::new().await;
+    let login = world.anonymous().await;
+    let rotate = async {
+        for _ in 0..10 {
+            world.app.rotate_signing_key(None).await.unwrap();
+        }
+    };
+    let refresh = async {
+        for _ in 0..50 {
+            let access = world.app.refresh(&login.refresh_token).await.unwrap();
+            world.app.authenticate(&access).await.unwrap();
+        }
+    };
+    tokio::join!(rotate, refresh);
+    assert_eq!(world.app.known_signing_keys().version, 10);
 }

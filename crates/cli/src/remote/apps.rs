@@ -45,6 +45,17 @@ pub(crate) enum Verb {
         #[command(flatten)]
         scope: Scope,
     },
+    /// Sign the tokens of an app's users with another key
+    RotateSigningKey {
+        #[command(flatten)]
+        which: Which,
+        /// Seconds that tokens of the keys before stay good (default: for as long as they last)
+        #[arg(long)]
+        grace: Option<i64>,
+        /// End them at once: nobody is logged in any longer
+        #[arg(long, conflicts_with = "grace")]
+        now: bool,
+    },
     /// Remove apps with everything in them
     Delete {
         /// The app: id, client app id or name (may be repeated; default: those that are chosen)
@@ -107,6 +118,18 @@ impl Verb {
                 }
                 let message = format!("changes to {}", app.client_app_id);
                 desk.out.diffs(&message, &shown)
+            }
+            Self::RotateSigningKey { which, grace, now } => {
+                let app = desk.app(&which)?;
+                let question = format!("End every session of {}", app.client_app_id);
+                if now && !desk.out.confirm(&question)? {
+                    return Ok(());
+                }
+                let grace = if now { Some(0) } else { grace };
+                let path = app.private_at("/security/signing_keys/rotate");
+                let body = json!({ "grace_seconds": grace });
+                let made = desk.session.ask("POST", &path, &body)?;
+                desk.out.document("tokens have another key", &made)
             }
             Self::Delete { apps, scope } => delete(&mut desk, &apps, &scope),
         }
