@@ -7,7 +7,7 @@
 
 use bson::oid::ObjectId;
 use bson::raw::RawBsonRef;
-use bson::{RawArray, RawArrayBuf, RawBson, RawDocumentBuf};
+use bson::{RawArray, RawArrayBuf, RawBson, RawDocumentBuf, cstr};
 use mql::path::Part;
 
 use crate::expression::{Conversion, Expression, Head, Node, Operand, Test, is_nan};
@@ -18,6 +18,8 @@ use crate::value::is_scalar;
 
 /// Rule sets with more roles are decided per document only.
 const ROLES_MAX: usize = 8;
+/// Dotted names with more parts are compared per document only.
+const PARTS_MAX: usize = 6;
 
 /// The part of a read decision that a query can say.
 #[derive(Debug, Clone, PartialEq)]
@@ -450,7 +452,7 @@ fn spelled_out(name: &str, single: bool, value: Option<RawBsonRef<'_>>) -> Known
 /// `{"%%user.id": {"%in": "%%root.members"}}`: the field has the value or is it.
 fn listed_in(name: &str, single: bool, value: RawBsonRef<'_>) -> Known {
     match value {
-        value if is_plain(value) => query(name, "$eq", value.into(), single),
+        value if is_plain(value) => compared(name, "$eq", value.into(), single),
         RawBsonRef::Array(array) if !array.is_empty() => match plain_elements(array) {
             Some(mut list) => {
                 list.push(value);
@@ -472,7 +474,10 @@ fn no_array(name: &str, single: bool) -> Known {
 }
 
 /// A test of the field `name`; `single` names have one part, for which rules
-/// and queries go through arrays alike.
+/// and queries go through arrays alike. Of dotted ones a query can say that they
+/// compare with plain values ([`compared`]). Of the rest it only narrows: whether
+/// something is missing below a list, and what a list of values is as a whole,
+/// are questions that rules and queries ask of different values.
 fn tested(name: &str, single: bool, test: &Test, scope: &Scope<'_>) -> Known {
     let value = |operand: &Operand| -> Option<Option<RawBson>> {
         if !operand.is_of_request() {
@@ -500,7 +505,7 @@ fn tested(name: &str, single: bool, test: &Test, scope: &Scope<'_>) -> Known {
         Test::Compare(order, operand) => match value(operand) {
             Some(None) => Known::Never,
             Some(Some(value)) if is_plain(value.as_raw_bson_ref()) => {
-                query(name, order.operator(), value, single)
+                compared(name, order.operator(), value, single)
             }
             None | Some(Some(_)) => Known::Unknown,
         },
@@ -558,7 +563,7 @@ fn any_of(name: &str, single: bool, operands: &[Operand], scope: &Scope<'_>) -> 
         }
     }
     if !list.is_empty() {
-        any.push(query(name, "$in", RawBson::Array(list), single));
+        any.push(compared(name, "$in", RawBson::Array(list), single));
     }
     or(any)
 }
@@ -566,7 +571,7 @@ fn any_of(name: &str, single: bool, operands: &[Operand], scope: &Scope<'_>) -> 
 fn listed_values(name: &str, single: bool, list: &RawBson, expanded: bool) -> Known {
     match list.as_raw_bson_ref() {
         RawBsonRef::Array(array) => match plain_elements(array) {
-            Some(list) => query(name, "$in", RawBson::Array(list), single),
+            Some(list) => compared(name, "$in", RawBson::Array(list), single),
             None => Known::Unknown,
         },
         value => same(name, single, value, expanded),
@@ -588,7 +593,7 @@ fn plain_elements(array: &RawArray) -> Option<RawArrayBuf> {
 
 fn plain(name: &str, single: bool, value: RawBsonRef<'_>) -> Known {
     if is_plain(value) {
-        query(name, "$eq", value.into(), single)
+        compared(name, "$eq", value.into(), single)
     } else {
         Known::Unknown
     }
@@ -597,7 +602,7 @@ fn plain(name: &str, single: bool, value: RawBsonRef<'_>) -> Known {
 /// The rules' equality of a field and a value of the request.
 fn same(name: &str, single: bool, value: RawBsonRef<'_>, expanded: bool) -> Known {
     match value {
-        value if is_plain(value) => query(name, "$eq", value.into(), single),
+        value if is_plain(value) => compared(name, "$eq", value.into(), single),
         // Newer servers tell null from what was once called undefined. Below a
         // list nothing is missing to a query.
         RawBsonRef::Null if single => {
@@ -627,6 +632,55 @@ fn same(name: &str, single: bool, value: RawBsonRef<'_>, expanded: bool) -> Know
         }
         _ => Known::Unknown,
     }
+}
+
+/// A comparison of a field with plain values. Below a dotted name a query looks
+/// into every array on its way; rules into one: the one at the end, or one on the
+/// way, of whose elements no value is looked into again. The plain comparison
+/// stays beside the ways, for indexes.
+fn compared(name: &str, operator: &str, value: RawBson, single: bool) -> Known {
+    let plain = query(name, operator, value.clone(), single);
+    match (single, ways(name, operator, &value)) {
+        (false, Some(ways)) => match plain {
+            Known::Query(plain, _) => {
+                let both = vec![plain, listed("$or", ways)];
+                Known::Query(listed("$and", both), true)
+            }
+            other => other,
+        },
+        _ => plain,
+    }
+}
+
+/// Where the arrays on a dotted name may be: nowhere, or at one of its prefixes.
+fn ways(name: &str, operator: &str, value: &RawBson) -> Option<Vec<RawDocumentBuf>> {
+    let parts: Vec<&str> = name.split('.').collect();
+    if parts.len() > PARTS_MAX {
+        return None;
+    }
+    let mut ways = vec![combined("$and", without_arrays(&parts)?)];
+    for at in 1..parts.len() {
+        let (before, after) = parts.split_at(at);
+        let mut element = without_arrays(after)?;
+        let mut test = field(operator, value.clone())?;
+        test.append(cstr!("$not"), is_array()?);
+        element.push(field(&after.join("."), test)?);
+        let element = field("$elemMatch", combined("$and", element))?;
+        let mut way = without_arrays(before)?;
+        way.push(field(&before.join("."), element)?);
+        ways.push(combined("$and", way));
+    }
+    Some(ways)
+}
+
+/// For each prefix of a name that it is no array.
+fn without_arrays(parts: &[&str]) -> Option<Vec<RawDocumentBuf>> {
+    let none = |at: usize| field(&parts[..at].join("."), field("$not", is_array()?)?);
+    (1..parts.len()).map(none).collect()
+}
+
+fn is_array() -> Option<RawDocumentBuf> {
+    field("$type", "array")
 }
 
 fn query(name: &str, operator: &str, value: RawBson, exact: bool) -> Known {

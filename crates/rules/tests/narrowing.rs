@@ -20,6 +20,9 @@ fn what_is_pushed() {
     let id = "0123456789abcdef01234567";
     let own = format!(r#"{{"o":{{"$eq":"{id}"}}}}"#);
     let members = own.replace("\"o\"", "\"members\"");
+    let below = format!(
+        r#"{{"$and":[{{"d.o":{{"$eq":"{id}"}}}},{{"$or":[{{"d":{{"$not":{{"$type":"array"}}}}}},{{"d":{{"$elemMatch":{{"o":{{"$eq":"{id}","$not":{{"$type":"array"}}}}}}}}}}]}}]}}"#
+    );
     let table: &[(&str, Option<&str>, bool)] = &[
         (r#"{"name":"x","apply_when":{},"read":true}"#, None, true),
         (
@@ -35,6 +38,11 @@ fn what_is_pushed() {
         (
             r#"{"name":"x","apply_when":{"%%user.id":"%%root.o"},"read":true}"#,
             Some(&own),
+            true,
+        ),
+        (
+            r#"{"name":"x","apply_when":{"d.o":"%%user.id"},"read":true}"#,
+            Some(&below),
             true,
         ),
         (
@@ -405,4 +413,69 @@ fn what_is_writable_in_every_way_is_told() {
         let told = Decider::new(&rules, &asking()).writable(change);
         assert_eq!(told.map(|told| told.query), query.map(raw), "{roles} {change:?}");
     }
+}
+
+/// Values with arrays and documents in each other, some levels deep.
+fn shapes(levels: usize) -> Vec<Bson> {
+    if levels == 0 {
+        return vec![
+            Bson::Int32(1),
+            Bson::Int32(2),
+            Bson::Null,
+            bson::bson!([]),
+            bson::bson!([1]),
+            bson::bson!([[1], 2]),
+        ];
+    }
+    let inner = shapes(levels - 1);
+    let mut all = inner.clone();
+    for name in ["a", "d"] {
+        for value in &inner {
+            let one = bson::bson!({ name: value.clone() });
+            all.push(bson::bson!([one.clone()]));
+            all.push(bson::bson!([2, [one.clone()], { "x": 1 }]));
+            all.push(bson::bson!([[one.clone()], { "a": 2, "d": { "a": [2] } }, one.clone()]));
+            all.push(one);
+        }
+    }
+    all
+}
+
+#[test]
+fn dotted_names_are_compared_exactly_wherever_arrays_are() {
+    // Some of thousands, of every kind.
+    let documents: Vec<RawDocumentBuf> = shapes(3)
+        .into_iter()
+        .step_by(7)
+        .map(|value| RawDocumentBuf::try_from(&doc! { "d": value }).unwrap())
+        .collect();
+    let request = asking();
+    let (mut found, mut hidden) = (0, 0);
+    for path in ["d.a", "d.d.a", "d.d.d.a"] {
+        for test in [
+            r#"1"#,
+            r#"{"%ne":1}"#,
+            r#"{"%gt":1}"#,
+            r#"{"%lte":1}"#,
+            r#"{"%in":[1,3]}"#,
+            r#"{"%nin":[1,3]}"#,
+            r#"{"%not":{"%in":[2]}}"#,
+            r#"{"%all":[1,2]}"#,
+        ] {
+            let role = format!(r#"{{"name":"x","apply_when":{{"{path}":{test}}},"read":true}}"#);
+            let rules = rule_set(&format!(r#"{{"roles":[{role}]}}"#));
+            let mut decider = Decider::new(&rules, &request);
+            let narrowed = decider.narrowed();
+            assert!(narrowed.exact, "{role}");
+            let query = Matcher::parse(&narrowed.query.unwrap()).unwrap();
+            for document in &documents {
+                let shown = decided(decider.read(document)) == Readable::Whole;
+                let matched = query.matches(document).unwrap();
+                assert_eq!(matched, shown, "{role} of {}", relaxed(document));
+                found += u64::from(shown);
+                hidden += u64::from(!shown);
+            }
+        }
+    }
+    assert!(found > 1000 && hidden > 1000, "{found} {hidden}");
 }
