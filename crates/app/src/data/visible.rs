@@ -89,7 +89,7 @@ impl Door<'_> {
             return Ok(None);
         }
         let mut reading = self.reading(query).await?;
-        if reading.is_plain() {
+        if reading.is_plain() && reading.is_everything() {
             return Ok(None);
         }
         let sort = sort.map(Sort::parse).transpose().map_err(language)?;

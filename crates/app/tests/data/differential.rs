@@ -430,6 +430,17 @@ impl Case {
                 1
             })
             .collect();
+        if targets.is_empty() && request.upserts() {
+            let made = upserted(request)?;
+            if !asked(Write::Insert(&made)) {
+                return Ok(None);
+            }
+            if after.iter().any(|document| same_id(document, &made)) {
+                return Err("it is there already".to_owned());
+            }
+            after.push(made);
+            return Ok(Some(after));
+        }
         for before in targets {
             let at = after
                 .iter()
@@ -446,7 +457,6 @@ impl Case {
                 after.remove(at);
                 continue;
             }
-            let sent = RawBson::try_from(request.arguments["update"].clone()).unwrap();
             if request.is_pipeline() {
                 let whole = text(&Bson::Document(before.clone()));
                 let shown = self.shown(&before).map(Bson::Document);
@@ -454,13 +464,11 @@ impl Case {
                     return Ok(None);
                 }
             }
-            let update = Update::parse(sent.as_raw_bson_ref(), None).map_err(message)?;
+            let update = update_of(request)?;
+            let query = Matcher::parse(&raw(&request.query())).map_err(message)?;
             let context = UpdateContext {
-                now: bson::DateTime::MIN,
-                stamps: None,
-                query: None,
-                inserting: false,
-                collation: None,
+                query: Some(&query),
+                ..context(false)
             };
             let made = update.apply(&raw(&before), context).map_err(message)?;
             let image = Document::try_from(&made.document).unwrap();
@@ -470,6 +478,31 @@ impl Case {
             after[at] = image;
         }
         Ok(Some(after))
+    }
+
+    /// A `bulkWrite`, each of whose writes stands for itself.
+    async fn bulk(&mut self, dice: &mut Dice, tally: &mut Tally) {
+        let requests = requests::bulk(dice, &self.stored);
+        let request = requests::bulk_write(&requests, dice.one_in(2));
+        let said = self.say(&request);
+        let mut fails = false;
+        for step in &requests {
+            match self.written(step) {
+                Ok(Some(after)) => self.stored = after,
+                _ if request.arguments.get_bool("ordered").unwrap() => {
+                    fails = true;
+                    break;
+                }
+                _ => fails = true,
+            }
+        }
+        let answer = self
+            .run(&self.access, request.action, &request.arguments)
+            .await;
+        assert_eq!(answer.is_err(), fails, "{answer:?}: {said}");
+        let stored = self.system("find", doc! { "sort": { "_id": 1 } }).await;
+        assert_eq!(text(&stored), text(&by_id(&self.stored)), "{said}");
+        tally.count(if fails { "failed bulk" } else { "bulk" });
     }
 
     async fn write(&mut self, request: &Request, tally: &mut Tally) {
@@ -482,11 +515,6 @@ impl Case {
             Err(problem) => problem.message.clone(),
         };
         let stored = self.system("find", doc! { "sort": { "_id": 1 } }).await;
-        let by_id = |documents: &[Document]| {
-            let mut documents = documents.to_vec();
-            documents.sort_by_key(|document| document.get_i32("_id").unwrap_or_default());
-            Bson::Array(documents.into_iter().map(Bson::Document).collect())
-        };
         match (&answer, &expected) {
             (Ok(_), Ok(Some(after))) => {
                 assert_eq!(text(&stored), text(&by_id(after)), "{}", self.say(request));
@@ -495,6 +523,15 @@ impl Case {
                     self.returned(request, after, &said);
                 } else {
                     self.keeps_secrets(request, &said);
+                }
+                if after.len() > self.stored.len() && request.upserts() {
+                    tally.count("upserted");
+                }
+                if request.arguments.contains_key("arrayFilters") {
+                    tally.count("by array filters");
+                }
+                if request.arguments.to_string().contains(".$\"") {
+                    tally.count("by position");
                 }
                 tally.count(request.action);
                 self.stored.clone_from(after);
@@ -520,20 +557,17 @@ impl Case {
             .into_iter()
             .map(|entry| entry.0)
             .find(|document| self.passes_filters(document));
-        let new = request
-            .arguments
-            .get_bool("returnNewDocument")
-            .unwrap_or(false);
-        let image = target.and_then(|target| {
-            if new {
-                after
-                    .iter()
-                    .find(|document| same_id(document, &target))
-                    .cloned()
-            } else {
-                Some(target)
+        let image = match target {
+            Some(target) if request.returns_new() => {
+                let image = after.iter().find(|document| same_id(document, &target));
+                image.cloned()
             }
-        });
+            // What an upsert made comes last.
+            None if request.returns_new() && after.len() > self.stored.len() => {
+                after.last().cloned()
+            }
+            target => target,
+        };
         // Filters narrow what is found, not what is answered with.
         let shown = image.and_then(|image| {
             let shown = oracle::read(&self.roles, &self.asker, &image)?;
@@ -615,6 +649,39 @@ impl Case {
     }
 }
 
+fn update_of(request: &Request) -> Result<Update, String> {
+    let sent = RawBson::try_from(request.arguments["update"].clone()).unwrap();
+    let filters = request.arguments.get_array("arrayFilters").ok();
+    let filters = filters.map(|filters| RawArrayBuf::try_from(filters).unwrap());
+    Update::parse(sent.as_raw_bson_ref(), filters.as_deref()).map_err(|error| error.message)
+}
+
+/// The document that an upsert makes: of the query and the update, without
+/// anything of filters.
+fn upserted(request: &Request) -> Result<Document, String> {
+    let message = |error: mql::MqlError| error.message;
+    let update = update_of(request)?;
+    let base = mql::upsert_document(&raw(&request.query()), &update).map_err(message)?;
+    let made = update.apply(&raw(&base), context(true)).map_err(message)?;
+    Ok(Document::try_from(&made.document).unwrap())
+}
+
+fn context<'a>(inserting: bool) -> UpdateContext<'a> {
+    UpdateContext {
+        now: bson::DateTime::MIN,
+        stamps: None,
+        query: None,
+        inserting,
+        collation: None,
+    }
+}
+
+fn by_id(documents: &[Document]) -> Bson {
+    let mut documents = documents.to_vec();
+    documents.sort_by_key(|document| document.get_i32("_id").unwrap_or_default());
+    Bson::Array(documents.into_iter().map(Bson::Document).collect())
+}
+
 fn same_id(a: &Document, b: &Document) -> bool {
     a.get("_id") == b.get("_id")
 }
@@ -664,7 +731,10 @@ async fn the_door_decides_as_the_oracle() {
                 break;
             }
         }
-        if seed % 4 == 0 {
+        if seed % 3 == 0 && case.stored.len() > 2 {
+            case.bulk(dice, &mut tally).await;
+        }
+        if seed % 4 == 0 && !case.stored.is_empty() {
             let target = rawdoc! { "database": "d", "collection": "c" };
             let mut watch = data.watch(&case.access, &target).await.unwrap();
             for _ in 0..3 {
@@ -695,5 +765,10 @@ async fn the_door_decides_as_the_oracle() {
         "wrong write",
         "told",
         "untold",
+        "upserted",
+        "by array filters",
+        "by position",
+        "bulk",
+        "failed bulk",
     ]);
 }

@@ -38,10 +38,10 @@ fn when(dice: &mut Dice) -> Bson {
 }
 
 fn permission(of: &mut Document, name: &str, dice: &mut Dice) {
-    let value = match dice.below(6) {
+    let value = match dice.below(8) {
         0 | 1 => return,
-        2 | 3 => Bson::Boolean(true),
-        4 => Bson::Boolean(false),
+        2..=5 => Bson::Boolean(true),
+        6 => Bson::Boolean(false),
         _ => when(dice),
     };
     of.insert(name, value);
@@ -231,7 +231,7 @@ async fn what_is_hidden_makes_no_difference() {
     let engine = crate::on_mongodb::engine(module_path!(), super::embedded);
     let fewest = match engine.capabilities().name {
         "embedded" => 1500,
-        _ => 250,
+        _ => 400,
     };
     let data = Data::new(engine, Arc::new(SystemClock));
     let mut tally = Tally::default();

@@ -34,6 +34,16 @@ impl Request {
         }
     }
 
+    pub(super) fn upserts(&self) -> bool {
+        self.arguments.get_bool("upsert").unwrap_or(false)
+    }
+
+    pub(super) fn returns_new(&self) -> bool {
+        self.arguments
+            .get_bool("returnNewDocument")
+            .unwrap_or(false)
+    }
+
     pub(super) fn is_pipeline(&self) -> bool {
         self.arguments.get_array("update").is_ok()
     }
@@ -259,6 +269,35 @@ fn pipeline(dice: &mut Dice, stored: &[Document]) -> Vec<Document> {
     stages
 }
 
+/// Writes of one `bulkWrite`.
+pub(super) fn bulk(dice: &mut Dice, stored: &[Document]) -> Vec<Request> {
+    let all = dice.many(5, |dice| write(dice, stored)).into_iter();
+    all.filter(|request| {
+        let findings = request.action.starts_with("findOne");
+        !findings && request.action != "insertMany"
+    })
+    .collect()
+}
+
+/// A `bulkWrite` of these.
+pub(super) fn bulk_write(requests: &[Request], ordered: bool) -> Request {
+    let operation = |request: &Request| {
+        let mut body = request.arguments.clone();
+        for (from, to) in [("query", "filter"), ("update", "replacement")] {
+            let renames = from == "query" || request.action == "replaceOne";
+            if renames && let Some(value) = body.remove(from) {
+                body.insert(to, value);
+            }
+        }
+        doc! { request.action: body }
+    };
+    let operations: Vec<Document> = requests.iter().map(operation).collect();
+    Request {
+        action: "bulkWrite",
+        arguments: doc! { "operations": operations, "ordered": ordered },
+    }
+}
+
 /// A write.
 pub(super) fn write(dice: &mut Dice, stored: &[Document]) -> Request {
     let action = dice.text(&[
@@ -283,7 +322,21 @@ pub(super) fn write(dice: &mut Dice, stored: &[Document]) -> Request {
         let document = random::document(dice, id, &mut no_secrets);
         without_secrets(Bson::Document(document))
     };
-    let arguments = match action {
+    let upserts = dice.one_in(5);
+    // Of one that is there, or that upserts make.
+    let one = |dice: &mut Dice| {
+        let id = if upserts && !dice.one_in(4) {
+            Bson::Int32(fresh)
+        } else {
+            id(dice)
+        };
+        let mut query = doc! { "_id": id };
+        if upserts && dice.one_in(2) {
+            query.insert(dice.text(&["a", "o", "d.a"]), met(dice, stored));
+        }
+        query
+    };
+    let mut arguments = match action {
         "insertOne" => doc! { "document": document(dice, fresh) },
         "insertMany" => {
             let list: Vec<Bson> = (0..=dice.below(3) as i32)
@@ -292,30 +345,93 @@ pub(super) fn write(dice: &mut Dice, stored: &[Document]) -> Request {
             doc! { "documents": list }
         }
         "updateMany" => {
-            let query = query(dice, stored, 1);
-            doc! { "query": query, "update": update(dice, stored) }
+            let query = if upserts {
+                one(dice)
+            } else {
+                query(dice, stored, 1)
+            };
+            updating(dice, stored, "query", query)
         }
         "deleteMany" => doc! { "query": { "_id": { "$in": [id(dice), id(dice)] } } },
         "deleteOne" => doc! { "query": { "_id": id(dice) } },
-        "updateOne" => doc! { "query": { "_id": id(dice) }, "update": update(dice, stored) },
+        "updateOne" => {
+            let query = one(dice);
+            updating(dice, stored, "query", query)
+        }
         "replaceOne" | "findOneAndReplace" => {
-            let at = dice.below(stored.len());
-            let mut after = random::changed(dice, &stored[at]);
+            let query = one(dice);
+            let known = stored
+                .iter()
+                .find(|known| known.get("_id") == query.get("_id"));
+            let mut after = random::changed(dice, known.unwrap_or(&stored[0]));
             after.remove("_id");
-            let mut arguments =
-                doc! { "query": { "_id": stored[at]["_id"].clone() }, "update": after };
-            if action == "findOneAndReplace" && dice.one_in(2) {
-                arguments.insert("returnNewDocument", true);
-            }
+            doc! { "query": query, "update": without_secrets(Bson::Document(after)) }
+        }
+        "findOneAndUpdate" => {
+            let query = if upserts {
+                one(dice)
+            } else {
+                query(dice, stored, 1)
+            };
+            let mut arguments = updating(dice, stored, "filter", query);
+            arguments.insert("sort", doc! { "_id": 1 });
             arguments
         }
-        "findOneAndUpdate" => doc! {
-            "filter": query(dice, stored, 1), "sort": { "_id": 1 }, "update": update(dice, stored),
-            "returnNewDocument": dice.one_in(2),
-        },
         _ => doc! { "filter": { "_id": id(dice) }, "sort": { "_id": 1 } },
     };
+    if arguments.contains_key("update") {
+        if upserts {
+            arguments.insert("upsert", true);
+        }
+        if action.starts_with("findOneAnd") && dice.one_in(2) {
+            arguments.insert("returnNewDocument", true);
+        }
+    }
     Request { action, arguments }
+}
+
+/// Arguments of an update: some go by places in arrays, and ask for one there.
+fn updating(dice: &mut Dice, stored: &[Document], name: &str, query: Document) -> Document {
+    let value = |dice: &mut Dice| without_secrets(met(dice, stored));
+    let mut arguments = doc! { name: query };
+    let array = dice.text(&["t", "t", "d", "a", "d.t"]);
+    let inside = dice.text(&["", "", ".a", ".b"]);
+    let place = match dice.below(12) {
+        0 => {
+            let query = arguments.get_document_mut(name).expect("it was put there");
+            let test = match dice.below(3) {
+                0 => bson::bson!({ "$exists": true }),
+                1 => bson::bson!({ "$elemMatch": { "a": { "$exists": dice.one_in(2) } } }),
+                _ => value(dice),
+            };
+            query.insert(array, test);
+            format!("{array}.${inside}")
+        }
+        1 => format!("{array}.$[]{inside}"),
+        2 => {
+            let test = match dice.below(3) {
+                0 => doc! { "x": value(dice) },
+                1 => doc! { "x.a": { "$gte": value(dice) } },
+                _ => {
+                    doc! { "$or": [{ "x": { "$type": "object" } }, { "x": { "$lt": value(dice) } }] }
+                }
+            };
+            arguments.insert("arrayFilters", vec![test]);
+            format!("{array}.$[x]{inside}")
+        }
+        _ => {
+            arguments.insert("update", update(dice, stored));
+            return arguments;
+        }
+    };
+    let update = match dice.below(5) {
+        0 => bson::bson!({ "$unset": { place: 1 } }),
+        1 => bson::bson!({ "$inc": { place: 1 } }),
+        2 => bson::bson!({ "$set": { place: value(dice), "x": value(dice) } }),
+        _ => bson::bson!({ "$set": { place: value(dice) } }),
+    };
+    arguments.insert("update", update);
+    arguments
 }
 
 /// What callers make up has no secrets.
@@ -336,7 +452,17 @@ fn without_secrets(value: Bson) -> Bson {
 fn update(dice: &mut Dice, stored: &[Document]) -> Bson {
     let field = |dice: &mut Dice| dice.text(&["a", "b", "o", "t", "d.a", "d", "t.0", "d.d.a", "x"]);
     let value = |dice: &mut Dice| without_secrets(met(dice, stored));
-    match dice.below(16) {
+    match dice.below(21) {
+        16 => bson::bson!({ "$pop": { field(dice): (if dice.one_in(2) { 1 } else { -1 }) } }),
+        17 => {
+            let each = vec![value(dice), value(dice)];
+            bson::bson!({ "$push": { field(dice): { "$each": each, "$slice": -2, "$sort": 1 } } })
+        }
+        18 => bson::bson!({ "$pullAll": { field(dice): [value(dice)] } }),
+        19 => {
+            bson::bson!({ "$setOnInsert": { field(dice): value(dice) }, "$set": { "b": value(dice) } })
+        }
+        20 => bson::bson!({ "$push": { field(dice): { "$each": [value(dice)], "$position": 0 } } }),
         0..=3 => bson::bson!({ "$set": { field(dice): value(dice) } }),
         4 => bson::bson!({ "$unset": { field(dice): 1 } }),
         5 => bson::bson!({ "$inc": { field(dice): 1 } }),
