@@ -20,7 +20,8 @@ export class Server {
     const home = await mkdtemp(join(tmpdir(), "backstitch-sdk-"));
     await cp(app, join(home, "app"), { recursive: true });
     for (const [path, content] of Object.entries(files)) {
-      await writeFile(join(home, "app", path), JSON.stringify(content));
+      const text = typeof content === "string" ? content : JSON.stringify(content);
+      await writeFile(join(home, "app", path), text);
     }
     const server = new Server(home, env);
     await server.run();
