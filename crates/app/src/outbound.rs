@@ -66,7 +66,7 @@ impl ProviderEndpoints {
                     && url.password().is_none()
             });
             if !valid {
-                return Err(format!("{name}: '{url}' is no plain URL of http or https"));
+                return Err(format!("{name}: that is no plain URL of http or https"));
             }
             endpoints.insert(*name, url.trim_end_matches('/').to_owned());
         }

@@ -153,6 +153,44 @@ fn a_registry_of_packages_that_is_none_is_refused() {
 }
 
 #[test]
+fn settings_of_what_is_reached_outside_are_checked() {
+    let data = data();
+    for (name, value, expected, wanted) in [
+        ("BACKSTITCH_EGRESS_ALLOW", "10.0.0.0/40", 2, "10.0.0.0/40"),
+        (
+            "BACKSTITCH_EGRESS_ROOTS",
+            "/nowhere.pem",
+            1,
+            "/nowhere.pem: ",
+        ),
+        (
+            "BACKSTITCH_EGRESS_ROOTS",
+            "/dev/null",
+            1,
+            "no certificate in it",
+        ),
+        (
+            "BACKSTITCH_PROVIDER_ENDPOINTS",
+            "google.tokens=https://a",
+            1,
+            "there is no endpoint 'google.tokens'",
+        ),
+        (
+            "BACKSTITCH_PROVIDER_ENDPOINTS",
+            "google.token=https://a,apple.keys=https://user:hunter2@a",
+            1,
+            "apple.keys: that is no plain URL",
+        ),
+    ] {
+        let mut command = program(&["serve", "--listen", "127.0.0.1:0", "--data-dir"]);
+        let (code, _, errors) = run(command.arg(path(&data)).env(name, value));
+        assert_eq!(code, expected, "{errors}");
+        assert!(errors.contains(wanted), "{errors}");
+        assert!(!errors.contains("hunter2"), "{errors}");
+    }
+}
+
+#[test]
 fn a_lost_master_key_is_missed_and_none_is_made_up() {
     let data = data();
     let home = data.path().join("new");

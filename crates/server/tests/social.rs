@@ -1,10 +1,11 @@
 //! Logins by Google, Facebook and Apple, which an issuer on loopback stands for.
 
+use kit::limit::CODES_AT_ONCE_MAX;
 use serde_json::{Value, json};
 
 use crate::http::Reply;
 use crate::issuer::{Answer, Issuer, Signer};
-use crate::world::{APP, Session, World, session};
+use crate::world::{APP, Session, World, login, session};
 
 const NOW: i64 = 1_700_000_000;
 
@@ -137,6 +138,25 @@ async fn google_codes_log_in() {
     assert!(log.contains("\"openId\" off"), "{log}");
     let log = refused(&world, "oauth2-google", json!({})).await;
     assert!(log.contains("authCode"), "{log}");
+}
+
+#[tokio::test]
+async fn made_up_codes_do_not_pile_up() {
+    let (world, issuer) = with("oauth2-google", &json!({})).await;
+    issuer.answers("/google.token", Answer::Silence);
+    let mut waiting = tokio::task::JoinSet::new();
+    for _ in 0..CODES_AT_ONCE_MAX {
+        let ask = login("oauth2-google", r#"{"authCode":"made up"}"#);
+        waiting.spawn(ask.send(world.address));
+    }
+    while issuer.asked("/google.token").len() < CODES_AT_ONCE_MAX {
+        tokio::task::yield_now().await;
+    }
+    let body = json!({ "authCode": "the-code" });
+    let reply = world.login("oauth2-google", body).await;
+    assert_eq!(reply.refusal(), "429 TooManyRequests");
+    // Others log in meanwhile.
+    world.anonymous().await;
 }
 
 #[tokio::test]

@@ -444,11 +444,7 @@ impl App {
         self.provider(&flow.provider)?;
         // Each costs a request to the provider, and anybody may begin a login and
         // make up a code.
-        let busy = || {
-            let text = "too many logins at once, try again later";
-            Problem::new(Kind::Limited, "TooManyRequests", text)
-        };
-        let _room = self.core.codes.try_acquire().map_err(|_| busy())?;
+        let _room = self.room_to_ask()?;
         let now = self.core.clock.now_ms();
         let counted = self
             .failures

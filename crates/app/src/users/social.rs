@@ -76,6 +76,7 @@ impl App {
         let code = credentials
             .get_str("authCode")
             .map_err(|_| refused("the login has neither \"authCode\" nor \"id_token\""))?;
+        let _room = self.room_to_ask()?;
         self.by_google_code(&client, code, None, None).await
     }
 
@@ -88,6 +89,7 @@ impl App {
         let token = credentials
             .get_str("accessToken")
             .map_err(|_| refused("the login has no text \"accessToken\""))?;
+        let _room = self.room_to_ask()?;
         self.by_facebook_token(&client, token).await
     }
 
@@ -103,6 +105,18 @@ impl App {
         let claims = self.identified("apple", &client, token).await?;
         let claims = self.named(&client, claims, Claims::new()).await?;
         self.known_by(&client, claims)
+    }
+
+    /// Room for a login that a provider is asked about: anybody may send one with
+    /// a code or token that is made up.
+    ///
+    /// # Errors
+    /// `TooManyRequests`.
+    pub(super) fn room_to_ask(&self) -> Result<tokio::sync::SemaphorePermit<'_>, Problem> {
+        self.core.codes.try_acquire().map_err(|_| {
+            let text = "too many logins at once, try again later";
+            Problem::new(Kind::Limited, "TooManyRequests", text)
+        })
     }
 
     /// Whose authorization code a provider gave: with the URI that it was sent
