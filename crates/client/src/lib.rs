@@ -141,7 +141,9 @@ impl Client {
             (Method::POST, ["auth", "providers", provider, "login"]) => {
                 auth::login(app, provider, &request).await
             }
-            (Method::GET, ["auth", "providers", provider, "login"]) => {
+            (Method::GET, ["auth", "providers", provider, "login"])
+                if provider.starts_with("oauth2-") =>
+            {
                 redirects::begin(app, provider, &request, base_url).await
             }
             (Method::POST, ["auth", "providers", "local-userpass", verb @ ..]) => {

@@ -419,20 +419,17 @@ async fn nobody_is_led_to_where_the_app_does_not_want_him() {
 #[tokio::test]
 async fn there_are_pages_of_providers_that_are_on_and_have_one() {
     let world = world().await;
-    for (provider, said) in [
-        (
-            "oauth2-twitter",
-            "404 authentication provider not found: 'oauth2-twitter'",
-        ),
-        ("anon-user", NOT_ALLOWED),
-        ("local-userpass", NOT_ALLOWED),
-        (
-            "%3Cb%3E",
-            "404 authentication provider not found: '%3Cb%3E'",
-        ),
-    ] {
+    let reply = world.send(start("oauth2-twitter", &[])).await;
+    let unknown = "404 authentication provider not found: 'oauth2-twitter'";
+    assert_eq!(nowhere(&reply), unknown);
+    let reply = world.send(start("oauth2-%3Cb%3E&lt;b&gt;", &[])).await;
+    assert_eq!(
+        nowhere(&reply),
+        "404 authentication provider not found: 'oauth2-%3Cb%3E&amp;lt;b&amp;gt;'"
+    );
+    for provider in ["anon-user", "local-userpass", "none"] {
         let reply = world.send(start(provider, &[])).await;
-        assert_eq!(nowhere(&reply), said, "{provider}");
+        assert_eq!(reply.refusal(), "404 -", "{provider}");
     }
     let begun = begin(&world, "oauth2-google").await;
     edit(&world, "oauth2-google", "disabled", true.into()).await;
