@@ -130,6 +130,20 @@ impl World {
         world
     }
 
+    /// The same with settings of the data source's rules.
+    async fn set(roles: &str, settings: &str, documents: &str) -> Self {
+        let source = format!(
+            r#"{{"name":"s","type":"mongodb-atlas","config":{{"clusterName":"c","rules":{settings}}}}}"#
+        );
+        let files = [
+            ("d/c/rules.json", &*self::roles(roles)),
+            ("config.json", &source),
+        ];
+        let world = Self::new(&files);
+        world.seed(documents).await;
+        world
+    }
+
     fn is_embedded(&self) -> bool {
         self.engine.capabilities().name == "embedded"
     }

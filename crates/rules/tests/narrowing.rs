@@ -453,7 +453,7 @@ fn dotted_names_are_compared_exactly_wherever_arrays_are() {
     let (mut found, mut hidden) = (0, 0);
     for path in ["d.a", "d.d.a", "d.d.d.a"] {
         for test in [
-            r#"1"#,
+            "1",
             r#"{"%ne":1}"#,
             r#"{"%gt":1}"#,
             r#"{"%lte":1}"#,

@@ -7,6 +7,7 @@ use bson::spec::BinarySubtype;
 use bson::{Binary, Bson, Document};
 
 /// Who asks, and what the functions of the rules answer.
+#[derive(Clone)]
 pub(crate) struct Asker {
     /// `%%user`.
     pub(crate) user: Document,

@@ -101,6 +101,7 @@ fn compile(roles: &[Document], filters: &[Filter], settings: Option<Document>) -
 }
 
 /// One rule set with documents and someone who asks.
+#[derive(Clone)]
 struct Case {
     seed: u64,
     data: Data,

@@ -60,6 +60,7 @@ impl Request {
 }
 
 /// A filter as it is written.
+#[derive(Clone)]
 pub(super) struct Filter {
     pub(super) written: Document,
 }
