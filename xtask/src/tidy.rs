@@ -98,6 +98,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("argon2", &["app"]),
     ("icu_collator", &["mql"]),
     ("hyper-rustls", &["egress"]),
+    ("lettre", &["egress"]),
     ("rustls", &["egress"]),
 ];
 

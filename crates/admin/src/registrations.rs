@@ -68,13 +68,14 @@ async fn delete(cx: Cx, request: Request) -> Result<Answer, Problem> {
     Ok(Answer::no_content())
 }
 
-/// Hands the parts of the link to the administrator: no mail goes out yet, and
-/// the answer says so.
+/// Hands the parts of the link to the administrator, and says whether a mail with
+/// it went out.
 async fn send(cx: Cx, request: Request) -> Result<Answer, Problem> {
     let email = request.parameter("email");
-    let made = cx.app()?.confirmation_token(email).await?;
+    let app = cx.app()?;
+    let (made, sent) = app.confirmation_token(email, &info(&request)).await?;
     Ok(Answer::ok(&json!({
-        "token": made.token, "token_id": made.token_id, "email_sent": false,
+        "token": made.token.expose(), "token_id": made.token_id, "email_sent": sent,
     })))
 }
 

@@ -141,6 +141,7 @@ impl World {
             cheap_passwords: true,
             npm_registry,
             outbound: app::Outbound::default(),
+            mail: app::mail::MailSettings::default(),
         })
         .await
         .unwrap();

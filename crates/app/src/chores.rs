@@ -69,6 +69,9 @@ impl Backstitch {
             sessions.map_err(stored)?;
             let spent = self.state.spent_flows.delete_all(over).await;
             spent.map_err(stored)?;
+            let counted = doc! { "since": { "$lte": now - DUE_EVERY_MS } };
+            let counts = &self.state.mail_counts;
+            counts.delete_all(counted).await.map_err(stored)?;
             let begun = doc! { "created": { "$lte": now - limit::REFRESH_TOKEN_S * 1000 } };
             let sessions = &self.state.admin_sessions;
             sessions.delete_all(begun).await.map_err(stored)?;
@@ -202,6 +205,7 @@ mod tests {
             cheap_passwords: true,
             npm_registry: None,
             outbound: crate::Outbound::default(),
+            mail: crate::mail::MailSettings::default(),
         })
         .await
         .unwrap()

@@ -23,6 +23,7 @@ mod hosting;
 mod ids;
 mod live;
 mod logbook;
+pub mod mail;
 pub mod meters;
 mod not_yet;
 mod outbound;

@@ -8,7 +8,6 @@ use serde_json::Value;
 pub(crate) fn find(config: &AppConfig, flaws: &mut Vec<Flaw>) {
     let mut finder = Finder { flaws };
     finder.app(config);
-    finder.login(config);
     finder.functions(config);
     finder.nodes(config);
 }
@@ -38,30 +37,6 @@ impl Finder<'_> {
                     "",
                     pointer,
                     "allowed request origins; browsers may call from everywhere",
-                );
-            }
-        }
-    }
-
-    fn login(&mut self, config: &AppConfig) {
-        for (name, provider) in config.auth_providers() {
-            if !provider.enabled() {
-                continue;
-            }
-            if name != "local-userpass" {
-                continue;
-            }
-            let mut later = |field: &str, what: &str| {
-                let what = format!("{what} (provider \"{name}\")");
-                self.later(Kind::AuthProvider, name, field, what);
-            };
-            if !provider.on("runConfirmationFunction") && !provider.on("autoConfirm") {
-                later("/config", "confirming e-mail addresses by mail");
-            }
-            if provider.on("runResetFunction") {
-                later(
-                    "/config/runResetFunction",
-                    "resetting passwords by function",
                 );
             }
         }

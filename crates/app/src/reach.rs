@@ -48,6 +48,11 @@ impl App {
             return Ok(());
         };
         let is_it = |allowed: &str| is_origin(allowed, origin);
+        // The built-in pages are the server's.
+        let own = self.core.mail.base_url();
+        if own.is_some_and(|url| own_origin(&url).is_some_and(|own| own == origin)) {
+            return Ok(());
+        }
         if listed.is_empty() || listed.iter().any(|one| one.as_str().is_some_and(is_it)) {
             return Ok(());
         }
@@ -106,6 +111,11 @@ fn is_private(address: IpAddr) -> bool {
             address.is_loopback() || address.is_unique_local() || address.is_unicast_link_local()
         }
     }
+}
+
+/// The origin of a URL, as browsers send it.
+fn own_origin(url: &str) -> Option<String> {
+    Some(url::Url::parse(url).ok()?.origin().ascii_serialization())
 }
 
 /// Whether an origin is an allowed one, which may have `*.` before its domain.

@@ -15,6 +15,7 @@ use tokio::task::JoinSet;
 use crate::clusters::{ClusterHealth, Clusters};
 use crate::dependencies::Installs;
 use crate::live::Author;
+use crate::mail::{MailSettings, Mailer};
 use crate::meters::Meters;
 use crate::{App, Logbook, Outbound, ProviderEndpoints, chores, following, meters, new_id, stored};
 
@@ -40,6 +41,8 @@ pub struct Settings {
     pub npm_registry: Option<npm::Registry>,
     /// The machines that the server itself turns to.
     pub outbound: Outbound,
+    /// Where mails go, and what is in them.
+    pub mail: MailSettings,
 }
 
 /// Where the server's own records are.
@@ -73,6 +76,7 @@ pub struct Backstitch {
     pub(crate) codes: tokio::sync::Semaphore,
     /// Keys of those who sign tokens for users.
     pub(crate) key_sets: crate::users::KeySets,
+    pub(crate) mail: Mailer,
     /// The log.
     pub logbook: Logbook,
     /// What apps use.
@@ -137,6 +141,7 @@ impl Backstitch {
             endpoints: settings.outbound.endpoints,
             codes: tokio::sync::Semaphore::new(limit::CODES_AT_ONCE_MAX),
             key_sets: crate::users::KeySets::default(),
+            mail: Mailer::new(settings.mail),
             apps: ArcSwap::default(),
             loading: tokio::sync::Mutex::default(),
             tasks: Mutex::default(),
@@ -547,6 +552,7 @@ mod tests {
             cheap_passwords: true,
             npm_registry: None,
             outbound: Outbound::default(),
+            mail: MailSettings::default(),
         })
         .await
         .unwrap();

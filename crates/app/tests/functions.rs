@@ -111,6 +111,7 @@ impl World {
             cheap_passwords: true,
             npm_registry: None,
             outbound: app::Outbound::default(),
+            mail: app::mail::MailSettings::default(),
         })
         .await
         .unwrap();

@@ -34,6 +34,7 @@ fn settings(engine: SharedEngine, state: Option<StateSettings>) -> Settings {
         cheap_passwords: true,
         npm_registry: None,
         outbound: app::Outbound::default(),
+        mail: app::mail::MailSettings::default(),
     }
 }
 

@@ -283,6 +283,7 @@ impl Place {
             limits: js::Limits::default(),
             npm_registry: None,
             outbound: app::Outbound::default(),
+            mail: app::mail::MailSettings::default(),
         };
         Ok(Desk::Records(Box::new(Operator::open(&settings).await?)))
     }

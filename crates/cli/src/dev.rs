@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use app::mail::Outlet;
 use app::{App, Author, Deployed, NewApp, Rejected};
 use kit::{Finding, Problem};
 use notify::{RecursiveMode, Watcher};
@@ -31,7 +32,8 @@ pub(crate) async fn run(options: Dev) -> Result<(), StartError> {
         Some(folder) => Some(watch(folder, changes)?),
         None => None,
     };
-    let running = start(options.server).await?;
+    let running = start(options.server, Outlet::Shown).await?;
+    let mut mails = running.core.shown_mails();
     let mut logs = running.core.logbook.follow();
     let mut app = None;
     if let Some(folder) = &folder {
@@ -59,6 +61,11 @@ pub(crate) async fn run(options: Dev) -> Result<(), StartError> {
             entry = logs.recv() => {
                 if let Ok(entry) = entry {
                     screen.log(&entry);
+                }
+            }
+            mail = mails.recv() => {
+                if let Ok(mail) = mail {
+                    screen.mail(&mail);
                 }
             }
         }

@@ -206,6 +206,15 @@ struct ServerOptions {
     /// Where login providers are if not at themselves: NAME=URL such as google.token=https://…, with commas
     #[arg(long, env = "BACKSTITCH_PROVIDER_ENDPOINTS", value_delimiter = ',')]
     provider_endpoints: Vec<String>,
+    /// SMTP server that mails go out by: smtp://USER:PASSWORD@HOST:PORT or smtps://… (default: none)
+    #[arg(long, env = "BACKSTITCH_SMTP_URL", hide_env_values = true)]
+    smtp_url: Option<String>,
+    /// Whom mails come from: an address, or "NAME <ADDRESS>"
+    #[arg(long, env = "BACKSTITCH_MAIL_FROM")]
+    mail_from: Option<String>,
+    /// Folder with templates of mails: confirm.txt, confirm.html, reset.txt, reset.html (default: built-in ones)
+    #[arg(long, env = "BACKSTITCH_MAIL_TEMPLATES")]
+    mail_templates: Option<PathBuf>,
 }
 
 #[derive(Args)]

@@ -4,6 +4,8 @@ use std::io::{IsTerminal, Write};
 use std::path::Path;
 use std::time::Duration;
 
+use app::mail::ShownMail;
+use app::users::TokenFor;
 use app::{App, Deployed, Rejected};
 use kit::{Finding, Severity};
 use serde_json::{Value, json};
@@ -165,6 +167,25 @@ impl Screen {
         if !entry.error.is_empty() {
             line(&format!("  {}", entry.error));
         }
+    }
+
+    /// A mail that went nowhere.
+    pub(crate) fn mail(&self, mail: &ShownMail) {
+        let (name, what) = match mail.purpose {
+            TokenFor::Confirmation => ("confirmation", "confirms the address of"),
+            TokenFor::Reset => ("reset", "resets the password of"),
+        };
+        let link = mail.link.expose();
+        if self.json {
+            let event = json!({
+                "event": "mail", "app": mail.app, "purpose": name, "to": mail.to,
+                "subject": mail.subject, "link": link, "text": mail.text.expose(),
+            });
+            line(&event.to_string());
+            return;
+        }
+        line(&format!("mail not sent; this {what} {}", mail.to));
+        line(&format!("  {}", self.paint(BOLD, link)));
     }
 
     fn paint(&self, code: &str, text: &str) -> String {

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use app::mail::{MailSettings, Outlet, Templates};
 use app::{EgressSettings, Outbound, ProviderEndpoints, Roots};
 use js::{Limits, PoolSettings};
 use server::{KeySettings, Listening, Patience, Running, Settings, StartError};
@@ -35,8 +36,9 @@ pub(crate) fn with_runtime(work: impl Future<Output = Result<(), StartError>>) -
     }
 }
 
-/// Starts a server with the options of the command line.
-pub(crate) async fn start(options: ServerOptions) -> Result<Running, StartError> {
+/// Starts a server with the options of the command line; without an SMTP server
+/// there, mails go where `unsent` says.
+pub(crate) async fn start(options: ServerOptions, unsent: Outlet) -> Result<Running, StartError> {
     let mut workers =
         PoolSettings::this_program().map_err(|error| StartError(error.to_string()))?;
     if let Some(most) = options.workers_max {
@@ -47,6 +49,7 @@ pub(crate) async fn start(options: ServerOptions) -> Result<Running, StartError>
         return Err(StartError(text.to_owned()));
     }
     let outbound = outbound(&options)?;
+    let mail = mail(&options, &outbound.http.roots, unsent)?;
     let npm_registry = npm_registry(options.npm_registry, options.npm_token)?;
     let clusters = options.places.settings()?;
     server::start(Settings {
@@ -72,6 +75,7 @@ pub(crate) async fn start(options: ServerOptions) -> Result<Running, StartError>
         },
         npm_registry,
         outbound,
+        mail,
     })
     .await
 }
@@ -94,6 +98,30 @@ fn outbound(options: &ServerOptions) -> Result<Outbound, StartError> {
         endpoints: ProviderEndpoints::new(elsewhere.filter(|text| !text.is_empty()))
             .map_err(|error| StartError(format!("provider endpoints: {error}")))?,
     })
+}
+
+/// Where mails go, and what is in them.
+fn mail(
+    options: &ServerOptions,
+    roots: &Roots,
+    unsent: Outlet,
+) -> Result<MailSettings, StartError> {
+    let templates = match &options.mail_templates {
+        Some(folder) if !folder.as_os_str().is_empty() => Templates::read(folder)
+            .map_err(|error| StartError(format!("mail templates: {error}")))?,
+        _ => Templates::default(),
+    };
+    let set = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+    let outlet = match (set(&options.smtp_url), set(&options.mail_from)) {
+        (Some(url), Some(from)) => Outlet::smtp(&url.into(), &from, roots)
+            .map_err(|error| StartError(format!("mail: {error}")))?,
+        (None, None) => unsent,
+        _ => {
+            let text = "mail: an SMTP server and a sender go together: set both or neither";
+            return Err(StartError(text.to_owned()));
+        }
+    };
+    Ok(MailSettings { outlet, templates })
 }
 
 fn npm_registry(
@@ -127,7 +155,7 @@ pub(crate) async fn stopped() {
 
 /// The whole of `backstitch serve`.
 pub(crate) async fn run(options: Serve) -> Result<(), StartError> {
-    let running = start(options.server).await?;
+    let running = start(options.server, Outlet::Nowhere).await?;
     eprintln!(
         "backstitch serves {} (project {})",
         running.url, running.project_id

@@ -11,7 +11,7 @@ use kit::{Kind, Problem, limit};
 use serde_json::json;
 use web::{Answer, Request};
 
-use crate::{Client, Counted, Handled, info, not_yet, of, unknown};
+use crate::{Client, Counted, Handled, info, of, unknown};
 
 /// `POST auth/providers/{provider}/login`, with `?link=true` for the user of an
 /// access token.
@@ -48,46 +48,9 @@ pub(crate) async fn login(app: &Arc<App>, provider: &str, request: &Request) -> 
     })))
 }
 
-/// `POST auth/providers/local-userpass/…`.
-pub(crate) async fn local_userpass(app: &Arc<App>, verb: &[&str], request: &Request) -> Handled {
-    match verb {
-        ["register"] => {
-            let body = body(request).map_err(of(app))?;
-            let (email, password) = (text(&body, "email"), text(&body, "password"));
-            app.register(email, password, &info(request))
-                .await
-                .map_err(of(app))?;
-            Ok(Answer::empty(StatusCode::CREATED))
-        }
-        ["confirm"] => {
-            let body = body(request).map_err(of(app))?;
-            app.confirm(text(&body, "token"), text(&body, "tokenId"))
-                .await
-                .map_err(of(app))?;
-            Ok(Answer::empty(StatusCode::OK))
-        }
-        ["confirm", "send"] => {
-            let body = body(request).map_err(of(app))?;
-            app.send_confirmation(text(&body, "email"))
-                .await
-                .map_err(of(app))?;
-            Ok(Answer::empty(StatusCode::OK))
-        }
-        ["confirm", "call"] => {
-            let body = body(request).map_err(of(app))?;
-            app.run_confirmation(text(&body, "email"), &info(request))
-                .await
-                .map_err(of(app))?;
-            Ok(Answer::empty(StatusCode::OK))
-        }
-        ["reset", ..] => Err(of(app)(not_yet("resetting passwords"))),
-        _ => Err(of(app)(unknown())),
-    }
-}
-
 /// The body of an auth request. Anybody may send one, so it is smaller than
 /// others.
-fn body(request: &Request) -> Result<Document, Problem> {
+pub(crate) fn body(request: &Request) -> Result<Document, Problem> {
     if request.body.len() > limit::AUTH_BODY_BYTES_MAX {
         return Err(Problem::new(
             Kind::TooLarge,
@@ -102,7 +65,7 @@ fn body(request: &Request) -> Result<Document, Problem> {
 }
 
 /// A text field; empty when missing.
-fn text<'a>(body: &'a Document, name: &str) -> &'a str {
+pub(crate) fn text<'a>(body: &'a Document, name: &str) -> &'a str {
     body.get_str(name).unwrap_or_default()
 }
 

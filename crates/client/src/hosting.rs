@@ -39,6 +39,9 @@ impl Client {
     async fn page(&self, page: Page<'_>) -> Result<Response<Body>, Problem> {
         let rest = page.path.strip_prefix(SITES).unwrap_or_default();
         let (id, rest) = rest.split_once('/').ok_or_else(unknown)?;
+        if let Some(name) = rest.strip_prefix("auth/") {
+            return self.account_page(id, name, page).await;
+        }
         let path = rest.strip_prefix("hosting").ok_or_else(unknown)?;
         if !path.is_empty() && !path.starts_with('/') {
             return Err(unknown());
@@ -98,7 +101,7 @@ fn redirect(to: &str, query: &str) -> Result<Response<Body>, Problem> {
     Ok(response)
 }
 
-fn not_allowed() -> Response<Body> {
+pub(crate) fn not_allowed() -> Response<Body> {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
     let allowed = HeaderValue::from_static("GET, HEAD");

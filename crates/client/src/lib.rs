@@ -6,7 +6,9 @@
 mod auth;
 mod functions;
 mod hosting;
+mod pages;
 mod redirects;
+mod userpass;
 mod watch;
 
 use std::sync::Arc;
@@ -149,7 +151,7 @@ impl Client {
             (Method::POST, ["auth", "providers", "local-userpass", verb @ ..]) => {
                 let address = info(&request).remote_address;
                 let attempt = app.attempt(&address).map_err(of(app))?;
-                let answered = auth::local_userpass(app, verb, &request).await;
+                let answered = userpass::handle(app, verb, &request).await;
                 attempt.answered(answered.as_ref().err().map(|failed| &failed.problem));
                 answered
             }

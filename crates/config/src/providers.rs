@@ -210,6 +210,12 @@ mod tests {
             ),
             (
                 "local-userpass",
+                json!({ "emailConfirmationUrl": "" }),
+                json!({}),
+                0,
+            ),
+            (
+                "local-userpass",
                 json!({ "runConfirmationFunction": true, "runResetFunction": true }),
                 json!({}),
                 2,

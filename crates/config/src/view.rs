@@ -212,11 +212,13 @@ impl<'a> AuthProvider<'a> {
             }
         }
         let said = |name: &&str| {
+            // An empty one is the built-in page.
+            let may_be_empty = *name == "emailConfirmationUrl";
             let parts = ["/config", "/secret_config"].into_iter();
             let mut values = parts.filter_map(|part| self.0.at(part)?.get(*name));
             values.any(|value| match value {
                 Value::Null | Value::Bool(false) => false,
-                Value::String(text) => !text.is_empty(),
+                Value::String(text) => may_be_empty || !text.is_empty(),
                 Value::Array(list) => !list.is_empty(),
                 _ => true,
             })

@@ -9,6 +9,7 @@
 mod connect;
 mod error;
 mod http;
+mod mail;
 mod policy;
 mod tls;
 
@@ -16,6 +17,7 @@ pub use ::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header}
 pub use connect::{Resolve, Resolving};
 pub use error::EgressError;
 pub use http::{Http, Limits, Request, Response};
+pub use mail::{Letter, Mail, MailError};
 pub use policy::Policy;
 pub use tls::Roots;
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::ServerCertVerifier;
-use rustls::crypto::{CryptoProvider, ring};
+use rustls::crypto::ring;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
@@ -34,13 +34,18 @@ impl Roots {
         }
         Ok(Self(found))
     }
+
+    /// As DER, one by one.
+    pub(crate) fn der(&self) -> impl Iterator<Item = Vec<u8>> {
+        self.0.iter().map(|certificate| certificate.to_vec())
+    }
 }
 
 /// How connections are secured. Reads the system's certificates.
 pub(crate) fn config(roots: &Roots) -> Result<ClientConfig, rustls::Error> {
     let provider = Arc::new(ring::default_provider());
     let own = || roots.0.iter().cloned();
-    let verifier: Arc<dyn ServerCertVerifier> = if system_has_roots(&provider) {
+    let verifier: Arc<dyn ServerCertVerifier> = if system_has_roots() {
         Arc::new(Verifier::new_with_extra_roots(own(), provider.clone())?)
     } else {
         let mut store = RootCertStore {
@@ -61,6 +66,6 @@ pub(crate) fn config(roots: &Roots) -> Result<ClientConfig, rustls::Error> {
 
 /// Whether the system has authorities of its own: images of containers often
 /// have none.
-fn system_has_roots(provider: &Arc<CryptoProvider>) -> bool {
-    Verifier::new(provider.clone()).is_ok()
+pub(crate) fn system_has_roots() -> bool {
+    Verifier::new(Arc::new(ring::default_provider())).is_ok()
 }

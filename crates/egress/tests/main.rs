@@ -1,7 +1,8 @@
-//! Requests that leave the server: which addresses they go to, and what their
-//! answers may take.
+//! What leaves the server: which addresses requests go to and what their answers
+//! may take; mail.
 
 mod addresses;
 mod exchanges;
+mod mail;
 mod secured;
 mod server;

@@ -13,9 +13,9 @@ use tokio_rustls::rustls::pki_types::PrivatePkcs8KeyDer;
 
 use crate::server::{LIMITS, give, ok, settings};
 
-/// A server with a certificate for `localhost` of an authority of its own; its
-/// port and the authority's certificate.
-async fn server() -> (u16, String) {
+/// How a server proves that it is `localhost` by an authority of its own, and the
+/// authority's certificate.
+pub(crate) fn authority() -> (ServerConfig, String) {
     let mut params = CertificateParams::new(Vec::new()).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
@@ -33,6 +33,12 @@ async fn server() -> (u16, String) {
             PrivatePkcs8KeyDer::from(key.serialize_der()).into(),
         )
         .unwrap();
+    (config, authority.pem())
+}
+
+/// A server with such a certificate; its port and the authority's certificate.
+async fn server() -> (u16, String) {
+    let (config, authority) = authority();
     let acceptor = TlsAcceptor::from(Arc::new(config));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -45,7 +51,7 @@ async fn server() -> (u16, String) {
             give(&mut stream, ok("secured")).await;
         }
     });
-    (port, authority.pem())
+    (port, authority)
 }
 
 #[tokio::test]

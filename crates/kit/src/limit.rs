@@ -126,8 +126,6 @@ pub const PASSWORD_CHARS_MIN: usize = 6;
 pub const PASSWORD_CHARS_MAX: usize = 128;
 /// Longest name of an email/password account.
 pub const EMAIL_CHARS_MAX: usize = 320;
-/// Lifetime of a token that confirms an address.
-pub const CONFIRMATION_TOKEN_S: i64 = 1800;
 /// Days without a sign of an anonymous user until it is removed, unless the app
 /// says otherwise.
 pub const ANONYMOUS_USER_DAYS: i64 = 90;
@@ -139,6 +137,22 @@ pub const FORMER_SIGNING_KEYS_MAX: usize = 32;
 pub const USER_IDENTITIES_MAX: usize = 100;
 /// Sessions of one user; the oldest ends for one more.
 pub const USER_SESSIONS_MAX: u64 = 5000;
+/// Lifetime of a token that confirms an address or resets a password.
+pub const USERPASS_TOKEN_S: i64 = 1800;
+/// Mails of one app to one mailbox in an hour.
+pub const MAILS_TO_MAILBOX_PER_HOUR_MAX: u32 = 5;
+/// Mails that one address asks a server for in an hour.
+pub const MAILS_BY_ADDRESS_PER_HOUR_MAX: u32 = 100;
+/// Mails that a server hands over at once; others wait.
+pub const MAILS_AT_ONCE_MAX: usize = 8;
+/// Longest time for a mail to be handed over, waiting for others included.
+pub const MAIL_S_MAX: u64 = 20;
+/// Longest address that a mail goes to.
+pub const MAIL_ADDRESS_BYTES_MAX: usize = 254;
+/// Longest link in a mail.
+pub const MAIL_LINK_BYTES_MAX: usize = 4096;
+/// Largest template of a mail.
+pub const MAIL_TEMPLATE_BYTES_MAX: usize = 256 * 1024;
 /// Devices that are remembered of one user, the latest.
 pub const USER_DEVICES_MAX: u64 = 100;
 /// Longest text that a device says of itself; more is cut off.

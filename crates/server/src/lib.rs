@@ -130,15 +130,7 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
     let (core, project_id, keys) = settings::open(&settings).await?;
     let listener = listen(core.clone(), &settings.listening).await?;
     let address = listener.address;
-    // A wildcard is no address that a client can use.
-    let host = if address.ip().is_unspecified() {
-        "127.0.0.1".to_owned()
-    } else if address.is_ipv6() {
-        format!("[{}]", address.ip())
-    } else {
-        address.ip().to_string()
-    };
-    let url = format!("http://{host}:{}", address.port());
+    let url = url_here(address);
     settings::keep_url(&settings.data_dir, &url)
         .map_err(|error| StartError(format!("{}: {error}", settings.data_dir.display())))?;
     Ok(Running {
@@ -162,6 +154,11 @@ pub async fn listen(core: Arc<Backstitch>, listening: &Listening) -> Result<List
         None => None,
     };
     let metrics_address = metrics.as_ref().map(|(_, address)| *address);
+    let here = url_here(address);
+    // Who can only be reached at one address is reached there.
+    let only = (!address.ip().is_unspecified()).then_some(&*here);
+    let public_url = listening.public_url.as_deref().or(only);
+    core.reached_at(public_url, &here);
     let surfaces = Arc::new(route::Surfaces::new(core, listening));
     let (stop, stopped) = watch::channel(false);
     let doors = [
@@ -182,6 +179,19 @@ pub async fn listen(core: Arc<Backstitch>, listening: &Listening) -> Result<List
         stop,
         serving,
     })
+}
+
+/// The URL by which clients on this machine reach an address that is listened on.
+fn url_here(address: SocketAddr) -> String {
+    // A wildcard is no address that a client can use.
+    let host = if address.ip().is_unspecified() {
+        "127.0.0.1".to_owned()
+    } else if address.is_ipv6() {
+        format!("[{}]", address.ip())
+    } else {
+        address.ip().to_string()
+    };
+    format!("http://{host}:{}", address.port())
 }
 
 async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {

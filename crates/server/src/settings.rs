@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use app::Backstitch;
 use app::administrators::KeyPair;
+use app::mail::MailSettings;
 use engine_embedded::Embedded;
 use js::{Limits, PoolSettings};
 use kit::{Clock, Secret, SystemClock};
@@ -32,6 +33,8 @@ pub struct Settings {
     pub npm_registry: Option<app::NpmRegistry>,
     /// The machines that the server itself turns to.
     pub outbound: app::Outbound,
+    /// Where mails go, and what is in them.
+    pub mail: MailSettings,
 }
 
 /// The first project and key pair; what is not given is made up and kept in
@@ -86,6 +89,7 @@ pub(crate) async fn open_core(settings: &Settings) -> Result<Arc<Backstitch>, St
         cheap_passwords: false,
         npm_registry: settings.npm_registry.clone(),
         outbound: settings.outbound.clone(),
+        mail: settings.mail.clone(),
     })
     .await?;
     Ok(core)

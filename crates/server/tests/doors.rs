@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use app::StateSettings;
+use app::mail::MailSettings;
 use bson::RawDocument;
 use engine::{
     Answer, BoxFuture, Capabilities, ChangeFeed, CommandError, Engine, SharedEngine, WatchRequest,
@@ -408,6 +409,7 @@ async fn a_server_whose_records_are_away_is_not_ready() {
             shared: true,
         }),
         outbound: app::Outbound::default(),
+        mail: MailSettings::default(),
     };
     let world = World::storing(APP, storage, |listening| {
         listening.metrics_listen = Some("127.0.0.1:0".parse().unwrap());
@@ -478,6 +480,7 @@ async fn a_server_whose_engine_stopped_is_not_ready() {
         clusters: HashMap::new(),
         state: None,
         outbound: app::Outbound::default(),
+        mail: MailSettings::default(),
     };
     let world = World::storing(APP, storage, |_| {}).await;
     until_ready_says(&world, (200, "ok\n")).await;

@@ -696,6 +696,7 @@ async fn a_login_may_come_back_at_another_server() {
             database: "records".to_owned(),
             shared: true,
         }),
+        mail: app::mail::MailSettings::default(),
         outbound: provider.outbound(),
     };
     let one = on(storage(&engine)).await;

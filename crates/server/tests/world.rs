@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use app::mail::MailSettings;
 use app::{
     App, Author, Backstitch, EgressSettings, NewApp, Outbound, ProviderEndpoints, StateSettings,
 };
@@ -81,6 +82,7 @@ pub(crate) struct Storage {
     pub(crate) clusters: HashMap<String, SharedEngine>,
     pub(crate) state: Option<StateSettings>,
     pub(crate) outbound: Outbound,
+    pub(crate) mail: MailSettings,
 }
 
 impl Storage {
@@ -92,6 +94,7 @@ impl Storage {
             clusters: HashMap::new(),
             state: records().await,
             outbound: Outbound::default(),
+            mail: MailSettings::default(),
         }
     }
 }
@@ -123,6 +126,19 @@ impl World {
 
     pub(crate) async fn of(fixture: &str, change: impl FnOnce(&mut Listening)) -> Self {
         Self::on(fixture, HashMap::new(), change).await
+    }
+
+    /// With mail.
+    pub(crate) async fn mailing(
+        fixture: &str,
+        mail: MailSettings,
+        change: impl FnOnce(&mut Listening),
+    ) -> Self {
+        let storage = Storage {
+            mail,
+            ..Storage::in_memory().await
+        };
+        Self::storing(fixture, storage, change).await
     }
 
     /// With named clusters.
@@ -186,7 +202,11 @@ impl World {
 
     /// Another app of the same server.
     pub(crate) async fn second_app(&self) -> Arc<App> {
-        add_app(&self.core, APP, "second-abcde").await
+        self.another(APP, "second-abcde").await
+    }
+
+    pub(crate) async fn another(&self, fixture: &str, id: &str) -> Arc<App> {
+        add_app(&self.core, fixture, id).await
     }
 
     pub(crate) async fn send(&self, ask: Ask) -> Reply {
@@ -290,6 +310,7 @@ async fn open(
         cheap_passwords: true,
         npm_registry: None,
         outbound: storage.outbound,
+        mail: storage.mail,
     })
     .await
     .unwrap();

@@ -24,10 +24,11 @@ pub use devices::Device;
 pub use messages::Message;
 pub use records::{
     ANYWHERE, AccessListEntry, AdminKey, AdminSession, AdminUser, Agreement, ApiKey, App,
-    AppSettings, Asset, Attribute, AuditEntry, Blob, BodyPiece, Confirmation, Dependencies,
-    DeployConfig, Deployment, Draft, FormerKey, Identity, InstalledPackage, LastInstall, Lease,
-    LogChunk, LogEntry, LooseBody, Migration, NodeId, Password, PrivateEndpoint, Project,
-    ProjectRole, Record, Revision, RevisionFile, Secret, Session, User, is_anonymous,
+    AppSettings, Asset, Attribute, AuditEntry, Blob, BodyPiece, Dependencies, DeployConfig,
+    Deployment, Draft, FormerKey, Identity, InstalledPackage, LastInstall, Lease, LogChunk,
+    LogEntry, LooseBody, MailCount, Migration, NodeId, Password, PrivateEndpoint, Project,
+    ProjectRole, Record, Revision, RevisionFile, Secret, Session, User, UserpassToken,
+    is_anonymous,
 };
 pub use seal::{MasterKey, SealError, content_hash, digest, random_bytes, random_hex};
 pub use spent::SpentFlow;
@@ -67,6 +68,8 @@ pub struct State {
     pub users: Table<User>,
     /// Email/password accounts, with or without a user yet.
     pub passwords: Table<Password>,
+    /// Mails to those who registered.
+    pub mail_counts: Table<MailCount>,
     /// Users' sessions.
     pub sessions: Table<Session>,
     /// API keys of users and servers.
@@ -114,6 +117,7 @@ impl State {
             secrets: Table::new(engine, database),
             users: Table::new(engine, database),
             passwords: Table::new(engine, database),
+            mail_counts: Table::new(engine, database),
             sessions: Table::new(engine, database),
             api_keys: Table::new(engine, database),
             devices: Table::new(engine, database),
@@ -195,6 +199,10 @@ impl State {
         state
             .passwords
             .index("confirmation", doc! { "confirmation.token_id": 1 }, false)
+            .await?;
+        state
+            .passwords
+            .index("reset", doc! { "reset.token_id": 1 }, false)
             .await?;
         state
             .devices
@@ -282,6 +290,7 @@ impl State {
         self.secrets.delete_all(of.clone()).await?;
         self.users.delete_all(of.clone()).await?;
         self.passwords.delete_all(of.clone()).await?;
+        self.mail_counts.delete_all(of.clone()).await?;
         self.sessions.delete_all(of.clone()).await?;
         self.api_keys.delete_all(of.clone()).await?;
         self.devices.delete_all(of.clone()).await?;

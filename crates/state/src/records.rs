@@ -27,7 +27,7 @@ tables! {
     Secret => "secrets", User => "users", Password => "passwords", Session => "sessions",
     ApiKey => "api_keys", LogChunk => "logs", Agreement => "agreements", Lease => "leases",
     Asset => "assets", BodyPiece => "body_pieces", LooseBody => "loose_bodies",
-    Dependencies => "dependencies",
+    Dependencies => "dependencies", MailCount => "mail_counts",
 }
 
 /// A project: what the service called a group.
@@ -521,20 +521,37 @@ pub struct Password {
     pub pending: bool,
     /// What confirms the address, once asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub confirmation: Option<Confirmation>,
+    pub confirmation: Option<UserpassToken>,
+    /// What resets the password, once asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reset: Option<UserpassToken>,
     /// When it was registered.
     pub created: i64,
 }
 
-/// What confirms the address of an email/password account.
+/// The token of a link that confirms an account's address or resets its password.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Confirmation {
+pub struct UserpassToken {
     /// The id of its token.
     pub token_id: String,
     /// Digest of the token.
     pub digest: String,
     /// Until when it counts.
     pub expires: i64,
+}
+
+/// The mails of an app to one mailbox.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MailCount {
+    /// Digest of the app's id and the mailbox.
+    #[serde(rename = "_id")]
+    pub id: String,
+    /// The app.
+    pub app_id: String,
+    /// When the first of them went out.
+    pub since: i64,
+    /// How many there were since then.
+    pub mails: i64,
 }
 
 /// A user's session: what a refresh token stands for.

@@ -21,7 +21,7 @@ pub struct Table<T> {
 
 /// Tables that are not what an administrator changes: contents that something
 /// else refers to, and what the server writes by itself.
-const APART: [&str; 14] = [
+const APART: [&str; 15] = [
     AuditEntry::TABLE,
     "admin_sessions",
     "agreements",
@@ -31,6 +31,7 @@ const APART: [&str; 14] = [
     "leases",
     "logs",
     "loose_bodies",
+    "mail_counts",
     "revisions",
     "sessions",
     "spent_flows",

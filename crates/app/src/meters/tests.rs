@@ -40,6 +40,7 @@ impl World {
             cheap_passwords: true,
             npm_registry: None,
             outbound: crate::Outbound::default(),
+            mail: crate::mail::MailSettings::default(),
         })
         .await
         .unwrap()

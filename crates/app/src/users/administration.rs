@@ -218,7 +218,7 @@ impl App {
     }
 
     /// Gives the email/password identity of a user another address; the password
-    /// stays.
+    /// stays, and links that went to the one before are no good any more.
     ///
     /// # Errors
     /// `UserNotFound`, `BadRequest` for no address and for a user without such
@@ -235,7 +235,10 @@ impl App {
             .ok_or_else(|| Problem::bad_request("the user has no email/password identity"))?;
         let state = &self.core.state;
         // The account first: it is what the user logs in with.
-        let set = doc! { "$set": { "email": email } };
+        // What was mailed to the address before is no good for the account now.
+        let set = doc! {
+            "$set": { "email": email }, "$unset": { "confirmation": "", "reset": "" },
+        };
         let found = state.passwords.change(doc! { "_id": &account }, set).await;
         let found = found.map_err(|error| {
             if error.is_duplicate_key() {

@@ -54,6 +54,7 @@ impl App {
             identity: self.identity(id, PROVIDER, data),
             kind: "normal",
             owner: None,
+            hash: None,
         })
     }
 }

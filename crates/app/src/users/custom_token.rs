@@ -40,6 +40,7 @@ impl App {
             identity: self.identity(sub.to_owned(), PROVIDER, data),
             kind: "normal",
             owner: None,
+            hash: None,
         })
     }
 

@@ -32,6 +32,8 @@ pub(super) struct Proven {
     pub(super) kind: &'static str,
     /// The user that a user API key belongs to.
     pub(super) owner: Option<String>,
+    /// The hash that a password was compared with.
+    pub(super) hash: Option<String>,
 }
 
 pub(super) fn wrong_password() -> Problem {
@@ -110,7 +112,22 @@ impl App {
                 "user disabled",
             ));
         }
-        self.begin_session(user, &proven.identity, device).await
+        let begun = self.begin_session(user, &proven.identity, device).await?;
+        // A new password ended the sessions that it met; this one may be later.
+        if let Some(hash) = &proven.hash
+            && !self.has_hash(&proven.identity.id, hash).await?
+        {
+            self.logout(&begun.1.refresh_token).await?;
+            return Err(wrong_password());
+        }
+        Ok(begun)
+    }
+
+    /// Whether an account's password is still the one of a hash.
+    async fn has_hash(&self, account: &str, hash: &str) -> Result<bool, Problem> {
+        let filter = doc! { "_id": account, "hash": hash };
+        let passwords = &self.core.state.passwords;
+        Ok(passwords.first(filter).await.map_err(stored)?.is_some())
     }
 
     /// Whose credentials a provider's are; wrong ones count.
@@ -179,6 +196,7 @@ impl App {
             ),
             kind: "normal",
             owner: None,
+            hash: None,
         }
     }
 
@@ -205,7 +223,10 @@ impl App {
         if !account.confirmed {
             return Err(Problem::unauthorized());
         }
-        Ok(self.proven_by(&account))
+        Ok(Proven {
+            hash: Some(account.hash.clone()),
+            ..self.proven_by(&account)
+        })
     }
 
     fn proven_by(&self, account: &Password) -> Proven {
@@ -214,6 +235,7 @@ impl App {
             identity: self.identity(account.id.clone(), "local-userpass", data),
             kind: "normal",
             owner: None,
+            hash: None,
         }
     }
 
@@ -254,6 +276,7 @@ impl App {
             identity: self.identity(key.id, "api-key", data),
             kind: if owner.is_none() { "server" } else { "normal" },
             owner,
+            hash: None,
         }
     }
 

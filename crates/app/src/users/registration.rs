@@ -2,49 +2,21 @@
 //! the address, and what administrators do with those that wait
 //! (client-api.md §2.6 and §3, admin-api.md §2.9).
 //!
-//! Not here: mail. A token for a link is made, and whoever may see it hands it
-//! over.
+//! Not here: the mail itself (`mail`), and new passwords (`reset`).
 
 use std::sync::Arc;
 
-use bson::{bson, doc};
+use bson::{Bson, bson, doc};
 use kit::{Kind, Problem, limit};
-use state::{Confirmation, Password};
+use state::Password;
 
 use super::events::Happening;
+use super::userpass_tokens::{NewUserpassToken, TokenFor};
+use crate::mail::{Admitted, AskedBy, is_address};
 use crate::{App, Calling, Cx, RequestInfo, new_id, stored};
 
 /// Accounts on one page.
 const PAGE: u64 = 50;
-/// Bytes of a token, which is twice as many hex digits.
-const TOKEN_BYTES: usize = 64;
-
-/// What confirms an address: both parts belong in the link.
-#[derive(Debug, Clone)]
-pub struct ConfirmationToken {
-    /// The secret part: 128 hex digits.
-    pub token: String,
-    /// Its id: 24 hex digits.
-    pub token_id: String,
-}
-
-impl ConfirmationToken {
-    fn new() -> Self {
-        Self {
-            token: state::random_hex::<TOKEN_BYTES>(),
-            token_id: new_id(),
-        }
-    }
-
-    fn record(&self, now: i64) -> Confirmation {
-        Confirmation {
-            token_id: self.token_id.clone(),
-            digest: state::digest(&self.token),
-            expires: now + limit::CONFIRMATION_TOKEN_S * 1000,
-        }
-    }
-}
-
 /// How addresses are confirmed.
 enum Confirming {
     Automatically,
@@ -54,27 +26,53 @@ enum Confirming {
     Mail,
 }
 
-/// What a function says of a registration.
-enum Verdict {
-    Confirmed,
+/// What a function says of a registration or a new password.
+pub(super) enum Verdict {
+    Success,
+    /// It counts with the token, which the function hands over.
     Pending,
     Failed,
+}
+
+impl Verdict {
+    /// What is none of the words is a no.
+    pub(super) fn of(said: &Bson) -> Self {
+        match said.as_document().map(|said| said.get_str("status")) {
+            Some(Ok("success")) => Self::Success,
+            Some(Ok("pending")) => Self::Pending,
+            _ => Self::Failed,
+        }
+    }
 }
 
 fn already_confirmed() -> Problem {
     Problem::new(Kind::Invalid, "UserAlreadyConfirmed", "already confirmed")
 }
 
-fn not_found() -> Problem {
+pub(super) fn not_found() -> Problem {
     Problem::new(Kind::NotFound, "UserNotFound", "user not found")
+}
+
+fn invalid_email() -> Problem {
+    Problem::bad_request("email invalid")
+}
+
+/// Refuses a password that is too short or too long.
+pub(super) fn check_password(password: &str) -> Result<(), Problem> {
+    let length = password.chars().count();
+    if (limit::PASSWORD_CHARS_MIN..=limit::PASSWORD_CHARS_MAX).contains(&length) {
+        return Ok(());
+    }
+    Err(Problem::bad_request(format!(
+        "password must be between {} and {} characters",
+        limit::PASSWORD_CHARS_MIN,
+        limit::PASSWORD_CHARS_MAX
+    )))
 }
 
 fn taken() -> Problem {
     Problem::new(Kind::Conflict, "AccountNameInUse", "name already in use")
 }
-
-/// Mail comes with a later version; until then nobody is told that one went out.
-const NO_MAIL: &str = "no confirmation mail was sent: the server does not send mail yet";
 
 impl App {
     fn confirming(&self) -> Confirming {
@@ -96,10 +94,13 @@ impl App {
     }
 
     /// Registers an email/password account. Unless addresses are confirmed
-    /// automatically, it waits until its own is.
+    /// automatically, it waits until its own is. Where a mail confirms and none
+    /// could go out, it waits too: the log says why, and another one can be asked
+    /// for.
     ///
     /// # Errors
-    /// `AccountNameInUse`, `BadRequest`, `AuthProviderNotFound`.
+    /// `AccountNameInUse`, `BadRequest`, `AuthProviderNotFound`, and
+    /// `TooManyRequests` when too many mails were asked for.
     pub async fn register(
         self: &Arc<Self>,
         email: &str,
@@ -111,15 +112,23 @@ impl App {
                 self.add_account(email, password, true).await?;
             }
             Confirming::Mail => {
-                self.add_account(email, password, false).await?;
-                // The account waits; administrators can confirm it.
-                let problem = Problem::new(Kind::Unavailable, "", NO_MAIL);
-                self.log_registration("REGISTER", request, Some(&problem));
+                self.provider("local-userpass")?;
+                self.check_name(email).await?;
+                check_password(password)?;
+                if !is_address(email) {
+                    return Err(invalid_email());
+                }
+                let admitted = self.admit_mail(email, AskedBy::Client(request)).await?;
+                let account = self.add_account(email, password, false).await?;
+                // The account waits; another mail can be asked for, and
+                // administrators can confirm it.
+                let sent = self.mail_confirmation(&account, admitted).await;
+                self.log_mail("REGISTER", request, &sent);
             }
             Confirming::Function(name) => {
                 let account = self.add_account(email, password, false).await?;
                 let ran = self.ask_function(&name, &account, request).await;
-                if !matches!(ran, Ok(Verdict::Confirmed | Verdict::Pending)) {
+                if !matches!(ran, Ok(Verdict::Success | Verdict::Pending)) {
                     // Nothing is left of it, so that it can be tried again.
                     let state = &self.core.state;
                     state.passwords.delete(&account.id).await.map_err(stored)?;
@@ -138,20 +147,8 @@ impl App {
         confirmed: bool,
     ) -> Result<Password, Problem> {
         self.provider("local-userpass")?;
-        if email.is_empty() || email.chars().count() > limit::EMAIL_CHARS_MAX {
-            return Err(Problem::bad_request("email invalid"));
-        }
-        let length = password.chars().count();
-        if !(limit::PASSWORD_CHARS_MIN..=limit::PASSWORD_CHARS_MAX).contains(&length) {
-            return Err(Problem::bad_request(format!(
-                "password must be between {} and {} characters",
-                limit::PASSWORD_CHARS_MIN,
-                limit::PASSWORD_CHARS_MAX
-            )));
-        }
-        if self.account(email).await?.is_some() {
-            return Err(taken());
-        }
+        self.check_name(email).await?;
+        check_password(password)?;
         let account = Password {
             id: new_id(),
             app_id: self.id.clone(),
@@ -160,6 +157,7 @@ impl App {
             confirmed,
             pending: true,
             confirmation: None,
+            reset: None,
             created: self.core.clock.now_ms(),
         };
         match self.core.state.passwords.insert(&account).await {
@@ -169,58 +167,87 @@ impl App {
         }
     }
 
+    /// Refuses a name that no account can have, and one that an account has.
+    async fn check_name(&self, email: &str) -> Result<(), Problem> {
+        if email.is_empty() || email.chars().count() > limit::EMAIL_CHARS_MAX {
+            return Err(invalid_email());
+        }
+        match self.account(email).await? {
+            Some(_) => Err(taken()),
+            None => Ok(()),
+        }
+    }
+
     /// Confirms the address that a token was made for.
     ///
     /// # Errors
     /// `BadRequest` for what is no token, `UserpassTokenInvalid` for one that is
     /// not known, was used or is too old, `AuthProviderNotFound`.
     pub async fn confirm(&self, token: &str, token_id: &str) -> Result<(), Problem> {
-        let is_hex = |text: &str, length: usize| {
-            text.len() == length && text.bytes().all(|byte| byte.is_ascii_hexdigit())
-        };
         self.provider("local-userpass")?;
-        if !is_hex(token, 2 * TOKEN_BYTES) || !is_hex(token_id, 24) {
-            return Err(Problem::bad_request("invalid token data"));
-        }
-        let now = self.core.clock.now_ms();
-        // Found by the digest too: the token is compared by nobody here.
-        let filter = doc! {
-            "app_id": &self.id, "confirmation.token_id": token_id,
-            "confirmation.digest": state::digest(token), "confirmation.expires": { "$gt": now },
-        };
+        let filter = self.with_token(TokenFor::Confirmation, token, token_id)?;
         let confirmed = doc! { "$set": { "confirmed": true }, "$unset": { "confirmation": "" } };
         let passwords = &self.core.state.passwords;
         if passwords.change(filter, confirmed).await.map_err(stored)? {
             return Ok(());
         }
-        Err(Problem::new(
-            Kind::Invalid,
-            "UserpassTokenInvalid",
-            "userpass token is expired or invalid",
-        ))
+        Err(super::userpass_tokens::invalid())
     }
 
-    /// What a client asks for to get another confirmation mail.
+    /// Sends another confirmation mail to who asks for it.
     ///
     /// # Errors
-    /// `UserNotFound`, `UserAlreadyConfirmed`, `AuthProviderNotFound`; and that
-    /// no mail went out.
-    pub async fn send_confirmation(&self, email: &str) -> Result<(), Problem> {
+    /// `UserNotFound`, `UserAlreadyConfirmed`, `AuthProviderNotFound`,
+    /// `BadRequest` when a function confirms, `TooManyRequests`; and
+    /// `InternalServerError` when no mail could go out.
+    pub async fn send_confirmation(
+        self: &Arc<Self>,
+        email: &str,
+        request: &RequestInfo,
+    ) -> Result<(), Problem> {
         self.provider("local-userpass")?;
-        self.unconfirmed(email).await?;
-        Err(Problem::internal(NO_MAIL))
+        let account = self.unconfirmed(email).await?;
+        if matches!(self.confirming(), Confirming::Function(_)) {
+            return Err(Problem::bad_request("please use confirmation via function"));
+        }
+        let admitted = self.admit_mail(email, AskedBy::Client(request)).await?;
+        let sent = self.mail_confirmation(&account, admitted).await;
+        self.log_mail("SEND_CONFIRM", request, &sent);
+        sent
     }
 
     /// Makes what confirms the address of an account that waits, for an
-    /// administrator who hands it over.
+    /// administrator, who may hand it over; and unless a function confirms, mails
+    /// it. The second part says whether a mail went out.
     ///
     /// # Errors
     /// `UserNotFound`, `UserAlreadyConfirmed`.
-    pub async fn confirmation_token(&self, email: &str) -> Result<ConfirmationToken, Problem> {
+    pub async fn confirmation_token(
+        self: &Arc<Self>,
+        email: &str,
+        request: &RequestInfo,
+    ) -> Result<(NewUserpassToken, bool), Problem> {
         let account = self.unconfirmed(email).await?;
-        let token = ConfirmationToken::new();
-        self.give(&account, &token).await?;
-        Ok(token)
+        let token = self.give_token(TokenFor::Confirmation, &account).await?;
+        if matches!(self.confirming(), Confirming::Function(_)) {
+            return Ok((token, false));
+        }
+        let admitted = self.admit_mail(email, AskedBy::Administrator).await?;
+        let sent = self
+            .mail_link(TokenFor::Confirmation, email, &token, admitted)
+            .await;
+        self.log_mail("SEND_CONFIRM", request, &sent);
+        Ok((token, sent.is_ok()))
+    }
+
+    async fn mail_confirmation(
+        &self,
+        account: &Password,
+        admitted: Admitted,
+    ) -> Result<(), Problem> {
+        let token = self.give_token(TokenFor::Confirmation, account).await?;
+        self.mail_link(TokenFor::Confirmation, &account.email, &token, admitted)
+            .await
     }
 
     /// Runs the confirmation function once more, with a new token.
@@ -343,19 +370,6 @@ impl App {
         if found { Ok(()) } else { Err(not_found()) }
     }
 
-    async fn give(&self, account: &Password, token: &ConfirmationToken) -> Result<(), Problem> {
-        let record = bson::serialize_to_document(&token.record(self.core.clock.now_ms()))
-            .map_err(Problem::internal)?;
-        let passwords = &self.core.state.passwords;
-        let set = doc! { "$set": { "confirmation": record } };
-        let found = passwords.change(doc! { "_id": &account.id }, set).await;
-        if found.map_err(stored)? {
-            Ok(())
-        } else {
-            Err(not_found())
-        }
-    }
-
     /// Asks the confirmation function, which may hand the token over, and acts
     /// on a yes.
     async fn ask_function(
@@ -364,21 +378,17 @@ impl App {
         account: &Password,
         request: &RequestInfo,
     ) -> Result<Verdict, Problem> {
-        let token = ConfirmationToken::new();
-        self.give(account, &token).await?;
+        let token = self.give_token(TokenFor::Confirmation, account).await?;
         let event = bson!({
-            "token": token.token, "tokenId": token.token_id, "username": &account.email,
+            "token": token.token.expose(), "tokenId": &token.token_id, "username": &account.email,
         });
         let cx = Cx::of_system(self, request.clone());
         let said = self.call(&cx, name, vec![event], Calling::Server).await?;
-        match said.as_document().map(|said| said.get_str("status")) {
-            Some(Ok("success")) => {
-                self.set_confirmed(account).await?;
-                Ok(Verdict::Confirmed)
-            }
-            Some(Ok("pending")) => Ok(Verdict::Pending),
-            _ => Ok(Verdict::Failed),
+        let verdict = Verdict::of(&said);
+        if matches!(verdict, Verdict::Success) {
+            self.set_confirmed(account).await?;
         }
+        Ok(verdict)
     }
 
     /// What the caller is told of a function's verdict. Why a function failed is
@@ -392,7 +402,7 @@ impl App {
     ) -> Result<(), Problem> {
         let failed = || Problem::bad_request(format!("failed to confirm user \"{email}\""));
         let (logged, told) = match ran {
-            Ok(Verdict::Confirmed | Verdict::Pending) => (None, Ok(())),
+            Ok(Verdict::Success | Verdict::Pending) => (None, Ok(())),
             Ok(Verdict::Failed) => (Some(failed()), Err(failed())),
             Err(problem) => (Some(problem), Err(failed())),
         };
@@ -400,7 +410,28 @@ impl App {
         told
     }
 
-    fn log_registration(
+    /// Tells of a mail. Why none went out is the developer's to know, in the log.
+    pub(super) fn log_mail(
+        self: &Arc<Self>,
+        what: &str,
+        request: &RequestInfo,
+        sent: &Result<(), Problem>,
+    ) {
+        let problem = sent.as_ref().err().map(|problem| {
+            let why = problem.because.as_ref().unwrap_or(&problem.message);
+            Problem::new(
+                Kind::Unavailable,
+                problem.code.clone(),
+                format!("no mail was sent: {why}"),
+            )
+        });
+        if let Some(problem) = &problem {
+            tracing::warn!(app = self.client_app_id, "{}", problem.message);
+        }
+        self.log_registration(what, request, problem.as_ref());
+    }
+
+    pub(super) fn log_registration(
         self: &Arc<Self>,
         what: &str,
         request: &RequestInfo,

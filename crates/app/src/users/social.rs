@@ -314,6 +314,7 @@ impl App {
             identity: self.identity(sub.to_owned(), client.name, data),
             kind: "normal",
             owner: None,
+            hash: None,
         })
     }
 
