@@ -3,6 +3,8 @@
 //! No answer has `SECRET`, unless the caller sent it, and no refused request
 //! changes a byte.
 
+#[path = "attacks/allowed.rs"]
+mod allowed;
 #[path = "attacks/events.rs"]
 mod events;
 #[path = "attacks/names.rs"]
