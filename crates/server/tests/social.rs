@@ -110,7 +110,7 @@ async fn google_codes_log_in() {
         (
             said(
                 400,
-                &json!({ "error": "invalid_grant", "error_description": "Bad Request" }),
+                &json!({ "error": "invalid_grant", "error_description": "Bad\n Request" }),
             ),
             "400 Bad Request invalid_grant: Bad Request",
         ),

@@ -360,7 +360,8 @@ impl App {
                     }
                 });
                 let told: String = told.collect::<Vec<_>>().join(": ");
-                let told: String = told.chars().take(SHOWN_CHARS_MAX).collect();
+                let printed = told.chars().filter(|c| !c.is_control());
+                let told: String = printed.take(SHOWN_CHARS_MAX).collect();
                 Err(format!("the provider says {status} {told}"))
             }
             (status, _) => Err(format!("the provider says {status}, and no JSON object")),
