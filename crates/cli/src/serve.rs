@@ -107,9 +107,9 @@ fn mail(
     unsent: Outlet,
 ) -> Result<MailSettings, StartError> {
     let templates = match &options.mail_templates {
-        Some(folder) if !folder.as_os_str().is_empty() => Templates::read(folder)
+        Some(folder) => Templates::read(folder)
             .map_err(|error| StartError(format!("mail templates: {error}")))?,
-        _ => Templates::default(),
+        None => Templates::default(),
     };
     let set = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
     let outlet = match (set(&options.smtp_url), set(&options.mail_from)) {

@@ -191,6 +191,55 @@ fn settings_of_what_is_reached_outside_are_checked() {
 }
 
 #[test]
+fn settings_of_mail_are_checked() {
+    let data = data();
+    let templates = folder("//- /reset.txt\nHello {{name}}\n");
+    let templates = path(&templates);
+    for (url, from, templates, wanted) in [
+        ("smtp://localhost", "", "", "go together"),
+        ("", "shop@example.com", "", "go together"),
+        (
+            "smtp://localhost",
+            "shop",
+            "",
+            "mail: the sender is no address",
+        ),
+        (
+            "https://u:hunter2@mail.example.com",
+            "shop@example.com",
+            "",
+            "mail: the URL has to begin with smtp://",
+        ),
+        (
+            "smtp://u:hunter2@mail.example.com?tls=none",
+            "shop@example.com",
+            "",
+            "mail: the password would be sent in clear",
+        ),
+        (
+            "",
+            "",
+            "/no/such/folder",
+            "mail templates: /no/such/folder: ",
+        ),
+        ("", "", templates, "reset.txt: line 1: there is no {{name}}"),
+    ] {
+        let mut command = program(&["serve", "--listen", "127.0.0.1:0", "--data-dir"]);
+        command
+            .arg(path(&data))
+            .env("BACKSTITCH_SMTP_URL", url)
+            .env("BACKSTITCH_MAIL_FROM", from);
+        if !templates.is_empty() {
+            command.env("BACKSTITCH_MAIL_TEMPLATES", templates);
+        }
+        let (code, _, errors) = run(&mut command);
+        assert_eq!(code, 1, "{errors}");
+        assert!(errors.contains(wanted), "{errors}");
+        assert!(!errors.contains("hunter2"), "{errors}");
+    }
+}
+
+#[test]
 fn a_lost_master_key_is_missed_and_none_is_made_up() {
     let data = data();
     let home = data.path().join("new");

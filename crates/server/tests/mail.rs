@@ -1,6 +1,7 @@
 //! Mail by SMTP: what is in it, what happens when it cannot go out, and that
 //! nobody's mailbox is filled.
 
+use app::StateSettings;
 use app::mail::{MailSettings, Outlet, Templates};
 use kit::limit;
 use serde_json::json;
@@ -9,7 +10,7 @@ use testkit::smtp::{Catcher, Caught, Manner};
 use crate::accounts::join_all;
 use crate::http::Reply;
 use crate::userpass::{Token, logged, told, userpass, with_config};
-use crate::world::{World, session};
+use crate::world::{Storage, World, in_memory, session};
 
 const CONFIG: &str = r##"{
     "autoConfirm": false, "emailConfirmationUrl": "https://shop.example/confirm?a=1#top",
@@ -17,14 +18,17 @@ const CONFIG: &str = r##"{
     "resetPasswordUrl": "https://shop.example/reset"
 }"##;
 
-async fn mailing(catcher: &Catcher) -> World {
+fn by_smtp(catcher: &Catcher) -> MailSettings {
     let url = format!("smtp://{}", catcher.address).into();
     let from = "Shop <no-reply@shop.example>";
-    let mail = MailSettings {
+    MailSettings {
         outlet: Outlet::smtp(&url, from, &app::Roots::default()).unwrap(),
         templates: Templates::default(),
-    };
-    World::mailing(&with_config(CONFIG), mail, |_| {}).await
+    }
+}
+
+async fn mailing(catcher: &Catcher) -> World {
+    World::mailing(&with_config(CONFIG), by_smtp(catcher), |_| {}).await
 }
 
 async fn ask(world: &World, verb: &str, email: &str) -> Reply {
@@ -253,6 +257,39 @@ async fn of_many_mails_at_once_to_a_mailbox_a_few_go_out() {
         catcher.next().await;
     }
     assert_eq!(catcher.there(), None);
+}
+
+#[tokio::test]
+async fn servers_count_together_and_know_each_others_tokens() {
+    let mut catcher = Catcher::start().await;
+    let engine = in_memory();
+    let storage = async || Storage {
+        engine: engine.clone(),
+        state: Some(StateSettings {
+            engine: engine.clone(),
+            database: "records".to_owned(),
+            shared: true,
+        }),
+        mail: by_smtp(&catcher),
+        ..Storage::in_memory().await
+    };
+    let one = World::storing(&with_config(CONFIG), storage().await, |_| {}).await;
+    let two = World::beside(storage().await).await;
+    let ann = "ann@example.com";
+    assert_eq!(one.register(ann, "correct horse").await.status, 201);
+    catcher.next().await;
+    for _ in 1..limit::MAILS_TO_MAILBOX_PER_HOUR_MAX {
+        assert_eq!(told(&ask(&two, "confirm/send", ann).await), "200");
+    }
+    wait(&ask(&one, "confirm/send", ann).await);
+    let mut last = catcher.next().await;
+    while let Some(mail) = catcher.there() {
+        last = mail;
+    }
+    let token = Token::of_link(&plain(&last.data));
+    let confirm = userpass("confirm", &token.body(None));
+    assert_eq!(told(&one.send(confirm).await), "200");
+    assert_eq!(two.by_password(ann, "correct horse").await.status, 200);
 }
 
 #[tokio::test]
