@@ -12,11 +12,11 @@ use crate::http::Reply;
 use crate::userpass::{Token, logged, told, userpass, with_config};
 use crate::world::{Storage, World, in_memory, session};
 
-const CONFIG: &str = r##"{
+const CONFIG: &str = r#"{
     "autoConfirm": false, "emailConfirmationUrl": "https://shop.example/confirm?a=1#top",
     "confirmEmailSubject": "Willkommen, schöne Welt\r\nBcc: evil@example.com",
     "resetPasswordUrl": "https://shop.example/reset"
-}"##;
+}"#;
 
 fn by_smtp(catcher: &Catcher) -> MailSettings {
     let url = format!("smtp://{}", catcher.address).into();
@@ -43,15 +43,12 @@ fn plain(data: &str) -> String {
     while let [first, more @ ..] = rest {
         let escaped = more.get(..2).filter(|_| *first == b'=');
         let escaped = escaped.and_then(|hex| std::str::from_utf8(hex).ok());
-        match escaped.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = &more[2..];
-            }
-            None => {
-                bytes.push(*first);
-                rest = more;
-            }
+        if let Some(byte) = escaped.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
+            bytes.push(byte);
+            rest = &more[2..];
+        } else {
+            bytes.push(*first);
+            rest = more;
         }
     }
     String::from_utf8(bytes).unwrap()

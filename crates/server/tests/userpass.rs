@@ -131,10 +131,10 @@ impl Mailing {
     }
 }
 
-const BY_MAIL: &str = r##"{
+const BY_MAIL: &str = r#"{
     "autoConfirm": false, "emailConfirmationUrl": "https://shop.example/confirm?lang=en#top",
     "confirmEmailSubject": "Welcome\r\nBcc: all@example.com", "resetPasswordUrl": ""
-}"##;
+}"#;
 
 #[tokio::test]
 async fn a_mail_confirms_an_address_once() {
