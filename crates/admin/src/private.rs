@@ -3,7 +3,8 @@
 //! What test helpers of the SDKs call (admin-api.md §3.1): the server's version,
 //! feature flags and tuning of sync. Flags and tuning are kept; nothing on this
 //! server goes by them yet. And what the service had no operation for: the keys
-//! that sign users' tokens, and how long anonymous users are kept.
+//! that sign users' tokens, users that come from elsewhere, and how long
+//! anonymous users are kept.
 
 use app::users::KnownSigningKeys;
 use axum::http::Method;
@@ -22,6 +23,7 @@ const FEATURES: &str = "/groups/{groupId}/apps/{appId}/features";
 const SETTINGS: &str = "/groups/{groupId}/apps/{appId}/settings";
 const SIGNING_KEYS: &str = "/groups/{groupId}/apps/{appId}/security/signing_keys";
 const ROTATE: &str = "/groups/{groupId}/apps/{appId}/security/signing_keys/rotate";
+const IMPORT: &str = "/groups/{groupId}/apps/{appId}/users/import";
 const ANONYMOUS: &str = "/groups/{groupId}/apps/{appId}/security/anonymous_user_expiration";
 
 pub(crate) const ROWS: &[Row] = &[
@@ -69,6 +71,13 @@ pub(crate) const ROWS: &[Row] = &[
         ROTATE,
         Write,
         |cx, r| Box::pin(rotate(cx, r)),
+    ),
+    row(
+        "privateImportUsers",
+        Method::POST,
+        IMPORT,
+        Write,
+        |cx, r| Box::pin(import_users(cx, r)),
     ),
     row(
         "privateGetAnonymousUserExpiration",
@@ -227,6 +236,21 @@ async fn rotate(cx: Cx, request: Request) -> Result<Answer, Problem> {
 fn whole(name: &str, value: &Value) -> Result<i64, Problem> {
     let number = value.as_i64();
     number.ok_or_else(|| Problem::invalid_parameter(format!("'{name}' must be a whole number")))
+}
+
+/// Makes users that come from elsewhere; of a long list clients send portions.
+async fn import_users(cx: Cx, request: Request) -> Result<Answer, Problem> {
+    let fields = body::object(&request)?;
+    let Some(Value::Array(users)) = fields.get("users") else {
+        return Err(Problem::invalid_parameter("'users' must be a list"));
+    };
+    let done = cx.app()?.import_users(users).await?;
+    let refused = done.refused.iter();
+    let refused = refused.map(|(index, why)| json!({ "index": index, "error": why }));
+    Ok(Answer::ok(&json!({
+        "created": done.created, "existing": done.existing,
+        "refused": refused.collect::<Vec<_>>(),
+    })))
 }
 
 async fn anonymous_users(cx: Cx, _request: Request) -> Result<Answer, Problem> {

@@ -186,3 +186,46 @@ async fn keys_are_rotated_and_anonymous_users_kept_as_long_as_said() {
         assert_eq!(refused.refusal(), (400, code));
     }
 }
+
+#[tokio::test]
+async fn owners_import_users() {
+    let world = World::new().await;
+    let operator = world.operator().await;
+    let app = operator.app("shop").await;
+    let users = json!({ "users": [{ "email": "a@x" }, { "email": "" }] });
+    let provider = json!({ "type": "local-userpass", "config": { "autoConfirm": true } });
+    let path = "users/import";
+    let none = call(&app, Method::POST, path, users.clone()).await;
+    assert_eq!(none.body["created"], 0, "{:?}", none.body);
+    app.done(201, "POST", "/auth_providers", provider).await;
+    let done = call(&app, Method::POST, path, users.clone()).await;
+    let refused = json!([{ "index": 1, "error": "email invalid" }]);
+    assert_eq!(
+        (done.status, done.body),
+        (
+            200,
+            json!({ "created": 1, "existing": 0, "refused": refused })
+        )
+    );
+    for body in [json!({}), json!({ "users": {} })] {
+        let refused = call(&app, Method::POST, path, body).await;
+        assert_eq!(refused.refusal(), (400, "InvalidParameter"));
+    }
+    let many = json!({ "users": vec![json!({}); 1001] });
+    let refused = call(&app, Method::POST, path, many).await;
+    assert_eq!(refused.refusal(), (400, "BadRequest"));
+    let reader = world.colleague("GROUP_READ_ONLY").await;
+    let reader = world.administrator(&world.project, &reader).await;
+    let reading = AppAdmin {
+        administrator: &reader,
+        id: app.id.clone(),
+    };
+    for (method, path) in [
+        (Method::POST, "users/import"),
+        (Method::POST, "security/signing_keys/rotate"),
+        (Method::PUT, "security/anonymous_user_expiration"),
+    ] {
+        let refused = call(&reading, method, path, users.clone()).await;
+        assert_eq!(refused.refusal(), (403, "Unauthorized"));
+    }
+}

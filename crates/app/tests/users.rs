@@ -1,6 +1,8 @@
 //! Users of an app, through every state that one can be in: each test asserts
 //! what logs in, what is told and what is logged.
 
+#[path = "users/import.rs"]
+mod import;
 #[path = "users/linking.rs"]
 mod linking;
 #[path = "users/states.rs"]

@@ -23,6 +23,7 @@ mod runtime;
 mod session;
 mod templates;
 mod transfer;
+mod user_import;
 mod users;
 
 use std::path::PathBuf;

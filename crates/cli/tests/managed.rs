@@ -1,5 +1,7 @@
 //! What an app has beside its configuration: secrets, addresses and users.
 
+use std::fmt::Write as _;
+
 use serde_json::json;
 
 use super::remote::{World, shop};
@@ -165,4 +167,57 @@ fn users_are_managed() {
         world.well(&["users", "list", "--pending"]),
         "there are no users\n"
     );
+}
+
+#[test]
+fn users_come_along() {
+    let (world, shop) = (World::new(), shop());
+    world.push(&shop);
+    let lines = shop.path().join("users.jsonl");
+    let mut text = "\n  \n".to_owned();
+    for n in 0..1200 {
+        writeln!(text, r#"{{"email":"u{n}@x","_id":"{n:024}"}}"#).unwrap();
+    }
+    text.push_str("\nno JSON\n{\"email\":\"\"}");
+    std::fs::write(&lines, &text).unwrap();
+    let name = lines.to_str().unwrap();
+    let (code, said, errors) = run(&mut world.command(&["users", "import", name]));
+    assert_eq!(code, 1, "{said}{errors}");
+    assert!(errors.contains("not done: 2"), "{errors}");
+    for line in ["1204", "1205"] {
+        assert!(said.contains(line), "{said}");
+    }
+    // Done again, with what was wrong made good, and as a list.
+    let text: Vec<&str> = text.lines().filter(|line| line.contains("_id")).collect();
+    std::fs::write(&lines, format!("\n[{}]", text.join(",\n"))).unwrap();
+    let done = world.lines(&["users", "import", name]);
+    assert_eq!(
+        done[0]["doc"],
+        json!({ "created": 0, "existing": 1200, "refused": 0 })
+    );
+    let one = world.lines(&["users", "list", "-u", "000000000000000000000007"]);
+    assert_eq!(one[0]["data"][0]["Email"], "u7@x");
+    std::fs::write(&lines, "[{\"email\":\"last@x\"},").unwrap();
+    world.fails(&["users", "import", name]);
+    assert!(
+        world
+            .fails(&["users", "import", "none.jsonl"])
+            .contains("none.jsonl")
+    );
+}
+
+#[test]
+fn the_key_of_an_app_is_rotated() {
+    let (world, shop) = (World::new(), shop());
+    world.push(&shop);
+    let rotate = ["apps", "rotate-signing-key"];
+    let made = world.lines(&[&rotate[..], &["--grace", "60"]].concat());
+    assert_eq!(made[0]["doc"]["version"], 1);
+    assert_eq!(made[0]["doc"]["former"][0]["version"], 0);
+    let now = [&rotate[..], &["--now"]].concat();
+    assert!(world.fails(&now).contains("End every session"));
+    let made = world.lines(&[&now[..], &["-y"]].concat());
+    assert_eq!(made[0]["doc"], json!({ "version": 2, "former": [] }));
+    let both = [&now[..], &["--grace", "60"]].concat();
+    assert_eq!(run(&mut world.command(&both)).0, 2);
 }

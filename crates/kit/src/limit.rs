@@ -133,6 +133,8 @@ pub const ANONYMOUS_USER_DAYS: i64 = 90;
 pub const ANONYMOUS_USER_DAYS_MAX: i64 = 3650;
 /// Keys that signed users' tokens before and are still good.
 pub const FORMER_SIGNING_KEYS_MAX: usize = 32;
+/// Users that are imported by one request.
+pub const IMPORTED_USERS_MAX: usize = 1000;
 /// Identities of one user.
 pub const USER_IDENTITIES_MAX: usize = 100;
 /// Sessions of one user; the oldest ends for one more.

@@ -36,6 +36,10 @@ fn forgeries(good: &str) -> Vec<(&'static str, String)> {
         let header = BASE64.encode(r#"{"alg":"RS256","typ":"JWT"}"#);
         format!("{header}.{}.{}", parts[1], parts[2])
     };
+    let numbered = |kid: &str| {
+        let header = json!({ "alg": "HS256", "typ": "JWT", "kid": kid });
+        unsigned(&header, &claims, parts[2])
+    };
     let mut flipped = good.to_owned();
     let last = flipped.pop().unwrap();
     flipped.push(if last == 'A' { 'Q' } else { 'A' });
@@ -78,6 +82,12 @@ fn forgeries(good: &str) -> Vec<(&'static str, String)> {
             signed(Algorithm::HS512, b"another key", &claims),
         ),
         ("RS256 over HS256", confused),
+        ("a key of a number to come", numbered("7")),
+        ("a key's number that is none", numbered("../../dev/null")),
+        ("a key's number of another type", {
+            let header = json!({ "alg": "HS256", "kid": { "$ne": 1 } });
+            unsigned(&header, &claims, parts[2])
+        }),
         ("rubbish", "rubbish".to_owned()),
         ("dots", "..".to_owned()),
         ("nothing but base64", BASE64.encode([0; 300])),

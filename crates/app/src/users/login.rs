@@ -223,10 +223,43 @@ impl App {
         if !account.confirmed {
             return Err(Problem::unauthorized());
         }
+        let hash = self.own_hash(&account, password).await;
         Ok(Proven {
-            hash: Some(account.hash.clone()),
+            hash: Some(hash),
             ..self.proven_by(&account)
         })
+    }
+
+    /// The hash of an account whose password fits. One that is not as ours are
+    /// now is renewed; the next login does it if it cannot be done now.
+    async fn own_hash(&self, account: &Password, password: &str) -> String {
+        let own = account.hash.clone();
+        if self.core.passwords.is_own(&own) {
+            return own;
+        }
+        let renewed = async {
+            let hash = self.core.passwords.hash(password).await?;
+            // Whoever set another password meanwhile is not undone.
+            let of = doc! { "_id": &account.id, "hash": &own };
+            let set = doc! { "$set": { "hash": &hash } };
+            let passwords = &self.core.state.passwords;
+            if passwords.change(of, set).await.map_err(stored)? {
+                return Ok::<_, Problem>(hash);
+            }
+            // A login at the same time may have done it.
+            let now = self.account(&account.email).await?;
+            let now = now.map_or_else(String::new, |account| account.hash);
+            let fits = self.core.passwords.verify(password, Some(&now)).await?;
+            Ok(if fits { now } else { own.clone() })
+        };
+        match renewed.await {
+            Ok(hash) => hash,
+            Err(problem) => {
+                let app = &self.client_app_id;
+                tracing::warn!(app, %problem, "a password's hash stays as it is");
+                own
+            }
+        }
     }
 
     fn proven_by(&self, account: &Password) -> Proven {

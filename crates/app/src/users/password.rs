@@ -1,4 +1,5 @@
 //! Passwords: Argon2id on a few blocking threads, in memory that is used again.
+//! Hashes that users brought along are checked there too.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -7,6 +8,8 @@ use argon2::{Algorithm, Argon2, Block, Params, PasswordHash, Version};
 use kit::limit::PASSWORDS_WAITING_MAX;
 use kit::{Kind, Problem};
 use tokio::sync::Semaphore;
+
+use super::foreign;
 
 /// Hashes and checks passwords.
 pub(crate) struct Hasher {
@@ -55,13 +58,28 @@ impl Hasher {
     /// Whether a password fits a hash; without one it takes as long and does
     /// not.
     pub(crate) async fn verify(&self, password: &str, hash: Option<&str>) -> Result<bool, Problem> {
+        // Who came without one has to reset it.
+        let hash = hash.filter(|hash| !hash.is_empty());
         let known = hash.is_some();
         let hash = hash.unwrap_or(&self.decoy).to_owned();
         let password = password.to_owned();
         let fits = self
-            .run(move |memory| fits(&password, &hash, memory).unwrap_or(false))
+            .run(move |memory| {
+                if hash.starts_with("$argon2") {
+                    fits(&password, &hash, memory).unwrap_or(false)
+                } else {
+                    foreign::fits(&password, &hash).unwrap_or(false)
+                }
+            })
             .await?;
         Ok(fits && known)
+    }
+
+    /// Whether a hash is as this server makes them now.
+    pub(crate) fn is_own(&self, hash: &str) -> bool {
+        // All but salt and output.
+        let costs = |hash: &str| hash.rsplitn(3, '$').nth(2).map(str::to_owned);
+        costs(hash) == costs(&self.decoy)
     }
 
     async fn run<T: Send + 'static>(
@@ -76,12 +94,16 @@ impl Hasher {
             )
         })?;
         let (places, spare) = (self.places.clone(), self.spare.clone());
+        let own = self.params.block_count();
         let place = places.acquire_owned().await.map_err(Problem::internal)?;
         // The work goes on when its caller has left, and keeps its place.
         tokio::task::spawn_blocking(move || {
             let all = || spare.lock().unwrap_or_else(PoisonError::into_inner);
             let mut memory = all().pop().unwrap_or_default();
             let result = work(&mut memory);
+            // A hash of another server may have taken more.
+            memory.truncate(own);
+            memory.shrink_to_fit();
             all().push(memory);
             drop(place);
             result

@@ -244,3 +244,42 @@ async fn rotations_and_refreshes_at_the_same_time_lose_nobody() {
     tokio::join!(rotate, refresh);
     assert_eq!(world.app.known_signing_keys().version, 10);
 }
+
+/// Who registers, logs in and is removed at the same time is there whole or not
+/// at all.
+#[tokio::test(flavor = "multi_thread")]
+async fn registrations_logins_and_removals_leave_nothing_between() {
+    for round in 0..30 {
+        let world = World::new().await;
+        world.register("ann@x").await;
+        let first = world.by_password("ann@x").await.unwrap();
+        let request = RequestInfo::default();
+        let remove = async {
+            for _ in 0..round {
+                tokio::task::yield_now().await;
+            }
+            world.app.delete_user(&first.user_id, &request).await
+        };
+        let (removed, registered, login) = tokio::join!(
+            remove,
+            world.app.register("ann@x", "secret123", &request),
+            world.by_password("ann@x"),
+        );
+        removed.unwrap();
+        // Nothing of the former user opens anything.
+        assert_eq!(alive(&world, &first).await, (false, false));
+        let of = doc! { "user_id": &first.user_id };
+        assert_eq!(world.core.state.sessions.count(of).await.unwrap(), 0);
+        assert_eq!(world.core.state.devices.count(doc! {}).await.unwrap(), 0);
+        let accounts = world.core.state.passwords.count(doc! {}).await.unwrap();
+        assert_eq!(accounts == 1, registered.is_ok());
+        let again = world.by_password("ann@x").await;
+        assert_eq!(again.is_ok(), registered.is_ok());
+        if let (Ok(login), Ok(again)) = (login, again) {
+            // As the former user, or as the one who registered.
+            let ids = [&first.user_id, &again.user_id];
+            assert!(ids.contains(&&login.user_id));
+            assert_ne!(again.user_id, first.user_id);
+        }
+    }
+}

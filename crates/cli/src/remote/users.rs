@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::ask::missing;
 use super::resources::{failures, none_failed};
 use super::session::refused_with;
+use super::user_import::Import;
 use super::{App, Desk, Which};
 use crate::archives::Failed;
 
@@ -38,6 +39,8 @@ pub(crate) enum Verb {
         #[arg(long)]
         password: Option<String>,
     },
+    /// Bring users along from elsewhere, with their ids and passwords' hashes
+    Import(Import),
     /// Remove users: those that are named, or all that a filter finds
     Delete(Filtered),
     /// Let users log in again
@@ -169,6 +172,7 @@ impl Verb {
                 });
                 desk.out.document("created a user", &shown)
             }
+            Self::Import(import) => import.run(&mut desk),
             Self::Delete(some) => {
                 let (app, all) = some.find(&mut desk, "delete")?;
                 // Many are told by their number.
