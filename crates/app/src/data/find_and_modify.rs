@@ -155,7 +155,12 @@ impl Door<'_> {
                         Ok(RawBson::Null)
                     }
                 }
-                _ => Ok(RawBson::Null),
+                Some(change) => {
+                    // What is wrong with it is told, whatever it is for.
+                    change.parsed(self.clock.now())?;
+                    Ok(RawBson::Null)
+                }
+                None => Ok(RawBson::Null),
             };
         };
         let verb = job.change.as_ref().map_or("delete", |change| change.verb);

@@ -175,7 +175,7 @@ impl<'a> Change<'a> {
         Ok(with_id(&made.document)?.0)
     }
 
-    fn parsed(&self, now: DateTime) -> Result<Update, Problem> {
+    pub(super) fn parsed(&self, now: DateTime) -> Result<Update, Problem> {
         let mut variables = Variables::default();
         variables.set("NOW", Some(Bson::DateTime(now)));
         Update::parse_with(self.update, self.array_filters, None, &variables).map_err(language)
@@ -494,6 +494,10 @@ impl Door<'_> {
             let id = made.get("_id").map_err(malformed)?.map(RawBson::from);
             insert(collection, &[made], true).await?;
             return Ok(updated(0, 0, id));
+        }
+        if targets.is_empty() {
+            // What is wrong with it is told, whatever it is for.
+            modification.update.parsed(self.clock.now())?;
         }
         let mut modified = 0;
         for before in &targets {

@@ -431,6 +431,9 @@ impl Case {
                 1
             })
             .collect();
+        if request.arguments.contains_key("update") {
+            update_of(request)?;
+        }
         if targets.is_empty() && request.upserts() {
             let made = upserted(request)?;
             if !asked(Write::Insert(&made)) {
