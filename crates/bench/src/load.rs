@@ -3,6 +3,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -11,11 +12,13 @@ use tokio::net::TcpStream;
 use crate::process;
 
 /// One kind of request to one server.
+#[derive(Clone)]
 pub(crate) struct Load {
     address: SocketAddr,
     /// The server's process.
     server: u32,
-    request: Vec<u8>,
+    /// Sent in turn; each connection begins with another one.
+    requests: Arc<[Vec<u8>]>,
 }
 
 /// What one round measured.
@@ -34,11 +37,34 @@ pub(crate) struct Sample {
 impl Load {
     /// The request, as the bytes of an HTTP/1.1 message.
     pub(crate) fn new(address: SocketAddr, server: u32, request: Vec<u8>) -> Self {
+        Self::of(address, server, vec![request])
+    }
+
+    /// The same with several requests, which differ in who sends them, say.
+    pub(crate) fn of(address: SocketAddr, server: u32, requests: Vec<Vec<u8>>) -> Self {
         Self {
             address,
             server,
-            request,
+            requests: requests.into(),
         }
+    }
+
+    /// Sends each request once, from one connection, and counts in seconds what
+    /// the server computed for one.
+    pub(crate) fn once_each(&self) -> io::Result<f64> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let cpu = process::cpu(self.server);
+        runtime.block_on(async {
+            let mut connection = Connection::to(self.address).await?;
+            for request in self.requests.iter() {
+                connection.ask(request).await?;
+            }
+            io::Result::Ok(())
+        })?;
+        let cpu = process::cpu(self.server).saturating_sub(cpu);
+        Ok(cpu.as_secs_f64() / self.requests.len() as f64)
     }
 
     /// Loads the server for `time` from `connections` connections. An answer
@@ -51,7 +77,10 @@ impl Load {
         let start = Instant::now();
         let mut latencies = runtime.block_on(async {
             let tasks: Vec<_> = (0..connections)
-                .map(|_| tokio::spawn(connection(self.address, self.request.clone(), start + time)))
+                .map(|at| {
+                    let requests = self.requests.clone();
+                    tokio::spawn(repeat(self.address, requests, at, start + time))
+                })
                 .collect();
             let mut latencies = Vec::new();
             for task in tasks {
@@ -80,31 +109,53 @@ impl Load {
     }
 }
 
-async fn connection(
+/// Asks in turn until `end`, beginning with the request at `first`.
+async fn repeat(
     address: SocketAddr,
-    request: Vec<u8>,
+    requests: Arc<[Vec<u8>]>,
+    first: usize,
     end: Instant,
 ) -> io::Result<Vec<Duration>> {
-    let mut stream = TcpStream::connect(address).await?;
-    stream.set_nodelay(true)?;
+    let mut connection = Connection::to(address).await?;
     let mut latencies = Vec::with_capacity(1 << 16);
-    let mut buffer = Vec::with_capacity(16 * 1024);
-    loop {
+    for request in requests.iter().cycle().skip(first % requests.len().max(1)) {
         let sent = Instant::now();
         if sent >= end {
-            return Ok(latencies);
+            break;
         }
-        stream.write_all(&request).await?;
-        buffer.clear();
+        connection.ask(request).await?;
+        latencies.push(sent.elapsed());
+    }
+    Ok(latencies)
+}
+
+struct Connection {
+    stream: TcpStream,
+    buffer: Vec<u8>,
+}
+
+impl Connection {
+    async fn to(address: SocketAddr) -> io::Result<Self> {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        Ok(Self {
+            stream,
+            buffer: Vec::with_capacity(16 * 1024),
+        })
+    }
+
+    /// Sends a request and waits for the whole answer.
+    async fn ask(&mut self, request: &[u8]) -> io::Result<()> {
+        self.stream.write_all(request).await?;
+        self.buffer.clear();
         loop {
-            if stream.read_buf(&mut buffer).await? == 0 {
+            if self.stream.read_buf(&mut self.buffer).await? == 0 {
                 return Err(io::Error::other("the server closed the connection"));
             }
-            if complete(&buffer)? {
-                break;
+            if complete(&self.buffer)? {
+                return Ok(());
             }
         }
-        latencies.push(sent.elapsed());
     }
 }
 

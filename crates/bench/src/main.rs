@@ -4,21 +4,23 @@
 //! process of its own, loads each in turns from 32 keep-alive connections, and
 //! prints medians, the ratio to the bare server, and what the server computed
 //! for a request; or the two engines at the waist; or administration of large
-//! apps; or what rules cost. Figures are for reading,
+//! apps; or what rules cost; or logging in. Figures are for reading,
 //! not for asserting: the machine may be busy.
 
 mod access;
 mod administration;
 mod hello;
+mod identity;
 mod load;
 mod process;
 mod subject;
 mod waist;
 
+use std::io;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use load::Sample;
+use load::{Load, Sample};
 use subject::Subject;
 
 /// What the server allocates with.
@@ -38,6 +40,7 @@ fn main() -> ExitCode {
     let words: Vec<&str> = names.iter().map(String::as_str).collect();
     let done = match words.as_slice() {
         ["admin"] => administration::run(),
+        ["identity"] => identity::run().map_err(|error| error.to_string().into()),
         ["rules", rows @ ..] => access::run(rows),
         ["waist", rows @ ..] => waist::run(rows, false),
         ["waist-growth"] => waist::run(&[], true),
@@ -61,8 +64,19 @@ fn run(names: &[String]) -> Result<(), Box<dyn std::error::Error>> {
             loads.push((title, load));
         }
     }
+    rates(&loads)?;
+    println!(
+        "memory: server {} MiB resident, its workers {} MiB",
+        subject.resident_mib(),
+        subject.workers_resident_mib(),
+    );
+    Ok(())
+}
+
+/// Measures loads in turns and prints their rates next to the first one's.
+fn rates(loads: &[(&str, Load)]) -> io::Result<()> {
     let mut samples: Vec<Vec<Sample>> = vec![Vec::new(); loads.len()];
-    for (_, load) in &loads {
+    for (_, load) in loads {
         load.run(CONNECTIONS, WARM_UP)?;
     }
     // In turns, so that a slow moment of the machine meets every load.
@@ -90,11 +104,6 @@ fn run(names: &[String]) -> Result<(), Box<dyn std::error::Error>> {
             median(samples, |sample| sample.cpu_us),
         );
     }
-    println!(
-        "memory: server {} MiB resident, its workers {} MiB",
-        subject.resident_mib(),
-        subject.workers_resident_mib(),
-    );
     Ok(())
 }
 

@@ -23,6 +23,15 @@ pub(crate) struct Subject {
     _home: TempDir,
 }
 
+/// A request of a client: a path of the app, or with a slash before it one that
+/// names none.
+pub(crate) struct Asked<'a> {
+    pub(crate) token: &'a str,
+    pub(crate) method: &'a str,
+    pub(crate) path: &'a str,
+    pub(crate) body: &'a Value,
+}
+
 type Error = Box<dyn std::error::Error>;
 
 /// The first administrator, given to the server as it starts.
@@ -133,6 +142,19 @@ impl Subject {
         ])
     }
 
+    /// A load of requests to paths of the app, by who sends them.
+    pub(crate) fn load_of(&self, requests: &[Asked<'_>]) -> Load {
+        let requests = requests.iter().map(|asked| {
+            let path = match asked.path.strip_prefix('/') {
+                // Those that name no app.
+                Some(path) => format!("client/v2.0/{path}"),
+                None => self.of_client(asked.path),
+            };
+            self.request_by(asked.token, asked.method, &path, asked.body)
+        });
+        Load::of(self.address, self.child.id(), requests.collect())
+    }
+
     /// Resident memory of the server process in MiB.
     pub(crate) fn resident_mib(&self) -> u64 {
         process::resident_kib(self.child.id()) / 1024
@@ -157,7 +179,8 @@ impl Subject {
         format!("client/v2.0/app/{}/{path}", self.app)
     }
 
-    fn client(&self, path: &str, body: &Value) -> Result<Value, Error> {
+    /// A request of a client that has not logged in, or has.
+    pub(crate) fn client(&self, path: &str, body: &Value) -> Result<Value, Error> {
         self.send("POST", &self.of_client(path), body)
     }
 
@@ -167,6 +190,11 @@ impl Subject {
         } else {
             &self.token
         };
+        self.request_by(token, method, path, body)
+    }
+
+    /// A request of whoever has a token; of nobody when it is empty.
+    fn request_by(&self, token: &str, method: &str, path: &str, body: &Value) -> Vec<u8> {
         let authorization = if token.is_empty() {
             String::new()
         } else {
