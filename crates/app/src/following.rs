@@ -141,7 +141,12 @@ impl Backstitch {
                     }
                 }
             }
-            "sessions" if gone => {
+            "sessions" if !gone => {
+                for app in self.kept_apps() {
+                    app.tokens.forget_renewal(&id);
+                }
+            }
+            "sessions" => {
                 for app in self.kept_apps() {
                     app.tokens.forget_session(&id);
                     app.streams.end_session(&id);

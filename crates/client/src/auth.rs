@@ -108,7 +108,7 @@ impl Client {
             }
             (Method::GET, ["profile"]) => {
                 let user = app.authenticate(token).await.map_err(of(&app))?;
-                Answer::ok(&app.profile(&user.id).await.map_err(of(&app))?)
+                Answer::ok(&app.profile(&user))
             }
             (Method::DELETE, ["delete"]) => {
                 let user = app.authenticate(token).await.map_err(of(&app))?;

@@ -147,6 +147,7 @@ impl App {
             )
             .await
             .map_err(stored)?;
+        self.tokens.forget_renewals(id);
         Ok(())
     }
 

@@ -1,29 +1,42 @@
-//! Passwords: Argon2id on a few blocking threads, in memory that is used again.
-//! Hashes that users brought along are checked there too.
+//! Passwords: Argon2id on a few threads of its own, which give way to all
+//! others, in memory that is used again. Hashes that users brought along are
+//! checked there too.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::panic::AssertUnwindSafe;
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use argon2::password_hash::phc::{Output, ParamsString, Salt};
 use argon2::{Algorithm, Argon2, Block, Params, PasswordHash, Version};
 use kit::limit::PASSWORDS_WAITING_MAX;
 use kit::{Kind, Problem};
-use tokio::sync::Semaphore;
+use tokio::sync::oneshot;
 
 use super::foreign;
+
+/// How far the threads stand back: a tenth of the time of others, where both
+/// want to run.
+#[cfg(target_os = "linux")]
+const NICE: i32 = 10;
 
 /// Hashes and checks passwords.
 pub(crate) struct Hasher {
     params: Params,
-    places: Arc<Semaphore>,
-    /// Those that wait and those that run.
-    queue: Semaphore,
-    /// The memory of each place that does not run. Asked of the allocator each
-    /// time, blocks of this size leave holes that nothing fits in again.
-    spare: Arc<Mutex<Vec<Vec<Block>>>>,
+    at_once: usize,
+    /// Made with the first password.
+    threads: OnceLock<Threads>,
     /// A hash to check against when there is no account, so that its absence
     /// does not show in the time.
     decoy: String,
 }
+
+/// The memory of a thread. Asked of the allocator each time, blocks of this size
+/// leave holes that nothing fits in again.
+type Memory = Vec<Block>;
+type Job = Box<dyn FnOnce(&mut Memory) + Send>;
+
+/// The way to the threads, which end with it.
+type Threads = SyncSender<Job>;
 
 impl Hasher {
     pub(crate) fn new(cheap: bool) -> Self {
@@ -36,13 +49,11 @@ impl Hasher {
         let params = params.unwrap_or_default();
         // A storm of logins must not take every core.
         let at_once = std::thread::available_parallelism().map_or(1, |cores| cores.get() / 2);
-        let at_once = at_once.max(1);
         let decoy = hash("decoy", &params, &mut Vec::new()).unwrap_or_default();
         Self {
             params,
-            places: Arc::new(Semaphore::new(at_once)),
-            queue: Semaphore::new(at_once + PASSWORDS_WAITING_MAX),
-            spare: Arc::default(),
+            at_once: at_once.max(1),
+            threads: OnceLock::new(),
             decoy,
         }
     }
@@ -84,38 +95,73 @@ impl Hasher {
 
     async fn run<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&mut Vec<Block>) -> T + Send + 'static,
+        work: impl FnOnce(&mut Memory) -> T + Send + 'static,
     ) -> Result<T, Problem> {
-        let _waiting = self.queue.try_acquire().map_err(|_| {
-            Problem::new(
+        let (answer, answered) = oneshot::channel();
+        let job: Job = Box::new(move |memory| {
+            // Nobody waits any more for what a caller who left wanted.
+            if !answer.is_closed() {
+                let _ = answer.send(work(memory));
+            }
+        });
+        let threads = self.threads();
+        threads.try_send(job).map_err(|refused| match refused {
+            TrySendError::Full(_) => Problem::new(
                 Kind::Limited,
                 "TooManyRequests",
                 "too many logins are waiting",
-            )
+            ),
+            TrySendError::Disconnected(_) => Problem::internal("no thread checks passwords"),
         })?;
-        let (places, spare) = (self.places.clone(), self.spare.clone());
-        let own = self.params.block_count();
-        let place = places.acquire_owned().await.map_err(Problem::internal)?;
-        // The work goes on when its caller has left, and keeps its place.
-        tokio::task::spawn_blocking(move || {
-            let all = || spare.lock().unwrap_or_else(PoisonError::into_inner);
-            let mut memory = all().pop().unwrap_or_default();
-            let result = work(&mut memory);
-            // A hash of another server may have taken more.
-            memory.truncate(own);
-            memory.shrink_to_fit();
-            all().push(memory);
-            drop(place);
-            result
-        })
-        .await
-        .map_err(Problem::internal)
+        answered.await.map_err(Problem::internal)
+    }
+
+    fn threads(&self) -> &Threads {
+        let blocks = self.params.block_count();
+        self.threads.get_or_init(|| threads(self.at_once, blocks))
+    }
+}
+
+/// Threads that keep as many blocks of memory each.
+fn threads(number: usize, blocks: usize) -> Threads {
+    let (jobs, taken) = sync_channel(PASSWORDS_WAITING_MAX);
+    let taken = Arc::new(Mutex::new(taken));
+    for _ in 0..number {
+        let taken = taken.clone();
+        let spawned = std::thread::Builder::new()
+            .name("passwords".to_owned())
+            .spawn(move || work(&taken, blocks));
+        if let Err(error) = spawned {
+            tracing::error!(%error, "a thread for passwords did not start");
+        }
+    }
+    jobs
+}
+
+/// Does what is asked for, until nobody can ask any more.
+fn work(jobs: &Mutex<Receiver<Job>>, blocks: usize) {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICE) {
+        tracing::warn!(%error, "passwords are checked with the priority of everything else");
+    }
+    let mut memory = Memory::new();
+    loop {
+        let next = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok(job) = next else { return };
+        let done = std::panic::catch_unwind(AssertUnwindSafe(|| job(&mut memory)));
+        if done.is_err() {
+            // Who waits is told that there is no answer; the thread goes on.
+            memory = Memory::new();
+        }
+        // A hash of another server may have taken more.
+        memory.truncate(blocks);
+        memory.shrink_to_fit();
     }
 }
 
 type Outcome<T> = argon2::password_hash::Result<T>;
 
-fn hash(password: &str, params: &Params, memory: &mut Vec<Block>) -> Outcome<String> {
+fn hash(password: &str, params: &Params, memory: &mut Memory) -> Outcome<String> {
     let salt: [u8; 16] = state::random_bytes();
     let argon = Argon2::new(Algorithm::Argon2id, Version::V0x13, params.clone());
     let hash = PasswordHash {
@@ -130,7 +176,7 @@ fn hash(password: &str, params: &Params, memory: &mut Vec<Block>) -> Outcome<Str
 
 /// Whether a password fits a hash, by the algorithm and costs that the hash
 /// names. Outputs are compared in constant time.
-fn fits(password: &str, hash: &str, memory: &mut Vec<Block>) -> Outcome<bool> {
+fn fits(password: &str, hash: &str, memory: &mut Memory) -> Outcome<bool> {
     let hash = PasswordHash::new(hash)?;
     let algorithm = Algorithm::try_from(hash.algorithm.as_str())?;
     let version = hash.version.map_or(Ok(Version::V0x13), Version::try_from)?;
@@ -141,12 +187,7 @@ fn fits(password: &str, hash: &str, memory: &mut Vec<Block>) -> Outcome<bool> {
     Ok(output(&argon, password, salt, memory)? == *expected)
 }
 
-fn output(
-    argon: &Argon2<'_>,
-    password: &str,
-    salt: &[u8],
-    memory: &mut Vec<Block>,
-) -> Outcome<Output> {
+fn output(argon: &Argon2<'_>, password: &str, salt: &[u8], memory: &mut Memory) -> Outcome<Output> {
     let params = argon.params();
     if memory.len() < params.block_count() {
         memory.resize(params.block_count(), Block::new());
@@ -162,22 +203,42 @@ fn output(
 
 #[cfg(test)]
 mod tests {
-    use super::{Block, Hasher, PASSWORDS_WAITING_MAX, PasswordHash};
+    use std::sync::{Arc, Mutex};
+
+    use super::{Block, Hasher, Memory, PASSWORDS_WAITING_MAX, PasswordHash};
+
+    /// Keeps the threads of a hasher busy until what it returns is dropped.
+    fn busy(hasher: &Hasher) -> std::sync::mpsc::Sender<()> {
+        let (go, gone) = std::sync::mpsc::channel::<()>();
+        let gone = Arc::new(Mutex::new(gone));
+        let (begun, has_begun) = std::sync::mpsc::channel();
+        let threads = hasher.threads.get_or_init(|| threads(hasher.at_once));
+        for _ in 0..hasher.at_once {
+            let (gone, begun) = (gone.clone(), begun.clone());
+            let job = Box::new(move |_: &mut Memory| {
+                begun.send(()).unwrap();
+                // All of them go on when the other end is gone.
+                let _ = gone.lock().unwrap().recv();
+            });
+            hasher.threads().send(job).unwrap();
+            has_begun.recv().unwrap();
+        }
+        go
+    }
 
     #[tokio::test]
     async fn one_more_than_may_wait_is_refused() {
         let hasher = Hasher::new(true);
-        let places = hasher.places.clone();
-        let at_once = places.available_permits() as u32;
-        let all = places.acquire_many(at_once).await.unwrap();
-        let most = PASSWORDS_WAITING_MAX + at_once as usize;
-        let mut waiting: Vec<_> = (0..most).map(|_| Box::pin(hasher.hash("x"))).collect();
+        let go = busy(&hasher);
+        let mut waiting: Vec<_> = (0..PASSWORDS_WAITING_MAX)
+            .map(|_| Box::pin(hasher.hash("x")))
+            .collect();
         for hash in &mut waiting {
             assert!(poll(hash.as_mut()).is_pending());
         }
         let refused = hasher.hash("x").await.unwrap_err();
         assert_eq!(refused.code, "TooManyRequests");
-        drop(all);
+        drop(go);
         for hash in waiting {
             assert!(hash.await.is_ok());
         }
@@ -189,22 +250,30 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_caller_who_leaves_does_not_free_the_place() {
+    async fn nothing_is_computed_for_a_caller_who_left() {
         let hasher = Hasher::new(true);
-        let at_once = hasher.places.available_permits();
-        let (begun, has_begun) = std::sync::mpsc::channel();
-        let (go, gone) = std::sync::mpsc::channel::<()>();
-        let mut work = Box::pin(hasher.run(move |_| {
-            begun.send(()).unwrap();
-            let _ = gone.recv();
-        }));
-        assert!(poll(work.as_mut()).is_pending());
-        has_begun.recv().unwrap();
-        drop(work);
-        assert_eq!(hasher.places.available_permits(), at_once - 1);
+        let go = busy(&hasher);
+        let done = Arc::new(Mutex::new(Vec::new()));
+        let note = |who: &'static str| {
+            let done = done.clone();
+            hasher.run(move |_| done.lock().unwrap().push(who))
+        };
+        let (mut left, mut stays) = (Box::pin(note("left")), Box::pin(note("stays")));
+        assert!(poll(left.as_mut()).is_pending());
+        assert!(poll(stays.as_mut()).is_pending());
+        drop(left);
         drop(go);
-        let all = hasher.places.acquire_many(at_once as u32).await;
-        assert!(all.is_ok());
+        stays.await.unwrap();
+        assert_eq!(*done.lock().unwrap(), ["stays"]);
+    }
+
+    #[tokio::test]
+    async fn a_thread_goes_on_after_a_panic() {
+        let hasher = Hasher::new(true);
+        for _ in 0..=hasher.at_once {
+            assert!(hasher.run(|_| panic!("of the test")).await.is_err());
+        }
+        assert!(hasher.hash("x").await.is_ok());
     }
 
     #[test]
@@ -240,18 +309,18 @@ mod tests {
 
     /// What a check of a wrong password works through: how many blocks of
     /// memory, and how many of them it wrote.
-    async fn work(known: Option<&str>) -> Vec<(usize, usize)> {
-        let hasher = Hasher::new(false);
+    async fn written(known: Option<&str>) -> (usize, usize) {
+        let mut hasher = Hasher::new(false);
+        hasher.at_once = 1;
         assert!(!hasher.verify("wrong", known).await.unwrap());
-        let spare = hasher.spare.lock().unwrap();
-        let written = |blocks: &Vec<Block>| {
+        let of_memory = hasher.run(|memory| {
             let empty = Block::default();
-            let written = blocks
+            let written = memory
                 .iter()
                 .filter(|block| block.as_ref() != empty.as_ref());
-            (blocks.len(), written.count())
-        };
-        spare.iter().map(written).collect()
+            (memory.len(), written.count())
+        });
+        of_memory.await.unwrap()
     }
 
     /// The same work is done, so that it takes the same time.
@@ -269,8 +338,8 @@ mod tests {
             (salt.len(), output.len())
         };
         assert_eq!(lengths(&known), lengths(&decoy));
-        let done = work(Some(&hash)).await;
-        assert_eq!(done, [(19 * 1024, 19 * 1024)]);
-        assert_eq!(done, work(None).await);
+        let done = written(Some(&hash)).await;
+        assert_eq!(done, (19 * 1024, 19 * 1024));
+        assert_eq!(done, written(None).await);
     }
 }

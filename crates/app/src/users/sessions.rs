@@ -8,7 +8,6 @@ use serde_json::{Value, json};
 use state::{Identity, Session, User};
 
 use super::{Device, Login, invalid_session};
-use crate::caller::merged_data;
 use crate::{App, new_id, stored};
 
 /// How long until a user is noted as seen once more.
@@ -113,9 +112,15 @@ impl App {
     /// # Errors
     /// `InvalidSession`.
     pub async fn refresh(&self, token: &str) -> Result<String, Problem> {
-        let session = self.session(token).await?;
+        let known = self.renewable(token).await?;
+        let custom = self.custom_data(&known.session.user_id).await?;
+        self.access_token(&known.session, &custom)
+    }
+
+    /// Notes that a user is here, who must not be disabled.
+    pub(super) async fn seen(&self, user_id: &str) -> Result<(), Problem> {
         let users = &self.core.state.users;
-        let user = users.get(&session.user_id).await.map_err(stored)?;
+        let user = users.get(user_id).await.map_err(stored)?;
         let user = user.filter(|user| !user.disabled);
         let user = user.ok_or_else(invalid_session)?;
         let now = self.core.clock.now_ms();
@@ -128,8 +133,7 @@ impl App {
                 return Err(invalid_session());
             }
         }
-        let custom = self.custom_data(&session.user_id).await?;
-        self.access_token(&session, &custom)
+        Ok(())
     }
 
     /// Ends the session of a refresh token.
@@ -166,11 +170,9 @@ impl App {
     }
 
     /// `GET auth/profile`.
-    pub async fn profile(&self, user_id: &str) -> Result<Value, Problem> {
-        let record = self.core.state.users.get(user_id).await.map_err(stored)?;
-        let record = record.ok_or_else(invalid_session)?;
+    pub fn profile(&self, user: &crate::User) -> Value {
         let json = |document: Document| Bson::Document(document).into_relaxed_extjson();
-        let identities: Vec<Value> = record
+        let identities: Vec<Value> = user
             .identities
             .iter()
             .map(|identity| {
@@ -181,9 +183,9 @@ impl App {
                 })
             })
             .collect();
-        Ok(json!({
-            "user_id": record.id, "domain_id": self.domain_id, "identities": identities,
-            "data": json(merged_data(&record.identities)), "type": record.kind,
-        }))
+        json!({
+            "user_id": user.id, "domain_id": self.domain_id, "identities": identities,
+            "data": json(user.data.clone()), "type": user.kind,
+        })
     }
 }

@@ -1,8 +1,7 @@
 //! Tokens of users: HS256 JWTs with the claims that SDKs read
-//! (client-api.md §2.3), and a cache of those that were verified.
+//! (client-api.md §2.3).
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use bson::{Document, doc};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
@@ -11,91 +10,13 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::invalid_session;
+use super::known::Renewable;
 use crate::caller::User;
 use crate::{App, Backstitch, stored};
 
-/// Verified tokens that are remembered.
-const CACHED_MAX: usize = 20_000;
-/// What they and their users may weigh: custom user data is as large as an app
-/// makes it.
-const CACHED_BYTES_MAX: usize = 64 << 20;
-
-/// Access tokens that were verified, with their users.
-#[derive(Default)]
-pub(crate) struct TokenCache(Mutex<Cached>);
-
-#[derive(Default)]
-struct Cached {
-    users: HashMap<String, (i64, Arc<User>)>,
-    bytes: usize,
-    /// How often something was forgotten.
-    forgotten: u64,
-}
-
-impl TokenCache {
-    fn cached(&self) -> MutexGuard<'_, Cached> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The user of a token that is known; else what [`Self::put`] wants to be
-    /// told.
-    fn get(&self, token: &str, now: i64) -> Result<Arc<User>, u64> {
-        let cached = self.cached();
-        match cached.users.get(token) {
-            Some((expires, user)) if *expires > now => Ok(user.clone()),
-            _ => Err(cached.forgotten),
-        }
-    }
-
-    /// Remembers a token, unless something was forgotten since its user was
-    /// looked up: it may have been this one.
-    fn put(&self, token: &str, expires: i64, user: Arc<User>, forgotten: u64) {
-        let mut cached = self.cached();
-        if cached.forgotten != forgotten {
-            return;
-        }
-        let weight = weight(token, &user);
-        if cached.users.len() >= CACHED_MAX || cached.bytes + weight > CACHED_BYTES_MAX {
-            cached.users.clear();
-            cached.bytes = 0;
-        }
-        let before = cached.users.insert(token.to_owned(), (expires, user));
-        if before.is_none() {
-            cached.bytes += weight;
-        }
-    }
-
-    /// Forgets every token of a user.
-    pub(crate) fn forget(&self, user_id: &str) {
-        self.forget_if(|user| user.id == user_id);
-    }
-
-    /// Forgets every token of a session.
-    pub(crate) fn forget_session(&self, session_id: &str) {
-        self.forget_if(|user| user.session_id == session_id);
-    }
-
-    /// Forgets every token.
-    pub(crate) fn forget_all(&self) {
-        self.forget_if(|_| true);
-    }
-
-    fn forget_if(&self, goes: impl Fn(&User) -> bool) {
-        let mut cached = self.cached();
-        cached.forgotten += 1;
-        cached.users.retain(|_, (_, user)| !goes(user));
-        cached.bytes = cached
-            .users
-            .iter()
-            .map(|(token, (_, user))| weight(token, user))
-            .sum();
-    }
-}
-
-/// Custom user data is in the token, in the user and in the user's document.
-fn weight(token: &str, user: &User) -> usize {
-    token.len() + 2 * user.document.as_bytes().len()
-}
+/// How long a refresh token is known for one that renews its session before it
+/// is looked up again.
+const RENEWABLE_S: i64 = 3600;
 
 /// The claims of either token.
 #[derive(Debug, serde::Deserialize)]
@@ -224,7 +145,7 @@ impl App {
     /// # Errors
     /// `InvalidSession`, `UserAppDomainMismatch`.
     pub async fn authenticate(&self, token: &str) -> Result<Arc<User>, Problem> {
-        let forgotten = match self.tokens.get(token, self.core.clock.now_s()) {
+        let forgotten = match self.tokens.access.get(token, self.core.clock.now_s()) {
             Ok(user) => return Ok(user),
             Err(forgotten) => forgotten,
         };
@@ -247,7 +168,9 @@ impl App {
             &claims.baas_device_id,
         )?);
         let until = claims.exp.min(until);
-        self.tokens.put(token, until, user.clone(), forgotten);
+        self.tokens
+            .access
+            .put(token, until, user.clone(), forgotten);
         Ok(user)
     }
 
@@ -327,6 +250,25 @@ impl App {
         ))
     }
 
+    /// The session that a refresh token may still renew: one that is live, of a
+    /// user who is not disabled.
+    pub(super) async fn renewable(&self, token: &str) -> Result<Arc<Renewable>, Problem> {
+        let now = self.core.clock.now_s();
+        let forgotten = match self.tokens.refresh.get(token, now) {
+            Ok(known) => return Ok(known),
+            Err(forgotten) => forgotten,
+        };
+        let (claims, until) = self.claims(token, "refresh").await?;
+        let until = claims.exp.min(until).min(now + RENEWABLE_S);
+        let (session, _) = self.session_of(claims).await?;
+        self.seen(&session.user_id).await?;
+        let known = Arc::new(Renewable { session });
+        self.tokens
+            .refresh
+            .put(token, until, known.clone(), forgotten);
+        Ok(known)
+    }
+
     /// The live session of a refresh token.
     pub(crate) async fn session(&self, token: &str) -> Result<state::Session, Problem> {
         self.session_and_identity(token)
@@ -341,6 +283,10 @@ impl App {
         token: &str,
     ) -> Result<(state::Session, String), Problem> {
         let (claims, _) = self.claims(token, "refresh").await?;
+        self.session_of(claims).await
+    }
+
+    async fn session_of(&self, claims: Claims) -> Result<(state::Session, String), Problem> {
         let found = self
             .core
             .state
@@ -372,13 +318,9 @@ impl Backstitch {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
-    use bson::{Document, doc};
     use serde_json::{Value, json};
 
-    use super::{CACHED_BYTES_MAX, CACHED_MAX, TokenCache, in_time, sign, verify};
-    use crate::User;
+    use super::{in_time, sign, verify};
 
     const KEY: &[u8] = b"a key of this test";
     const NOW: i64 = 1_700_000_000;
@@ -423,55 +365,5 @@ mod tests {
         for whole in [json!([]), json!("access"), json!(7), json!(null)] {
             assert!(!accepted(&whole), "{whole}");
         }
-    }
-
-    fn user(id: &str, custom_data: Document) -> Arc<User> {
-        let record = state::User {
-            id: id.to_owned(),
-            app_id: String::new(),
-            kind: "normal".to_owned(),
-            identities: Vec::new(),
-            keys: Vec::new(),
-            disabled: false,
-            created: 0,
-            last_login: 0,
-            last_seen: 0,
-        };
-        Arc::new(User::new(&record, custom_data, "", "", "").unwrap())
-    }
-
-    #[test]
-    fn what_was_looked_up_before_something_was_forgotten_is_not_remembered() {
-        let cache = TokenCache::default();
-        let seen = cache.get("t", NOW).unwrap_err();
-        cache.forget("ann");
-        cache.put("t", NOW + 1, user("ann", Document::new()), seen);
-        let seen = cache.get("t", NOW).unwrap_err();
-        cache.put("t", NOW + 1, user("ann", Document::new()), seen);
-        assert_eq!(cache.get("t", NOW).unwrap().id, "ann");
-        assert!(cache.get("t", NOW + 1).is_err());
-        cache.forget("bob");
-        assert!(cache.get("t", NOW).is_ok());
-        cache.forget("ann");
-        assert!(cache.get("t", NOW).is_err());
-        assert_eq!(cache.cached().bytes, 0);
-    }
-
-    #[test]
-    fn the_cache_is_bounded_by_number_and_by_bytes() {
-        let cache = TokenCache::default();
-        let one = user("u", Document::new());
-        for n in 0..=CACHED_MAX {
-            cache.put(&n.to_string(), NOW, one.clone(), 0);
-        }
-        assert_eq!(cache.cached().users.len(), 1);
-        let large = user("u", doc! { "text": "x".repeat(1 << 20) });
-        let mut most = 0;
-        for n in 0..100 {
-            cache.put(&n.to_string(), NOW, large.clone(), 0);
-            assert!(cache.cached().bytes <= CACHED_BYTES_MAX);
-            most = most.max(cache.cached().users.len());
-        }
-        assert!((10..64).contains(&most), "{most}");
     }
 }
