@@ -275,8 +275,12 @@ async fn the_other_knows_what_a_user_has(on_a: &Arc<App>, on_b: &Arc<App>) {
     let linked = on_a.link(token, "local-userpass", &account, device, &request);
     linked.await.unwrap();
     until("a link", async || seen().await.identities.len() == 2).await;
+    on_b.refresh(&dee.refresh_token).await.unwrap();
     on_a.logout_user(&dee.user_id).await.unwrap();
-    assert!(on_b.refresh(&dee.refresh_token).await.is_err());
+    until("revoking", async || {
+        on_b.refresh(&dee.refresh_token).await.is_err()
+    })
+    .await;
     seen().await;
 
     let made = on_a.create_api_key(&dee.user_id, "k").await.unwrap();

@@ -212,7 +212,6 @@ mod tests {
         let (go, gone) = std::sync::mpsc::channel::<()>();
         let gone = Arc::new(Mutex::new(gone));
         let (begun, has_begun) = std::sync::mpsc::channel();
-        let threads = hasher.threads.get_or_init(|| threads(hasher.at_once));
         for _ in 0..hasher.at_once {
             let (gone, begun) = (gone.clone(), begun.clone());
             let job = Box::new(move |_: &mut Memory| {
