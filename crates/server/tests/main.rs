@@ -12,6 +12,7 @@ mod hosting;
 mod http;
 mod imports;
 mod issuer;
+mod lifecycle;
 mod logins_by_function;
 mod logins_by_token;
 mod mail;

@@ -209,6 +209,15 @@ impl World {
         add_app(&self.core, fixture, id).await
     }
 
+    /// Deploys another fixture in place of the app's own.
+    pub(crate) async fn deploy(&self, fixture: &str) {
+        let author = Author {
+            user_id: "test".to_owned(),
+            origin: "API".to_owned(),
+        };
+        self.app.push(&files(fixture), &author).await.unwrap();
+    }
+
     pub(crate) async fn send(&self, ask: Ask) -> Reply {
         ask.send(self.address).await
     }

@@ -37,7 +37,9 @@ impl App {
         if let Some(owner) = &proven.owner {
             // The first login with a key adds it to its owner's identities.
             let identity = bson::serialize_to_bson(&proven.identity).map_err(Problem::internal)?;
-            let of = doc! { "_id": owner, "app_id": &self.id, "keys": { "$ne": &key } };
+            let of = doc! {
+                "_id": owner, "app_id": &self.id, "disabled": false, "keys": { "$ne": &key },
+            };
             let add = doc! { "$push": { "identities": identity, "keys": &key } };
             let added = users.change(of, add).await.map_err(stored)?;
             self.tokens.forget(owner);

@@ -28,7 +28,8 @@ impl App {
     /// One that the user has already changes nothing.
     ///
     /// # Errors
-    /// `InvalidSession`, also for a provider that is off, as on the service;
+    /// `InvalidSession`, also for a session that was revoked or is over, and, as on
+    /// the service, for a provider that is off;
     /// `AuthError` for what is another user's; `InternalServerError` for a second
     /// email/password account; `BadRequest` for an anonymous identity and for one
     /// too many; and what a login answers to wrong credentials.
@@ -71,7 +72,7 @@ impl App {
             result.as_ref().err(),
         );
         result?;
-        let (_, session) = self.holder(&user.id, &user.session_id).await?;
+        let session = self.goes_on(user).await?;
         let custom = self.custom_data(&user.id).await?;
         Ok(Linked {
             access_token: self.access_token(&session, &custom)?,
@@ -87,6 +88,9 @@ impl App {
         proven: Proven,
         happening: &Happening<'_>,
     ) -> Result<(), Problem> {
+        // An access token outlives its session when that is revoked. It must not
+        // plant an identity then, nor get another access token.
+        self.goes_on(user).await?;
         let identity = proven.identity;
         let is_account = identity.provider_type == "local-userpass";
         let key = identity.key();

@@ -221,17 +221,17 @@ impl App {
         Ok((user, session.ok_or_else(invalid_session)?))
     }
 
-    /// Whether what a session began may go on: its user is not disabled, and
-    /// the session would still give an access token.
+    /// The session of a user, when what it began may go on: the user is not
+    /// disabled, and the session would still give an access token.
     ///
     /// # Errors
     /// `InvalidSession`.
-    pub(crate) async fn goes_on(&self, user: &User) -> Result<(), Problem> {
+    pub(crate) async fn goes_on(&self, user: &User) -> Result<state::Session, Problem> {
         let (_, session) = self.holder(&user.id, &user.session_id).await?;
         if session.revoked || session.expires <= self.core.clock.now_ms() {
             return Err(invalid_session());
         }
-        Ok(())
+        Ok(session)
     }
 
     /// The problem of a token that is another app's.
