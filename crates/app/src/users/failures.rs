@@ -91,7 +91,7 @@ impl Failures {
             let failed = if young { tries.failed } else { 0 };
             if failed >= *failures_max {
                 let left = tries.since + MINUTE_MS - now;
-                return Err(too_many(left.div_euclid(1000) as u32 + 1));
+                return Err(too_many((left + 999).div_euclid(1000) as u32));
             }
             if failed + tries.running >= *at_once_max {
                 return Err(too_many(AT_ONCE_S));
@@ -248,7 +248,9 @@ mod tests {
             begun.err().map(|problem| problem.retry_after_s.unwrap())
         };
         assert_eq!(refused("10.0.0.1", 500), Some(60));
-        assert_eq!(refused("10.0.0.1", 59_000), Some(2));
+        assert_eq!(refused("10.0.0.1", 0), Some(60));
+        assert_eq!(refused("10.0.0.1", 58_999), Some(2));
+        assert_eq!(refused("10.0.0.1", 59_000), Some(1));
         assert_eq!(refused("10.0.0.1", 59_999), Some(1));
         assert!(failures.begin("new", "10.0.0.1", 0).is_err());
         assert_eq!(refused("10.0.0.2", 0), None);
