@@ -23,6 +23,7 @@ mod redirects;
 mod sessions;
 mod social;
 mod streams;
+mod swapped;
 mod tokens;
 mod userpass;
 mod world;
