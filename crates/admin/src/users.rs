@@ -90,11 +90,27 @@ async fn list(cx: Cx, request: Request) -> Result<Answer, Problem> {
             )));
         }
     };
+    // By id, which is by age, is how users are listed; any other order would be
+    // taken for one that was asked for.
+    if let Some(sort) = request.query_value("sort").filter(|sort| !sort.is_empty())
+        && sort != "_id"
+    {
+        let text = format!("'sort' must be '_id', not '{sort}'");
+        return Err(Problem::invalid_parameter(text));
+    }
+    let descending = match request.query_value("desc").as_deref() {
+        None | Some("" | "false") => false,
+        Some("true") => true,
+        Some(other) => {
+            let text = format!("'desc' must be true or false, not '{other}'");
+            return Err(Problem::invalid_parameter(text));
+        }
+    };
     let query = UserQuery {
         after: request
             .query_value("after")
             .filter(|after| !after.is_empty()),
-        descending: request.query_value("desc").as_deref() == Some("true"),
+        descending,
         disabled,
         provider_types: request.query_list("provider_types"),
         limit: request.query_number("limit")?.unwrap_or(0),

@@ -16,6 +16,7 @@ mod drafts;
 #[path = "../../config/tests/folded.rs"]
 mod folded;
 mod hosting;
+mod identity;
 mod imports;
 mod in_use;
 mod measurements;

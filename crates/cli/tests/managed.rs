@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::remote::{World, shop};
 use super::run;
@@ -129,7 +129,7 @@ fn users_are_managed() {
         .as_object_mut()
         .unwrap()
         .shift_remove("Last Authenticated");
-    assert!(last.unwrap().as_str().unwrap().ends_with(" +0000 UTC"));
+    assert_eq!(last.unwrap(), "n/a");
     let wanted = json!({
         "Email": "a@shop.example", "ID": id, "Type": "normal", "Enabled": "true",
     });
@@ -163,10 +163,56 @@ fn users_are_managed() {
         "{ended:?}"
     );
     assert!(world.fails(&["users", "list", "-u", id]).contains("404"));
+    let none = "there are no users\n";
+    assert_eq!(world.well(&["users", "list", "--pending"]), none);
+}
+
+#[test]
+fn who_is_pending_is_shown_and_removed() {
+    let (world, shop) = (World::new(), shop());
+    world.push(&shop);
+    let app = world.ask("GET", &world.app(), &Value::Null);
+    let app = app["client_app_id"].as_str().unwrap();
+    let door = format!("/api/client/v2.0/app/{app}/auth/providers/local-userpass");
+    let client = |verb: &str, body: &Value| {
+        let path = format!("{door}/{verb}");
+        world.served.ask("POST", &path, "", body).0
+    };
+    for email in ["a+b@shop.example", "c@shop.example"] {
+        let body = json!({ "email": email, "password": "secret-1" });
+        assert_eq!(client("register", &body), 201);
+    }
+    assert_eq!(world.well(&["users", "list"]), "there are no users\n");
+    let table = |words: &[&str]| {
+        let shown = world.lines(&[&["users"], words].concat());
+        assert_eq!(shown[0]["message"], "Provider type: User/Password");
+        shown[0]["data"].as_array().unwrap().clone()
+    };
+    let waiting = table(&["list", "--pending"]);
+    assert_eq!(waiting.len(), 2, "{waiting:?}");
+    assert_eq!(waiting[0]["Email"], "a+b@shop.example");
+    assert_eq!(waiting[0]["Last Authenticated"], "n/a");
+    let id = waiting[0]["ID"].as_str().unwrap();
+    let refused = world.fails(&["users", "revoke", "--pending", "-u", id]);
+    assert!(refused.contains("no session"), "{refused}");
+    // One of them, whose address is no plain part of a path.
+    let gone = table(&["delete", "--pending", "-u", id, "-y"]);
+    assert_eq!((gone.len(), &gone[0]["Deleted"]), (1, &json!("true")));
+    let left = table(&["list", "--pending", "--provider", "local-userpass"]);
     assert_eq!(
-        world.well(&["users", "list", "--pending"]),
-        "there are no users\n"
+        (left.len(), &left[0]["Email"]),
+        (1, &json!("c@shop.example"))
     );
+    let login = |email: &str| {
+        let body = json!({ "username": email, "password": "secret-1" });
+        client("login", &body)
+    };
+    assert_eq!(login("a+b@shop.example"), 401);
+    assert_eq!(login("c@shop.example"), 200);
+    let none = "there are no users\n";
+    assert_eq!(world.well(&["users", "list", "--pending"]), none);
+    let all = table(&["list"]);
+    assert_ne!(all[0]["Last Authenticated"], "n/a");
 }
 
 #[test]

@@ -118,6 +118,13 @@ impl App {
             .ok_or_else(missing)
     }
 
+    /// Whether a key is there and may log in.
+    pub(super) async fn is_on(&self, id: &str) -> Result<bool, Problem> {
+        let filter = doc! { "_id": id, "app_id": &self.id, "disabled": false };
+        let found = self.core.state.api_keys.first(filter).await;
+        Ok(found.map_err(stored)?.is_some())
+    }
+
     /// Turns a key on or off. Off, the sessions that began with it end.
     ///
     /// # Errors

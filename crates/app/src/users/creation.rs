@@ -59,7 +59,8 @@ impl App {
             keys: vec![key.clone()],
             disabled: false,
             created: now,
-            last_login: now,
+            // Whom an administrator or a key made has not logged in yet.
+            last_login: 0,
             last_seen: now,
         };
         let mut turn = None;

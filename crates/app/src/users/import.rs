@@ -303,7 +303,7 @@ impl App {
                 "a user of another app has the id".to_owned()
             });
         }
-        let last_login = coming.last_login.unwrap_or(created);
+        let last_login = coming.last_login.unwrap_or(0);
         let user = User {
             id: coming.id.unwrap_or_else(new_id),
             app_id: self.id.clone(),
@@ -313,7 +313,8 @@ impl App {
             disabled: coming.disabled,
             created,
             last_login,
-            last_seen: last_login,
+            // Who never logged in is no older than the account.
+            last_seen: last_login.max(created),
         };
         Ok(Some((account, user)))
     }

@@ -154,11 +154,17 @@ impl App {
         provider: &str,
         id: &str,
     ) -> Result<(), Problem> {
-        let of = doc! { "_id": user_id, "app_id": &self.id };
-        let which = doc! { "id": id, "provider_type": provider };
-        let gone = doc! { "$pull": { "identities": which, "keys": format!("{provider}:{id}") } };
         let users = &self.core.state.users;
-        users.change(of, gone).await.map_err(stored)?;
+        let which = doc! { "id": id, "provider_type": provider };
+        let gone = doc! { "$pull": { "identities": &which, "keys": format!("{provider}:{id}") } };
+        let several = doc! { "_id": user_id, "app_id": &self.id, "keys.1": { "$exists": true } };
+        if !users.change(several, gone).await.map_err(stored)? {
+            // The last key stays, and nobody else can have it: to the unique index
+            // users without any would all have the same.
+            let of = doc! { "_id": user_id, "app_id": &self.id };
+            let gone = doc! { "$pull": { "identities": which } };
+            users.change(of, gone).await.map_err(stored)?;
+        }
         self.tokens.forget(user_id);
         Ok(())
     }

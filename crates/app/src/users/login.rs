@@ -120,6 +120,11 @@ impl App {
             self.logout(&begun.1.refresh_token).await?;
             return Err(wrong_password());
         }
+        // And so did a key that was turned off or deleted.
+        if proven.identity.provider_type == "api-key" && !self.is_on(&proven.identity.id).await? {
+            self.logout(&begun.1.refresh_token).await?;
+            return Err(Problem::unauthorized());
+        }
         Ok(begun)
     }
 

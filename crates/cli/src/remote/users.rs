@@ -196,6 +196,9 @@ impl Verb {
                 each(&mut desk, &app, &all, ("PUT", "/disable", "Disabled"))
             }
             Self::Revoke(some) => {
+                if some.filter.pending {
+                    return Err("who is pending has no session".into());
+                }
                 let (app, all) = some.find(&mut desk, "log out")?;
                 each(&mut desk, &app, &all, ("PUT", "/logout", "Session Revoked"))
             }
@@ -270,6 +273,17 @@ fn last(user: &Value) -> Value {
     }
 }
 
+/// The type of who is no user yet.
+const PENDING: &str = "pending";
+
+/// An account that nobody has logged in to, as the user that it may become.
+fn waiting(account: &Value) -> Value {
+    json!({
+        "_id": account["_id"], "type": PENDING, "data": { "email": account["login_ids"][0]["id"] },
+        "identities": [{ "provider_type": "local-userpass" }],
+    })
+}
+
 impl Filter {
     fn find(&self, desk: &mut Desk, app: &App) -> Result<Vec<Value>, Failed> {
         let mut all = Vec::new();
@@ -306,7 +320,11 @@ impl Filter {
             let page = desk
                 .session
                 .get(&app.at(&format!("{path}{}", after.unwrap_or_default())))?;
-            let page = page.as_array().cloned().unwrap_or_default();
+            let mut page = page.as_array().cloned().unwrap_or_default();
+            if self.pending {
+                page.iter_mut()
+                    .for_each(|account| *account = waiting(account));
+            }
             // A server that knows no pages gives the same again.
             let known = |user: &Value| all.iter().any(|known| known["_id"] == user["_id"]);
             if page.is_empty() || page.first().is_some_and(known) || all.len() >= USERS_MAX {
@@ -388,8 +406,13 @@ fn each(
     (method, verb, header): (&str, &str, &str),
 ) -> Result<(), Failed> {
     let path = |user: &Value| {
-        let id = user["_id"].as_str().unwrap_or_default();
-        app.at(&format!("/users/{}{verb}", archive::escaped(id)))
+        let text = |value: &Value| archive::escaped(value.as_str().unwrap_or_default());
+        app.at(&if user["type"] == PENDING {
+            let email = text(&user["data"]["email"]);
+            format!("/user_registrations/by_email/{email}{verb}")
+        } else {
+            format!("/users/{}{verb}", text(&user["_id"]))
+        })
     };
     let paths: Vec<String> = users.iter().map(path).collect();
     let tried = desk.tried(method, paths.iter());
