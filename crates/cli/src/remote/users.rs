@@ -322,8 +322,9 @@ impl Filter {
                 .get(&app.at(&format!("{path}{}", after.unwrap_or_default())))?;
             let mut page = page.as_array().cloned().unwrap_or_default();
             if self.pending {
-                page.iter_mut()
-                    .for_each(|account| *account = waiting(account));
+                for account in &mut page {
+                    *account = waiting(account);
+                }
             }
             // A server that knows no pages gives the same again.
             let known = |user: &Value| all.iter().any(|known| known["_id"] == user["_id"]);
