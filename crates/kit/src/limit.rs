@@ -125,7 +125,7 @@ pub const PASSWORD_CHARS_MIN: usize = 6;
 /// Longest password.
 pub const PASSWORD_CHARS_MAX: usize = 128;
 /// Longest name of an email/password account.
-pub const EMAIL_CHARS_MAX: usize = 320;
+pub const EMAIL_CHARS_MAX: usize = 128;
 /// Days without a sign of an anonymous user until it is removed, unless the app
 /// says otherwise.
 pub const ANONYMOUS_USER_DAYS: i64 = 90;
