@@ -185,3 +185,26 @@ test("wrong passwords in a row have to wait", async () => {
   await refused(login(user.password), 429, "TooManyRequests");
   assert.equal(await user.functions.sum(1, 1), 2);
 });
+
+test("an anonymous user links an account, and is the same with it from then on", async () => {
+  const user = await server.realm().logIn(Credentials.anonymous());
+  const { insertedId } = await collection(user, "notes").insertOne({ owner_id: user.id });
+  const other = await server.user();
+  const email = `link-${user.id}@example.com`;
+  const account = Credentials.emailPassword(email, "secret123");
+  await server.realm().emailPasswordAuth.registerUser({ email, password: "secret123" });
+  await user.linkCredentials(account);
+  assert.deepEqual(
+    user.identities.map((identity) => identity.providerType),
+    ["anon-user", "local-userpass"],
+  );
+  assert.equal(user.profile.email, email);
+  // Once more changes nothing, and what is somebody's cannot be taken.
+  await user.linkCredentials(account);
+  assert.equal(user.identities.length, 2);
+  // The SDK asks again for as long as the answer is 401.
+  await refused(other.linkCredentials(account), 429, "TooManyRequests");
+  const again = await server.realm().logIn(account);
+  assert.equal(again.id, user.id);
+  assert.ok(await collection(again, "notes").findOne({ _id: insertedId }));
+});

@@ -51,7 +51,16 @@ impl App {
                 ));
             }
             let proven = self.prove_counted(provider, credentials, request).await?;
-            self.add_identity(&user, proven, &happening).await
+            let added = self.add_identity(&user, proven, &happening).await;
+            if let Err(problem) = &added
+                && problem.kind == Kind::Unauthenticated
+            {
+                // realm-web tries again for as long as it is told this.
+                let now = self.core.clock.now_ms();
+                let what = format!("links of {}", user.id);
+                drop(self.failures.begin(&what, &request.remote_address, now)?);
+            }
+            added
         };
         self.linked(&user, provider, linked.await, &happening).await
     }
