@@ -286,12 +286,7 @@ async fn the_log_holds_no_secret() {
     let call = call.header("Cookie", format!("t={}", user.refresh));
     let reply = world.send(call.body(r#"{"name":"address"}"#)).await;
     assert_eq!(reply.status, 200);
-    let (entries, _) = world
-        .core
-        .logbook
-        .read(&world.app.id, &app::LogQuery::default())
-        .await
-        .unwrap();
+    let entries = world.logged(&app::LogQuery::default()).await;
     assert!(entries.len() >= 4, "{}", entries.len());
     let text = format!("{entries:?}");
     for secret in [

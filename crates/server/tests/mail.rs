@@ -130,12 +130,7 @@ async fn a_registration_and_a_reset_go_by_mail() {
         told("REGISTER") && told("SEND_RESET") && told("RESET"),
         "{events:?}"
     );
-    let (entries, _) = world
-        .core
-        .logbook
-        .read(&world.app.id, &app::LogQuery::default())
-        .await
-        .unwrap();
+    let entries = world.logged(&app::LogQuery::default()).await;
     assert!(!format!("{entries:?}").contains(&token.token));
 }
 

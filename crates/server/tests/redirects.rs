@@ -751,17 +751,11 @@ async fn who_denies_is_told_apart_and_logged() {
             "{method} {path}"
         );
     }
-    world.core.logbook.written().await;
     let query = app::LogQuery {
         limit: 100,
         ..app::LogQuery::default()
     };
-    let (entries, _) = world
-        .core
-        .logbook
-        .read(&world.app.id, &query)
-        .await
-        .unwrap();
+    let entries = world.logged(&query).await;
     let failed = entries.iter().filter(|entry| entry.kind == "AUTH").count();
     assert_eq!(failed, 3);
     let all = format!("{entries:?}");

@@ -480,18 +480,12 @@ async fn what_no_mail_could_be_sent_for_fails_as_on_the_service() {
 
 /// What kind of event each entry is of, and its error; oldest first.
 pub(crate) async fn logged(world: &World, kind: &str) -> Vec<(String, String)> {
-    world.core.logbook.written().await;
     let query = app::LogQuery {
         kinds: vec![kind.to_owned()],
         limit: 100,
         ..app::LogQuery::default()
     };
-    let (mut entries, _) = world
-        .core
-        .logbook
-        .read(&world.app.id, &query)
-        .await
-        .unwrap();
+    let mut entries = world.logged(&query).await;
     entries.reverse();
     let told = entries.into_iter().map(|entry| {
         let event = entry.details.get_document("auth_event").unwrap();
@@ -650,17 +644,11 @@ async fn a_function_decides_about_new_passwords() {
     assert!(slow.starts_with("429 TooManyRequests "), "{slow}");
     assert!(mails.try_recv().is_err());
     // Neither tokens nor passwords are in the log.
-    world.core.logbook.written().await;
     let query = app::LogQuery {
         limit: 1000,
         ..app::LogQuery::default()
     };
-    let (entries, _) = world
-        .core
-        .logbook
-        .read(&world.app.id, &query)
-        .await
-        .unwrap();
+    let entries = world.logged(&query).await;
     for entry in entries {
         let text = format!("{entry:?}");
         assert!(

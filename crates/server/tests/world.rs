@@ -263,9 +263,14 @@ impl World {
             limit: 1,
             ..app::LogQuery::default()
         };
-        let read = self.core.logbook.read(&self.app.id, &query).await;
+        self.logged(&query).await[0].error.clone()
+    }
+
+    /// What the app's log has, the latest first.
+    pub(crate) async fn logged(&self, query: &app::LogQuery) -> Vec<state::LogEntry> {
+        let read = self.core.logbook.read(&self.app.id, query).await;
         let (entries, _) = read.unwrap();
-        entries[0].error.clone()
+        entries
     }
 
     pub(crate) async fn call(&self, token: &str, body: impl Into<Vec<u8>>) -> Reply {

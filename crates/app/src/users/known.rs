@@ -5,6 +5,8 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use state::Session;
+
 use crate::caller::User;
 
 /// Tokens of one kind that are remembered.
@@ -19,13 +21,7 @@ pub(crate) struct KnownTokens {
     /// Access tokens, with their users.
     pub(super) access: Known<User>,
     /// Refresh tokens that would give an access token, with their sessions.
-    pub(super) refresh: Known<Renewable>,
-}
-
-/// What a refresh token renews.
-#[derive(Debug)]
-pub(super) struct Renewable {
-    pub(super) session: state::Session,
+    pub(super) refresh: Known<Session>,
 }
 
 impl KnownTokens {
@@ -37,7 +33,7 @@ impl KnownTokens {
 
     /// Forgets the refresh tokens of a user.
     pub(crate) fn forget_renewals(&self, user_id: &str) {
-        let of_user = |known: &Renewable| known.session.user_id == user_id;
+        let of_user = |known: &Session| known.user_id == user_id;
         self.refresh.forget_if(of_user);
     }
 
@@ -49,7 +45,7 @@ impl KnownTokens {
 
     /// Forgets the refresh token of a session.
     pub(crate) fn forget_renewal(&self, session_id: &str) {
-        let of_session = |known: &Renewable| known.session.id == session_id;
+        let of_session = |known: &Session| known.id == session_id;
         self.refresh.forget_if(of_session);
     }
 
@@ -73,9 +69,9 @@ impl Weigh for User {
     }
 }
 
-impl Weigh for Renewable {
+impl Weigh for Session {
     fn bytes(&self) -> usize {
-        size_of::<state::Session>() + 200
+        size_of::<Session>() + 200
     }
 }
 
@@ -149,8 +145,9 @@ mod tests {
     use std::sync::Arc;
 
     use bson::{Document, doc};
+    use state::Session;
 
-    use super::{KNOWN_BYTES_MAX, KNOWN_MAX, KnownTokens, Renewable};
+    use super::{KNOWN_BYTES_MAX, KNOWN_MAX, KnownTokens};
     use crate::User;
 
     const NOW: i64 = 1_700_000_000;
@@ -170,20 +167,18 @@ mod tests {
         Arc::new(User::new(&record, custom_data, "s", "", "").unwrap())
     }
 
-    fn renewable(user_id: &str, id: &str) -> Arc<Renewable> {
+    fn session(user_id: &str, id: &str) -> Arc<Session> {
         let text = String::new;
-        Arc::new(Renewable {
-            session: state::Session {
-                id: id.to_owned(),
-                app_id: text(),
-                user_id: user_id.to_owned(),
-                device_id: text(),
-                provider_type: text(),
-                identity_id: text(),
-                created: 0,
-                expires: 0,
-                revoked: false,
-            },
+        Arc::new(Session {
+            id: id.to_owned(),
+            app_id: text(),
+            user_id: user_id.to_owned(),
+            device_id: text(),
+            provider_type: text(),
+            identity_id: text(),
+            created: 0,
+            expires: 0,
+            revoked: false,
         })
     }
 
@@ -219,7 +214,7 @@ mod tests {
             let user = user("ann", Document::new());
             tokens.access.put("a", NOW + 1, user, seen);
             let seen = tokens.refresh.get("", NOW).unwrap_err();
-            let session = renewable("ann", "s");
+            let session = session("ann", "s");
             tokens.refresh.put("r", NOW + 1, session, seen);
             assert_eq!(known(), ("known", "known"));
         };

@@ -112,9 +112,9 @@ impl App {
     /// # Errors
     /// `InvalidSession`.
     pub async fn refresh(&self, token: &str) -> Result<String, Problem> {
-        let known = self.renewable(token).await?;
-        let custom = self.custom_data(&known.session.user_id).await?;
-        self.access_token(&known.session, &custom)
+        let session = self.renewable(token).await?;
+        let custom = self.custom_data(&session.user_id).await?;
+        self.access_token(&session, &custom)
     }
 
     /// Notes that a user is here, who must not be disabled.

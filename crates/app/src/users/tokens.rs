@@ -10,7 +10,6 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::invalid_session;
-use super::known::Renewable;
 use crate::caller::User;
 use crate::{App, Backstitch, stored};
 
@@ -252,7 +251,7 @@ impl App {
 
     /// The session that a refresh token may still renew: one that is live, of a
     /// user who is not disabled.
-    pub(super) async fn renewable(&self, token: &str) -> Result<Arc<Renewable>, Problem> {
+    pub(super) async fn renewable(&self, token: &str) -> Result<Arc<state::Session>, Problem> {
         let now = self.core.clock.now_s();
         let forgotten = match self.tokens.refresh.get(token, now) {
             Ok(known) => return Ok(known),
@@ -262,7 +261,7 @@ impl App {
         let until = claims.exp.min(until).min(now + RENEWABLE_S);
         let (session, _) = self.session_of(claims).await?;
         self.seen(&session.user_id).await?;
-        let known = Arc::new(Renewable { session });
+        let known = Arc::new(session);
         self.tokens
             .refresh
             .put(token, until, known.clone(), forgotten);
