@@ -21,8 +21,10 @@ const INPUT_BYTES_MAX: usize = 100 * 1024 * 1024;
 const BRIEF_INPUT_BYTES_MAX: usize = 64 * 1024;
 const BRIEF_PIPELINE_BYTES_MAX: usize = 1024;
 
-/// Stages that make no more of their input than there is, and what in them
-/// takes no longer than its operand is large.
+/// Stages that make documents, one of which a brief pipeline has at most.
+const MAKING: [&str; 2] = ["$group", "$project"];
+
+/// Stages and what in them takes no longer than its operand is large.
 const BRIEF: [&str; 26] = [
     "$match", "$project", "$unset", "$sort", "$skip", "$limit", "$group", "$count", "$sum", "$avg",
     "$min", "$max", "$first", "$last", "$eq", "$ne", "$gt", "$gte", "$lt", "$lte", "$in", "$nin",
@@ -156,7 +158,16 @@ fn is_brief(pipeline: &RawArray) -> bool {
             _ => true,
         }
     }
-    pipeline.as_bytes().len() <= BRIEF_PIPELINE_BYTES_MAX && is_linear(RawBsonRef::Array(pipeline))
+    // What names a field several times makes several of it: stages after one
+    // another would make powers of them.
+    let makes = |stage: &&RawDocument| {
+        MAKING
+            .iter()
+            .any(|name| stage.get(name).is_ok_and(|s| s.is_some()))
+    };
+    pipeline.as_bytes().len() <= BRIEF_PIPELINE_BYTES_MAX
+        && stages(pipeline).filter(makes).count() <= 1
+        && is_linear(RawBsonRef::Array(pipeline))
 }
 
 /// A `$search` at the beginning of a pipeline, and what comes after it.
@@ -223,6 +234,12 @@ mod tests {
             { "$match": { "a": { "$gt": 1 }, "$or": [{ "b": 1 }, { "c": { "$in": [1] } }] } },
             { "$group": { "_id": "$a", "n": { "$sum": "$b" } } }, { "$sort": { "n": -1 } },
         ])));
+        let several = bson!({ "$project": { "a": ["$a", "$a", "$a", "$a"] } });
+        assert!(brief(bson!([several.clone()])));
+        assert!(!brief(bson!([several.clone(), several.clone()])));
+        assert!(!brief(
+            bson!([{ "$group": { "_id": { "a": "$a", "b": "$a" } } }, several])
+        ));
         let regex = bson::Regex {
             pattern: bson::cstr!("a").into(),
             options: bson::cstr!("").into(),
