@@ -6,9 +6,11 @@
 //! them through its [`Host`].
 
 mod arena;
+mod builtins;
 mod compile;
 mod convert;
 mod natives;
+mod node_values;
 mod pool;
 mod realm;
 mod sandbox;

@@ -53,6 +53,8 @@ const NATIVES: &[(&CStr, Native)] = &[
     (c"field", field),
     (c"value", value),
     (c"number", number),
+    (c"builtin", builtin),
+    (c"node", node),
 ];
 
 /// The object that the prelude gets.
@@ -596,6 +598,46 @@ unsafe extern "C" fn enter(ctx: *mut JSContext, _: JSValue, n: c_int, a: *mut JS
         let (hash, inner) = learn(&reply);
         run.entered.insert(key, (hash.clone(), inner));
         instance(&hash, inner)
+    }
+}
+
+/// The factory of a built-in module; undefined when there is none.
+unsafe extern "C" fn builtin(
+    ctx: *mut JSContext,
+    _: JSValue,
+    n: c_int,
+    a: *mut JSValue,
+) -> JSValue {
+    // SAFETY: as for `decimal`.
+    unsafe {
+        let name = text_of(ctx, argument(n, a, 0)).unwrap_or_default();
+        match crate::builtins::bytecode(&name) {
+            None => q::JS_UNDEFINED,
+            Some(Ok(code)) => realm().evaluate(code),
+            Some(Err(error)) => {
+                let text = format!("{name}: {error} ({}:{})", error.line, error.column);
+                throw(ctx, "SyntaxError", &text, "")
+            }
+        }
+    }
+}
+
+/// An operation of the crate `node`.
+unsafe extern "C" fn node(ctx: *mut JSContext, _: JSValue, n: c_int, a: *mut JSValue) -> JSValue {
+    // SAFETY: as for `decimal`.
+    unsafe {
+        let operation = text_of(ctx, argument(n, a, 0)).unwrap_or_default();
+        let mut arguments = Vec::new();
+        for index in 1..n.max(1) as usize {
+            match crate::node_values::from_js(ctx, argument(n, a, index)) {
+                Ok(value) => arguments.push(value),
+                Err(why) => return throw_unconvertible(ctx, &why),
+            }
+        }
+        match ::node::call(&operation, &arguments) {
+            Ok(value) => crate::node_values::to_js(ctx, &value),
+            Err(error) => throw(ctx, error.name, &error.message, error.code),
+        }
     }
 }
 

@@ -17,7 +17,16 @@ use crate::convert::{CLASSES, Shapes, to_js};
 /// Set by the timer signal when a call's time is up.
 pub(crate) static EXPIRED: AtomicBool = AtomicBool::new(false);
 
-const PRELUDE: &str = include_str!("prelude.js");
+/// One function over all of its files.
+const PRELUDE: &str = concat!(
+    include_str!("prelude/bson.js"),
+    include_str!("prelude/globals.js"),
+    include_str!("prelude/mongodb.js"),
+    include_str!("prelude/services.js"),
+    include_str!("prelude/context.js"),
+    include_str!("prelude/modules.js"),
+    include_str!("prelude/end.js"),
+);
 
 /// One realm in one arena.
 pub(crate) struct Realm {

@@ -436,3 +436,15 @@ async fn an_executed_function_is_made_anew_each_time() {
     let outcome = pool().call(call(source, Vec::new()), Arc::new(world)).await;
     assert_eq!(outcome.result, Ok(bson!(["1u1", "1u1", "1u1"])));
 }
+
+#[tokio::test]
+async fn built_in_modules_are_required_by_both_of_their_names() {
+    let source = r#"exports = () => [
+        require("timers").setTimeout === setTimeout, require("timers") === require("node:timers"),
+    ]"#;
+    assert_eq!(value(source).await, bson::bson!([true, true]));
+    assert_eq!(
+        thrown("exports = () => require('nothing')").await,
+        "Error: Cannot find module 'nothing'"
+    );
+}

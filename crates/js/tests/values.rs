@@ -189,10 +189,6 @@ async fn errors_in_the_words_of_the_service() {
             "exports = () => context.http.get({ url: 'x' })",
             "Error: context.http.get is not supported yet",
         ),
-        (
-            "exports = () => require('fs')",
-            "Error: Cannot find module 'fs': npm dependencies and Node built-ins are not supported yet",
-        ),
     ] {
         assert_eq!(thrown(source).await, wanted, "{source}");
     }

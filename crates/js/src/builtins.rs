@@ -1,0 +1,33 @@
+//! Node's built-in modules as sources: each is the body of
+//! `function (exports, require, module, inner)`, in `node/`.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+/// Name and source; what begins with `_` is for other built-in modules only.
+const SOURCES: &[(&str, &str)] = &[("timers", include_str!("node/timers.js"))];
+
+/// Bytecode of those that were asked for.
+static COMPILED: OnceLock<Mutex<HashMap<&'static str, &'static [u8]>>> = OnceLock::new();
+
+/// The bytecode of a module's factory; `None` when there is no such module.
+///
+/// # Errors
+/// Where its source is wrong.
+pub(crate) fn bytecode(name: &str) -> Option<Result<&'static [u8], crate::CompileError>> {
+    let (name, source) = SOURCES.iter().find(|(known, _)| *known == name)?;
+    let mut compiled = COMPILED
+        .get_or_init(Mutex::default)
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
+    if let Some(code) = compiled.get(name) {
+        return Some(Ok(code));
+    }
+    let wrapped = format!("(function(exports,require,module,inner){{{source}\n}})");
+    let code = match crate::compile::bytecode(&format!("node:{name}"), &wrapped) {
+        Ok(code) => &*code.leak(),
+        Err(error) => return Some(Err(error)),
+    };
+    compiled.insert(name, code);
+    Some(Ok(code))
+}

@@ -1,0 +1,3 @@
+for (const name of ["setTimeout", "setInterval", "setImmediate", "clearTimeout", "clearInterval", "clearImmediate"]) {
+  exports[name] = globalThis[name];
+}

@@ -1,0 +1,57 @@
+// ---- EJSON and console.
+
+const EJSON = {
+  stringify: (value, ...rest) => {
+    const spaces = rest.find((part) => typeof part === "number");
+    const text = natives.stringify(value);
+    return spaces ? JSON.stringify(JSON.parse(text), null, spaces) : text;
+  },
+  parse: (text) => natives.parse(String(text)),
+  serialize: (value) => JSON.parse(natives.stringify(value)),
+  deserialize: (value) => natives.parse(JSON.stringify(value)),
+};
+
+// A value as the log shows it: strings bare, the rest as Extended JSON.
+function inspect(value) {
+  if (typeof value === "string") return value;
+  if (value instanceof Error) return value.stack ? `${value.name}: ${value.message}\n${value.stack}` : String(value);
+  if (value === undefined) return "undefined";
+  if (typeof value === "function") return `[Function: ${value.name || "anonymous"}]`;
+  if (typeof value !== "object" || value === null) return String(value);
+  try {
+    return natives.relaxed(value);
+  } catch {
+    return String(value);
+  }
+}
+const line = (isError) => (...values) => natives.log(isError, values.map(inspect).join(" "));
+const console = { log: line(false), info: line(false), debug: line(false), warn: line(true), error: line(true), trace: line(false) };
+
+// ---- Timers.
+
+const timer = (repeat) => (callback, delay, ...args) => {
+  if (typeof callback !== "function") throw new TypeError("callback is not a function");
+  return natives.timer(() => callback(...args), Math.max(0, Number(delay) || 0), repeat);
+};
+
+// ---- utils.
+
+const bytesIn = (value) => (typeof value === "string" ? natives.utf8(value) : value instanceof Binary ? value._v : Uint8Array.from(value));
+const utils = {
+  crypto: {
+    hash: (algorithm, input) => new Binary(natives.hash(algorithm, bytesIn(input))),
+    hmac: (input, secret, algorithm, format) => {
+      const bytes = natives.hmac(algorithm, bytesIn(secret), bytesIn(input));
+      return format === "base64" ? natives.toBase64(bytes) : hexOf(bytes);
+    },
+    encrypt: () => unsupported("utils.crypto.encrypt"),
+    decrypt: () => unsupported("utils.crypto.decrypt"),
+    sign: () => unsupported("utils.crypto.sign"),
+    verify: () => unsupported("utils.crypto.verify"),
+  },
+  jwt: {
+    encode: () => unsupported("utils.jwt.encode"),
+    decode: () => unsupported("utils.jwt.decode"),
+  },
+};
+
