@@ -9,6 +9,7 @@ mod arena;
 mod builtins;
 mod compile;
 mod convert;
+mod errors;
 mod natives;
 mod node_values;
 mod pool;

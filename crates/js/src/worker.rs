@@ -8,20 +8,18 @@ use std::ptr;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use bson::raw::RawBsonRef;
 use bson::{RawArrayBuf, RawBson, RawDocument, RawDocumentBuf, cstr, rawdoc};
 use rquickjs_sys as q;
 use rquickjs_sys::JSValue;
 
 use crate::arena::{OVER_MEMORY, REFUSE};
-use crate::convert::{from_js, start_of};
+use crate::convert::from_js;
+use crate::errors::{Thrown, described, threw};
 use crate::natives::{REALM, load};
 use crate::realm::{EXPIRED, Pipes, Realm};
 
 /// From the time limit to the refusal of every allocation.
 const REFUSE_AFTER: Duration = Duration::from_millis(100);
-/// Most bytes of an error's name, message or stack.
-const ERROR_BYTES_MAX: usize = 64 << 10;
 
 /// Runs calls that arrive on standard input, and answers on standard output,
 /// until the input closes. The whole of `backstitch worker`.
@@ -101,49 +99,6 @@ fn alarm(after: Duration) {
 enum Ended {
     Value(RawBson),
     Threw(Thrown),
-}
-
-/// A thrown value, or what else ended a call.
-#[derive(Default)]
-struct Thrown {
-    name: String,
-    message: String,
-    stack: String,
-    code: String,
-}
-
-impl Thrown {
-    fn new(name: &str, message: impl Into<String>) -> Self {
-        Self {
-            name: name.to_owned(),
-            message: message.into(),
-            ..Self::default()
-        }
-    }
-
-    fn text(&self) -> String {
-        match self.name.as_str() {
-            "" => self.message.clone(),
-            name => format!("{name}: {}", self.message),
-        }
-    }
-
-    /// The same as the reason of a rejection that nobody caught.
-    fn uncaught(self) -> Self {
-        let reason = if self.name.is_empty() {
-            self.message
-        } else {
-            let parts = rawdoc! { "message": self.message.as_str(), "name": self.name.as_str() };
-            let mut out = Vec::new();
-            kit::ejson::relaxed(RawBsonRef::Document(&parts), &mut out);
-            String::from_utf8_lossy(&out).into_owned()
-        };
-        Self {
-            name: String::new(),
-            message: format!("uncaught promise rejection: {reason}"),
-            ..self
-        }
-    }
 }
 
 fn run(realm: &mut Realm, call: &RawDocument) -> RawDocumentBuf {
@@ -432,89 +387,4 @@ unsafe fn settle(realm: &mut Realm, reply: &RawDocumentBuf) {
             q::JS_FreeValue(ctx, value);
         }
     }
-}
-
-/// The exception that was thrown.
-unsafe fn threw(realm: &mut Realm) -> Thrown {
-    realm.arena.headroom();
-    // SAFETY: as for `execute`.
-    unsafe {
-        let exception = q::JS_GetException(realm.context);
-        described(realm, exception)
-    }
-}
-
-/// A thrown value as the service words it.
-unsafe fn described(realm: &mut Realm, thrown: JSValue) -> Thrown {
-    let ctx = realm.context;
-    realm.arena.headroom();
-    // SAFETY: as for `execute`.
-    unsafe {
-        if !q::JS_IsError(thrown) {
-            let text = match from_js(ctx, &realm.shapes, thrown, true) {
-                Ok(document) => match document.get("v") {
-                    Ok(Some(RawBsonRef::String(text))) => text.to_owned(),
-                    Ok(Some(RawBsonRef::Undefined) | None) | Err(_) => "undefined".to_owned(),
-                    Ok(Some(value)) => {
-                        let mut out = Vec::new();
-                        kit::ejson::relaxed(value, &mut out);
-                        String::from_utf8_lossy(&out).into_owned()
-                    }
-                },
-                Err(_) => "a value that cannot be shown".to_owned(),
-            };
-            return Thrown::new("", cut(text));
-        }
-        let property = |name: &std::ffi::CStr| {
-            let value = q::JS_GetPropertyStr(ctx, thrown, name.as_ptr());
-            if q::JS_IsException(value) || q::JS_IsUndefined(value) {
-                return String::new();
-            }
-            start_of(ctx, value, ERROR_BYTES_MAX).unwrap_or_default()
-        };
-        let (name, message) = (property(c"name"), property(c"message"));
-        // The prelude's own lines are none of the function's business.
-        let stack: Vec<String> = property(c"stack")
-            .lines()
-            .filter(|line| !line.contains("(prelude") && !line.contains("(native)"))
-            .map(str::to_owned)
-            .collect();
-        Thrown {
-            message: reworded(&name, &message),
-            stack: stack.join("\n"),
-            code: property(c"code"),
-            name,
-        }
-    }
-}
-
-fn cut(mut text: String) -> String {
-    let mut end = text.len().min(ERROR_BYTES_MAX);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    text.truncate(end);
-    text
-}
-
-/// The engine's messages in the service's words (functions-runtime.md §7).
-fn reworded(name: &str, message: &str) -> String {
-    if name == "TypeError" {
-        for verb in ["read", "set"] {
-            let start = format!("cannot {verb} property '");
-            if let Some((property, of)) = message
-                .strip_prefix(start.as_str())
-                .and_then(|rest| rest.split_once("' of "))
-            {
-                return format!("Cannot access member '{property}' of {of}");
-            }
-        }
-    }
-    if name == "ReferenceError"
-        && let Some(unbound) = message.strip_suffix(" is not defined")
-        && !unbound.starts_with('\'')
-    {
-        return format!("'{unbound}' is not defined");
-    }
-    message.to_owned()
 }
