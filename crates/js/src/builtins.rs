@@ -5,7 +5,10 @@ use std::collections::HashMap;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 /// Name and source; what begins with `_` is for other built-in modules only.
-const SOURCES: &[(&str, &str)] = &[("timers", include_str!("node/timers.js"))];
+const SOURCES: &[(&str, &str)] = &[
+    ("_errors", include_str!("node/_errors.js")),
+    ("timers", include_str!("node/timers.js")),
+];
 
 /// Bytecode of those that were asked for.
 static COMPILED: OnceLock<Mutex<HashMap<&'static str, &'static [u8]>>> = OnceLock::new();
