@@ -34,9 +34,12 @@ pub struct CompileError {
 const MEMORY_BYTES_MAX: usize = 256 << 20;
 /// Stack that compiling may take.
 const STACK_BYTES_MAX: usize = 1 << 20;
-/// What stands before the source, on its first line. `exports` is a parameter,
-/// so that a file may also declare it.
-const BEFORE: &str = "(function(context,require,console,exports){";
+/// What stands before the source: lines of its own, so that every place in the
+/// source is its own. `exports` is a parameter, so that a file may also declare
+/// it.
+const BEFORE: &str = "(function(context,require,console,exports){\n\n";
+/// The number of the first of them. Zero would mean one to the engine.
+const BEFORE_LINE: i32 = -1;
 /// What stands after it.
 const AFTER: &str = "\nreturn exports})";
 
@@ -46,22 +49,58 @@ const AFTER: &str = "\nreturn exports})";
 /// Where the source is wrong.
 pub fn compile(path: &str, source: &str) -> Result<Compiled, CompileError> {
     let wrapped = format!("{BEFORE}{source}{AFTER}");
-    let bytecode = bytecode(path, &wrapped).map_err(|mut error| {
-        if error.line == 1 {
-            error.column = error.column.saturating_sub(BEFORE.len() as u32).max(1);
-        }
-        // The end of the file is on the wrapper's line.
-        let lines = source.lines().count().max(1) as u32;
-        error.line = error.line.min(lines);
-        error
-    })?;
+    let bytecode =
+        bytecode_from(path, &wrapped, BEFORE_LINE).map_err(|error| within(path, source, error))?;
     use sha2::Digest as _;
     let hash = sha2::Sha256::digest(&bytecode).into();
     Ok(Compiled { hash, bytecode })
 }
 
+/// An error of the wrapped source, at its place in the source. Where that ends
+/// too early or too late, the wrapper is where the engine notices.
+fn within(path: &str, source: &str, error: CompileError) -> CompileError {
+    let lines: Vec<&str> = source.lines().collect();
+    // The engine's columns count bytes.
+    let inside = |error: &CompileError| {
+        let before = lines
+            .get((error.line as usize).checked_sub(1)?)?
+            .get(..error.column as usize - 1);
+        before.map(|before| before.chars().count() as u32 + 1)
+    };
+    let is_past = |error: &CompileError| {
+        let line = lines.get(error.line as usize - 1);
+        line.is_none_or(|line| error.column as usize > line.len())
+    };
+    let mut found = error;
+    if is_past(&found) {
+        // Without a wrapper, a bracket that closes nothing is found where it is.
+        match bytecode(path, source) {
+            Err(alone) if !is_past(&alone) => found = alone,
+            _ => {
+                let last = lines.last().map_or(0, |line| line.chars().count());
+                return CompileError {
+                    message: "SyntaxError: unexpected end of the file".to_owned(),
+                    line: lines.len().max(1) as u32,
+                    column: last as u32 + 1,
+                };
+            }
+        }
+    }
+    found.column = inside(&found).unwrap_or(found.column);
+    found
+}
+
 /// Compiles a script.
 pub(crate) fn bytecode(path: &str, source: &str) -> Result<Vec<u8>, CompileError> {
+    bytecode_from(path, source, 1)
+}
+
+/// Compiles a script whose first line has a number other than one.
+pub(crate) fn bytecode_from(
+    path: &str,
+    source: &str,
+    first_line: i32,
+) -> Result<Vec<u8>, CompileError> {
     let broken = |message: &str| CompileError {
         message: message.to_owned(),
         line: 1,
@@ -79,14 +118,14 @@ pub(crate) fn bytecode(path: &str, source: &str) -> Result<Vec<u8>, CompileError
         q::JS_SetMemoryLimit(runtime, MEMORY_BYTES_MAX as _);
         q::JS_SetMaxStackSize(runtime, STACK_BYTES_MAX as _);
         let context = q::JS_NewContext(runtime);
-        let flags = (q::JS_EVAL_TYPE_GLOBAL | q::JS_EVAL_FLAG_COMPILE_ONLY) as i32;
-        let function = q::JS_Eval(
-            context,
-            text.as_ptr(),
-            source.len() as _,
-            path.as_ptr(),
-            flags,
-        );
+        let mut options = q::JSEvalOptions {
+            version: q::JS_EVAL_OPTIONS_VERSION as _,
+            eval_flags: (q::JS_EVAL_TYPE_GLOBAL | q::JS_EVAL_FLAG_COMPILE_ONLY) as _,
+            filename: path.as_ptr(),
+            line_num: first_line,
+        };
+        let length = source.len() as _;
+        let function = q::JS_Eval2(context, text.as_ptr(), length, &raw mut options);
         let result = if q::JS_IsException(function) {
             let exception = q::JS_GetException(context);
             let error = located(context, exception);

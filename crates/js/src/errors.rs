@@ -1,22 +1,28 @@
 //! What a call threw, as the service words it.
 
+use std::ffi::CStr;
+
 use bson::raw::RawBsonRef;
 use bson::rawdoc;
 use rquickjs_sys as q;
-use rquickjs_sys::JSValue;
+use rquickjs_sys::{JSContext, JSValue};
 
 use crate::convert::{from_js, start_of};
 use crate::realm::Realm;
 
 /// Most bytes of an error's name, message or stack.
 const ERROR_BYTES_MAX: usize = 64 << 10;
+/// Most causes that are followed, one of the other.
+const CAUSES_MAX: usize = 8;
+/// Most errors that are shown of one that stands for several.
+const ERRORS_MAX: u32 = 4;
 
 /// A thrown value, or what else ended a call.
 #[derive(Default)]
 pub(crate) struct Thrown {
     pub(crate) name: String,
     pub(crate) message: String,
-    /// Frames, innermost first, one a line.
+    /// Frames, innermost first, one a line, then what caused it.
     pub(crate) stack: String,
     pub(crate) code: String,
 }
@@ -31,9 +37,10 @@ impl Thrown {
     }
 
     pub(crate) fn text(&self) -> String {
-        match self.name.as_str() {
-            "" => self.message.clone(),
-            name => format!("{name}: {}", self.message),
+        match (self.name.as_str(), self.message.as_str()) {
+            ("", message) => message.to_owned(),
+            (name, "") => name.to_owned(),
+            (name, message) => format!("{name}: {message}"),
         }
     }
 
@@ -67,46 +74,142 @@ pub(crate) unsafe fn threw(realm: &mut Realm) -> Thrown {
 
 /// A thrown value as the service words it.
 pub(crate) unsafe fn described(realm: &mut Realm, thrown: JSValue) -> Thrown {
-    let ctx = realm.context;
     realm.arena.headroom();
     // SAFETY: as for `execute`.
     unsafe {
         if !q::JS_IsError(thrown) {
-            let text = match from_js(ctx, &realm.shapes, thrown, true) {
-                Ok(document) => match document.get("v") {
-                    Ok(Some(RawBsonRef::String(text))) => text.to_owned(),
-                    Ok(Some(RawBsonRef::Undefined) | None) | Err(_) => "undefined".to_owned(),
-                    Ok(Some(value)) => {
-                        let mut out = Vec::new();
-                        kit::ejson::relaxed(value, &mut out);
-                        String::from_utf8_lossy(&out).into_owned()
-                    }
-                },
-                Err(_) => "a value that cannot be shown".to_owned(),
-            };
-            return Thrown::new("", cut(text));
+            return Thrown::new("", shown(realm, thrown));
         }
-        let property = |name: &std::ffi::CStr| {
-            let value = q::JS_GetPropertyStr(ctx, thrown, name.as_ptr());
-            if q::JS_IsException(value) || q::JS_IsUndefined(value) {
-                return String::new();
-            }
-            start_of(ctx, value, ERROR_BYTES_MAX).unwrap_or_default()
+        let mut described = error(realm, thrown);
+        let mut stack = std::mem::take(&mut described.stack);
+        add_causes(realm, thrown, &mut stack);
+        described.stack = cut(stack);
+        described
+    }
+}
+
+/// An error without what caused it.
+unsafe fn error(realm: &Realm, thrown: JSValue) -> Thrown {
+    let ctx = realm.context;
+    // SAFETY: as for `execute`.
+    unsafe {
+        let text = |name: &CStr| {
+            property(ctx, thrown, name)
+                .and_then(|value| start_of(ctx, value, ERROR_BYTES_MAX))
+                .unwrap_or_default()
         };
-        let (name, message) = (property(c"name"), property(c"message"));
-        // The prelude's own lines are none of the function's business.
-        let stack: Vec<String> = property(c"stack")
-            .lines()
-            .filter(|line| !line.contains("(prelude") && !line.contains("(native)"))
-            .map(str::to_owned)
-            .collect();
+        let (name, message) = (text(c"name"), text(c"message"));
         Thrown {
+            stack: frames(&text(c"stack"), &format!("{name}: {message}")),
             message: reworded(&name, &message),
-            stack: stack.join("\n"),
-            code: property(c"code"),
+            code: text(c"code"),
             name,
         }
     }
+}
+
+/// Adds to a stack what caused the error, and what that was caused by.
+unsafe fn add_causes(realm: &Realm, thrown: JSValue, stack: &mut String) {
+    let ctx = realm.context;
+    let add = |stack: &mut String, title: &str, value: JSValue| {
+        // SAFETY: as for `execute`.
+        let (head, frames) = unsafe {
+            if q::JS_IsError(value) {
+                let error = error(realm, value);
+                (error.text(), error.stack)
+            } else {
+                (shown(realm, value), String::new())
+            }
+        };
+        for part in [format!("{title}: {head}"), frames] {
+            if !part.is_empty() {
+                if !stack.is_empty() {
+                    stack.push('\n');
+                }
+                stack.push_str(&part);
+            }
+        }
+    };
+    // SAFETY: as for `execute`.
+    unsafe {
+        if let Some(errors) = property(ctx, thrown, c"errors").filter(|all| q::JS_IsArray(*all)) {
+            for index in 0..ERRORS_MAX {
+                let one = q::JS_GetPropertyUint32(ctx, errors, index);
+                if q::JS_IsException(one) || q::JS_IsUndefined(one) {
+                    forget(ctx);
+                    break;
+                }
+                add(stack, "One of several", one);
+            }
+        }
+        let mut followed = vec![thrown];
+        while followed.len() <= CAUSES_MAX && stack.len() < ERROR_BYTES_MAX {
+            let last = followed[followed.len() - 1];
+            let Some(cause) = property(ctx, last, c"cause") else {
+                break;
+            };
+            let address = |value: &JSValue| q::JS_VALUE_GET_PTR(*value);
+            let is_error = q::JS_IsError(cause);
+            if is_error && followed.iter().any(|one| address(one) == address(&cause)) {
+                break;
+            }
+            add(stack, "Caused by", cause);
+            if !is_error {
+                break;
+            }
+            followed.push(cause);
+        }
+    }
+}
+
+/// A property that is there.
+unsafe fn property(ctx: *mut JSContext, of: JSValue, name: &CStr) -> Option<JSValue> {
+    // SAFETY: as for `execute`.
+    unsafe {
+        let value = q::JS_GetPropertyStr(ctx, of, name.as_ptr());
+        if q::JS_IsException(value) {
+            forget(ctx);
+            return None;
+        }
+        (!q::JS_IsUndefined(value)).then_some(value)
+    }
+}
+
+/// Drops what describing an error threw.
+unsafe fn forget(ctx: *mut JSContext) {
+    // SAFETY: as for `execute`.
+    unsafe {
+        let exception = q::JS_GetException(ctx);
+        q::JS_FreeValue(ctx, exception);
+    }
+}
+
+/// A value that is no error as text.
+unsafe fn shown(realm: &Realm, value: JSValue) -> String {
+    // SAFETY: as for `execute`.
+    let converted = unsafe { from_js(realm.context, &realm.shapes, value, true) };
+    cut(match converted {
+        Ok(document) => match document.get("v") {
+            Ok(Some(RawBsonRef::String(text))) => text.to_owned(),
+            Ok(Some(RawBsonRef::Undefined) | None) | Err(_) => "undefined".to_owned(),
+            Ok(Some(value)) => {
+                let mut out = Vec::new();
+                kit::ejson::relaxed(value, &mut out);
+                String::from_utf8_lossy(&out).into_owned()
+            }
+        },
+        Err(_) => "a value that cannot be shown".to_owned(),
+    })
+}
+
+/// The frames of a `stack`, below the error itself. The prelude's own lines are
+/// none of the function's business.
+fn frames(stack: &str, head: &str) -> String {
+    let below = stack.strip_prefix(head).unwrap_or(stack);
+    let lines = below.lines().filter(|line| {
+        line.starts_with("    at ") && !line.contains("(prelude:") && !line.contains("(native)")
+    });
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 fn cut(mut text: String) -> String {

@@ -20,6 +20,7 @@ pub(crate) static EXPIRED: AtomicBool = AtomicBool::new(false);
 /// One function over all of its files.
 const PRELUDE: &str = concat!(
     include_str!("prelude/bson.js"),
+    include_str!("prelude/errors.js"),
     include_str!("prelude/globals.js"),
     include_str!("prelude/mongodb.js"),
     include_str!("prelude/services.js"),

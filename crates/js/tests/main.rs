@@ -1,5 +1,6 @@
 //! Functions in real worker processes: forms, values, isolation, limits.
 
+mod errors;
 mod forms;
 mod hostile;
 mod limits;

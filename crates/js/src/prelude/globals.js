@@ -14,7 +14,7 @@ const EJSON = {
 // A value as the log shows it: strings bare, the rest as Extended JSON.
 function inspect(value) {
   if (typeof value === "string") return value;
-  if (value instanceof Error) return value.stack ? `${value.name}: ${value.message}\n${value.stack}` : String(value);
+  if (value instanceof Error) return String(value.stack || value);
   if (value === undefined) return "undefined";
   if (typeof value === "function") return `[Function: ${value.name || "anonymous"}]`;
   if (typeof value !== "object" || value === null) return String(value);
