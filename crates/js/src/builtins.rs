@@ -7,6 +7,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 /// Name and source; what begins with `_` is for other built-in modules only.
 const SOURCES: &[(&str, &str)] = &[
     ("_errors", include_str!("node/_errors.js")),
+    ("buffer", include_str!("node/buffer.js")),
     ("timers", include_str!("node/timers.js")),
 ];
 

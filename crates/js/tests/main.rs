@@ -4,6 +4,7 @@ mod errors;
 mod forms;
 mod hostile;
 mod limits;
+mod node;
 mod realm;
 mod values;
 mod workers;

@@ -5,6 +5,9 @@
 //! between, so that a realm can be reset and moved without asking here. It runs
 //! inside of worker processes, on what hostile functions pass.
 
+mod arguments;
+mod buffer;
+
 /// A value as operations take and give it.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
@@ -53,6 +56,11 @@ impl NodeError {
 ///
 /// # Errors
 /// What the operation throws; that there is none of this name.
-pub fn call(operation: &str, _arguments: &[Value]) -> Result<Value, NodeError> {
-    Err(NodeError::new(format!("unknown operation '{operation}'")))
+pub fn call(operation: &str, arguments: &[Value]) -> Result<Value, NodeError> {
+    let (area, name) = operation.split_once('.').unwrap_or((operation, ""));
+    let answer = match area {
+        "buffer" => buffer::call(name, arguments),
+        _ => None,
+    };
+    answer.unwrap_or_else(|| Err(NodeError::new(format!("unknown operation '{operation}'"))))
 }

@@ -47,5 +47,8 @@ const require = (name) => {
 
 // Globals that come from built-in modules: module and name.
 const lazyGlobals = {
+  Buffer: ["buffer", "Buffer"],
+  atob: ["buffer", "atob"],
+  btoa: ["buffer", "btoa"],
 };
 
