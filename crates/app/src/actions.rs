@@ -1,16 +1,19 @@
 //! Actions of services that are no data sources, such as `http`: who may run
 //! them (triggers-ops.md §14). Nothing is allowed that no rule allows.
-//!
-//! Not here yet: the actions themselves.
+
+mod digest;
+mod http;
+mod twilio;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use bson::raw::RawBsonRef;
-use bson::{RawArrayBuf, RawBson, RawDocument, RawDocumentBuf, cstr};
-use config::{AppConfig, Flaw, Kind};
+use bson::{RawArrayBuf, RawBson, RawDocument, RawDocumentBuf, cstr, rawdoc};
+use config::{AppConfig, Flaw, Kind, Node};
 use kit::Problem;
 use rules::{ActionRule, Answers, Scope, Trace};
+use serde_json::Value;
 use url::Url;
 
 use crate::call::{CallExplanation, RequestExpansions, decided};
@@ -22,7 +25,11 @@ use crate::data::service::{Of, check_functions, document, report};
 pub struct Service {
     kind: String,
     rules: Vec<ActionRule>,
+    node: Arc<Node>,
 }
+
+/// Types of services that have actions here, or none anywhere.
+pub(crate) const KINDS: [&str; 3] = ["http", "twilio", "github"];
 
 /// Compiles the rules of every such service, by name.
 pub(crate) fn compile(config: &AppConfig, flaws: &mut Vec<Flaw>) -> HashMap<String, Arc<Service>> {
@@ -41,10 +48,38 @@ pub(crate) fn compile(config: &AppConfig, flaws: &mut Vec<Flaw>) -> HashMap<Stri
                 None => {}
             }
         }
-        let kind = node.text("type").to_owned();
-        (name.to_owned(), Arc::new(Service { kind, rules }))
+        let service = Service {
+            kind: node.text("type").to_owned(),
+            rules,
+            node: node.clone(),
+        };
+        (name.to_owned(), Arc::new(service))
     });
     services.collect()
+}
+
+impl Service {
+    /// A field of its `config`.
+    fn setting(&self, name: &str) -> Result<&str, Problem> {
+        let found = self.node.at(&format!("/config/{name}"));
+        let found = found
+            .and_then(Value::as_str)
+            .filter(|text| !text.is_empty());
+        found.ok_or_else(|| {
+            crate::host::execution(format!("the service has no \"{name}\" in its config"))
+        })
+    }
+
+    /// The value of the secret that a field of its `secret_config` names.
+    async fn secret(&self, cx: &Cx, name: &str) -> Result<Arc<str>, Problem> {
+        let missing = || {
+            let text = format!("the secret with the service's \"{name}\" has no value");
+            crate::host::execution(text)
+        };
+        let named = self.node.at(&format!("/secret_config/{name}"));
+        let named = named.and_then(Value::as_str).ok_or_else(missing)?;
+        cx.app.secret(named).await?.ok_or_else(missing)
+    }
 }
 
 fn refused(service: &str, action: &str) -> Problem {
@@ -59,8 +94,7 @@ impl Cx {
     /// Runs an action of a service that is no data source.
     ///
     /// # Errors
-    /// `NoMatchingRuleFound`; and, as long as there are no actions, that there
-    /// are none.
+    /// `NoMatchingRuleFound`, and what the action ends with.
     pub(crate) async fn act(
         &self,
         name: &str,
@@ -71,10 +105,31 @@ impl Cx {
         if !self.may_act(name, service, action, arguments, None).await? {
             return Err(refused(name, action));
         }
-        Err(crate::host::execution(format!(
-            "the service type '{}' ({name}.{action}) is not supported yet",
-            service.kind
-        )))
+        match service.kind.as_str() {
+            "http" => {
+                // A second address is asked first: rules are about it, too.
+                if let Ok(Some(RawBsonRef::String(asked))) = arguments.get("authUrl") {
+                    let asked = with_url(arguments, asked);
+                    if !self.may_act(name, service, action, &asked, None).await? {
+                        return Err(refused(name, action));
+                    }
+                }
+                http::send(&self.app.core, action, arguments).await
+            }
+            "twilio" => twilio::run(self, service, action, arguments).await,
+            kind => Err(crate::host::execution(format!(
+                "the service type '{kind}' has no action '{action}' on this server"
+            ))),
+        }
+    }
+
+    /// `context.http`, about which there are no rules.
+    pub(crate) async fn http(
+        &self,
+        action: &str,
+        arguments: &RawDocument,
+    ) -> Result<RawBson, Problem> {
+        http::send(&self.app.core, action, arguments).await
     }
 
     /// Why the rules of a service allow or refuse an action.
@@ -125,6 +180,17 @@ impl Cx {
     }
 }
 
+/// The same arguments for another address.
+fn with_url(arguments: &RawDocument, url: &str) -> RawDocumentBuf {
+    let mut other = rawdoc! { "url": url };
+    for (name, value) in arguments.iter().flatten() {
+        if name != "url" {
+            other.append(name, value);
+        }
+    }
+    other
+}
+
 /// `%%args`: the arguments as rules see them. An `http` service's address is
 /// in its parts, however it was written, so that a rule about the host cannot
 /// be got round.
@@ -133,41 +199,22 @@ fn seen(kind: &str, arguments: &RawDocument) -> RawDocumentBuf {
         return arguments.to_owned();
     }
     let mut seen = RawDocumentBuf::new();
-    let mut has_url = false;
     for (name, value) in arguments.iter().flatten() {
-        let is_url = name.as_str() == "url";
-        has_url |= is_url;
-        match value {
-            // What is no address has no parts, which no rule can match.
-            RawBsonRef::String(text) if is_url => seen.append(name, parts(text)),
-            value => seen.append(name, value),
+        if name != "url" {
+            seen.append(name, value);
         }
     }
-    if !has_url {
-        let mut url = RawDocumentBuf::new();
-        for part in [
-            cstr!("scheme"),
-            cstr!("host"),
-            cstr!("path"),
-            cstr!("query"),
-            cstr!("fragment"),
-        ] {
-            match (part.as_str(), arguments.get(part.as_str())) {
-                (_, Ok(Some(value))) => url.append(part, value),
-                ("scheme", _) => url.append(part, "http"),
-                _ => {}
-            }
-        }
-        seen.append(cstr!("url"), url);
-    }
+    // What is no address has no parts, which no rule can match.
+    let url = match http::address(arguments) {
+        Ok(address) => parts(&address.url),
+        Err(_) => RawDocumentBuf::new(),
+    };
+    seen.append(cstr!("url"), url);
     seen
 }
 
-fn parts(text: &str) -> RawDocumentBuf {
+fn parts(url: &Url) -> RawDocumentBuf {
     let mut out = RawDocumentBuf::new();
-    let Ok(url) = Url::parse(text) else {
-        return out;
-    };
     out.append(cstr!("scheme"), url.scheme());
     if let Some(host) = url.host_str() {
         let host = match url.port() {
@@ -211,25 +258,24 @@ mod tests {
         assert_eq!(
             seen("http", &rawdoc! { "url": url, "body": "b" }),
             rawdoc! {
+                "body": "b",
                 "url": {
                     "scheme": "https", "host": "example.com:8443", "path": "/b",
                     "query": { "x": ["1", "2"], "y": [" "] }, "fragment": "f",
                 },
-                "body": "b",
             }
         );
-        let written = rawdoc! { "host": "example.com", "path": "/a" };
+        let written = rawdoc! { "domain": "example.com", "path": "/a", "query": { "x": "1" } };
         assert_eq!(
             seen("http", &written),
             rawdoc! {
-                "host": "example.com", "path": "/a",
-                "url": { "scheme": "http", "host": "example.com", "path": "/a" },
+                "domain": "example.com", "path": "/a", "query": { "x": "1" },
+                "url": { "scheme": "http", "host": "example.com", "path": "/a", "query": { "x": ["1"] } },
             }
         );
-        assert_eq!(
-            seen("http", &rawdoc! { "url": "no address" }),
-            rawdoc! { "url": {} }
-        );
+        for none in [rawdoc! { "url": "no address" }, rawdoc! { "host": "a@b" }] {
+            assert!(seen("http", &none).get_document("url").unwrap().is_empty());
+        }
         let sent = rawdoc! { "url": "https://example.com" };
         assert_eq!(seen("twilio", &sent), sent);
     }

@@ -2,7 +2,7 @@
 //! Key pairs are in [`keys`], users with passwords in [`users`], projects in
 //! [`projects`].
 
-mod digest;
+pub(crate) mod digest;
 mod keys;
 mod projects;
 mod users;

@@ -148,6 +148,7 @@ impl Host for CallHost {
             let result = match operation.as_str() {
                 "mongodb" => self.mongodb(&cx, &arguments).await,
                 "service" => service(&cx, &arguments).await,
+                "http" => http(&cx, &arguments).await,
                 "transaction" => self.transaction(&arguments).await,
                 "value" => value(&cx, text(&arguments, "name")).await,
                 "app" => app(&cx).await,
@@ -217,6 +218,12 @@ async fn service(cx: &Cx, asked: &RawDocument) -> Result<RawBson, Problem> {
     let (service, action) = (text(asked, "service"), text(asked, "action"));
     let arguments = asked.get_document("arguments").map_err(invalid)?;
     cx.data(service, action, arguments).await
+}
+
+/// `context.http`.
+async fn http(cx: &Cx, asked: &RawDocument) -> Result<RawBson, Problem> {
+    let arguments = asked.get_document("arguments").map_err(invalid)?;
+    cx.http(text(asked, "action"), arguments).await
 }
 
 /// `context.values.get`; an unknown value is undefined.

@@ -71,6 +71,7 @@ impl Finder<'_> {
                 let used = match kind {
                     Kind::Hosting => node.flag("enabled") && !node.text("custom_domain").is_empty(),
                     Kind::Sync => node.text("state") == "enabled",
+                    Kind::Service => !crate::actions::KINDS.contains(&node.text("type")),
                     _ => !node.flag("disabled"),
                 };
                 if !used {

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 pub struct Outbound {
     /// Requests of HTTP.
     pub http: egress::Settings,
-    /// Where login providers are.
+    /// Where login providers and third-party services are.
     pub endpoints: ProviderEndpoints,
 }
 
@@ -36,10 +36,11 @@ const ENDPOINTS: &[(&str, &str)] = &[
     ("apple.token", "https://appleid.apple.com/auth/token"),
     ("apple.keys", "https://appleid.apple.com/auth/keys"),
     ("apple.issuer", "https://appleid.apple.com"),
+    ("twilio", "https://api.twilio.com"),
 ];
 
-/// Where the providers Google, Facebook and Apple are asked: at themselves
-/// unless the operator names another place, such as a gateway or a test's.
+/// Where the providers Google, Facebook and Apple and the services of others are
+/// asked: at themselves unless the operator names another place, such as a gateway or a test's.
 #[derive(Debug, Clone, Default)]
 pub struct ProviderEndpoints(BTreeMap<&'static str, String>);
 

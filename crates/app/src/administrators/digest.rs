@@ -129,8 +129,9 @@ fn md5_hex(text: &str) -> String {
     hex::encode(Md5::digest(text.as_bytes()))
 }
 
-/// The fields of an `Authorization: Digest …`, their names in small letters.
-fn fields(authorization: &str) -> Option<HashMap<String, String>> {
+/// The fields of an `Authorization: Digest …`, or of a challenge, their names in
+/// small letters.
+pub(crate) fn fields(authorization: &str) -> Option<HashMap<String, String>> {
     let (scheme, mut rest) = authorization.split_once(' ')?;
     if !scheme.eq_ignore_ascii_case("Digest") {
         return None;

@@ -34,6 +34,7 @@ function makeService(frame, name, type) {
 
 const http = {};
 for (const verb of ["get", "post", "put", "patch", "delete", "head"]) {
-  http[verb] = () => unsupported(`context.http.${verb}`);
+  // There are no rules about it, so that it is the same for every frame.
+  http[verb] = (sent) => natives.call(0, "http", { action: verb, arguments: sent ?? {} });
 }
 
