@@ -7,6 +7,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 /// Name and source; what begins with `_` is for other built-in modules only.
 const SOURCES: &[(&str, &str)] = &[
     ("_errors", include_str!("node/_errors.js")),
+    ("_loader", include_str!("node/_loader.js")),
     ("buffer", include_str!("node/buffer.js")),
     ("timers", include_str!("node/timers.js")),
 ];
@@ -34,4 +35,12 @@ pub(crate) fn bytecode(name: &str) -> Option<Result<&'static [u8], crate::Compil
     };
     compiled.insert(name, code);
     Some(Ok(code))
+}
+
+/// The plain name of a module that functions may ask for, which may be given
+/// with `node:`.
+pub(crate) fn public(name: &str) -> Option<&'static str> {
+    let plain = name.strip_prefix("node:").unwrap_or(name);
+    let named = |(known, _): &&(&'static str, &str)| *known == plain && !known.starts_with('_');
+    SOURCES.iter().find(named).map(|(known, _)| *known)
 }

@@ -101,6 +101,15 @@ pub(crate) fn bytecode_from(
     source: &str,
     first_line: i32,
 ) -> Result<Vec<u8>, CompileError> {
+    compiled(path, source, first_line, q::JS_EVAL_TYPE_GLOBAL)
+}
+
+/// Compiles an ES module; what it imports is looked for when it is loaded.
+pub(crate) fn module(path: &str, source: &str) -> Result<Vec<u8>, CompileError> {
+    compiled(path, source, 1, q::JS_EVAL_TYPE_MODULE)
+}
+
+fn compiled(path: &str, source: &str, first_line: i32, kind: u32) -> Result<Vec<u8>, CompileError> {
     let broken = |message: &str| CompileError {
         message: message.to_owned(),
         line: 1,
@@ -117,10 +126,12 @@ pub(crate) fn bytecode_from(
         }
         q::JS_SetMemoryLimit(runtime, MEMORY_BYTES_MAX as _);
         q::JS_SetMaxStackSize(runtime, STACK_BYTES_MAX as _);
+        // The engine wants to see what a module imports; any module does.
+        q::JS_SetModuleLoaderFunc(runtime, None, Some(nothing), std::ptr::null_mut());
         let context = q::JS_NewContext(runtime);
         let mut options = q::JSEvalOptions {
             version: q::JS_EVAL_OPTIONS_VERSION as _,
-            eval_flags: (q::JS_EVAL_TYPE_GLOBAL | q::JS_EVAL_FLAG_COMPILE_ONLY) as _,
+            eval_flags: (kind | q::JS_EVAL_FLAG_COMPILE_ONLY) as _,
             filename: path.as_ptr(),
             line_num: first_line,
         };
@@ -148,6 +159,19 @@ pub(crate) fn bytecode_from(
         q::JS_FreeRuntime(runtime);
         result
     }
+}
+
+/// A module without exports.
+unsafe extern "C" fn nothing(
+    context: *mut q::JSContext,
+    name: *const std::ffi::c_char,
+    _: *mut std::ffi::c_void,
+) -> *mut q::JSModuleDef {
+    unsafe extern "C" fn made(_: *mut q::JSContext, _: *mut q::JSModuleDef) -> std::ffi::c_int {
+        0
+    }
+    // SAFETY: the engine passes its live context and a terminated name.
+    unsafe { q::JS_NewCModule(context, name, Some(made)) }
 }
 
 /// The message of a syntax error, and the place that its stack names first.

@@ -207,7 +207,8 @@ unsafe fn shown(realm: &Realm, value: JSValue) -> String {
 fn frames(stack: &str, head: &str) -> String {
     let below = stack.strip_prefix(head).unwrap_or(stack);
     let lines = below.lines().filter(|line| {
-        line.starts_with("    at ") && !line.contains("(prelude:") && !line.contains("(native)")
+        let own = ["(prelude:", "(native)", "(node:_loader:"];
+        line.starts_with("    at ") && !own.iter().any(|own| line.contains(own))
     });
     lines.collect::<Vec<_>>().join("\n")
 }

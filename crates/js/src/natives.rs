@@ -23,13 +23,14 @@ pub(crate) static REALM: AtomicPtr<Realm> = AtomicPtr::new(ptr::null_mut());
 
 /// The realm, for a native that the engine calls.
 #[allow(clippy::mut_from_ref)]
-fn realm() -> &'static mut Realm {
+pub(crate) fn realm() -> &'static mut Realm {
     // SAFETY: the worker's one thread sets the pointer before it runs any
     // code, and natives run on that thread only, one inside the other.
     unsafe { &mut *REALM.load(Ordering::Relaxed) }
 }
 
-type Native = unsafe extern "C" fn(*mut JSContext, JSValue, c_int, *mut JSValue) -> JSValue;
+pub(crate) type Native =
+    unsafe extern "C" fn(*mut JSContext, JSValue, c_int, *mut JSValue) -> JSValue;
 
 const NATIVES: &[(&CStr, Native)] = &[
     (c"objectId", object_id),
@@ -65,7 +66,7 @@ pub(crate) unsafe fn make(context: *mut JSContext) -> JSValue {
     // SAFETY: names are terminated, functions have the engine's signature.
     unsafe {
         let natives = q::JS_NewObject(context);
-        for (name, native) in NATIVES {
+        for (name, native) in NATIVES.iter().chain(crate::loader::NATIVES) {
             let function = q::JS_NewCFunction2(
                 context,
                 Some(*native),
@@ -80,7 +81,7 @@ pub(crate) unsafe fn make(context: *mut JSContext) -> JSValue {
     }
 }
 
-unsafe fn argument(count: c_int, arguments: *mut JSValue, index: usize) -> JSValue {
+pub(crate) unsafe fn argument(count: c_int, arguments: *mut JSValue, index: usize) -> JSValue {
     if index < count as usize {
         // SAFETY: the engine passes `count` arguments.
         unsafe { *arguments.add(index) }
@@ -422,18 +423,22 @@ unsafe fn begin(
         return Err(unsafe { throw(ctx, "RangeError", &text, "") });
     }
     run.next += 1;
-    let mut bytes = rawdoc! { "k": "host", "id": run.next, "frame": frame, "op": operation };
-    bytes.append(cstr!("args"), arguments);
-    Ok(Message {
-        id: run.next,
-        bytes,
-    })
+    Ok(Message::host(run.next, frame, operation, arguments))
 }
 
 /// A message that has a reply.
-struct Message {
+pub(crate) struct Message {
     id: i32,
     bytes: RawDocumentBuf,
+}
+
+impl Message {
+    /// An operation that the host does.
+    pub(crate) fn host(id: i32, frame: i32, operation: &str, arguments: &RawDocument) -> Self {
+        let mut bytes = rawdoc! { "k": "host", "id": id, "frame": frame, "op": operation };
+        bytes.append(cstr!("args"), arguments);
+        Self { id, bytes }
+    }
 }
 
 /// The message of an operation as the prelude asks for it: frame, name,
@@ -499,7 +504,10 @@ unsafe extern "C" fn number(_: *mut JSContext, _: JSValue, _: c_int, _: *mut JSV
 }
 
 /// Waits for the reply to a message; other replies are kept for later.
-unsafe fn wait(ctx: *mut JSContext, message: &Message) -> Result<RawDocumentBuf, JSValue> {
+pub(crate) unsafe fn wait(
+    ctx: *mut JSContext,
+    message: &Message,
+) -> Result<RawDocumentBuf, JSValue> {
     // SAFETY: as for `decimal`.
     unsafe {
         let lost = || throw(ctx, "Error", "the connection to the server is lost", "");

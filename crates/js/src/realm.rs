@@ -38,11 +38,15 @@ pub(crate) struct Realm {
     pub(crate) load: JSValue,
     pub(crate) waits: JSValue,
     pub(crate) settle: JSValue,
+    /// Calls a function of `node/_loader.js`.
+    pub(crate) loader: JSValue,
     pub(crate) run: Run,
     pub(crate) server: Pipes,
     pub(crate) input: Vec<u8>,
     /// Bytecode by hash, kept between calls.
     pub(crate) codes: HashMap<Vec<u8>, Vec<u8>>,
+    /// Packages, kept between calls.
+    pub(crate) modules: crate::loader::Known,
 }
 
 /// The way to the server and back.
@@ -69,6 +73,8 @@ pub(crate) struct Run {
     /// What each frame's `context` holds.
     pub(crate) contexts: Vec<(i32, RawDocumentBuf)>,
     pub(crate) operations: u32,
+    /// Questions about modules.
+    pub(crate) modules: u32,
     pub(crate) next: i32,
     /// The connection broke: nothing can go on.
     pub(crate) broken: bool,
@@ -106,6 +112,7 @@ impl Realm {
                 Some(crate::natives::rejection),
                 ptr::null_mut(),
             );
+            crate::loader::install(runtime);
             // Collection is left to reference counts and to the reset.
             q::JS_SetGCThreshold(runtime, (8 << 20) as _);
             let context = q::JS_NewContext(runtime);
@@ -145,10 +152,12 @@ impl Realm {
                 load: get(c"load"),
                 waits: get(c"waits"),
                 settle: get(c"settle"),
+                loader: get(c"loader"),
                 run: Run::default(),
                 server,
                 input: Vec::new(),
                 codes: HashMap::new(),
+                modules: crate::loader::Known::default(),
                 arena: {
                     arena.save();
                     arena
@@ -161,6 +170,7 @@ impl Realm {
     /// Goes back to the realm that nobody used.
     pub(crate) fn reset(&mut self) {
         self.run = Run::default();
+        self.modules.tidy();
         self.arena.reset();
         EXPIRED.store(false, Ordering::Relaxed);
         // SAFETY: the runtime is the restored one, on the thread that made it.

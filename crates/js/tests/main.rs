@@ -5,6 +5,7 @@ mod forms;
 mod hostile;
 mod limits;
 mod node;
+mod packages;
 mod realm;
 mod values;
 mod workers;

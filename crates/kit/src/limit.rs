@@ -71,6 +71,18 @@ pub const DEPENDENCIES_BYTES_MAX: usize = 15 * 1024 * 1024;
 pub const DEPENDENCIES_UNPACKED_BYTES_MAX: u64 = 256 * 1024 * 1024;
 /// Entries of such an archive.
 pub const DEPENDENCIES_ENTRIES_MAX: usize = 50_000;
+/// Largest file of a package that a function loads.
+pub const MODULE_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Compiled files of packages that a server keeps, of all apps together.
+pub const MODULE_CODES_BYTES_MAX: usize = 256 * 1024 * 1024;
+/// Archives of packages that a server keeps at hand, of all apps together.
+pub const PACKAGES_KEPT_BYTES_MAX: usize = 256 * 1024 * 1024;
+/// Compiled files of packages that a worker keeps between calls.
+pub const WORKER_MODULES_BYTES_MAX: usize = 48 * 1024 * 1024;
+/// Compiled files that a worker is sent before it asks for each.
+pub const MODULES_SENT_AHEAD_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Questions about modules that one call may have.
+pub const CALL_MODULES_MAX: u32 = 20_000;
 /// Packages that one app depends on.
 pub const DEPENDENCIES_PACKAGES_MAX: usize = 1000;
 /// Longest installation of packages by name, waiting for others included.

@@ -41,5 +41,6 @@ return {
   },
   waits: (value) => unread > 0 || typeof value.then === "function",
   settle,
+  loader: (what, path, target) => requireBuiltin("_loader")[what](path, target),
 };
 })

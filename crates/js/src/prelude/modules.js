@@ -7,6 +7,10 @@ const inner = {
   node: natives.node,
   host: (operation, sent) => natives.call(0, operation, sent),
   sync: (operation, sent) => natives.sync(0, operation, sent),
+  packages: {
+    resolve: natives.resolve, module: natives.module, namespace: natives.namespace, file: natives.file,
+    builtin: (name) => publicBuiltin(name),
+  },
 };
 
 function builtin(name) {
@@ -37,13 +41,15 @@ function requireBuiltin(name) {
 const notFound = (name) =>
   Object.assign(new Error(`Cannot find module '${name}'`), { code: "MODULE_NOT_FOUND" });
 
+// What begins with a line is for built-in modules only.
+const publicBuiltin = (name) => (name.startsWith("_") ? undefined : builtin(name));
+
 const require = (name) => {
-  const plain = name.startsWith("node:") ? name.slice(5) : name;
-  // What begins with a line is for built-in modules only.
-  const found = plain.startsWith("_") ? undefined : builtin(plain);
-  if (found === undefined) throw notFound(name);
-  return found;
+  const found = typeof name === "string" ? publicBuiltin(name.startsWith("node:") ? name.slice(5) : name) : undefined;
+  return found === undefined ? requireBuiltin("_loader").load(name) : found;
 };
+require.resolve = (name, options) => requireBuiltin("_loader").require.resolve(name, options);
+lazy(require, "cache", () => requireBuiltin("_loader").cache);
 
 // Globals that come from built-in modules: module and name.
 const lazyGlobals = {
