@@ -9,6 +9,12 @@ const SOURCES: &[(&str, &str)] = &[
     ("_errors", include_str!("node/_errors.js")),
     ("_loader", include_str!("node/_loader.js")),
     ("buffer", include_str!("node/buffer.js")),
+    ("_encoding", include_str!("node/_encoding.js")),
+    ("_url", include_str!("node/_url.js")),
+    ("punycode", include_str!("node/punycode.js")),
+    ("querystring", include_str!("node/querystring.js")),
+    ("string_decoder", include_str!("node/string_decoder.js")),
+    ("url", include_str!("node/url.js")),
     ("timers", include_str!("node/timers.js")),
 ];
 

@@ -49,4 +49,9 @@ macro_rules! modules {
 
 modules! {
     buffer
+    encoding
+    punycode
+    querystring
+    string_decoder
+    url
 }

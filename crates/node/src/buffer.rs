@@ -106,7 +106,7 @@ fn find(arguments: &Arguments) -> Result<Value, NodeError> {
     let start = (arguments.number(2)?.max(0.0) as usize).min(haystack.len());
     let forward = arguments.flag(3);
     let step = if arguments.number(4)? == 2.0 { 2 } else { 1 };
-    let aligned = |place: &usize| place % step == 0;
+    let aligned = |place: &usize| place.is_multiple_of(step);
     let found = if needle.is_empty() {
         Some(start)
     } else if forward {
@@ -126,13 +126,13 @@ fn find(arguments: &Arguments) -> Result<Value, NodeError> {
 /// Aligned places that overlap one which is not.
 fn slow(haystack: &[u8], needle: &[u8], start: usize, step: usize) -> Option<usize> {
     (step > 1).then_some(())?;
-    let mut places = (start..haystack.len()).filter(|place| place % step == 0);
+    let mut places = (start..haystack.len()).filter(|place| place.is_multiple_of(step));
     places.find(|place| haystack[*place..].starts_with(needle))
 }
 
 fn slow_back(haystack: &[u8], needle: &[u8], end: usize, step: usize) -> Option<usize> {
     (step > 1).then_some(())?;
-    let mut places = (0..end).rev().filter(|place| place % step == 0);
+    let mut places = (0..end).rev().filter(|place| place.is_multiple_of(step));
     places.find(|place| haystack[*place..end].starts_with(needle))
 }
 

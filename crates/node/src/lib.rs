@@ -7,6 +7,8 @@
 
 mod arguments;
 mod buffer;
+mod text;
+mod url;
 
 /// A value as operations take and give it.
 #[derive(Debug, Clone, PartialEq)]
@@ -60,6 +62,8 @@ pub fn call(operation: &str, arguments: &[Value]) -> Result<Value, NodeError> {
     let (area, name) = operation.split_once('.').unwrap_or((operation, ""));
     let answer = match area {
         "buffer" => buffer::call(name, arguments),
+        "text" => text::call(name, arguments),
+        "url" => url::call(name, arguments),
         _ => None,
     };
     answer.unwrap_or_else(|| Err(NodeError::new(format!("unknown operation '{operation}'"))))

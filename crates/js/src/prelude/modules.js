@@ -56,5 +56,9 @@ const lazyGlobals = {
   Buffer: ["buffer", "Buffer"],
   atob: ["buffer", "atob"],
   btoa: ["buffer", "btoa"],
+  TextDecoder: ["_encoding", "TextDecoder"],
+  TextEncoder: ["_encoding", "TextEncoder"],
+  URL: ["_url", "URL"],
+  URLSearchParams: ["_url", "URLSearchParams"],
 };
 
