@@ -48,7 +48,7 @@ pub use commands::Validation;
 pub use compile::{Function, Release, check};
 pub use deploy::{Deployed, Rejected};
 pub use drafts::{Changes, DraftDiff, FieldDiff, Package};
-pub use egress::{Roots, Settings as EgressSettings};
+pub use egress::{AppRules, Roots, Settings as EgressSettings};
 pub use host::Explained;
 pub use hosting::{Hosted, Upload, asset_pieces};
 pub use ids::{Ids, Renames};

@@ -200,6 +200,12 @@ struct ServerOptions {
     /// Private networks that apps may connect to: addresses or networks, with commas (default: none)
     #[arg(long, env = "BACKSTITCH_EGRESS_ALLOW", value_delimiter = ',')]
     egress_allow: Vec<server::Network>,
+    /// Private networks that functions of one app may connect to: APP=NETWORK by client app id, with commas
+    #[arg(long, env = "BACKSTITCH_EGRESS_APP_ALLOW", value_delimiter = ',')]
+    egress_app_allow: Vec<String>,
+    /// Hosts that functions of one app may connect to, and no others: APP=HOST or APP=*.HOST, with commas
+    #[arg(long, env = "BACKSTITCH_EGRESS_APP_ONLY", value_delimiter = ',')]
+    egress_app_only: Vec<String>,
     /// PEM file of certificates that are trusted when connecting, beside those of the system
     #[arg(long, env = "BACKSTITCH_EGRESS_ROOTS")]
     egress_roots: Option<PathBuf>,

@@ -1,9 +1,10 @@
 //! `backstitch serve`, and what both ways of serving share.
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use app::mail::{MailSettings, Outlet, Templates};
-use app::{EgressSettings, Outbound, ProviderEndpoints, Roots};
+use app::{AppRules, EgressSettings, Outbound, ProviderEndpoints, Roots};
 use js::{Limits, PoolSettings};
 use server::{KeySettings, Listening, Patience, Running, Settings, StartError};
 use tokio::signal;
@@ -94,10 +95,36 @@ fn outbound(options: &ServerOptions) -> Result<Outbound, StartError> {
         http: EgressSettings {
             allowed: options.egress_allow.clone(),
             roots,
+            apps: of_apps(&options.egress_app_allow, &options.egress_app_only)?,
         },
         endpoints: ProviderEndpoints::new(elsewhere.filter(|text| !text.is_empty()))
             .map_err(|error| StartError(format!("provider endpoints: {error}")))?,
     })
+}
+
+/// What functions of single apps may connect to: `APP=NETWORK` and `APP=HOST`.
+fn of_apps(allow: &[String], only: &[String]) -> Result<BTreeMap<String, AppRules>, StartError> {
+    let mut apps: BTreeMap<String, AppRules> = BTreeMap::new();
+    let split = |flag: &str, text: &str| {
+        let parts = text.trim().split_once('=');
+        let (app, what) = parts.filter(|(app, _)| !app.is_empty()).ok_or_else(|| {
+            StartError(format!("--{flag}: '{text}' does not begin with an app's id and ="))
+        })?;
+        Ok::<_, StartError>((app.to_owned(), what.to_owned()))
+    };
+    for text in allow.iter().filter(|text| !text.is_empty()) {
+        let (app, network) = split("egress-app-allow", text)?;
+        let network = network.parse();
+        let network = network.map_err(|why| StartError(format!("--egress-app-allow: {why}")))?;
+        apps.entry(app).or_default().allowed.push(network);
+    }
+    for text in only.iter().filter(|text| !text.is_empty()) {
+        let (app, host) = split("egress-app-only", text)?;
+        let host = host.parse();
+        let host = host.map_err(|why| StartError(format!("--egress-app-only: {why}")))?;
+        apps.entry(app).or_default().only.push(host);
+    }
+    Ok(apps)
 }
 
 /// Where mails go, and what is in them.
@@ -163,4 +190,34 @@ pub(crate) async fn run(options: Serve) -> Result<(), StartError> {
     stopped().await;
     running.shutdown().await;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::of_apps;
+
+    #[test]
+    fn what_apps_may_connect_to_is_said_one_by_one() {
+        let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+        let allow = texts(&["shop-abcde=10.0.0.0/8", "shop-abcde=::1", ""]);
+        let only = texts(&["shop-abcde=api.example.com", "blog-fghij=*.example.org"]);
+        let apps = of_apps(&allow, &only).unwrap();
+        assert_eq!(apps["shop-abcde"].allowed.len(), 2);
+        assert!(apps["shop-abcde"].only[0].matches("API.example.com."));
+        assert!(apps["blog-fghij"].only[0].matches("a.b.example.org"));
+        assert!(!apps["blog-fghij"].only[0].matches("example.org"));
+        for (allow, only) in [
+            ("10.0.0.0/8", ""),
+            ("=10.0.0.0/8", ""),
+            ("shop=ten", ""),
+            ("", "api.example.com"),
+            ("", "shop="),
+            ("", "shop=*"),
+            ("", "shop=a.*.b"),
+            ("", "shop=https://a"),
+        ] {
+            let wrong = of_apps(&texts(&[allow]), &texts(&[only]));
+            assert!(wrong.is_err(), "{allow} {only}");
+        }
+    }
 }

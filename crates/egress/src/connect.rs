@@ -59,7 +59,7 @@ impl Resolve for System {
     }
 }
 
-/// Connects to the hosts of URLs.
+/// Connects to hosts that the policy permits.
 #[derive(Clone)]
 pub(crate) struct Connector {
     pub(crate) policy: Arc<Policy>,
@@ -67,11 +67,20 @@ pub(crate) struct Connector {
 }
 
 impl Connector {
-    async fn connect(self, uri: Uri) -> Result<TokioIo<TcpStream>, EgressError> {
+    async fn of_url(self, uri: Uri) -> Result<TokioIo<TcpStream>, EgressError> {
         let host = uri.host().unwrap_or_default();
         let host = host.trim_start_matches('[').trim_end_matches(']');
         let secure = uri.scheme_str() == Some("https");
         let port = uri.port_u16().unwrap_or(if secure { 443 } else { 80 });
+        self.tcp(host, port).await.map(TokioIo::new)
+    }
+
+    /// The addresses of a host that are connected to, of which there is at least
+    /// one.
+    pub(crate) async fn addresses(&self, host: &str) -> Result<Vec<IpAddr>, EgressError> {
+        if !self.policy.permits_host(host) {
+            return Err(EgressError::Refused(host.to_owned()));
+        }
         let found = match host.parse::<IpAddr>() {
             Ok(address) => vec![address],
             Err(_) => match self.resolver.resolve(host).await {
@@ -79,25 +88,35 @@ impl Connector {
                 _ => return Err(EgressError::Unresolved(host.to_owned())),
             },
         };
-        let permitted = found
+        let permitted: Vec<IpAddr> = found
             .into_iter()
             .filter(|address| self.policy.permits(*address))
-            .take(ADDRESSES_MAX);
+            .take(ADDRESSES_MAX)
+            .collect();
+        if permitted.is_empty() {
+            return Err(EgressError::Refused(host.to_owned()));
+        }
+        Ok(permitted)
+    }
+
+    /// A connection to the first address of a host that answers.
+    pub(crate) async fn tcp(&self, host: &str, port: u16) -> Result<TcpStream, EgressError> {
         let mut failed = EgressError::Refused(host.to_owned());
-        for address in permitted {
+        for address in self.addresses(host).await? {
             let connecting = TcpStream::connect(SocketAddr::new(address, port));
             match tokio::time::timeout(SILENCE, connecting).await {
                 Ok(Ok(stream)) => {
                     // Requests are written whole; waiting to fill packets only
                     // adds time.
                     let _ = stream.set_nodelay(true);
-                    return Ok(TokioIo::new(stream));
+                    return Ok(stream);
                 }
-                Ok(Err(error)) => {
-                    failed = EgressError::Unreachable(format!("'{host}': {error}"));
-                }
+                Ok(Err(error)) => failed = EgressError::unreachable(host, &error),
                 Err(_) => {
-                    failed = EgressError::Unreachable(format!("'{host}' does not answer"));
+                    failed = EgressError::Unreachable {
+                        why: format!("'{host}' does not answer"),
+                        code: "ETIMEDOUT",
+                    };
                 }
             }
         }
@@ -115,6 +134,6 @@ impl Service<Uri> for Connector {
     }
 
     fn call(&mut self, uri: Uri) -> Self::Future {
-        Box::pin(self.clone().connect(uri))
+        Box::pin(self.clone().of_url(uri))
     }
 }

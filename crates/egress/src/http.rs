@@ -1,21 +1,28 @@
 //! Requests of HTTP and their answers. Bodies are what is on the wire: nothing
 //! is unpacked, no cookie is kept.
 
-use std::sync::Arc;
+use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use ::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use bytes::{Bytes, BytesMut};
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper::ext::ReasonPhrase;
+use hyper_rustls::{FixedServerNameResolver, HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
-use tokio::sync::OnceCell;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use kit::limit;
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
 use url::Url;
 
+use crate::body::{Outgoing, Uploaded};
 use crate::connect::{Connector, Resolve, System};
-use crate::{EgressError, Policy, Roots, Settings, tls};
+use crate::{AppRules, Connection, EgressError, Policy, Roots, Settings, Tls, tls};
 
 /// Most bytes of an answer's head.
 const HEAD_BYTES_MAX: usize = 128 * 1024;
@@ -110,15 +117,143 @@ pub struct Response {
     pub body: Bytes,
 }
 
-/// Sends requests. Clones share connections.
+/// A request whose answer is read piece by piece.
+#[derive(Default)]
+pub struct Exchange {
+    /// What is written piece by piece in place of the request's body. It cannot
+    /// be sent again, so that a redirect that asks for it is an error.
+    pub body: Option<Uploaded>,
+    /// Redirects that are followed, as in [`Limits`].
+    pub redirects: usize,
+    /// Bytes of the answer's body at most.
+    pub body_bytes: usize,
+    /// How the connection is secured, if not as usual. It is then used for
+    /// nothing else.
+    pub tls: Option<Tls>,
+    /// The name that the server has to prove, where it is not the URL's.
+    pub server_name: Option<String>,
+    /// Whether `Connection` and `Upgrade` are the writer's to say.
+    pub upgrade: bool,
+}
+
+/// An answer whose body is still to be read.
+pub struct Answer {
+    /// Its status.
+    pub status: StatusCode,
+    /// `1.0`, `1.1` or `2.0`.
+    pub version: &'static str,
+    /// The reason phrase, when it is not the usual one.
+    pub reason: Option<String>,
+    /// Its headers.
+    pub headers: HeaderMap,
+    /// The URL that gave it, redirects followed.
+    pub url: String,
+    /// What came after the body.
+    pub trailers: HeaderMap,
+    response: ::http::Response<Incoming>,
+    left: usize,
+    most: usize,
+    ended: bool,
+}
+
+/// Some of a body.
+#[derive(Debug, Default)]
+pub struct Chunk {
+    /// What was there.
+    pub bytes: Bytes,
+    /// Whether that was the rest.
+    pub ended: bool,
+}
+
+/// How long to wait for more of a body.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// For the first bytes; for ever if there is no time.
+    pub first: Option<Duration>,
+    /// For more, after some.
+    pub pause: Duration,
+}
+
+impl Answer {
+    /// Reads what is there, about `bytes` at most, and what comes while it is
+    /// waited for.
+    ///
+    /// # Errors
+    /// [`EgressError::TooLarge`] and [`EgressError::Broken`].
+    pub async fn read(&mut self, bytes: usize, patience: Patience) -> Result<Chunk, EgressError> {
+        let mut read = BytesMut::new();
+        let body = self.response.body_mut();
+        while !self.ended && read.len() < bytes {
+            let wait = if read.is_empty() {
+                patience.first
+            } else {
+                Some(patience.pause)
+            };
+            let frame = match wait {
+                None => body.frame().await,
+                Some(wait) => match tokio::time::timeout(wait, body.frame()).await {
+                    Ok(frame) => frame,
+                    Err(_) => break,
+                },
+            };
+            let Some(frame) = frame else {
+                self.ended = true;
+                break;
+            };
+            match frame.map_err(|error| EgressError::broken(&error))?.into_data() {
+                Ok(data) => {
+                    let left = self.left.checked_sub(data.len());
+                    self.left = left.ok_or(EgressError::TooLarge(self.most))?;
+                    read.extend_from_slice(&data);
+                }
+                Err(frame) => {
+                    if let Ok(trailers) = frame.into_trailers() {
+                        self.trailers = trailers;
+                    }
+                }
+            }
+        }
+        Ok(Chunk {
+            bytes: read.freeze(),
+            ended: self.ended,
+        })
+    }
+
+    /// The connection, which is no longer HTTP's after a status of 101.
+    ///
+    /// # Errors
+    /// [`EgressError::Broken`].
+    pub async fn upgraded(self) -> Result<Connection, EgressError> {
+        let upgraded = hyper::upgrade::on(self.response).await;
+        let upgraded = upgraded.map_err(|error| EgressError::broken(&error))?;
+        let stream = TokioIo::new(upgraded);
+        Ok(Connection::new(stream, [None, None], None, None))
+    }
+}
+
+type HttpClient = Client<HttpsConnector<Connector>, Outgoing>;
+
+/// Sends requests, and connects. Clones share connections.
 #[derive(Clone)]
 pub struct Http(Arc<Inner>);
 
 struct Inner {
     connector: Connector,
+    shared: Arc<Shared>,
+    /// Made at the first request.
+    client: OnceCell<HttpClient>,
+}
+
+/// What is the same for all apps.
+struct Shared {
     roots: Roots,
+    apps: BTreeMap<String, AppRules>,
+    /// Those that have rules of their own, which share no connection.
+    made: Mutex<HashMap<String, Http>>,
+    /// Connections beside HTTP's that may be open.
+    places: Arc<Semaphore>,
     /// Made at the first request: reading the system's certificates takes time.
-    client: OnceCell<Client<HttpsConnector<Connector>, Full<Bytes>>>,
+    tls: OnceCell<tls::Usual>,
 }
 
 impl Http {
@@ -134,9 +269,73 @@ impl Http {
                 policy: Arc::new(Policy::new(settings.allowed)),
                 resolver,
             },
-            roots: settings.roots,
+            shared: Arc::new(Shared {
+                roots: settings.roots,
+                apps: settings.apps,
+                made: Mutex::default(),
+                places: Arc::new(Semaphore::new(limit::SOCKETS_MAX)),
+                tls: OnceCell::new(),
+            }),
             client: OnceCell::new(),
         }))
+    }
+
+    /// What functions of an app, by its client app id, send with.
+    #[must_use]
+    pub fn for_app(&self, app: &str) -> Self {
+        let shared = &self.0.shared;
+        let Some(rules) = shared.apps.get(app) else {
+            return self.clone();
+        };
+        let mut made = shared.made.lock().unwrap_or_else(PoisonError::into_inner);
+        let one = made.entry(app.to_owned()).or_insert_with(|| {
+            Self(Arc::new(Inner {
+                connector: Connector {
+                    policy: Arc::new(self.0.connector.policy.for_app(rules)),
+                    resolver: self.0.connector.resolver.clone(),
+                },
+                shared: shared.clone(),
+                client: OnceCell::new(),
+            }))
+        });
+        one.clone()
+    }
+
+    /// The addresses of a host that would be connected to.
+    ///
+    /// # Errors
+    /// [`EgressError::Unresolved`] and [`EgressError::Refused`].
+    pub async fn addresses(&self, host: &str) -> Result<Vec<IpAddr>, EgressError> {
+        self.0.connector.addresses(host).await
+    }
+
+    pub(crate) fn connector(&self) -> &Connector {
+        &self.0.connector
+    }
+
+    /// Room for one more connection.
+    pub(crate) fn place(&self) -> Result<OwnedSemaphorePermit, EgressError> {
+        let places = self.0.shared.places.clone();
+        places
+            .try_acquire_owned()
+            .map_err(|_| EgressError::TooManyConnections)
+    }
+
+    async fn tls(&self) -> Result<&tls::Usual, EgressError> {
+        let made = self.0.shared.tls.get_or_try_init(|| async {
+            let roots = self.0.shared.roots.clone();
+            tokio::task::spawn_blocking(move || tls::usual(&roots))
+                .await
+                .map_err(|error| unusable(&error))?
+                .map_err(|error| unusable(&error))
+        });
+        made.await
+    }
+
+    /// How a connection is secured.
+    pub(crate) async fn tls_config(&self, tls: &Tls) -> Result<Arc<ClientConfig>, EgressError> {
+        let special = tls::special(self.tls().await?, tls);
+        special.map(Arc::new).map_err(|error| unusable(&error))
     }
 
     /// Sends a request and reads the answer, whatever its status is.
@@ -147,79 +346,176 @@ impl Http {
     ///
     /// # Errors
     /// [`EgressError`]: why there is no answer.
-    pub async fn send(&self, request: Request, limits: Limits) -> Result<Response, EgressError> {
-        tokio::time::timeout(limits.time, self.exchange(request, limits))
-            .await
-            .unwrap_or(Err(EgressError::TimedOut(limits.time)))
-    }
-
-    async fn exchange(
+    pub async fn send(
         &self,
         mut request: Request,
         limits: Limits,
     ) -> Result<Response, EgressError> {
-        let client = self.client().await?;
-        let mut url = parsed(&request.url)?;
-        for name in OF_THE_CONNECTION {
-            request.headers.remove(name);
-        }
         if !request.headers.contains_key(header::USER_AGENT) {
             let agent = concat!("backstitch/", env!("CARGO_PKG_VERSION"));
             let agent = HeaderValue::from_static(agent);
             request.headers.insert(header::USER_AGENT, agent);
         }
+        let exchange = Exchange {
+            redirects: limits.redirects,
+            body_bytes: limits.body_bytes,
+            ..Exchange::default()
+        };
+        let whole = async {
+            let mut answer = self.open(request, exchange).await?;
+            let announced = answer.response.body().size_hint().lower();
+            if usize::try_from(announced).is_ok_and(|bytes| bytes > limits.body_bytes) {
+                return Err(EgressError::TooLarge(limits.body_bytes));
+            }
+            let patience = Patience {
+                first: None,
+                pause: Duration::ZERO,
+            };
+            let mut body = BytesMut::new();
+            loop {
+                let chunk = answer.read(usize::MAX, patience).await?;
+                body.extend_from_slice(&chunk.bytes);
+                if chunk.ended {
+                    break;
+                }
+            }
+            Ok(Response {
+                status: answer.status,
+                headers: answer.headers,
+                body: body.freeze(),
+            })
+        };
+        tokio::time::timeout(limits.time, whole)
+            .await
+            .unwrap_or(Err(EgressError::TimedOut(limits.time)))
+    }
+
+    /// Sends a request; the answer is there as soon as its head is. Redirects
+    /// are followed as by [`Self::send`]. There is no limit of time: dropping the
+    /// future, or the answer, breaks the exchange off.
+    ///
+    /// # Errors
+    /// [`EgressError`]: why there is no answer.
+    pub async fn open(
+        &self,
+        mut request: Request,
+        mut exchange: Exchange,
+    ) -> Result<Answer, EgressError> {
+        let client = match (&exchange.tls, &exchange.server_name) {
+            (None, None) => self.client().await?.clone(),
+            (tls, name) => {
+                let usual = Tls::default();
+                let config = self.tls_config(tls.as_ref().unwrap_or(&usual)).await?;
+                self.made(&config, name.as_deref(), 0)?
+            }
+        };
+        let mut url = parsed(&request.url)?;
+        for name in OF_THE_CONNECTION {
+            let kept = exchange.upgrade && matches!(*name, header::CONNECTION | header::UPGRADE);
+            if !kept {
+                request.headers.remove(name);
+            }
+        }
+        let streamed = exchange.body.is_some();
         let mut redirects = 0;
         loop {
             let uri =
                 Uri::try_from(url.as_str()).map_err(|error| EgressError::Url(error.to_string()))?;
-            let mut sent = ::http::Request::new(Full::new(request.body.clone()));
+            let body = match exchange.body.take() {
+                Some(pieces) => Outgoing::Pieces(pieces),
+                None => Outgoing::Whole(request.body.clone()),
+            };
+            let mut sent = ::http::Request::new(body);
             *sent.method_mut() = request.method.clone();
             *sent.uri_mut() = uri;
             *sent.headers_mut() = request.headers.clone();
-            let (head, body) = client.request(sent).await.map_err(of_client)?.into_parts();
-            let location = head.headers.get(header::LOCATION);
-            let next = match head.status.as_u16() {
-                301 | 302 | 303 | 307 | 308 if limits.redirects > 0 => location,
+            let response = client.request(sent).await;
+            let mut response = response.map_err(|error| EgressError::of_client(&error))?;
+            let status = response.status();
+            let location = response.headers().get(header::LOCATION);
+            let next = match status.as_u16() {
+                301 | 302 | 303 | 307 | 308 if exchange.redirects > 0 => location,
                 _ => None,
             };
             let Some(next) = next else {
-                return Ok(Response {
-                    status: head.status,
-                    headers: head.headers,
-                    body: whole(body, limits.body_bytes).await?,
+                let headers = std::mem::take(response.headers_mut());
+                return Ok(Answer {
+                    status,
+                    version: match response.version() {
+                        ::http::Version::HTTP_10 => "1.0",
+                        ::http::Version::HTTP_2 => "2.0",
+                        _ => "1.1",
+                    },
+                    reason: response
+                        .extensions()
+                        .get::<ReasonPhrase>()
+                        .map(|reason| String::from_utf8_lossy(reason.as_bytes()).into_owned()),
+                    headers,
+                    url: url.into(),
+                    trailers: HeaderMap::new(),
+                    ended: response.body().is_end_stream(),
+                    response,
+                    left: exchange.body_bytes,
+                    most: exchange.body_bytes,
                 });
             };
-            if redirects == limits.redirects {
-                return Err(EgressError::TooManyRedirects(limits.redirects));
+            if redirects == exchange.redirects {
+                return Err(EgressError::TooManyRedirects(exchange.redirects));
             }
             redirects += 1;
             let next = redirected(&url, next)?;
-            follow(&mut request, head.status, next.origin() == url.origin());
+            let reads = follow(&mut request, status, next.origin() == url.origin());
+            if streamed && !reads {
+                let why = "of a redirect: what was sent cannot be sent again";
+                return Err(EgressError::Url(why.to_owned()));
+            }
             url = next;
         }
     }
 
-    async fn client(&self) -> Result<&Client<HttpsConnector<Connector>, Full<Bytes>>, EgressError> {
+    async fn client(&self) -> Result<&HttpClient, EgressError> {
         let made = self.0.client.get_or_try_init(|| async {
-            let roots = self.0.roots.clone();
-            let config = tokio::task::spawn_blocking(move || tls::config(&roots))
-                .await
-                .map_err(|error| EgressError::Unreachable(error.to_string()))?
-                .map_err(|error| EgressError::Unreachable(error.to_string()))?;
-            let connector = HttpsConnectorBuilder::new()
-                .with_tls_config(config)
-                .https_or_http()
-                .enable_http1()
-                .wrap_connector(self.0.connector.clone());
-            Ok(Client::builder(TokioExecutor::new())
-                .pool_timer(TokioTimer::new())
-                .pool_idle_timeout(IDLE)
-                .pool_max_idle_per_host(IDLE_PER_HOST_MAX)
-                .http1_max_buf_size(HEAD_BYTES_MAX)
-                .http1_max_headers(HEADERS_MAX)
-                .build(connector))
+            let config = &self.tls().await?.config;
+            self.made(config, None, IDLE_PER_HOST_MAX)
         });
         made.await
+    }
+
+    /// A client that keeps so many connections to a host that wait.
+    fn made(
+        &self,
+        config: &Arc<ClientConfig>,
+        server_name: Option<&str>,
+        idle: usize,
+    ) -> Result<HttpClient, EgressError> {
+        let builder = HttpsConnectorBuilder::new()
+            .with_tls_config(ClientConfig::clone(config))
+            .https_or_http();
+        let builder = match server_name {
+            Some(name) => {
+                let name = ServerName::try_from(name.to_owned())
+                    .map_err(|_| unusable(&format!("'{name}' is no name of a server")))?;
+                builder.with_server_name_resolver(FixedServerNameResolver::new(name))
+            }
+            None => builder,
+        };
+        let connector = builder
+            .enable_http1()
+            .wrap_connector(self.0.connector.clone());
+        Ok(Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(IDLE)
+            .pool_max_idle_per_host(idle)
+            .http1_max_buf_size(HEAD_BYTES_MAX)
+            .http1_max_headers(HEADERS_MAX)
+            .build(connector))
+    }
+}
+
+fn unusable(why: &dyn std::fmt::Display) -> EgressError {
+    EgressError::Unreachable {
+        why: why.to_string(),
+        code: "EPROTO",
     }
 }
 
@@ -261,8 +557,8 @@ fn redirected(from: &Url, location: &HeaderValue) -> Result<Url, EgressError> {
     checked(next)
 }
 
-/// Makes a request the one that follows a redirect.
-fn follow(request: &mut Request, status: StatusCode, same_host: bool) {
+/// Makes a request the one that follows a redirect; whether it reads only.
+fn follow(request: &mut Request, status: StatusCode, same_host: bool) -> bool {
     let post = request.method == Method::POST;
     let reads = match status.as_u16() {
         303 => request.method != Method::HEAD,
@@ -280,48 +576,5 @@ fn follow(request: &mut Request, status: StatusCode, same_host: bool) {
             request.headers.remove(name);
         }
     }
-}
-
-/// A whole body, unless it is larger than that.
-async fn whole(mut body: Incoming, most: usize) -> Result<Bytes, EgressError> {
-    let announced = body.size_hint().lower();
-    if usize::try_from(announced).is_ok_and(|bytes| bytes > most) {
-        return Err(EgressError::TooLarge(most));
-    }
-    let mut read = BytesMut::new();
-    while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| EgressError::Broken(cause(&error)))?;
-        if let Ok(data) = frame.into_data() {
-            if read.len() + data.len() > most {
-                return Err(EgressError::TooLarge(most));
-            }
-            read.extend_from_slice(&data);
-        }
-    }
-    Ok(read.freeze())
-}
-
-fn of_client(error: hyper_util::client::legacy::Error) -> EgressError {
-    let mut source: Option<&(dyn std::error::Error + 'static)> = Some(&error);
-    while let Some(at) = source {
-        if let Some(ours) = at.downcast_ref::<EgressError>() {
-            return ours.clone();
-        }
-        source = at.source();
-    }
-    let text = cause(&error);
-    if error.is_connect() {
-        EgressError::Unreachable(text)
-    } else {
-        EgressError::Broken(text)
-    }
-}
-
-/// What is at the bottom of an error.
-fn cause(error: &dyn std::error::Error) -> String {
-    let mut bottom = error;
-    while let Some(below) = bottom.source() {
-        bottom = below;
-    }
-    bottom.to_string()
+    reads
 }

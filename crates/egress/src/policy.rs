@@ -1,19 +1,72 @@
 //! Which addresses are connected to: those of the public internet.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::str::FromStr;
 
 use kit::Network;
+
+use crate::AppRules;
 
 /// Which addresses are connected to.
 #[derive(Debug, Clone, Default)]
 pub struct Policy {
     allowed: Vec<Network>,
+    only: Option<Vec<HostPattern>>,
+}
+
+/// A host by name or address, or all names below one: `*.example.com`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostPattern(String);
+
+impl HostPattern {
+    /// Whether it means a host. Names are the same in upper and lower case, and
+    /// with the dot of the root.
+    pub fn matches(&self, host: &str) -> bool {
+        let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
+        match self.0.strip_prefix('*') {
+            Some(end) => host.len() > end.len() && host.ends_with(end),
+            None => host == self.0,
+        }
+    }
+}
+
+impl FromStr for HostPattern {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let name = text.strip_prefix("*.").unwrap_or(text);
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte);
+        if name.is_empty() || !name.bytes().all(plain) || name.starts_with('.') {
+            return Err(format!("'{text}' is no host and no *.NAME"));
+        }
+        Ok(Self(text.trim_end_matches('.').to_ascii_lowercase()))
+    }
 }
 
 impl Policy {
     /// Public addresses, and those of these networks.
     pub fn new(allowed: Vec<Network>) -> Self {
-        Self { allowed }
+        Self {
+            allowed,
+            only: None,
+        }
+    }
+
+    /// The same with more networks, and with these hosts only if there are any.
+    #[must_use]
+    pub fn for_app(&self, app: &AppRules) -> Self {
+        let mut allowed = self.allowed.clone();
+        allowed.extend(&app.allowed);
+        let only = (!app.only.is_empty()).then(|| app.only.clone());
+        Self { allowed, only }
+    }
+
+    /// Whether a host, as the one who asks wrote it, is turned to at all. Its
+    /// addresses are another question.
+    pub fn permits_host(&self, host: &str) -> bool {
+        self.only
+            .as_ref()
+            .is_none_or(|only| only.iter().any(|pattern| pattern.matches(host)))
     }
 
     /// Whether an address is connected to.

@@ -1,10 +1,14 @@
 //! Which addresses are connected to.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use egress::{EgressError, Http, Policy, Request};
+use egress::{AppRules, EgressError, Http, Policy, Request};
 
-use crate::server::{LIMITS, Scripted, Server, allowing, ok, redirect, settings};
+use crate::server::{Answer, LIMITS, Scripted, Server, allowing, ok, redirect, settings};
+
+/// An answer after which the connection waits for more.
+const KEPT: &str = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nhere";
 
 #[test]
 fn special_addresses_are_refused() {
@@ -140,7 +144,7 @@ async fn what_was_resolved_is_what_is_connected_to() {
     let resolver = Scripted::new(&[&["127.1.1.1"], &["127.0.0.1"]]);
     let http = Http::with_resolver(settings(&["127.1.1.1"]), resolver);
     let error = http.send(Request::get(&url), LIMITS).await.unwrap_err();
-    assert!(matches!(error, EgressError::Unreachable(_)), "{error}");
+    assert!(matches!(error, EgressError::Unreachable { .. }), "{error}");
     let error = http.send(Request::get(&url), LIMITS).await.unwrap_err();
     assert!(matches!(error, EgressError::Refused(_)), "{error}");
     assert_eq!(server.asked().len(), 0);
@@ -202,4 +206,53 @@ async fn urls_that_are_none_of_http_are_refused() {
         let error = http.send(Request::get(url), LIMITS).await.unwrap_err();
         assert!(matches!(error, EgressError::Url(_)), "{url}: {error}");
     }
+}
+
+#[tokio::test]
+async fn rules_of_an_app_are_its_own() {
+    let server = Server::start(|_| Answer::Whole(KEPT.to_owned())).await;
+    let port = server.address.port();
+    let mut settings = settings(&[]);
+    settings.apps = BTreeMap::from([
+        (
+            "near".to_owned(),
+            AppRules {
+                allowed: vec!["127.0.0.1".parse().unwrap()],
+                only: Vec::new(),
+            },
+        ),
+        (
+            "strict".to_owned(),
+            AppRules {
+                allowed: vec!["127.0.0.1".parse().unwrap()],
+                only: vec!["*.example".parse().unwrap(), "127.0.0.1".parse().unwrap()],
+            },
+        ),
+    ]);
+    let http = Http::with_resolver(settings, Scripted::new(&[&["127.0.0.1"]]));
+    let asked = async |app: &str, host: &str| {
+        let url = format!("http://{host}:{port}/");
+        let answer = http.for_app(app).send(Request::get(url), LIMITS).await;
+        let connected = http.for_app(app).connect(host, port).await;
+        assert_eq!(answer.is_ok(), connected.is_ok(), "{app} {host}");
+        answer.is_ok()
+    };
+    for (app, host, reached) in [
+        ("near", "127.0.0.1", true),
+        ("near", "a.example", true),
+        // A connection that waits, of an app that may, is not another's.
+        ("strict", "127.0.0.1", true),
+        ("strict", "a.example", true),
+        ("strict", "A.EXAMPLE.", true),
+        ("strict", "b.test", false),
+        ("strict", "example", false),
+        ("strict", "a.example.test", false),
+        ("strict", "localhost", false),
+        ("other", "127.0.0.1", false),
+        ("other", "a.example", false),
+    ] {
+        assert_eq!(asked(app, host).await, reached, "{app} {host}");
+    }
+    let error = http.send(Request::get(server.url("/")), LIMITS).await;
+    assert!(matches!(error, Err(EgressError::Refused(_))));
 }

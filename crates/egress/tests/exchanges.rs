@@ -48,7 +48,7 @@ async fn slow_and_endless_answers_end() {
     }
     for path in ["/headers", "/short", "/ssh"] {
         let error = http.send(Request::get(server.url(path)), patient).await;
-        assert!(matches!(error, Err(EgressError::Broken(_))), "{path}");
+        assert!(matches!(error, Err(EgressError::Broken { .. })), "{path}");
     }
     // The largest body that there may be.
     let server = Server::start(|_| ok(&"a".repeat(1000))).await;

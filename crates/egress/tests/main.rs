@@ -4,5 +4,6 @@
 mod addresses;
 mod exchanges;
 mod mail;
+mod pieces;
 mod secured;
 mod server;

@@ -37,7 +37,7 @@ pub(crate) fn authority() -> (ServerConfig, String) {
 }
 
 /// A server with such a certificate; its port and the authority's certificate.
-async fn server() -> (u16, String) {
+pub(crate) async fn server() -> (u16, String) {
     let (config, authority) = authority();
     let acceptor = TlsAcceptor::from(Arc::new(config));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -71,7 +71,7 @@ async fn certificates_are_of_the_system_or_of_the_operator() {
     let error = own
         .send(Request::get(format!("https://127.0.0.1:{port}/")), LIMITS)
         .await;
-    let Err(EgressError::Unreachable(why)) = error else {
+    let Err(EgressError::Unreachable { why, .. }) = error else {
         panic!("{error:?}");
     };
     assert!(why.contains("certificate"), "{why}");
@@ -79,7 +79,7 @@ async fn certificates_are_of_the_system_or_of_the_operator() {
     let error = trusting(Roots::default())
         .send(Request::get(&url), LIMITS)
         .await;
-    let Err(EgressError::Unreachable(why)) = error else {
+    let Err(EgressError::Unreachable { why, .. }) = error else {
         panic!("{error:?}");
     };
     assert!(why.contains("certificate"), "{why}");

@@ -40,6 +40,13 @@ pub const SERVICE_ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
 pub const CALL_NESTING_DEPTH_MAX: u32 = 8;
 /// Values in a text that a function parses as Extended JSON at once.
 pub const CALL_PARSED_VALUES_MAX: usize = 2_000_000;
+/// Connections that one call may have open: sockets, and requests whose answers
+/// are not read to the end.
+pub const CALL_SOCKETS_MAX: usize = 25;
+/// The largest answer that a function reads of another machine.
+pub const CALL_ANSWER_BYTES_MAX: usize = 128 * 1024 * 1024;
+/// Sockets that functions of one server may have open.
+pub const SOCKETS_MAX: usize = 2000;
 /// Log lines kept of one call; the last ones win.
 pub const CALL_LOG_LINES_MAX: usize = 25;
 /// Bytes kept of one log line.
