@@ -114,7 +114,7 @@ impl Cx {
                         return Err(refused(name, action));
                     }
                 }
-                http::send(&self.app.core, action, arguments).await
+                http::send(&self.egress(), action, arguments).await
             }
             "twilio" => twilio::run(self, service, action, arguments).await,
             kind => Err(crate::host::execution(format!(
@@ -129,7 +129,7 @@ impl Cx {
         action: &str,
         arguments: &RawDocument,
     ) -> Result<RawBson, Problem> {
-        http::send(&self.app.core, action, arguments).await
+        http::send(&self.egress(), action, arguments).await
     }
 
     /// Why the rules of a service allow or refuse an action.

@@ -1,6 +1,8 @@
 //! What a running function reaches: the worker's requests, answered as the
 //! frame that asks.
 
+mod network;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -32,6 +34,7 @@ pub(crate) struct CallHost {
     frames: Mutex<Vec<Cx>>,
     /// Transactions that are open, by the worker's number.
     transactions: Mutex<HashMap<i32, Transaction>>,
+    network: network::Network,
 }
 
 #[derive(Clone)]
@@ -43,13 +46,15 @@ struct Transaction {
 impl CallHost {
     pub(crate) fn new(cx: Cx) -> Self {
         Self {
+            network: network::Network::new(cx.egress()),
             frames: Mutex::new(vec![cx]),
             transactions: Mutex::default(),
         }
     }
 
-    /// Aborts what the call left open.
+    /// Closes and aborts what the call left open.
     pub(crate) async fn finish(&self) {
+        self.network.finish();
         abort(self.take_all()).await;
     }
 
@@ -144,6 +149,9 @@ impl Host for CallHost {
     ) -> js::BoxFuture<'_, Result<RawBson, HostError>> {
         let operation = operation.to_owned();
         Box::pin(async move {
+            if let Some(answer) = self.network.call(&operation, &arguments).await {
+                return answer;
+            }
             let cx = self.frame(frame)?;
             let result = match operation.as_str() {
                 "mongodb" => self.mongodb(&cx, &arguments).await,
@@ -298,6 +306,11 @@ async fn names(cx: &Cx, asked: &RawDocument) -> Result<RawBson, Problem> {
 }
 
 impl Cx {
+    /// What functions and services of the app send with.
+    pub(crate) fn egress(&self) -> egress::Http {
+        self.app.core.egress.for_app(&self.app.client_app_id)
+    }
+
     /// Runs one action of a data source on behalf of the caller.
     ///
     /// # Errors

@@ -108,7 +108,9 @@ fn of_apps(allow: &[String], only: &[String]) -> Result<BTreeMap<String, AppRule
     let split = |flag: &str, text: &str| {
         let parts = text.trim().split_once('=');
         let (app, what) = parts.filter(|(app, _)| !app.is_empty()).ok_or_else(|| {
-            StartError(format!("--{flag}: '{text}' does not begin with an app's id and ="))
+            StartError(format!(
+                "--{flag}: '{text}' does not begin with an app's id and ="
+            ))
         })?;
         Ok::<_, StartError>((app.to_owned(), what.to_owned()))
     };
@@ -198,7 +200,12 @@ mod tests {
 
     #[test]
     fn what_apps_may_connect_to_is_said_one_by_one() {
-        let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+        let texts = |texts: &[&str]| {
+            texts
+                .iter()
+                .map(|text| (*text).to_owned())
+                .collect::<Vec<_>>()
+        };
         let allow = texts(&["shop-abcde=10.0.0.0/8", "shop-abcde=::1", ""]);
         let only = texts(&["shop-abcde=api.example.com", "blog-fghij=*.example.org"]);
         let apps = of_apps(&allow, &only).unwrap();

@@ -89,13 +89,7 @@ impl Connection {
     /// # Errors
     /// [`EgressError::Broken`] when the connection broke or was closed here.
     pub async fn read(&self, most: usize, pause: Duration) -> Result<Option<Bytes>, EgressError> {
-        let mut stop = self.stop.subscribe();
-        tokio::select! {
-            // Whoever closes it waits for no byte.
-            biased;
-            _ = stop.wait_for(|stop| *stop) => Err(closed()),
-            read = self.read_some(most, pause) => read,
-        }
+        self.unless_closed(self.read_some(most, pause)).await
     }
 
     async fn read_some(&self, most: usize, pause: Duration) -> Result<Option<Bytes>, EgressError> {
@@ -134,11 +128,16 @@ impl Connection {
     /// # Errors
     /// As [`Self::read`].
     pub async fn write(&self, bytes: &[u8]) -> Result<(), EgressError> {
-        self.writing(async |half| {
-            half.write_all(bytes).await?;
-            half.flush().await
-        })
-        .await
+        let written = async {
+            let mut writing = self.writing.lock().await;
+            let half = writing.as_mut().ok_or_else(closed)?;
+            let written = match half.write_all(bytes).await {
+                Ok(()) => half.flush().await,
+                Err(error) => Err(error),
+            };
+            written.map_err(|error| EgressError::broken(&error))
+        };
+        self.unless_closed(written).await
     }
 
     /// Says that nothing more will be written.
@@ -146,23 +145,25 @@ impl Connection {
     /// # Errors
     /// As [`Self::read`].
     pub async fn end(&self) -> Result<(), EgressError> {
-        self.writing(async |half| half.shutdown().await).await
-    }
-
-    async fn writing(
-        &self,
-        work: impl AsyncFnOnce(&mut WriteHalf<Boxed>) -> io::Result<()>,
-    ) -> Result<(), EgressError> {
-        let mut stop = self.stop.subscribe();
-        let written = async {
+        let ended = async {
             let mut writing = self.writing.lock().await;
             let half = writing.as_mut().ok_or_else(closed)?;
-            work(half).await.map_err(|error| EgressError::broken(&error))
+            let ended = half.shutdown().await;
+            ended.map_err(|error| EgressError::broken(&error))
         };
+        self.unless_closed(ended).await
+    }
+
+    async fn unless_closed<T>(
+        &self,
+        work: impl Future<Output = Result<T, EgressError>>,
+    ) -> Result<T, EgressError> {
+        let mut stop = self.stop.subscribe();
         tokio::select! {
+            // Whoever closes it waits for no byte.
             biased;
             _ = stop.wait_for(|stop| *stop) => Err(closed()),
-            written = written => written,
+            done = work => done,
         }
     }
 

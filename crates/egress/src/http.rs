@@ -200,7 +200,10 @@ impl Answer {
                 self.ended = true;
                 break;
             };
-            match frame.map_err(|error| EgressError::broken(&error))?.into_data() {
+            match frame
+                .map_err(|error| EgressError::broken(&error))?
+                .into_data()
+            {
                 Ok(data) => {
                     let left = self.left.checked_sub(data.len());
                     self.left = left.ok_or(EgressError::TooLarge(self.most))?;

@@ -123,8 +123,9 @@ pub(crate) fn special(usual: &Usual, tls: &Tls) -> Result<ClientConfig, rustls::
         };
         let builder = verified(provider, verifier)?;
         match &tls.identity {
-            Some(identity) => builder
-                .with_client_auth_cert(identity.chain.clone(), identity.key.clone_key())?,
+            Some(identity) => {
+                builder.with_client_auth_cert(identity.chain.clone(), identity.key.clone_key())?
+            }
             None => builder.with_no_client_auth(),
         }
     } else {

@@ -25,12 +25,9 @@ fn exchange() -> Exchange {
 }
 
 /// A listener, and what is done with the first connection.
-async fn once<F: Future<Output = ()> + Send>(
+async fn once<F: Future<Output = ()> + Send + 'static>(
     work: impl FnOnce(TcpStream) -> F + Send + 'static,
-) -> u16
-where
-    F: 'static,
-{
+) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     tokio::spawn(async move {
@@ -128,7 +125,10 @@ async fn a_body_is_written_piece_by_piece() {
     assert!(matches!(again, Err(EgressError::Url(_))), "{again:?}");
     for announced in [4, 6] {
         let error = sent("/", Some(announced)).await;
-        assert!(matches!(error, Err(EgressError::Broken { .. })), "{error:?}");
+        assert!(
+            matches!(error, Err(EgressError::Broken { .. })),
+            "{error:?}"
+        );
     }
 }
 
@@ -228,7 +228,10 @@ async fn closing_a_connection_ends_who_waits_for_it() {
     let (read, ()) = tokio::join!(connection.read(1, Duration::ZERO), async {
         connection.close();
     });
-    assert!(matches!(read, Err(EgressError::Broken { code: "EPIPE", .. })));
+    assert!(matches!(
+        read,
+        Err(EgressError::Broken { code: "EPIPE", .. })
+    ));
     assert!(connection.write(b"a").await.is_err());
 }
 
@@ -257,10 +260,18 @@ async fn tls_follows_on_tcp() {
     assert!(how.cipher.starts_with("TLS_"), "{}", how.cipher);
     assert_eq!(how.certificates.len(), 1);
     connection.write(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
-    let read = connection.read(1000, Duration::ZERO).await.unwrap().unwrap();
+    let read = connection
+        .read(1000, Duration::ZERO)
+        .await
+        .unwrap()
+        .unwrap();
     assert!(read.starts_with(b"HTTP/1.1 200"));
     for (name, tls, code) in [
-        ("localhost", Tls::default(), "UNABLE_TO_VERIFY_LEAF_SIGNATURE"),
+        (
+            "localhost",
+            Tls::default(),
+            "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
+        ),
         ("other.example", trusting(), "ERR_TLS_CERT_ALTNAME_INVALID"),
     ] {
         let error = secured(name, tls).await.err().unwrap();
@@ -297,7 +308,10 @@ async fn one_request_may_trust_others() {
         ..Tls::default()
     });
     assert_eq!(asked("localhost", trusting(), None).await, Ok(()));
-    assert_eq!(asked("127.0.0.1", trusting(), Some("localhost")).await, Ok(()));
+    assert_eq!(
+        asked("127.0.0.1", trusting(), Some("localhost")).await,
+        Ok(())
+    );
     assert_eq!(asked("127.0.0.1", unverified, None).await, Ok(()));
     for (host, tls, name) in [
         // What one request trusted is forgotten with it.
@@ -306,7 +320,10 @@ async fn one_request_may_trust_others() {
         ("localhost", trusting(), Some("other.example")),
     ] {
         let error = asked(host, tls, name).await.unwrap_err();
-        assert!(error.code().contains("ERIFY") || error.code().contains("ALTNAME"), "{error:?}");
+        assert!(
+            error.code().contains("ERIFY") || error.code().contains("ALTNAME"),
+            "{error:?}"
+        );
     }
 }
 
@@ -323,9 +340,15 @@ async fn who_reads_gets_node_s_names_of_errors() {
             Err(error) => error.code(),
         }
     };
-    assert_eq!(code(format!("http://127.0.0.1:{port}/")).await, "ECONNREFUSED");
+    assert_eq!(
+        code(format!("http://127.0.0.1:{port}/")).await,
+        "ECONNREFUSED"
+    );
     assert_eq!(code("http://10.1.1.1/".to_owned()).await, "EACCES");
-    assert_eq!(code("http://nowhere.invalid/".to_owned()).await, "ENOTFOUND");
+    assert_eq!(
+        code("http://nowhere.invalid/".to_owned()).await,
+        "ENOTFOUND"
+    );
     assert_eq!(code("nonsense".to_owned()).await, "ERR_INVALID_URL");
     let server = Server::start(|path| match path {
         "/ssh" => Answer::Whole("SSH-2.0-OpenSSH_9.0\r\n".to_owned()),

@@ -19,7 +19,6 @@ use percent_encoding::percent_decode_str;
 use url::Url;
 
 use super::digest::Challenge;
-use crate::Backstitch;
 
 /// Redirects that are followed for who asks for it.
 const REDIRECTS_MAX: usize = 10;
@@ -104,7 +103,7 @@ fn of_parts(sent: &RawDocument) -> Result<Url, Problem> {
 /// # Errors
 /// What is wrong with the argument, and why there is no answer.
 pub(super) async fn send(
-    core: &Backstitch,
+    to: &egress::Http,
     verb: &str,
     sent: &RawDocument,
 ) -> Result<RawBson, Problem> {
@@ -142,7 +141,7 @@ pub(super) async fn send(
         headers.entry(header::AUTHORIZATION).or_insert(basic);
     }
     if let Some(asked) = text(sent, "authUrl")? {
-        let answer = core.egress.send(Request::get(asked), limits).await;
+        let answer = to.send(Request::get(asked), limits).await;
         let answer = answer.map_err(failed)?;
         cookies
             .extend(set_cookies(&answer.headers).map(|(name, value, _)| format!("{name}={value}")));
@@ -156,7 +155,7 @@ pub(super) async fn send(
         headers,
         body: body.into(),
     };
-    let mut answer = core.egress.send(request.clone(), limits).await;
+    let mut answer = to.send(request.clone(), limits).await;
     if let Ok(challenged) = &answer
         && challenged.status == StatusCode::UNAUTHORIZED
         && digest
@@ -167,7 +166,7 @@ pub(super) async fn send(
         let mut authorization = value(&authorization)?;
         authorization.set_sensitive(true);
         let request = request.header(header::AUTHORIZATION, authorization);
-        answer = core.egress.send(request, limits).await;
+        answer = to.send(request, limits).await;
     }
     shown(&answer.map_err(failed)?, verb == "head")
 }
@@ -211,7 +210,7 @@ fn flag(sent: &RawDocument, name: &str) -> Result<bool, Problem> {
 }
 
 /// The values of a list, or the one value.
-fn each<'v>(value: RawBsonRef<'v>) -> Vec<RawBsonRef<'v>> {
+fn each(value: RawBsonRef<'_>) -> Vec<RawBsonRef<'_>> {
     match value {
         RawBsonRef::Array(values) => values.into_iter().flatten().collect(),
         RawBsonRef::Null | RawBsonRef::Undefined => Vec::new(),

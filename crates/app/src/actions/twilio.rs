@@ -55,7 +55,7 @@ pub(super) async fn run(
     basic.set_sensitive(true);
     let request = Request::form(url, &[("To", to), ("From", from), ("Body", body)])
         .header(header::AUTHORIZATION, basic);
-    let answer = cx.app.core.egress.send(request, LIMITS).await;
+    let answer = cx.egress().send(request, LIMITS).await;
     let answer = answer.map_err(failed)?;
     if answer.status.is_success() {
         return Ok(RawBson::Undefined);
