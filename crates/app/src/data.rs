@@ -129,6 +129,37 @@ impl Data {
         result
     }
 
+    /// Runs a pipeline that begins with documents of its own, on no collection:
+    /// `arguments` has `database`, `pipeline` and options.
+    ///
+    /// # Errors
+    /// For users: rules are about collections. And as [`Self::run`].
+    pub async fn aggregate_documents(
+        &self,
+        access: &Access,
+        arguments: &RawDocument,
+        session: Option<&Session>,
+    ) -> Result<RawBson, Problem> {
+        let arguments = Arguments::new(arguments)?;
+        if !matches!(access, Access::System) {
+            return Err(Problem::new(
+                Kind::Forbidden,
+                "NoMatchingRuleFound",
+                "an aggregation on a database needs a system function",
+            ));
+        }
+        let database = arguments.text("database")?.unwrap_or_default();
+        let mut collection = Collection::new(&self.engine, database, aggregate::OF_DATABASE)
+            .reading(self.reads.clone());
+        if let Some(options) = arguments.options() {
+            collection = collection.with_options(Arc::new(options));
+        }
+        if let Some(session) = session {
+            collection = collection.within(session);
+        }
+        aggregate::of_database(&collection, &arguments).await
+    }
+
     /// Opens a stream of changes; `arguments` has `database`, `collection` and
     /// `ids` or `filter`.
     pub async fn watch(&self, access: &Access, arguments: &RawDocument) -> Result<Watch, Problem> {
@@ -143,10 +174,12 @@ impl Data {
         arguments: &Arguments<'_>,
         session: Option<&Session>,
     ) -> Result<Door<'a>, Problem> {
-        arguments.refuse(&["collation", "readConcern", "writeConcern"])?;
         let rules = match access {
             Access::System => None,
-            Access::User(user) => Some(user.rules.as_ref()),
+            Access::User(user) => {
+                arguments.refuse(&["collation", "readConcern", "writeConcern"])?;
+                Some(user.rules.as_ref())
+            }
         };
         let namespace = arguments.namespace(rules)?;
         let rules = match (access, rules) {
@@ -156,6 +189,11 @@ impl Data {
         let mut collection =
             Collection::new(&self.engine, &namespace.database, &namespace.collection)
                 .reading(self.reads.clone());
+        if matches!(access, Access::System)
+            && let Some(options) = arguments.options()
+        {
+            collection = collection.with_options(Arc::new(options));
+        }
         if let Some(session) = session {
             collection = collection.within(session);
         }
@@ -240,6 +278,20 @@ impl Door<'_> {
                 "ServiceCommandNotFound",
                 format!("unknown MongoDB action '{action}'"),
             )),
+        }
+    }
+
+    /// The same door, whose commands carry options.
+    fn with_options(&self, options: RawDocumentBuf) -> Door<'_> {
+        Door {
+            namespace: self.namespace.clone(),
+            collection: self.collection.with_options(Arc::new(options)),
+            rules: self.rules,
+            engine: self.engine,
+            clock: self.clock,
+            session: self.session.clone(),
+            record: self.record,
+            metrics: self.metrics.clone(),
         }
     }
 

@@ -86,6 +86,11 @@ impl CallHost {
             Ok(number) => Some(self.session(number, cx.engine(service)?)?),
             Err(_) => None,
         };
+        if action == "aggregate" && matches!(arguments.get("collection"), Ok(None)) {
+            return data
+                .aggregate_documents(&access, arguments, session.as_ref())
+                .await;
+        }
         data.run(&access, action, arguments, session.as_ref()).await
     }
 
@@ -261,8 +266,19 @@ async fn app(cx: &Cx) -> Result<RawBson, Problem> {
     };
     let newest = cx.app.deployments().await?.into_iter().next();
     let deployed = newest.map_or(cx.app.record().created, |deployment| deployment.at);
-    if let Ok(text) = bson::DateTime::from_millis(deployed).try_to_rfc3339_string() {
+    if let Ok(mut text) = bson::DateTime::from_millis(deployed).try_to_rfc3339_string() {
+        // As JavaScript writes dates: with milliseconds, also without any.
+        if !text.contains('.') {
+            text = text.replace('Z', ".000Z");
+        }
         app.insert("lastDeployed", text);
+    }
+    let hosting = cx.release.config.get(config::Kind::Hosting, "");
+    if hosting.is_some_and(|hosting| hosting.flag("enabled")) {
+        app.insert(
+            "hostingUri",
+            format!("/app/{}/hosting/", cx.app.client_app_id),
+        );
     }
     RawDocumentBuf::try_from(&app)
         .map(RawBson::Document)

@@ -14,6 +14,7 @@ pub struct Collection {
     name: String,
     session: Option<Session>,
     reads: Option<Arc<RawDocumentBuf>>,
+    options: Option<Arc<RawDocumentBuf>>,
     /// Whether writes are answered before they are on the disk.
     unsynced: bool,
 }
@@ -51,6 +52,7 @@ impl Collection {
             name: name.to_owned(),
             session: None,
             reads: None,
+            options: None,
             unsynced: false,
         }
     }
@@ -72,6 +74,16 @@ impl Collection {
     pub fn unsynced(&self) -> Self {
         Self {
             unsynced: true,
+            ..self.clone()
+        }
+    }
+
+    /// The same collection with options, such as `collation` or `hint`: each
+    /// command carries those that it knows, where it has its place for them.
+    #[must_use]
+    pub fn with_options(&self, options: Arc<RawDocumentBuf>) -> Self {
+        Self {
+            options: Some(options),
             ..self.clone()
         }
     }
@@ -107,6 +119,9 @@ impl Collection {
 
     /// Runs a raw command whose first field names this collection.
     pub async fn send(&self, mut command: RawDocumentBuf) -> Answer {
+        if let Some(options) = &self.options {
+            command = crate::options::carried(command, options, self.session.is_some())?;
+        }
         if let Some(session) = &self.session {
             session.decorate_raw(&mut command);
         } else if let Some(reads) = &self.reads

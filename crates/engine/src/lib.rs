@@ -7,6 +7,7 @@
 mod collection;
 pub mod conformance;
 mod error;
+mod options;
 pub mod part;
 mod session;
 mod watch;

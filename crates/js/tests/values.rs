@@ -185,10 +185,6 @@ async fn errors_in_the_words_of_the_service() {
             "exports = () => context.functions.execute('nobody')",
             "Error: function not found: 'nobody'",
         ),
-        (
-            "exports = () => context.http.get({ url: 'x' })",
-            "Error: context.http.get is not supported yet",
-        ),
     ] {
         assert_eq!(thrown(source).await, wanted, "{source}");
     }

@@ -3,6 +3,7 @@
 
 use bson::raw::RawBsonRef;
 use bson::{RawArray, RawArrayBuf, RawBson, RawDocument, RawDocumentBuf, cstr, rawdoc};
+use engine::Collection;
 use kit::Problem;
 use kit::limit::QUERY_DOCUMENTS_MAX;
 use mql::{MqlError, Pipeline};
@@ -30,6 +31,39 @@ const BRIEF: [&str; 26] = [
     "$min", "$max", "$first", "$last", "$eq", "$ne", "$gt", "$gte", "$lt", "$lte", "$in", "$nin",
     "$exists", "$and", "$or", "$not",
 ];
+
+/// The collection that cursors of a database's pipelines have.
+pub(super) const OF_DATABASE: &str = "$cmd.aggregate";
+
+/// A pipeline on no collection. It begins with documents of its own: what else
+/// MongoDB lets it begin with is about the deployment, or has no end.
+pub(super) async fn of_database(
+    collection: &Collection,
+    arguments: &Arguments<'_>,
+) -> Result<RawBson, Problem> {
+    let Some(pipeline) = arguments.array("pipeline")? else {
+        return Err(Problem::missing_parameter("missing argument 'pipeline'"));
+    };
+    let first = stages(pipeline)
+        .next()
+        .and_then(|stage| stage.iter().next());
+    if !matches!(first, Some(Ok((name, _))) if name == "$documents") {
+        return Err(Problem::invalid_parameter(
+            "an aggregation on a database begins with $documents",
+        ));
+    }
+    let mut command = rawdoc! { "aggregate": 1 };
+    command.append(cstr!("pipeline"), pipeline);
+    command.append(cstr!("cursor"), RawDocumentBuf::new());
+    let mut made = RawArrayBuf::new();
+    let mut cursor = Cursor::open(collection, command);
+    while let Some(reply) = cursor.next().await? {
+        for document in documents(&reply)? {
+            made.push(document?);
+        }
+    }
+    Ok(RawBson::Array(made))
+}
 
 impl Door<'_> {
     pub(super) async fn aggregate(&self, arguments: &Arguments<'_>) -> Result<RawBson, Problem> {

@@ -1,7 +1,7 @@
 //! Reading the one argument document of an action (client-api.md §5.2).
 
 use bson::raw::RawBsonRef;
-use bson::{RawArray, RawDocument};
+use bson::{RawArray, RawDocument, RawDocumentBuf};
 use kit::Problem;
 use kit::limit::BSON_DEPTH_MAX;
 
@@ -12,6 +12,19 @@ use super::{Namespace, ServiceRules};
 pub(super) struct Arguments<'a> {
     document: &'a RawDocument,
 }
+
+/// Options of commands that only the system has.
+const OPTIONS: [&str; 9] = [
+    "allowDiskUse",
+    "bypassDocumentValidation",
+    "collation",
+    "comment",
+    "hint",
+    "let",
+    "maxTimeMS",
+    "readConcern",
+    "writeConcern",
+];
 
 /// `{}`.
 pub(super) fn empty() -> &'static RawDocument {
@@ -43,6 +56,18 @@ impl<'a> Arguments<'a> {
             ))),
             None => Ok(()),
         }
+    }
+
+    /// Those that go to the engine as they are; `None` without any.
+    pub(super) fn options(&self) -> Option<RawDocumentBuf> {
+        let mut options = RawDocumentBuf::new();
+        for (name, value) in self.document.iter().flatten() {
+            let is_none = matches!(value, RawBsonRef::Null | RawBsonRef::Undefined);
+            if OPTIONS.contains(&name.as_str()) && !is_none {
+                options.append(name, value);
+            }
+        }
+        (!options.is_empty()).then_some(options)
     }
 
     pub(super) fn text(&self, name: &str) -> Result<Option<&'a str>, Problem> {

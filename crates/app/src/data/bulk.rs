@@ -43,18 +43,33 @@ impl Door<'_> {
             return Err(unknown());
         };
         let arguments = Arguments::new(body)?;
+        if name == "insertOne" {
+            // Both `{insertOne: {document: d}}` and `{insertOne: d}`.
+            let done = if matches!(body.get("document"), Ok(Some(RawBsonRef::Document(_)))) {
+                self.insert_one(&arguments).await
+            } else {
+                let mut wrapped = RawDocumentBuf::new();
+                wrapped.append(cstr!("document"), body);
+                self.insert_one(&Arguments::new(&wrapped)?).await
+            };
+            return done.map(drop);
+        }
+        if self.rules.is_none()
+            && let Some(options) = arguments.options()
+        {
+            return self
+                .with_options(options)
+                .bulk_change(name.as_str(), body)
+                .await;
+        }
         arguments.refuse(&["collation", "hint"])?;
-        match name.as_str() {
-            "insertOne" => {
-                // Both `{insertOne: {document: d}}` and `{insertOne: d}`.
-                if matches!(body.get("document"), Ok(Some(RawBsonRef::Document(_)))) {
-                    self.insert_one(&arguments).await
-                } else {
-                    let mut wrapped = RawDocumentBuf::new();
-                    wrapped.append(cstr!("document"), body);
-                    self.insert_one(&Arguments::new(&wrapped)?).await
-                }
-            }
+        self.bulk_change(name.as_str(), body).await
+    }
+
+    /// What changes documents that are there.
+    async fn bulk_change(&self, name: &str, body: &RawDocument) -> Result<(), Problem> {
+        let arguments = Arguments::new(body)?;
+        match name {
             "updateOne" => self.update(&arguments, Shape::Any, false).await,
             "updateMany" => self.update(&arguments, Shape::Any, true).await,
             "replaceOne" => {

@@ -96,7 +96,7 @@ async fn user_app_environment_and_request() {
     assert_eq!(
         world.alice("app", none()).await,
         format!(
-            r#"{{"id":"{}","clientAppId":"a-abcde","name":"a","projectId":"p1","deployment":{{"model":"LOCAL","providerRegion":"aws-us-east-1"}},"lastDeployed":"2020-09-13T12:26:40Z"}}"#,
+            r#"{{"id":"{}","clientAppId":"a-abcde","name":"a","projectId":"p1","deployment":{{"model":"LOCAL","providerRegion":"aws-us-east-1"}},"lastDeployed":"2020-09-13T12:26:40.000Z"}}"#,
             app.id
         )
     );

@@ -65,14 +65,56 @@ class Cursor {
 
 const number = (value) => (value instanceof Long ? Number(value._v) : value);
 
+// What runs actions on a collection, or on a database for none.
+const runner = (frame, service, database, collection) => (action, args, options) => {
+  const { session, ...rest } = options ?? {};
+  return natives.call(frame, "mongodb", {
+    service, action, arguments: { ...rest, ...args, database, collection },
+    ...(session === undefined || session === null ? {} : { session: Session.number(session) }),
+  });
+};
+
+const aggregated = (run) => (pipeline, options) => {
+  const stages = [...pipeline];
+  return new Cursor(() => run("aggregate", { pipeline: stages }, options), (name, value) => { stages.push({ [`$${name}`]: value }); });
+};
+
+// Operations that are collected, as the drivers have it: `execute` runs them.
+class Bulk {
+  #run;
+  #operations = [];
+  constructor(run) {
+    this.#run = run;
+  }
+  #add(name, operation) {
+    this.#operations.push({ [name]: operation });
+    return this;
+  }
+  insert(document) { return this.#add("insertOne", { document }); }
+  find(filter) {
+    let upsert = false;
+    const add = (name, rest) => this.#add(name, { filter, ...(upsert ? { upsert } : {}), ...rest });
+    const found = {
+      upsert: () => { upsert = true; return found; },
+      update: (update) => add("updateMany", { update }),
+      updateOne: (update) => add("updateOne", { update }),
+      replaceOne: (replacement) => add("replaceOne", { replacement }),
+      delete: () => this.#add("deleteMany", { filter }),
+      deleteOne: () => this.#add("deleteOne", { filter }),
+    };
+    found.remove = found.delete;
+    found.removeOne = found.deleteOne;
+    return found;
+  }
+  execute(options) {
+    const operations = this.#operations;
+    this.#operations = [];
+    return this.#run(operations, options);
+  }
+}
+
 function makeCollection(frame, service, database, collection) {
-  const run = (action, args, options) => {
-    const { session, ...rest } = options ?? {};
-    return natives.call(frame, "mongodb", {
-      service, action, arguments: { ...rest, ...args, database, collection },
-      ...(session === undefined || session === null ? {} : { session: Session.number(session) }),
-    });
-  };
+  const run = runner(frame, service, database, collection);
   return {
     find: (query, project, options) => {
       const args = { query, project };
@@ -89,12 +131,12 @@ function makeCollection(frame, service, database, collection) {
     replaceOne: (query, update, options) => run("replaceOne", { query, update }, options),
     deleteOne: (query, options) => run("deleteOne", { query }, options),
     deleteMany: (query, options) => run("deleteMany", { query }, options),
-    aggregate: (pipeline, options) => {
-      const stages = [...pipeline];
-      return new Cursor(() => run("aggregate", { pipeline: stages }, options), (name, value) => { stages.push({ [`$${name}`]: value }); });
-    },
-    count: (query, options) => run("count", { query }, options).then(number),
+    aggregate: aggregated(run),
     countDocuments: (query, options) => run("count", { query }, options).then(number),
+    estimatedDocumentCount: (options) => run("count", {}, options).then(number),
+    initializeOrderedBulkOp: () => new Bulk((operations, options) => run("bulkWrite", { operations, ordered: true }, options)),
+    initializeUnorderedBulkOp: () => new Bulk((operations, options) => run("bulkWrite", { operations, ordered: false }, options)),
+    count: (query, options) => run("count", { query }, options).then(number),
     distinct: (field, query, options) => run("distinct", { field, query }, options),
     bulkWrite: (operations, options) => run("bulkWrite", { operations }, options),
     watch: () => unsupported("watch inside functions"),
@@ -124,6 +166,7 @@ class Session {
     this.#number = undefined;
     await natives.call(this.#frame, "transaction", { service: this.#service, session: number, how });
   }
+  inTransaction() { return this.#number !== undefined; }
   startTransaction() {
     if (this.#number !== undefined) throw new Error("a transaction is already in progress");
     this.#number = natives.number();

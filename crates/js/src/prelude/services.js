@@ -24,7 +24,7 @@ function makeService(frame, name, type) {
     db: (database) => ({
       collection: (collection) => makeCollection(frame, name, database, collection),
       getCollectionNames: () => names(database),
-      aggregate: () => unsupported("aggregate on a database"),
+      aggregate: aggregated(runner(frame, name, database)),
     }),
     startSession: () => new Session(frame, name),
     admin: () => ({ getDBNames }),
