@@ -7,6 +7,7 @@
 
 mod arguments;
 mod buffer;
+mod crypto;
 mod text;
 mod url;
 
@@ -64,6 +65,7 @@ pub fn call(operation: &str, arguments: &[Value]) -> Result<Value, NodeError> {
         "buffer" => buffer::call(name, arguments),
         "text" => text::call(name, arguments),
         "url" => url::call(name, arguments),
+        "crypto" => crypto::call(name, arguments),
         _ => None,
     };
     answer.unwrap_or_else(|| Err(NodeError::new(format!("unknown operation '{operation}'"))))
