@@ -466,7 +466,8 @@ fn send(message: &Message) -> bool {
     sent.is_ok()
 }
 
-/// An asynchronous operation: a promise that the reply settles.
+/// An asynchronous operation: a promise that the reply settles. With a fourth
+/// argument that is true, the call ends without it once its function is done.
 unsafe extern "C" fn call(ctx: *mut JSContext, _: JSValue, n: c_int, a: *mut JSValue) -> JSValue {
     // SAFETY: as for `decimal`; the resolving functions are owned by the table.
     unsafe {
@@ -477,7 +478,11 @@ unsafe extern "C" fn call(ctx: *mut JSContext, _: JSValue, n: c_int, a: *mut JSV
         }
         match request(ctx, n, a) {
             Ok(message) if send(&message) => {
-                realm().run.pending.insert(message.id, functions);
+                let run = &mut realm().run;
+                run.pending.insert(message.id, functions);
+                if q::JS_ToBool(ctx, argument(n, a, 3)) == 1 {
+                    run.weak.insert(message.id);
+                }
                 return promise;
             }
             Ok(_) => {

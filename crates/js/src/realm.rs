@@ -1,7 +1,7 @@
 //! The realm: runtime, context and prelude in the arena, and what the process
 //! keeps outside of it for the call that runs.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::fs::File;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -60,6 +60,8 @@ pub(crate) struct Pipes {
 pub(crate) struct Run {
     pub(crate) logs: VecDeque<LogLine>,
     pub(crate) pending: HashMap<i32, [JSValue; 2]>,
+    /// Those of them that the call does not wait for once its function is done.
+    pub(crate) weak: HashSet<i32>,
     pub(crate) replies: VecDeque<RawDocumentBuf>,
     pub(crate) timers: Vec<Timer>,
     /// Promises that were rejected and nobody handled, with their reasons.

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use bson::{RawArrayBuf, RawBson, RawDocument, RawDocumentBuf, cstr, rawdoc};
 use rquickjs_sys as q;
-use rquickjs_sys::JSValue;
+use rquickjs_sys::{JSContext, JSValue};
 
 use crate::arena::{OVER_MEMORY, REFUSE};
 use crate::convert::from_js;
@@ -148,7 +148,7 @@ unsafe fn execute(realm: &mut Realm, call: &RawDocument) -> Ended {
         let result = begin(realm, call);
         let thrown = q::JS_IsException(result).then(|| threw(realm));
         // Also after an error: operations that were started are finished.
-        if !drain(realm) {
+        if !drain(realm, result) {
             return Ended::Threw(Thrown::new("Error", "the call was stopped"));
         }
         if let Some(thrown) = thrown {
@@ -261,9 +261,9 @@ unsafe fn evaluate(realm: &Realm, function: JSValue, source: &str) -> JSValue {
     }
 }
 
-/// Runs jobs, replies and timers until nothing is left; false when the time is
-/// up or the server is gone.
-unsafe fn drain(realm: &mut Realm) -> bool {
+/// Runs jobs, replies and timers until nothing is left that the call waits for;
+/// false when the time is up or the server is gone.
+unsafe fn drain(realm: &mut Realm, result: JSValue) -> bool {
     // SAFETY: as for `execute`.
     unsafe {
         loop {
@@ -287,7 +287,13 @@ unsafe fn drain(realm: &mut Realm) -> bool {
                 continue;
             }
             let due = realm.run.timers.iter().map(|timer| timer.due).min();
-            if realm.run.pending.is_empty() && due.is_none() {
+            let run = &realm.run;
+            let held = due.is_some()
+                || run.pending.len() > run.weak.len()
+                // Who reads a socket waits for it only as long as somebody
+                // waits for the function.
+                || !run.pending.is_empty() && is_pending(realm.context, result);
+            if !held {
                 return true;
             }
             if due.is_some_and(|due| due <= Instant::now()) {
@@ -310,6 +316,14 @@ unsafe fn drain(realm: &mut Realm) -> bool {
                 }
             }
         }
+    }
+}
+
+unsafe fn is_pending(ctx: *mut JSContext, value: JSValue) -> bool {
+    // SAFETY: as for `execute`.
+    unsafe {
+        q::JS_IsPromise(value)
+            && q::JS_PromiseState(ctx, value) == q::JSPromiseStateEnum_JS_PROMISE_PENDING
     }
 }
 
@@ -356,6 +370,7 @@ unsafe fn ring(realm: &mut Realm) {
 /// Settles the promise that a reply is for.
 unsafe fn settle(realm: &mut Realm, reply: &RawDocumentBuf) {
     let id = reply.get_i32("id").unwrap_or(0);
+    realm.run.weak.remove(&id);
     let Some([resolve, reject]) = realm.run.pending.remove(&id) else {
         return;
     };

@@ -5,7 +5,8 @@ const modules = new Map();
 // What built-in modules may reach of the host: operations without an identity.
 const inner = {
   node: natives.node,
-  host: (operation, sent) => natives.call(0, operation, sent),
+  // `weak`: the call ends without it once its function is done.
+  host: (operation, sent, weak) => natives.call(0, operation, sent, weak),
   sync: (operation, sent) => natives.sync(0, operation, sent),
   packages: {
     resolve: natives.resolve, module: natives.module, namespace: natives.namespace, file: natives.file,
