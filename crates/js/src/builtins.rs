@@ -6,6 +6,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 
 /// Name and source; what begins with `_` is for other built-in modules only.
 const SOURCES: &[(&str, &str)] = &[
+    ("_event_target", include_str!("node/_event_target.js")),
     ("_errors", include_str!("node/_errors.js")),
     ("_loader", include_str!("node/_loader.js")),
     ("buffer", include_str!("node/buffer.js")),
@@ -15,6 +16,20 @@ const SOURCES: &[(&str, &str)] = &[
     ("querystring", include_str!("node/querystring.js")),
     ("string_decoder", include_str!("node/string_decoder.js")),
     ("url", include_str!("node/url.js")),
+    ("_stream_base", include_str!("node/_stream_base.js")),
+    ("_stream_duplex", include_str!("node/_stream_duplex.js")),
+    ("_stream_ends", include_str!("node/_stream_ends.js")),
+    ("_stream_from", include_str!("node/_stream_from.js")),
+    (
+        "_stream_operators",
+        include_str!("node/_stream_operators.js"),
+    ),
+    ("_stream_readable", include_str!("node/_stream_readable.js")),
+    ("_stream_writable", include_str!("node/_stream_writable.js")),
+    ("events", include_str!("node/events.js")),
+    ("process", include_str!("node/process.js")),
+    ("stream", include_str!("node/stream.js")),
+    ("stream/promises", include_str!("node/stream_promises.js")),
     ("timers", include_str!("node/timers.js")),
 ];
 

@@ -10,6 +10,7 @@ mod builtins;
 mod compile;
 mod convert;
 mod errors;
+mod introspection;
 mod loader;
 mod natives;
 mod node_values;

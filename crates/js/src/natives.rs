@@ -45,6 +45,7 @@ const NATIVES: &[(&CStr, Native)] = &[
     (c"log", log),
     (c"timer", timer),
     (c"clearTimer", clear_timer),
+    (c"keepTimer", keep_timer),
     (c"hash", hash),
     (c"hmac", hmac),
     (c"random", random),
@@ -66,7 +67,11 @@ pub(crate) unsafe fn make(context: *mut JSContext) -> JSValue {
     // SAFETY: names are terminated, functions have the engine's signature.
     unsafe {
         let natives = q::JS_NewObject(context);
-        for (name, native) in NATIVES.iter().chain(crate::loader::NATIVES) {
+        let all = NATIVES
+            .iter()
+            .chain(crate::loader::NATIVES)
+            .chain(crate::introspection::NATIVES);
+        for (name, native) in all {
             let function = q::JS_NewCFunction2(
                 context,
                 Some(*native),
@@ -311,6 +316,7 @@ unsafe extern "C" fn timer(ctx: *mut JSContext, _: JSValue, n: c_int, a: *mut JS
             id: run.next,
             due: Instant::now() + delay,
             every: repeats.then(|| delay.max(Duration::from_millis(1))),
+            keeps: true,
             callback: q::JS_DupValue(ctx, argument(n, a, 0)),
         });
         int(run.next)
@@ -327,6 +333,27 @@ unsafe extern "C" fn clear_timer(
     // SAFETY: as for `decimal`.
     unsafe { q::JS_ToInt32(ctx, &raw mut id, argument(n, a, 0)) };
     realm().run.timers.retain(|timer| timer.id != id);
+    q::JS_UNDEFINED
+}
+
+/// Whether the call waits for a timer: its number, a boolean.
+unsafe extern "C" fn keep_timer(
+    ctx: *mut JSContext,
+    _: JSValue,
+    n: c_int,
+    a: *mut JSValue,
+) -> JSValue {
+    let mut id = 0;
+    // SAFETY: as for `decimal`.
+    let keeps = unsafe {
+        q::JS_ToInt32(ctx, &raw mut id, argument(n, a, 0));
+        q::JS_ToBool(ctx, argument(n, a, 1)) == 1
+    };
+    for timer in &mut realm().run.timers {
+        if timer.id == id {
+            timer.keeps = keeps;
+        }
+    }
     q::JS_UNDEFINED
 }
 

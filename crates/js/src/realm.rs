@@ -22,6 +22,7 @@ const PRELUDE: &str = concat!(
     include_str!("prelude/bson.js"),
     include_str!("prelude/errors.js"),
     include_str!("prelude/globals.js"),
+    include_str!("prelude/timers.js"),
     include_str!("prelude/mongodb.js"),
     include_str!("prelude/services.js"),
     include_str!("prelude/context.js"),
@@ -87,6 +88,8 @@ pub(crate) struct Timer {
     pub(crate) id: i32,
     pub(crate) due: std::time::Instant,
     pub(crate) every: Option<std::time::Duration>,
+    /// Whether the call waits for it.
+    pub(crate) keeps: bool,
     pub(crate) callback: JSValue,
 }
 

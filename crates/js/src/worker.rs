@@ -288,11 +288,11 @@ unsafe fn drain(realm: &mut Realm, result: JSValue) -> bool {
             }
             let due = realm.run.timers.iter().map(|timer| timer.due).min();
             let run = &realm.run;
-            let held = due.is_some()
+            let held = run.timers.iter().any(|timer| timer.keeps)
                 || run.pending.len() > run.weak.len()
                 // Who reads a socket waits for it only as long as somebody
                 // waits for the function.
-                || !run.pending.is_empty() && is_pending(realm.context, result);
+                || (due.is_some() || !run.pending.is_empty()) && is_pending(realm.context, result);
             if !held {
                 return true;
             }

@@ -12,12 +12,20 @@ use crate::{World, call, pool, run, serves, thrown, value};
 async fn there_is_nothing_to_break_out_to() {
     for (source, wanted) in [
         (
-            "exports = () => this.constructor.constructor('return typeof process')()",
-            "undefined",
+            "exports = () => this.constructor.constructor('return Object.keys(process.env).length + typeof process.mainModule')()",
+            "0undefined",
+        ),
+        (
+            "exports = () => { try { process.binding('fs') } catch (e) { return e.code } }",
+            "ERR_NOT_SUPPORTED",
+        ),
+        (
+            "exports = () => { try { process.exit() } catch (e) { return e.code } }",
+            "ERR_NOT_SUPPORTED",
         ),
         (
             "exports = () => (() => {}).constructor('return typeof process + typeof require')()",
-            "undefinedundefined",
+            "objectundefined",
         ),
         (
             "exports = () => context.values.get.constructor('return typeof natives')()",

@@ -197,7 +197,7 @@ const TRACES: &[(&str, &str)] = &[
     ),
     (
         "process = require = module = 1",
-        "typeof process + typeof module === 'undefinedundefined' ? 'undefined' : 'leak'",
+        "typeof process + typeof module === 'objectundefined' ? 'undefined' : 'leak'",
     ),
     (
         "Object.defineProperty(globalThis, 'fixed', { value: 1, configurable: false })",

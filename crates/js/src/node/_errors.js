@@ -75,6 +75,14 @@ function outOfRange(name, range, value) {
   return coded(RangeError, "ERR_OUT_OF_RANGE", `The value of "${name}" is out of range. It must be ${range}. Received ${text}`);
 }
 
+class AbortError extends Error {
+  constructor(message = "The operation was aborted", options = undefined) {
+    super(message, options);
+    this.code = "ABORT_ERR";
+    this.name = "AbortError";
+  }
+}
+
 const unknownEncoding = (name) => coded(TypeError, "ERR_UNKNOWN_ENCODING", `Unknown encoding: ${name}`);
 const missingArguments = (...names) =>
   coded(TypeError, "ERR_MISSING_ARGS",
@@ -122,7 +130,7 @@ function validateAbortSignal(signal, name) {
 }
 
 Object.assign(exports, {
-  coded, received, invalidType, invalidValue, outOfRange, unknownEncoding, missingArguments,
+  AbortError, coded, received, invalidType, invalidValue, outOfRange, unknownEncoding, missingArguments,
   validateString: typeCheck("string"), validateBoolean: typeCheck("boolean"),
   validateFunction: typeCheck("function"), validateNumber, validateInteger,
   validateInt32: (value, name, min = -2147483648, max = 2147483647) => validateInteger(value, name, min, max),

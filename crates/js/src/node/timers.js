@@ -1,3 +1,9 @@
-for (const name of ["setTimeout", "setInterval", "setImmediate", "clearTimeout", "clearInterval", "clearImmediate"]) {
-  exports[name] = globalThis[name];
-}
+// The timers of the realm; `timers/promises` beside them.
+
+Object.assign(exports, inner.timers);
+delete exports.queueMicrotask;
+Object.defineProperty(exports, "promises", {
+  configurable: true,
+  enumerable: true,
+  get: () => require("timers/promises"),
+});

@@ -13,13 +13,11 @@ async function unfold(value, seen = new Set()) {
 const settle = async (value) => unfold(await value);
 
 for (const [name, value] of Object.entries({
-  BSON, EJSON, console, utils,
-  setTimeout: timer(false), setInterval: timer(true), setImmediate: (callback, ...args) => timer(false)(callback, 0, ...args),
-  clearTimeout: natives.clearTimer, clearInterval: natives.clearTimer, clearImmediate: natives.clearTimer,
+  BSON, EJSON, console, utils, ...timers,
   global: globalThis,
 })) define(globalThis, name, value);
 for (const [name, [module, key]] of Object.entries(lazyGlobals)) {
-  lazy(globalThis, name, () => requireBuiltin(module)[key], false);
+  lazy(globalThis, name, () => (key === undefined ? requireBuiltin(module) : requireBuiltin(module)[key]), false);
 }
 // Stack frames must not hand out the prelude's functions, nor the natives.
 Error.prepareStackTrace = (_, frames) => frames;

@@ -27,13 +27,6 @@ function inspect(value) {
 const line = (isError) => (...values) => natives.log(isError, values.map(inspect).join(" "));
 const console = { log: line(false), info: line(false), debug: line(false), warn: line(true), error: line(true), trace: line(false) };
 
-// ---- Timers.
-
-const timer = (repeat) => (callback, delay, ...args) => {
-  if (typeof callback !== "function") throw new TypeError("callback is not a function");
-  return natives.timer(() => callback(...args), Math.max(0, Number(delay) || 0), repeat);
-};
-
 // ---- utils.
 
 const bytesIn = (value) => (typeof value === "string" ? natives.utf8(value) : value instanceof Binary ? value._v : Uint8Array.from(value));

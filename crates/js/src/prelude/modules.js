@@ -12,6 +12,13 @@ const inner = {
     resolve: natives.resolve, module: natives.module, namespace: natives.namespace, file: natives.file,
     builtin: (name) => publicBuiltin(name),
   },
+  kind: natives.kind,
+  promise: natives.promise,
+  proxy: natives.proxy,
+  now: natives.now,
+  log: natives.log,
+  uncaught,
+  timers,
 };
 
 function builtin(name) {
@@ -52,8 +59,15 @@ const require = (name) => {
 require.resolve = (name, options) => requireBuiltin("_loader").require.resolve(name, options);
 lazy(require, "cache", () => requireBuiltin("_loader").cache);
 
-// Globals that come from built-in modules: module and name.
+// Globals that come from built-in modules: module and name; a module alone is
+// one itself.
 const lazyGlobals = {
+  process: ["process"],
+  Event: ["_event_target", "Event"],
+  CustomEvent: ["_event_target", "CustomEvent"],
+  EventTarget: ["_event_target", "EventTarget"],
+  AbortController: ["_event_target", "AbortController"],
+  AbortSignal: ["_event_target", "AbortSignal"],
   Buffer: ["buffer", "Buffer"],
   atob: ["buffer", "atob"],
   btoa: ["buffer", "btoa"],

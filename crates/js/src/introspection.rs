@@ -1,0 +1,101 @@
+//! What the language does not tell about values: the natives that `util` and
+//! the console look with.
+
+use std::ffi::{CStr, c_int};
+
+use rquickjs_sys as q;
+use rquickjs_sys::{JSContext, JSValue};
+
+use crate::convert::{float, int};
+use crate::natives::{Native, argument};
+
+/// Natives of this file.
+pub(crate) const NATIVES: &[(&CStr, Native)] = &[
+    (c"kind", kind),
+    (c"promise", promise),
+    (c"proxy", proxy),
+    (c"now", now),
+];
+
+/// The class that an object was made with, such as `Map` or `Proxy`, whatever
+/// its prototype says; undefined for what is no object.
+unsafe extern "C" fn kind(ctx: *mut JSContext, _: JSValue, n: c_int, a: *mut JSValue) -> JSValue {
+    // SAFETY: as the engine promises for every native in this file: `ctx` is
+    // live and `a` holds `n` values; the name's atom is released.
+    unsafe {
+        let value = argument(n, a, 0);
+        if !q::JS_IsObject(value) {
+            return q::JS_UNDEFINED;
+        }
+        let name = q::JS_GetClassName(q::JS_GetRuntime(ctx), q::JS_GetClassID(value));
+        let text = q::JS_AtomToString(ctx, name);
+        q::JS_FreeAtom(ctx, name);
+        text
+    }
+}
+
+/// An array of two.
+unsafe fn pair(ctx: *mut JSContext, first: JSValue, second: JSValue) -> JSValue {
+    // SAFETY: as for `kind`; the array takes the values over.
+    unsafe {
+        let list = q::JS_NewArray(ctx);
+        for (index, value) in [first, second].into_iter().enumerate() {
+            if q::JS_IsException(list)
+                || q::JS_DefinePropertyValueUint32(ctx, list, index as u32, value, 7) < 0
+            {
+                return q::JS_EXCEPTION;
+            }
+        }
+        list
+    }
+}
+
+/// A promise's state (0 pending, 1 fulfilled, 2 rejected) and result;
+/// undefined for what is no promise.
+unsafe extern "C" fn promise(
+    ctx: *mut JSContext,
+    _: JSValue,
+    n: c_int,
+    a: *mut JSValue,
+) -> JSValue {
+    // SAFETY: as for `kind`.
+    unsafe {
+        let value = argument(n, a, 0);
+        if !q::JS_IsPromise(value) {
+            return q::JS_UNDEFINED;
+        }
+        let state = match q::JS_PromiseState(ctx, value) {
+            q::JSPromiseStateEnum_JS_PROMISE_FULFILLED => 1,
+            q::JSPromiseStateEnum_JS_PROMISE_REJECTED => 2,
+            _ => 0,
+        };
+        pair(ctx, int(state), q::JS_PromiseResult(ctx, value))
+    }
+}
+
+/// A proxy's target and handler; undefined for what is no proxy.
+unsafe extern "C" fn proxy(ctx: *mut JSContext, _: JSValue, n: c_int, a: *mut JSValue) -> JSValue {
+    // SAFETY: as for `kind`.
+    unsafe {
+        let value = argument(n, a, 0);
+        if !q::JS_IsProxy(value) {
+            return q::JS_UNDEFINED;
+        }
+        pair(
+            ctx,
+            q::JS_GetProxyTarget(ctx, value),
+            q::JS_GetProxyHandler(ctx, value),
+        )
+    }
+}
+
+/// Milliseconds of the machine's steady clock.
+unsafe extern "C" fn now(_: *mut JSContext, _: JSValue, _: c_int, _: *mut JSValue) -> JSValue {
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: the pointer is to a live value.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut time) };
+    float(time.tv_sec as f64 * 1e3 + time.tv_nsec as f64 / 1e6)
+}

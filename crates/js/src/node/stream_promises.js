@@ -1,0 +1,3 @@
+// `stream/promises`.
+
+module.exports = require("stream").promises;
