@@ -514,6 +514,10 @@ pub(crate) fn context(cx: &Cx, name: &str) -> RawDocumentBuf {
     context.append(cstr!("request"), request);
     let services: &RawDocument = &cx.release.services;
     context.append(cstr!("services"), services);
+    if let Some(installed) = &cx.packages {
+        // For the worker, not for the function.
+        context.append(cstr!("packages"), installed.body.as_str());
+    }
     context
 }
 

@@ -8,6 +8,7 @@ use kit::Problem;
 use state::Identity;
 
 use crate::data::RuleLog;
+use crate::packages::Installed;
 use crate::{App, Release};
 
 /// On whose behalf something happens.
@@ -197,6 +198,8 @@ pub struct Cx {
     /// Functions that wait for what this does, such as one whose read of data
     /// asks a rule.
     pub(crate) depth: u32,
+    /// The npm packages that the request began with.
+    pub(crate) packages: Option<Arc<Installed>>,
     /// What rules decided in the request so far.
     pub(crate) rules: Arc<RuleLog>,
 }
@@ -211,6 +214,7 @@ impl Cx {
             user: Some(user),
             request: Arc::new(request),
             depth: 0,
+            packages: app.packages.get(),
             rules: Arc::default(),
         }
     }
@@ -224,6 +228,7 @@ impl Cx {
             user: None,
             request: Arc::new(request),
             depth: 0,
+            packages: app.packages.get(),
             rules: Arc::default(),
         }
     }

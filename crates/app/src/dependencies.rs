@@ -3,8 +3,6 @@
 //!
 //! All or nothing, and the last upload wins: one that fails leaves what is
 //! installed. An install acts at once and is in no draft.
-//!
-//! Not here yet: functions that load them.
 
 mod archive;
 mod by_name;
@@ -129,6 +127,7 @@ impl App {
                 continue;
             }
             if let Some(new) = &new {
+                self.packages.set(Some(new));
                 bodies.bind(&new.body).await.map_err(stored)?;
                 if let Some(old) = old.filter(|old| !old.body.is_empty()) {
                     let now = self.core.clock.now_ms();

@@ -1,8 +1,9 @@
 //! Servers that share their records: what another one changes is taken over
 //! here, so that no cache says what is no longer so.
 //!
-//! What is kept in memory of the records: live releases, secrets' values, users
-//! of verified access tokens, open change streams. A change stream on the
+//! What is kept in memory of the records: live releases, which npm packages are
+//! installed, secrets' values, users of verified access tokens, open change
+//! streams. A change stream on the
 //! records tells what to forget. Whenever one is opened, and twice a second
 //! where there are none, [`Backstitch::catch_up`] brings everything up to date,
 //! so that nothing has to be remembered of a stream that broke.
@@ -47,10 +48,16 @@ async fn open(engine: &SharedEngine, database: &str) -> Option<Box<dyn ChangeFee
     if !engine.capabilities().change_feeds {
         return None;
     }
-    let changes = rawdoc! { "$match": {
+    let known = rawdoc! {
         "ns.coll": { "$in": ["apps", "secrets", "users", "sessions"] },
         "operationType": { "$in": ["update", "replace", "delete"] },
-    } };
+    };
+    // That there are none is known, too.
+    let packages = rawdoc! {
+        "ns.coll": "dependencies",
+        "operationType": { "$in": ["insert", "update", "replace", "delete"] },
+    };
+    let changes = rawdoc! { "$match": { "$or": [known, packages] } };
     let request = WatchRequest {
         database: Some(database.to_owned()),
         pipeline: vec![changes],
@@ -127,6 +134,16 @@ impl Backstitch {
                         if let Err(problem) = app.catch_up().await {
                             let app = &app.client_app_id;
                             tracing::error!(app, %problem, "a deployment was not taken over");
+                        }
+                    });
+                }
+            }
+            "dependencies" => {
+                if let Some(app) = self.kept_apps().into_iter().find(|app| app.id == id) {
+                    tokio::spawn(async move {
+                        if let Err(problem) = app.refresh_packages().await {
+                            let app = &app.client_app_id;
+                            tracing::error!(app, %problem, "packages were not taken over");
                         }
                     });
                 }

@@ -1,6 +1,7 @@
 //! What a running function reaches: the worker's requests, answered as the
 //! frame that asks.
 
+mod modules;
 mod network;
 
 use std::collections::HashMap;
@@ -166,6 +167,7 @@ impl Host for CallHost {
                 "value" => value(&cx, text(&arguments, "name")).await,
                 "app" => app(&cx).await,
                 "names" => names(&cx, &arguments).await,
+                name if name.starts_with("modules.") => modules::answer(&cx, name, arguments).await,
                 other => Err(execution(format!("unknown operation '{other}'"))),
             };
             result.map_err(thrown)

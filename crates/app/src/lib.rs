@@ -27,6 +27,7 @@ pub mod mail;
 pub mod meters;
 mod not_yet;
 mod outbound;
+mod packages;
 pub mod push;
 mod reach;
 mod registry;

@@ -37,6 +37,8 @@ pub struct App {
     editing: Arc<tokio::sync::Mutex<()>>,
     pub(crate) drafts: Drafts,
     pub(crate) secrets: RwLock<crate::secrets::Known>,
+    /// The npm packages of functions.
+    pub(crate) packages: Arc<crate::packages::Current>,
     pub(crate) tokens: crate::users::KnownTokens,
     pub(crate) streams: crate::users::Streams,
     pub(crate) failures: crate::users::Failures,
@@ -132,7 +134,9 @@ impl App {
             ))
         })?;
         release.revision.clone_from(&record.live);
-        Self::with(core, record, release)
+        let app = Self::with(core, record, release)?;
+        app.refresh_packages().await?;
+        Ok(app)
     }
 
     fn with(
@@ -156,6 +160,7 @@ impl App {
             editing: Arc::default(),
             drafts: Drafts::default(),
             secrets: RwLock::default(),
+            packages: Arc::default(),
             tokens: crate::users::KnownTokens::default(),
             streams: crate::users::Streams::default(),
             failures: crate::users::Failures::default(),
@@ -323,6 +328,7 @@ impl App {
         let record = self.core.state.apps.get(&self.id).await.map_err(stored)?;
         if let Some(record) = &record {
             self.adopt_keys(record)?;
+            self.refresh_packages().await?;
         }
         match record {
             Some(record) if record.live == self.record().live => {

@@ -68,6 +68,8 @@ pub struct Backstitch {
     /// Wrong passwords and keys of administrators.
     pub(crate) admin_failures: crate::users::Failures,
     pub(crate) installs: Installs,
+    /// Packages at hand.
+    pub(crate) packages: crate::packages::Shelf,
     /// Requests to other machines.
     pub egress: egress::Http,
     /// Where login providers are.
@@ -136,6 +138,7 @@ impl Backstitch {
             clock: settings.clock,
             passwords: crate::users::Hasher::new(settings.cheap_passwords),
             admin_failures: crate::users::Failures::default(),
+            packages: crate::packages::Shelf::default(),
             installs: Installs::new(settings.npm_registry, followed.is_none()),
             egress: egress::Http::new(settings.outbound.http),
             endpoints: settings.outbound.endpoints,

@@ -13,6 +13,8 @@ mod context;
 mod creation;
 #[path = "functions/federated.rs"]
 mod federated;
+#[path = "functions/packages.rs"]
+mod packages;
 #[path = "functions/registrations.rs"]
 mod registrations;
 #[path = "functions/rules.rs"]

@@ -9,12 +9,13 @@ use std::time::{Duration, Instant};
 use bson::doc;
 use kit::{Clock, Problem, limit};
 use npm::{Fetched, Limits, Registry, Stop};
-use state::{LastInstall, State};
+use state::{Dependencies, LastInstall, State};
 use tokio::sync::{Semaphore, oneshot};
 
 use super::archive::{Form, Packages, unpack};
 use super::{CREATED, FAILED, PROCESSING, SUCCESSFUL, ended, listed};
 use crate::live::Author;
+use crate::packages::Current;
 use crate::{App, new_id, stored};
 
 /// How much longer than an install its end may take to be noted.
@@ -106,6 +107,7 @@ impl App {
             stop: Stop::default(),
             until: Instant::now() + Duration::from_secs(limit::INSTALL_S_MAX),
             state: core.state.clone(),
+            packages: self.packages.clone(),
             clock: core.clock.clone(),
             running: core.installs.running.clone(),
             places: core.installs.places.clone(),
@@ -134,6 +136,7 @@ struct Install {
     stop: Stop,
     until: Instant,
     state: State,
+    packages: Arc<Current>,
     clock: Arc<dyn Clock>,
     running: Running,
     places: Arc<Semaphore>,
@@ -212,6 +215,11 @@ impl Install {
             "last.status": SUCCESSFUL, "last.message": "",
         } };
         if table.change(self.mine(), to).await.map_err(stored)? {
+            self.packages.set(Some(&Dependencies {
+                body: body.clone(),
+                body_bytes: zip.len() as i64,
+                ..Dependencies::default()
+            }));
             bodies.bind(&body).await.map_err(stored)?;
             if !before.body.is_empty() {
                 let loosened = bodies.loosen(&self.app_id, &before.body, now);
