@@ -97,7 +97,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("rquickjs-sys", &["js"]),
     ("axum", &["web", "admin", "client", "server", "bench"]),
     ("argon2", &["app"]),
-    ("icu_collator", &["mql"]),
+    ("icu_collator", &["mql", "node"]),
     ("hyper-rustls", &["egress"]),
     ("lettre", &["egress"]),
     ("rustls", &["egress"]),

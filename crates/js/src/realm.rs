@@ -27,6 +27,7 @@ const PRELUDE: &str = concat!(
     include_str!("prelude/services.js"),
     include_str!("prelude/context.js"),
     include_str!("prelude/modules.js"),
+    include_str!("prelude/intl.js"),
     include_str!("prelude/end.js"),
 );
 

@@ -50,6 +50,9 @@ macro_rules! modules {
 modules! {
     buffer
     encoding
+    intl_dates
+    intl_numbers
+    intl_text
     punycode
     querystring
     string_decoder

@@ -8,6 +8,7 @@
 mod arguments;
 mod buffer;
 mod crypto;
+mod intl;
 mod text;
 mod url;
 
@@ -63,6 +64,7 @@ pub fn call(operation: &str, arguments: &[Value]) -> Result<Value, NodeError> {
     let (area, name) = operation.split_once('.').unwrap_or((operation, ""));
     let answer = match area {
         "buffer" => buffer::call(name, arguments),
+        "intl" => intl::call(name, arguments),
         "text" => text::call(name, arguments),
         "url" => url::call(name, arguments),
         "crypto" => crypto::call(name, arguments),

@@ -71,6 +71,7 @@ const lazyGlobals = {
   Buffer: ["buffer", "Buffer"],
   atob: ["buffer", "atob"],
   btoa: ["buffer", "btoa"],
+  Intl: ["_intl", "Intl"],
   TextDecoder: ["_encoding", "TextDecoder"],
   TextEncoder: ["_encoding", "TextEncoder"],
   URL: ["_url", "URL"],
