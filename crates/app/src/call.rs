@@ -172,6 +172,7 @@ impl App {
             }
         };
         let call = Call {
+            owner: self.id.as_str().into(),
             code: function.code.clone(),
             arguments,
             context: context(&cx, &function.name),
@@ -295,6 +296,7 @@ async fn chosen_by(
 ) -> Result<Caller, Problem> {
     let cx = cx.deeper();
     let call = Call {
+        owner: cx.app.id.as_str().into(),
         code: script.clone(),
         arguments: RawArrayBuf::new(),
         context: context(&cx, &function.name),

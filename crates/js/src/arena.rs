@@ -22,6 +22,8 @@ const KEEP_DIRTY_BYTES: usize = 8 << 20;
 const PAGE_BYTES: usize = 64 << 10;
 /// Freed blocks from this size on give their pages back at once.
 const LARGE_BYTES: usize = 1 << 20;
+/// What changes are looked for and kept in.
+const BLOCK_BYTES: usize = 64;
 /// What a call that is out of memory gets, so that its error can be told.
 const HEADROOM_BYTES: usize = 4 << 20;
 
@@ -122,6 +124,82 @@ impl Arena {
         }
         REFUSE.store(false, Ordering::Relaxed);
         OVER_MEMORY.store(false, Ordering::Relaxed);
+    }
+
+    /// What differs from the image, as bytes that [`Arena::apply`] understands;
+    /// `None` when it is more than `most`.
+    pub(crate) fn changes(&mut self, most: usize) -> Option<Vec<u8>> {
+        let state = self.state();
+        let (bump, held) = (state.bump, state.bump - state.returned);
+        if held.saturating_sub(self.image.len()) > most {
+            return None;
+        }
+        let length = bump.next_multiple_of(BLOCK_BYTES);
+        // SAFETY: everything below the bump pointer, and the rest of its page,
+        // is mapped.
+        let content = unsafe { std::slice::from_raw_parts(self.base, length) };
+        let mut out = (bump as u64).to_le_bytes().to_vec();
+        let mut run: Option<usize> = None;
+        let blocks = content.chunks_exact(BLOCK_BYTES);
+        for (index, block) in blocks.enumerate() {
+            let at = index * BLOCK_BYTES;
+            let same = match self.image.get(at..at + BLOCK_BYTES) {
+                Some(image) => block == image,
+                None if at < self.image.len() => false,
+                None => block == [0; BLOCK_BYTES],
+            };
+            match (same, run) {
+                (true, _) => run = None,
+                (false, Some(head)) => {
+                    let count = u32::from_le_bytes(out[head..head + 4].try_into().ok()?) + 1;
+                    out[head..head + 4].copy_from_slice(&count.to_le_bytes());
+                    out.extend_from_slice(block);
+                }
+                (false, None) => {
+                    out.extend_from_slice(&(index as u32).to_le_bytes());
+                    run = Some(out.len());
+                    out.extend_from_slice(&1u32.to_le_bytes());
+                    out.extend_from_slice(block);
+                }
+            }
+            if out.len() > most {
+                return None;
+            }
+        }
+        Some(out)
+    }
+
+    /// Applies changes to the image, which is in place.
+    ///
+    /// # Errors
+    /// When the bytes are none of [`Arena::changes`].
+    pub(crate) fn apply(&mut self, changes: &[u8]) -> std::io::Result<()> {
+        let broken = || std::io::Error::other("changes that are none");
+        let (bump, mut rest) = changes.split_first_chunk::<8>().ok_or_else(broken)?;
+        let length = (u64::from_le_bytes(*bump) as usize).next_multiple_of(BLOCK_BYTES);
+        if length > MAPPING_BYTES || length < self.image.len() {
+            return Err(broken());
+        }
+        // SAFETY: the range is inside the mapping. What earlier calls left behind
+        // the image is not to be seen.
+        unsafe {
+            let behind = self.base.add(self.image.len());
+            ptr::write_bytes(behind, 0, length - self.image.len());
+        }
+        while let Some((head, body)) = rest.split_first_chunk::<8>() {
+            let word = |at: usize| head.get(at..at + 4).and_then(|word| word.try_into().ok());
+            let index = u32::from_le_bytes(word(0).ok_or_else(broken)?) as usize;
+            let count = u32::from_le_bytes(word(4).ok_or_else(broken)?) as usize;
+            let (at, bytes) = (index * BLOCK_BYTES, count * BLOCK_BYTES);
+            if at + bytes > length || body.len() < bytes {
+                return Err(broken());
+            }
+            let (blocks, after) = body.split_at(bytes);
+            // SAFETY: the range is inside of what the changes are about.
+            unsafe { ptr::copy_nonoverlapping(blocks.as_ptr(), self.base.add(at), bytes) };
+            rest = after;
+        }
+        Ok(())
     }
 
     /// Limits what is allocated from now on, on top of the image.

@@ -40,6 +40,11 @@ const SOURCES: &[(&str, &str)] = &[
 /// Bytecode of those that were asked for.
 static COMPILED: OnceLock<Mutex<HashMap<&'static str, &'static [u8]>>> = OnceLock::new();
 
+/// Every module.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> + Clone {
+    SOURCES.iter().map(|(name, _)| *name)
+}
+
 /// The bytecode of a module's factory; `None` when there is no such module.
 ///
 /// # Errors

@@ -10,16 +10,20 @@ mod builtins;
 mod compile;
 mod convert;
 mod errors;
+mod freeze;
 mod introspection;
+mod keeper;
 mod loader;
 mod natives;
 mod node_values;
 pub mod packages;
 mod pool;
+mod queue;
 mod realm;
 mod sandbox;
 mod wire;
 pub mod worker;
+mod zygote;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -106,6 +110,9 @@ impl Default for Limits {
 
 /// A top-level call.
 pub struct Call {
+    /// Whose call it is, such as an app's: calls wait in a line for each owner,
+    /// and owners take turns.
+    pub owner: Arc<str>,
     /// The function's code.
     pub code: Arc<Compiled>,
     /// Its arguments.

@@ -3,7 +3,6 @@
 use std::ffi::{CStr, c_int, c_void};
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
-use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -15,6 +14,7 @@ use rquickjs_sys::{JSContext, JSValue};
 
 use crate::LogLine;
 use crate::convert::{Unconvertible, from_js, int, start_of, string, text_of};
+use crate::freeze::now;
 use crate::realm::{Realm, Timer};
 
 /// The realm of this process. Natives find it here, since pointers inside the
@@ -305,7 +305,7 @@ unsafe extern "C" fn timer(ctx: *mut JSContext, _: JSValue, n: c_int, a: *mut JS
     unsafe {
         let mut delay = 0.0;
         q::JS_ToFloat64(ctx, &raw mut delay, argument(n, a, 1));
-        let delay = Duration::from_secs_f64((delay / 1000.0).clamp(0.0, 1e6));
+        let delay = (delay.clamp(0.0, 1e9) * 1e6) as u64;
         let repeats = q::JS_ToBool(ctx, argument(n, a, 2)) == 1;
         let run = &mut realm().run;
         if run.timers.len() >= limit::CALL_HOST_OPERATIONS_MAX as usize {
@@ -314,8 +314,8 @@ unsafe extern "C" fn timer(ctx: *mut JSContext, _: JSValue, n: c_int, a: *mut JS
         run.next += 1;
         run.timers.push(Timer {
             id: run.next,
-            due: Instant::now() + delay,
-            every: repeats.then(|| delay.max(Duration::from_millis(1))),
+            due: now() + delay,
+            every: repeats.then(|| delay.max(1_000_000)),
             keeps: true,
             callback: q::JS_DupValue(ctx, argument(n, a, 0)),
         });
@@ -561,6 +561,10 @@ pub(crate) unsafe fn wait(
                     }
                     return Ok(reply);
                 }
+                Ok(message) if message.get_str("k").ok() == Some("freeze") => {
+                    // JavaScript is waiting on the stack.
+                    let _ = crate::wire::write(&mut realm.server.output, &rawdoc! { "k": "awake" });
+                }
                 Ok(reply) => realm.run.replies.push_back(reply),
                 Err(error) if error.kind() == std::io::ErrorKind::TimedOut => {
                     return Err(throw(ctx, "Error", "execution time limit exceeded", ""));
@@ -704,8 +708,16 @@ pub(crate) unsafe fn load(message: &RawDocument) -> JSValue {
     unsafe { instance(&hash, frame) }
 }
 
-/// Keeps a message's code and the frame's context.
-fn learn(message: &RawDocument) -> (Vec<u8>, i32) {
+/// Keeps the code that a message brings along for a call that goes on.
+pub(crate) fn learn_all(message: &RawDocument) {
+    for entry in message.get_array("codes").into_iter().flatten().flatten() {
+        if let Some(entry) = entry.as_document() {
+            learn_code(entry);
+        }
+    }
+}
+
+fn learn_code(message: &RawDocument) -> Vec<u8> {
     let realm = realm();
     let hash = match message.get("hash") {
         Ok(Some(RawBsonRef::Binary(hash))) => hash.bytes,
@@ -717,11 +729,17 @@ fn learn(message: &RawDocument) -> (Vec<u8>, i32) {
     if let Ok(Some(RawBsonRef::Binary(code))) = message.get("code") {
         realm.codes.insert(hash.to_vec(), code.bytes.to_vec());
     }
+    hash.to_vec()
+}
+
+/// Keeps a message's code and the frame's context.
+fn learn(message: &RawDocument) -> (Vec<u8>, i32) {
+    let hash = learn_code(message);
     let frame = message.get_i32("frame").unwrap_or(0);
     if let Ok(context) = message.get_document("context") {
-        realm.run.contexts.push((frame, context.to_owned()));
+        realm().run.contexts.push((frame, context.to_owned()));
     }
-    (hash.to_vec(), frame)
+    (hash, frame)
 }
 
 /// Runs a file's code in a frame: the function that it exports.

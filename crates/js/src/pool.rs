@@ -1,22 +1,23 @@
-//! Worker processes from the server's side: started on demand, one call each,
-//! killed when a call does not end.
+//! Worker processes from the server's side: started on demand, one running call
+//! each, killed when a call does not end. A call that only waits for its host
+//! makes room for others: its worker hands it over as bytes.
 
 use std::collections::HashSet;
 use std::ffi::OsString;
 use std::io;
-use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
-use std::process::Stdio;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bson::{Bson, RawArray, RawArrayBuf, RawBson, RawDocument, RawDocumentBuf, cstr, rawdoc};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
-use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
 
 use crate::compile::append_code;
+use crate::keeper::{Keeper, Process};
+use crate::queue::{Admission, Bounds, Queue};
 use crate::wire::{MESSAGE_BYTES_MAX, is_shallow, length};
 use crate::{
     BoxFuture, Call, Compiled, Entered, Failure, Frame, Host, HostError, Limits, LogLine, Outcome,
@@ -24,15 +25,17 @@ use crate::{
 
 /// From the time limit to the kill of a worker that has not answered.
 const KILL_AFTER: Duration = Duration::from_millis(250);
-/// How long a process that closed its pipes may take to end: giving gigabytes
-/// back takes a while on a busy machine.
-const ENDING_MAX: Duration = Duration::from_secs(10);
 /// Calls that start at once, for each core: more would only trade places and
 /// caches.
 const STARTING_PER_CORE: usize = 2;
 /// A call that takes longer, or that waits for the host, makes room for
 /// another.
 const START_TIME: Duration = Duration::from_millis(10);
+/// A call that has waited for its host as long gives up its worker when others
+/// want it: moving a call costs a tenth of this.
+const PATIENCE: Duration = Duration::from_millis(2);
+/// Bytes of all calls that gave up their workers.
+const FROZEN_BYTES_MAX: usize = 1 << 30;
 /// How long the first call may take, the start of its worker included.
 const WARM_MS_MAX: u64 = 10_000;
 /// Levels of depth.
@@ -50,10 +53,12 @@ pub struct PoolSettings {
     /// Its arguments.
     pub arguments: Vec<OsString>,
     /// Worker processes, and so calls that run at once; as many again for each
-    /// level of [`Call::depth`].
+    /// level of [`Call::depth`]. One owner gets three quarters of them.
     pub workers_max: usize,
-    /// Calls that wait for a worker; one more is refused.
+    /// Calls that wait to begin; one more is refused.
     pub waiting_max: usize,
+    /// Calls of one owner, whether they run or wait; one more is refused.
+    pub calls_of_owner_max: usize,
 }
 
 impl PoolSettings {
@@ -74,7 +79,8 @@ impl PoolSettings {
             program: program.into(),
             arguments: arguments.into_iter().map(Into::into).collect(),
             workers_max: (cores() * 8).max(16),
-            waiting_max: 10_000,
+            waiting_max: 20_000,
+            calls_of_owner_max: kit::limit::CALLS_OF_APP_MAX,
         }
     }
 }
@@ -91,26 +97,35 @@ pub struct Pool {
 
 struct Shared {
     settings: PoolSettings,
+    keeper: Keeper,
     idle: Mutex<Vec<Worker>>,
     /// One for each level of depth, so that calls never wait for a worker that
     /// waits for them.
-    permits: [Semaphore; DEPTHS],
+    queues: [Arc<Queue>; DEPTHS],
     starting: Semaphore,
-    waiting: AtomicUsize,
     running: AtomicUsize,
+    frozen: AtomicUsize,
+    frozen_bytes: AtomicUsize,
 }
 
 impl Pool {
     /// A pool without workers yet.
     pub fn new(settings: PoolSettings) -> Self {
+        let bounds = Bounds {
+            running: settings.workers_max.max(1),
+            running_of_owner: (settings.workers_max * 3 / 4).max(1),
+            calls_of_owner: settings.calls_of_owner_max.max(1),
+        };
         Self {
             shared: Arc::new(Shared {
-                permits: std::array::from_fn(|_| Semaphore::new(settings.workers_max.max(1))),
+                queues: std::array::from_fn(|_| Arc::new(Queue::new(bounds))),
                 starting: Semaphore::new(cores() * STARTING_PER_CORE),
+                keeper: Keeper::new(settings.clone()),
                 settings,
                 idle: Mutex::default(),
-                waiting: AtomicUsize::new(0),
                 running: AtomicUsize::new(0),
+                frozen: AtomicUsize::new(0),
+                frozen_bytes: AtomicUsize::new(0),
             }),
         }
     }
@@ -121,9 +136,10 @@ impl Pool {
     /// # Errors
     /// When the program cannot be started or does not answer.
     pub async fn warm(&self) -> io::Result<()> {
-        self.put_back(Worker::start(&self.shared.settings)?);
+        self.put_back(Worker::start(&self.shared.keeper).await?);
         let code = crate::compile("warm.js", "exports = () => 1").map_err(io::Error::other)?;
         let call = Call {
+            owner: Arc::from(""),
             code: Arc::new(code),
             arguments: RawArrayBuf::new(),
             context: RawDocumentBuf::new(),
@@ -140,14 +156,19 @@ impl Pool {
         }
     }
 
-    /// Calls that run now.
+    /// Calls that run now, those included that gave up their workers.
     pub fn running(&self) -> usize {
         self.shared.running.load(Ordering::Relaxed)
     }
 
+    /// Calls that gave up their workers while they wait for their hosts.
+    pub fn frozen(&self) -> usize {
+        self.shared.frozen.load(Ordering::Relaxed)
+    }
+
     /// Calls that wait for a worker now.
     pub fn waiting(&self) -> usize {
-        self.shared.waiting.load(Ordering::Relaxed)
+        self.shared.queues.iter().map(|queue| queue.waiting()).sum()
     }
 
     /// Runs a call in a worker of its own. Dropping the future kills the call.
@@ -166,18 +187,21 @@ impl Pool {
                 code: String::new(),
             })
         };
-        let Some(permits) = self.shared.permits.get(call.depth as usize) else {
+        let Some(queue) = self.shared.queues.get(call.depth as usize) else {
             return refused("functions that rules call are nested too deeply");
         };
-        let Ok(permit) = self.permit(permits).await else {
+        if queue.waiting() >= self.shared.settings.waiting_max {
+            return failed(Failure::Overloaded);
+        }
+        let Some(admission) = queue.admit(&call.owner) else {
             return failed(Failure::Overloaded);
         };
-        let starting = {
-            let _waiting = Counted::new(&self.shared.waiting);
-            self.shared.starting.acquire().await.ok()
+        let Some(permit) = admission.permit(false).await else {
+            return failed(Failure::Overloaded);
         };
-        let _running = Counted::new(&self.shared.running);
-        let Ok(mut worker) = self.worker() else {
+        let starting = self.shared.starting.acquire().await.ok();
+        let _running = Counted::new(&self.shared.running, 1);
+        let Ok(mut worker) = self.worker().await else {
             return failed(Failure::Crashed);
         };
         let message = worker.message(&call);
@@ -187,35 +211,98 @@ impl Pool {
             self.put_back(worker);
             return refused("RangeError: the arguments are too large");
         }
-        let limit = Duration::from_millis(call.limits.time_ms);
-        let outcome = worker
-            .run(message, &host, starting, limit + KILL_AFTER)
-            .await;
-        drop(permit);
-        match outcome {
-            Ok(outcome) => {
-                self.put_back(worker);
-                outcome
+        let limit = tokio::time::Instant::now() + Duration::from_millis(call.limits.time_ms);
+        let mut talk = Talk {
+            shared: &self.shared,
+            queue,
+            host: &host,
+            replies: None,
+            open: 0,
+            codes: vec![call.code.clone()],
+            starting,
+        };
+        let mut place = (worker, permit, message.into_bytes());
+        loop {
+            let (mut worker, permit, message) = place;
+            let end = limit.max(tokio::time::Instant::now()) + KILL_AFTER;
+            match worker.run(message, &mut talk, end).await {
+                Ok(Ran::Done(outcome)) => {
+                    drop(permit);
+                    self.put_back(worker);
+                    return outcome;
+                }
+                Ok(Ran::Frozen(frozen)) => {
+                    drop(permit);
+                    let generation = worker.process.generation;
+                    self.put_back(worker);
+                    let next = self.thawed(&frozen, generation, &mut talk, &admission, limit);
+                    match next.await {
+                        Ok(next) => place = next,
+                        Err(failure) => return failed(failure),
+                    }
+                }
+                Ok(Ran::OutOfMemory) => return failed(Failure::MemoryLimit),
+                // Dropping the worker kills it.
+                Err(error) if error.kind() == io::ErrorKind::TimedOut => {
+                    return failed(Failure::TimeLimit);
+                }
+                Err(_) => return failed(Failure::Crashed),
             }
-            // Dropping the worker kills it.
-            Err(_) if start.elapsed() < limit => failed(worker.ended().await),
-            Err(_) => failed(Failure::TimeLimit),
         }
     }
 
-    async fn permit<'p>(&self, permits: &'p Semaphore) -> Result<SemaphorePermit<'p>, ()> {
-        if let Ok(permit) = permits.try_acquire() {
-            return Ok(permit);
+    /// Waits until a frozen call can go on, and finds it a worker.
+    async fn thawed(
+        &self,
+        frozen: &RawDocument,
+        generation: u64,
+        talk: &mut Talk<'_>,
+        admission: &Admission,
+        limit: tokio::time::Instant,
+    ) -> Result<(Worker, crate::queue::Permit, Vec<u8>), Failure> {
+        let _frozen = Counted::new(&self.shared.frozen, 1);
+        let bytes = frozen.as_bytes().len();
+        let _bytes = Counted::new(&self.shared.frozen_bytes, bytes);
+        // Its timer, or its end, which the worker tells about.
+        let wake = frozen.get_i64("wake").ok();
+        let wake = wake.map(|ns| tokio::time::Instant::now() + Duration::from_nanos(ns as u64));
+        let wake = wake.map_or(limit, |wake| wake.min(limit));
+        let reply = tokio::select! {
+            reply = next(&mut talk.replies), if talk.replies.is_some() => reply,
+            () = tokio::time::sleep_until(wake) => None,
+        };
+        let permit = admission.permit(true).await.ok_or(Failure::Overloaded)?;
+        let worker = self.worker().await;
+        let mut worker = worker.map_err(|_| Failure::Crashed)?;
+        if worker.process.generation != generation {
+            return Err(Failure::Crashed);
         }
-        let waiting = Counted::new(&self.shared.waiting);
-        if waiting.0.load(Ordering::Relaxed) > self.shared.settings.waiting_max {
-            return Err(());
+        let left = limit.saturating_duration_since(tokio::time::Instant::now());
+        let mut message = rawdoc! { "k": "thaw", "time_ms": left.as_millis() as i64 };
+        for part in [cstr!("state"), cstr!("run")] {
+            if let Ok(Some(value)) = frozen.get(part) {
+                message.append(part, value);
+            }
         }
-        permits.acquire().await.map_err(drop)
+        let mut codes = RawArrayBuf::new();
+        worker.make_room(&mut message);
+        for code in &talk.codes {
+            let mut entry = RawDocumentBuf::new();
+            worker.codes.append(&mut entry, code);
+            codes.push(entry);
+        }
+        message.append(cstr!("codes"), codes);
+        let mut message = message.into_bytes();
+        if let Some(reply) = reply {
+            talk.open -= 1;
+            let reply = reply.message(&mut worker.codes, &mut talk.codes);
+            message.extend_from_slice(reply.as_bytes());
+        }
+        Ok((worker, permit, message))
     }
 
     /// A worker that lives: an idle one, else a new one.
-    fn worker(&self) -> io::Result<Worker> {
+    async fn worker(&self) -> io::Result<Worker> {
         loop {
             let idle = self
                 .shared
@@ -223,8 +310,8 @@ impl Pool {
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .pop();
-            let Some(mut worker) = idle else {
-                return Worker::start(&self.shared.settings);
+            let Some(worker) = idle else {
+                return Worker::start(&self.shared.keeper).await;
             };
             if worker.is_alive() {
                 return Ok(worker);
@@ -261,68 +348,64 @@ impl Host for Nobody {
 }
 
 /// Counts for as long as it lives.
-struct Counted<'a>(&'a AtomicUsize);
+struct Counted<'a>(&'a AtomicUsize, usize);
 
 impl<'a> Counted<'a> {
-    fn new(counter: &'a AtomicUsize) -> Self {
-        counter.fetch_add(1, Ordering::Relaxed);
-        Self(counter)
+    fn new(counter: &'a AtomicUsize, amount: usize) -> Self {
+        counter.fetch_add(amount, Ordering::Relaxed);
+        Self(counter, amount)
     }
 }
 
 impl Drop for Counted<'_> {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.0.fetch_sub(self.1, Ordering::Relaxed);
     }
+}
+
+/// What a call has with its host, wherever it runs.
+struct Talk<'a> {
+    shared: &'a Shared,
+    queue: &'a Queue,
+    host: &'a Arc<dyn Host>,
+    /// Most calls ask for nothing and need no channel.
+    replies: Option<Replies>,
+    /// Operations without a reply yet.
+    open: usize,
+    /// Code that a worker needs to go on with the call.
+    codes: Vec<Arc<Compiled>>,
+    /// Given back as soon as the call waits for the host, or has run for a while.
+    starting: Option<SemaphorePermit<'a>>,
+}
+
+/// How a call's stay in a worker ended.
+enum Ran {
+    Done(Outcome),
+    /// It only waits: the message that another worker goes on from.
+    Frozen(RawDocumentBuf),
+    OutOfMemory,
 }
 
 struct Worker {
-    // Pipes, not a pair of sockets: reading from those wakes the other side,
-    // which costs a tenth of a short call.
-    requests: ChildStdin,
-    answers: ChildStdout,
     input: Vec<u8>,
     codes: Codes,
     /// Killed when dropped.
-    child: Child,
+    process: Process,
 }
 
 impl Worker {
-    fn start(settings: &PoolSettings) -> io::Result<Self> {
-        let mut child = Command::new(&settings.program)
-            .args(&settings.arguments)
-            .env_clear()
-            // Dates are those of the service.
-            .env("TZ", "UTC")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::inherit())
-            .kill_on_drop(true)
-            .spawn()?;
-        let (Some(requests), Some(answers)) = (child.stdin.take(), child.stdout.take()) else {
-            return Err(io::Error::other("a worker without pipes"));
-        };
+    async fn start(keeper: &Keeper) -> io::Result<Self> {
         Ok(Self {
-            requests,
-            answers,
             input: Vec::new(),
             codes: Codes::default(),
-            child,
+            process: keeper.start().await?,
         })
     }
 
-    fn is_alive(&mut self) -> bool {
-        matches!(self.child.try_wait(), Ok(None))
-    }
-
-    /// Why the process is gone. It aborts when its own allocator gives up: what
-    /// natives need lies outside of the arena.
-    async fn ended(&mut self) -> Failure {
-        let status = tokio::time::timeout(ENDING_MAX, self.child.wait()).await;
-        match status {
-            Ok(Ok(status)) if status.signal() == Some(libc::SIGABRT) => Failure::MemoryLimit,
-            _ => Failure::Crashed,
-        }
+    /// Whether nothing came from it that nobody asked for: its end.
+    fn is_alive(&self) -> bool {
+        let mut fds = [PollFd::new(&self.process.answers, PollFlags::IN)];
+        matches!(poll(&mut fds, Some(&Timespec::default())), Ok(0))
     }
 
     /// The message that begins a call.
@@ -336,33 +419,42 @@ impl Worker {
         if let Some(source) = &call.evaluate {
             message.append(cstr!("evaluate"), source.as_str());
         }
-        if self.codes.0.len() >= CODES_PER_WORKER_MAX {
-            // Between calls, when no function may still need its code.
-            self.codes = Codes::default();
-            message.append(cstr!("forget"), true);
-        }
+        self.make_room(&mut message);
         self.codes.append(&mut message, &call.code);
         message
     }
 
-    /// Runs a call for `most` at most. `starting` is given back as soon as the
-    /// call waits for the host, or has run for a while.
+    /// Lets the worker forget code: between calls, when no function may still
+    /// need it.
+    fn make_room(&mut self, message: &mut RawDocumentBuf) {
+        if self.codes.0.len() >= CODES_PER_WORKER_MAX {
+            self.codes = Codes::default();
+            message.append(cstr!("forget"), true);
+        }
+    }
+
+    /// Runs a call until `end` at most, or until it only waits and others want
+    /// to run.
     async fn run(
         &mut self,
-        message: RawDocumentBuf,
-        host: &Arc<dyn Host>,
-        mut starting: Option<SemaphorePermit<'_>>,
-        most: Duration,
-    ) -> io::Result<Outcome> {
-        // Most calls ask for nothing and need no channel.
-        let mut replies: Option<Replies> = None;
-        let end = tokio::time::Instant::now() + most;
-        // One timer for both: first the start, then the end.
-        let mut timer = std::pin::pin!(tokio::time::sleep(START_TIME.min(most)));
+        message: Vec<u8>,
+        talk: &mut Talk<'_>,
+        end: tokio::time::Instant,
+    ) -> io::Result<Ran> {
+        // One timer for all: first the start, then patience, then the end.
+        let first = tokio::time::Instant::now() + START_TIME;
+        let mut timer = std::pin::pin!(tokio::time::sleep_until(first.min(end)));
+        // Whether it has waited for its host for a while.
+        let mut patient = true;
+        // Whether it was asked to go: replies stay here until it has answered.
+        let mut asked = false;
         // Reading goes on while this is written: a worker that sends does not
         // read, so waiting for one before the other could last forever.
-        let (mut output, mut sent) = (message.into_bytes(), 0);
+        let (mut output, mut sent) = (message, 0);
         loop {
+            let crowded = !patient
+                && !asked
+                && talk.shared.frozen_bytes.load(Ordering::Relaxed) < FROZEN_BYTES_MAX;
             tokio::select! {
                 // Time first, whatever a worker sends; then replies, which it
                 // is waiting for.
@@ -371,34 +463,59 @@ impl Worker {
                     if tokio::time::Instant::now() >= end {
                         return Err(io::ErrorKind::TimedOut.into());
                     }
-                    drop(starting.take());
+                    drop(talk.starting.take());
+                    patient = false;
                     timer.as_mut().reset(end);
+                    if talk.queue.waiting() > 0 {
+                        talk.queue.crowded.notify_one();
+                    }
                 }
-                Some(reply) = next(&mut replies), if replies.is_some() => {
-                    let reply = reply.message(&mut self.codes);
+                Some(reply) = next(&mut talk.replies), if talk.replies.is_some() && !asked => {
+                    talk.open -= 1;
+                    let reply = reply.message(&mut self.codes, &mut talk.codes);
                     output.extend_from_slice(reply.as_bytes());
                 }
-                written = self.requests.write(&output[sent..]), if sent < output.len() => {
+                written = self.process.requests.write(&output[sent..]), if sent < output.len() => {
                     sent += written?;
                     if sent == output.len() {
                         output.clear();
                         sent = 0;
                     }
                 }
-                message = receive(&mut self.answers, &mut self.input) => {
-                    drop(starting.take());
+                message = receive(&mut self.process.answers, &mut self.input) => {
+                    drop(talk.starting.take());
                     let message = message?;
                     match message.get_str("k").unwrap_or_default() {
                         "done" => {
                             // The rest of replies that came too late.
-                            self.requests.write_all(&output[sent..]).await?;
-                            return Ok(outcome(&message));
+                            self.process.requests.write_all(&output[sent..]).await?;
+                            return Ok(Ran::Done(outcome(&message)));
                         }
+                        "frozen" if asked => return Ok(Ran::Frozen(message)),
+                        "awake" if asked => {
+                            // JavaScript waits on its stack: once more later.
+                            asked = false;
+                            patient = true;
+                            let wait = tokio::time::Instant::now() + PATIENCE;
+                            timer.as_mut().reset(wait.min(end));
+                        }
+                        "aborted" => return Ok(Ran::OutOfMemory),
                         "host" | "enter" => {
-                            let (replies, _) = replies.get_or_insert_with(mpsc::unbounded_channel);
-                            serve(&message, host, replies);
+                            talk.open += 1;
+                            let (replies, _) = talk.replies.get_or_insert_with(mpsc::unbounded_channel);
+                            serve(&message, talk.host, replies);
+                            if patient {
+                                let wait = tokio::time::Instant::now() + PATIENCE;
+                                timer.as_mut().reset(wait.min(end));
+                            }
                         }
                         _ => return Err(io::Error::other("an unknown message")),
+                    }
+                }
+                () = talk.queue.crowded.notified(), if crowded => {
+                    if talk.queue.waiting() > 0 {
+                        asked = true;
+                        output.extend_from_slice(rawdoc! { "k": "freeze" }.as_bytes());
                     }
                 }
             }
@@ -439,7 +556,9 @@ struct Reply {
 }
 
 impl Reply {
-    fn message(self, codes: &mut Codes) -> RawDocumentBuf {
+    /// The message for a worker; code that comes with it is added to what the
+    /// call needs.
+    fn message(self, codes: &mut Codes, needed: &mut Vec<Arc<Compiled>>) -> RawDocumentBuf {
         let mut message = rawdoc! { "k": "reply", "id": self.id };
         match self.result {
             Ok(Answered::Value(value)) => message.append(cstr!("value"), value),
@@ -447,6 +566,9 @@ impl Reply {
                 message.append(cstr!("frame"), entered.frame as i32);
                 message.append(cstr!("context"), entered.context);
                 codes.append(&mut message, &entered.code);
+                if !needed.iter().any(|known| known.hash == entered.code.hash) {
+                    needed.push(entered.code);
+                }
             }
             Err(error) => {
                 let error = rawdoc! {
@@ -465,7 +587,7 @@ impl Reply {
                 id: self.id,
                 result: Err(error),
             }
-            .message(codes);
+            .message(codes, needed);
         }
         message
     }

@@ -13,6 +13,7 @@ use rquickjs_sys::{JSContext, JSRuntime, JSValue};
 use crate::LogLine;
 use crate::arena::{self, Arena};
 use crate::convert::{CLASSES, Shapes, to_js};
+use crate::zygote::standard;
 
 /// Set by the timer signal when a call's time is up.
 pub(crate) static EXPIRED: AtomicBool = AtomicBool::new(false);
@@ -80,6 +81,10 @@ pub(crate) struct Run {
     /// Questions about modules.
     pub(crate) modules: u32,
     pub(crate) next: i32,
+    /// What the function returned, once it has.
+    pub(crate) result: Option<JSValue>,
+    /// When the call began, in nanoseconds of the machine's clock.
+    pub(crate) start: u64,
     /// The connection broke: nothing can go on.
     pub(crate) broken: bool,
 }
@@ -87,8 +92,10 @@ pub(crate) struct Run {
 /// A timer that waits.
 pub(crate) struct Timer {
     pub(crate) id: i32,
-    pub(crate) due: std::time::Instant,
-    pub(crate) every: Option<std::time::Duration>,
+    /// Nanoseconds of the machine's clock.
+    pub(crate) due: u64,
+    /// Nanoseconds; none for one that rings once.
+    pub(crate) every: Option<u64>,
     /// Whether the call waits for it.
     pub(crate) keeps: bool,
     pub(crate) callback: JSValue,
@@ -99,7 +106,7 @@ impl Realm {
     ///
     /// # Errors
     /// When memory cannot be mapped or the prelude does not run.
-    pub(crate) fn new(server: Pipes) -> std::io::Result<Box<Self>> {
+    pub(crate) fn new() -> std::io::Result<Box<Self>> {
         let mut arena = Arena::new()?;
         let broken =
             |what: &str| std::io::Error::other(format!("the realm cannot be made: {what}"));
@@ -160,7 +167,10 @@ impl Realm {
                 settle: get(c"settle"),
                 loader: get(c"loader"),
                 run: Run::default(),
-                server,
+                server: Pipes {
+                    input: standard(0),
+                    output: standard(1),
+                },
                 input: Vec::new(),
                 codes: HashMap::new(),
                 modules: crate::loader::Known::default(),

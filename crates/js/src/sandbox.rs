@@ -8,8 +8,8 @@ const FILES_MAX: u64 = 16;
 /// Address space: the arena's mapping and room for the process itself.
 const ADDRESS_SPACE_BYTES_MAX: u64 = 5 << 30;
 
-/// Limits the resources of this process and, on Linux, dies with its parent
-/// and filters system calls. There is no way back.
+/// Limits the resources of this process and, on Linux, filters system calls.
+/// There is no way back.
 pub(crate) fn enter() -> io::Result<()> {
     limit(libc::RLIMIT_CORE, 0)?;
     limit(libc::RLIMIT_FSIZE, 0)?;
@@ -18,6 +18,29 @@ pub(crate) fn enter() -> io::Result<()> {
     #[cfg(target_os = "linux")]
     linux::enter()?;
     Ok(())
+}
+
+/// On Linux, this process dies with the one that started it.
+pub(crate) fn die_with_parent() {
+    #[cfg(target_os = "linux")]
+    // SAFETY: prctl with constant arguments.
+    unsafe {
+        libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+    }
+}
+
+/// Closes every descriptor from `first` on, which nothing in this process uses.
+pub(crate) fn close_from(first: libc::c_int) {
+    #[cfg(target_os = "linux")]
+    // SAFETY: as the caller promises.
+    if unsafe { libc::syscall(libc::SYS_close_range, first, libc::c_uint::MAX, 0) } == 0 {
+        return;
+    }
+    // Kernels before 5.9, and others.
+    for descriptor in first..1024 {
+        // SAFETY: as the caller promises.
+        unsafe { libc::close(descriptor) };
+    }
 }
 
 fn limit(resource: libc::__rlimit_resource_t, value: u64) -> io::Result<()> {
@@ -77,19 +100,8 @@ mod linux {
     ];
 
     pub(super) fn enter() -> io::Result<()> {
-        // Whatever the server's own parent left open is none of ours.
-        // SAFETY: this process uses no descriptor beyond the standard ones.
-        unsafe {
-            if libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, 0) != 0 {
-                // Kernels before 5.9.
-                for descriptor in 3..1024 {
-                    libc::close(descriptor);
-                }
-            }
-        }
         // SAFETY: prctl with constant arguments.
         unsafe {
-            libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
             if libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 {
                 return Err(io::Error::last_os_error());
             }

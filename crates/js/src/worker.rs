@@ -1,12 +1,10 @@
 //! The worker process: waits for a call, runs it, answers, and resets its
 //! realm.
 
-use std::fs::File;
-use std::os::fd::FromRawFd;
 use std::process::ExitCode;
 use std::ptr;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bson::{RawArrayBuf, RawBson, RawDocument, RawDocumentBuf, cstr, rawdoc};
 use rquickjs_sys as q;
@@ -15,16 +13,21 @@ use rquickjs_sys::{JSContext, JSValue};
 use crate::arena::{OVER_MEMORY, REFUSE};
 use crate::convert::from_js;
 use crate::errors::{Thrown, described, threw};
+use crate::freeze::{freeze, now, thaw};
 use crate::natives::{REALM, load};
-use crate::realm::{EXPIRED, Pipes, Realm};
+use crate::realm::{EXPIRED, Realm};
 
 /// From the time limit to the refusal of every allocation.
 const REFUSE_AFTER: Duration = Duration::from_millis(100);
 
-/// Runs calls that arrive on standard input, and answers on standard output,
-/// until the input closes. The whole of `backstitch worker`.
+/// Forks workers as the server asks on standard input; each runs calls that
+/// arrive on its pipes, until they close. The whole of `backstitch worker`.
 pub fn main() -> ExitCode {
-    match serve() {
+    let served = crate::zygote::serve().and_then(|worker| match worker {
+        Some(realm) => serve(realm),
+        None => Ok(()),
+    });
+    match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("worker: {error}");
@@ -33,27 +36,8 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn serve() -> std::io::Result<()> {
-    // SAFETY: the server passes pipes as standard input and output, and nothing
-    // else in this process uses them.
-    let server = unsafe {
-        Pipes {
-            input: File::from_raw_fd(0),
-            output: File::from_raw_fd(1),
-        }
-    };
-    let mut realm = Realm::new(server)?;
+fn serve(mut realm: Box<Realm>) -> std::io::Result<()> {
     REALM.store(&raw mut *realm, Ordering::Relaxed);
-    // SAFETY: the handler only stores to atomics.
-    unsafe {
-        let handler = expired as extern "C" fn(libc::c_int);
-        let mut action: libc::sigaction = std::mem::zeroed();
-        action.sa_sigaction = handler as libc::sighandler_t;
-        // Without SA_RESTART: a blocked read has to wake up.
-        if libc::sigaction(libc::SIGALRM, &raw const action, ptr::null_mut()) != 0 {
-            return Err(std::io::Error::last_os_error());
-        }
-    }
     crate::sandbox::enter()?;
     loop {
         let call = match crate::wire::read(&mut realm.server.input, &mut realm.input) {
@@ -61,14 +45,42 @@ fn serve() -> std::io::Result<()> {
             Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => return Ok(()),
             Err(error) => return Err(error),
         };
-        if call.get_str("k").ok() != Some("call") {
-            // A reply that came after its call ended.
-            continue;
-        }
-        let answer = run(&mut realm, &call);
+        let answer = match call.get_str("k") {
+            Ok("call") => run(&mut realm, &call),
+            Ok("thaw") => go_on(&mut realm, &call)?,
+            // What came after its call ended.
+            _ => continue,
+        };
         crate::wire::write(&mut realm.server.output, &answer)?;
         realm.reset();
     }
+}
+
+/// Installs what ends a call: its time, and this process's own memory.
+pub(crate) fn handle_signals() -> std::io::Result<()> {
+    for (signal, handler) in [
+        (libc::SIGALRM, expired as extern "C" fn(libc::c_int)),
+        (libc::SIGABRT, aborted),
+    ] {
+        // SAFETY: the handlers only store to atomics and write bytes.
+        unsafe {
+            let mut action: libc::sigaction = std::mem::zeroed();
+            action.sa_sigaction = handler as libc::sighandler_t;
+            // Without SA_RESTART: a blocked read has to wake up.
+            if libc::sigaction(signal, &raw const action, ptr::null_mut()) != 0 {
+                return Err(std::io::Error::last_os_error());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Tells the server that the allocator gave up: what natives need lies outside
+/// of the arena.
+extern "C" fn aborted(_: libc::c_int) {
+    const MESSAGE: &[u8] = b"\x14\0\0\0\x02k\0\x08\0\0\0aborted\0\0";
+    // SAFETY: as many bytes as there are.
+    unsafe { libc::write(1, MESSAGE.as_ptr().cast(), MESSAGE.len()) };
 }
 
 extern "C" fn expired(_: libc::c_int) {
@@ -102,16 +114,48 @@ enum Ended {
 }
 
 fn run(realm: &mut Realm, call: &RawDocument) -> RawDocumentBuf {
-    let start = Instant::now();
-    let number = |name: &str| call.get_i64(name).unwrap_or(0).max(1) as u64;
-    realm.arena.limit(number("memory_bytes") as usize);
-    alarm(Duration::from_millis(number("time_ms")));
+    realm.run.start = now();
+    let memory = call.get_i64("memory_bytes").unwrap_or(0).max(1);
+    realm.arena.limit(memory as usize);
+    begin_alarm(call);
     // SAFETY: this thread is the realm's, and nothing of an earlier call is
     // left in it.
-    let ended = unsafe { execute(realm, call) };
+    let thrown = unsafe { start(realm, call) };
+    finish(realm, thrown)
+}
+
+/// A call that was frozen goes on.
+fn go_on(realm: &mut Realm, call: &RawDocument) -> std::io::Result<RawDocumentBuf> {
+    crate::natives::learn_all(call);
+    thaw(realm, call)?;
+    // SAFETY: the runtime is the thawed one, on the thread that made its image.
+    unsafe { q::JS_UpdateStackTop(realm.runtime) };
+    begin_alarm(call);
+    Ok(finish(realm, None))
+}
+
+fn begin_alarm(call: &RawDocument) {
+    let ms = call.get_i64("time_ms").unwrap_or(0).max(1);
+    alarm(Duration::from_millis(ms as u64));
+}
+
+/// Runs what a call left to be done: the message that ends it here.
+fn finish(realm: &mut Realm, thrown: Option<Thrown>) -> RawDocumentBuf {
+    // Also after an error: operations that were started are finished.
+    // SAFETY: this thread is the realm's.
+    let ended = match unsafe { drain(realm, thrown.is_none()) } {
+        Drained::Frozen(message) => {
+            alarm(Duration::ZERO);
+            return message;
+        }
+        Drained::Stopped => Ended::Threw(Thrown::new("Error", "the call was stopped")),
+        // SAFETY: as above.
+        Drained::Whole => thrown.map_or_else(|| unsafe { conclude(realm) }, Ended::Threw),
+    };
     alarm(Duration::ZERO);
+    let time = now().saturating_sub(realm.run.start);
     let mut answer = rawdoc! {
-        "k": "done", "memory": realm.arena.peak() as i64, "us": start.elapsed().as_micros() as i64,
+        "k": "done", "memory": realm.arena.peak() as i64, "us": (time / 1000) as i64,
     };
     let mut logs = RawArrayBuf::new();
     for line in realm.run.logs.drain(..) {
@@ -136,24 +180,32 @@ fn run(realm: &mut Realm, call: &RawDocument) -> RawDocumentBuf {
     answer
 }
 
-/// Runs the function and everything it left behind.
+/// Calls the function; what it threw at once.
 ///
 /// # Safety
 /// Runs on the realm's thread, outside of any other call.
-unsafe fn execute(realm: &mut Realm, call: &RawDocument) -> Ended {
-    let ctx = realm.context;
+unsafe fn start(realm: &mut Realm, call: &RawDocument) -> Option<Thrown> {
     // SAFETY: throughout, values belong to the live context; what is not
     // released goes with the reset.
     unsafe {
         let result = begin(realm, call);
-        let thrown = q::JS_IsException(result).then(|| threw(realm));
-        // Also after an error: operations that were started are finished.
-        if !drain(realm, result) {
-            return Ended::Threw(Thrown::new("Error", "the call was stopped"));
+        if q::JS_IsException(result) {
+            return Some(threw(realm));
         }
-        if let Some(thrown) = thrown {
-            return Ended::Threw(thrown);
-        }
+        realm.run.result = Some(result);
+        None
+    }
+}
+
+/// What came of a call that has nothing left to do.
+///
+/// # Safety
+/// As for `start`.
+unsafe fn conclude(realm: &mut Realm) -> Ended {
+    let ctx = realm.context;
+    // SAFETY: as for `start`.
+    unsafe {
+        let result = realm.run.result.unwrap_or(q::JS_UNDEFINED);
         let mut value = result;
         if q::JS_IsPromise(result) {
             match q::JS_PromiseState(ctx, result) {
@@ -194,7 +246,7 @@ unsafe fn execute(realm: &mut Realm, call: &RawDocument) -> Ended {
 /// Makes the function and calls it: a value, a promise, or the exception.
 unsafe fn begin(realm: &mut Realm, call: &RawDocument) -> JSValue {
     let ctx = realm.context;
-    // SAFETY: as for `execute`.
+    // SAFETY: as for `start`.
     unsafe {
         let function = load(call);
         if q::JS_IsException(function) {
@@ -234,7 +286,7 @@ unsafe fn begin(realm: &mut Realm, call: &RawDocument) -> JSValue {
 /// Evaluates a line in which `exports` is the function.
 unsafe fn evaluate(realm: &Realm, function: JSValue, source: &str) -> JSValue {
     let ctx = realm.context;
-    // SAFETY: as for `execute`.
+    // SAFETY: as for `start`.
     unsafe {
         let wrapped = format!("(function(exports){{return (\n{source}\n)}})");
         let Ok(text) = std::ffi::CString::new(wrapped.as_str()) else {
@@ -261,10 +313,20 @@ unsafe fn evaluate(realm: &Realm, function: JSValue, source: &str) -> JSValue {
     }
 }
 
-/// Runs jobs, replies and timers until nothing is left that the call waits for;
-/// false when the time is up or the server is gone.
-unsafe fn drain(realm: &mut Realm, result: JSValue) -> bool {
-    // SAFETY: as for `execute`.
+/// How the jobs of a call came to an end in this worker.
+enum Drained {
+    /// Nothing is left.
+    Whole,
+    /// The time is up or the server is gone.
+    Stopped,
+    /// It goes on elsewhere.
+    Frozen(RawDocumentBuf),
+}
+
+/// Runs jobs, replies and timers until nothing is left that the call waits for.
+/// A call that only waits is frozen when the server asks for it.
+unsafe fn drain(realm: &mut Realm, may_freeze: bool) -> Drained {
+    // SAFETY: as for `start`.
     unsafe {
         loop {
             let mut ctx = ptr::null_mut();
@@ -276,7 +338,7 @@ unsafe fn drain(realm: &mut Realm, result: JSValue) -> bool {
                     q::JS_FreeValue(realm.context, exception);
                 }
                 if EXPIRED.load(Ordering::Relaxed) || realm.run.broken {
-                    return false;
+                    return Drained::Stopped;
                 }
                 if done == 0 {
                     break;
@@ -292,11 +354,12 @@ unsafe fn drain(realm: &mut Realm, result: JSValue) -> bool {
                 || run.pending.len() > run.weak.len()
                 // Who reads a socket waits for it only as long as somebody
                 // waits for the function.
-                || (due.is_some() || !run.pending.is_empty()) && is_pending(realm.context, result);
+                || (due.is_some() || !run.pending.is_empty())
+                    && run.result.is_some_and(|result| is_pending(realm.context, result));
             if !held {
-                return true;
+                return Drained::Whole;
             }
-            if due.is_some_and(|due| due <= Instant::now()) {
+            if due.is_some_and(|due| due <= now()) {
                 ring(realm);
                 continue;
             }
@@ -304,15 +367,23 @@ unsafe fn drain(realm: &mut Realm, result: JSValue) -> bool {
                 && !readable(realm, due)
             {
                 if EXPIRED.load(Ordering::Relaxed) {
-                    return false;
+                    return Drained::Stopped;
                 }
                 continue;
             }
             match crate::wire::read(&mut realm.server.input, &mut realm.input) {
+                Ok(message) if message.get_str("k").ok() == Some("freeze") => {
+                    if let Some(frozen) = may_freeze.then(|| freeze(realm)).flatten() {
+                        return Drained::Frozen(frozen);
+                    }
+                    let awake = rawdoc! { "k": "awake" };
+                    let sent = crate::wire::write(&mut realm.server.output, &awake);
+                    realm.run.broken |= sent.is_err();
+                }
                 Ok(reply) => settle(realm, &reply),
                 Err(error) => {
                     realm.run.broken = error.kind() != std::io::ErrorKind::TimedOut;
-                    return false;
+                    return Drained::Stopped;
                 }
             }
         }
@@ -320,7 +391,7 @@ unsafe fn drain(realm: &mut Realm, result: JSValue) -> bool {
 }
 
 unsafe fn is_pending(ctx: *mut JSContext, value: JSValue) -> bool {
-    // SAFETY: as for `execute`.
+    // SAFETY: as for `start`.
     unsafe {
         q::JS_IsPromise(value)
             && q::JS_PromiseState(ctx, value) == q::JSPromiseStateEnum_JS_PROMISE_PENDING
@@ -328,19 +399,19 @@ unsafe fn is_pending(ctx: *mut JSContext, value: JSValue) -> bool {
 }
 
 /// Waits until the server has sent something or `due` has come.
-fn readable(realm: &Realm, due: Instant) -> bool {
+fn readable(realm: &Realm, due: u64) -> bool {
     use std::os::fd::AsRawFd;
     if !realm.input.is_empty() {
         return true;
     }
-    let left = due.saturating_duration_since(Instant::now());
+    let left = due.saturating_sub(now());
     let mut poll = libc::pollfd {
         fd: realm.server.input.as_raw_fd(),
         events: libc::POLLIN,
         revents: 0,
     };
     // Rounded up, so that the timer is due afterwards.
-    let ms = i32::try_from(left.as_millis() + 1).unwrap_or(i32::MAX);
+    let ms = i32::try_from(left / 1_000_000 + 1).unwrap_or(i32::MAX);
     // SAFETY: one live entry.
     unsafe { libc::poll(&raw mut poll, 1, ms) == 1 }
 }
@@ -352,12 +423,12 @@ unsafe fn ring(realm: &mut Realm) {
     let Some(index) = first else { return };
     let callback = timers[index].callback;
     match timers[index].every {
-        Some(every) => timers[index].due = Instant::now() + every,
+        Some(every) => timers[index].due = now() + every,
         None => {
             timers.remove(index);
         }
     }
-    // SAFETY: as for `execute`; the callback is a function of the realm.
+    // SAFETY: as for `start`; the callback is a function of the realm.
     unsafe {
         let result = q::JS_Call(realm.context, callback, q::JS_UNDEFINED, 0, ptr::null_mut());
         if q::JS_IsException(result) {
@@ -375,7 +446,7 @@ unsafe fn settle(realm: &mut Realm, reply: &RawDocumentBuf) {
         return;
     };
     let ctx = realm.context;
-    // SAFETY: as for `execute`; the functions were kept for this.
+    // SAFETY: as for `start`; the functions were kept for this.
     unsafe {
         let (function, value) = if let Ok(error) = reply.get_document("error") {
             crate::natives::throw(

@@ -2,6 +2,7 @@
 
 mod errors;
 mod forms;
+mod frozen;
 mod hostile;
 mod limits;
 mod node;
@@ -20,10 +21,21 @@ use js::{
 };
 
 /// A host with functions by name; operations are answered with what was asked.
-#[derive(Default)]
 pub(crate) struct World {
     functions: BTreeMap<String, (Arc<Compiled>, bool)>,
     frames: Mutex<Vec<bool>>,
+    /// Opens for operations that do `gate`.
+    gate: Arc<tokio::sync::Semaphore>,
+}
+
+impl Default for World {
+    fn default() -> Self {
+        Self {
+            functions: BTreeMap::new(),
+            frames: Mutex::default(),
+            gate: Arc::new(tokio::sync::Semaphore::new(0)),
+        }
+    }
 }
 
 impl World {
@@ -46,6 +58,10 @@ impl Host for World {
             let inner = arguments.get_document("arguments").unwrap_or(&arguments);
             match arguments.get_str("name").or(inner.get_str("do")) {
                 Ok("broken") => Err(HostError::new("it broke")),
+                Ok("gate") => {
+                    let _ = self.gate.acquire().await;
+                    Ok(RawBson::String("open".to_owned()))
+                }
                 Ok("never") => std::future::pending().await,
                 Ok("large") => Ok(RawBson::String("x".repeat(1 << 20))),
                 Ok("huge") => Ok(RawBson::String("x".repeat(100 << 20))),
@@ -97,6 +113,7 @@ pub(crate) fn pool() -> Pool {
 
 pub(crate) fn call(source: &str, arguments: Vec<Bson>) -> Call {
     Call {
+        owner: "app".into(),
         code: compiled(source),
         arguments: arguments.try_into().unwrap(),
         context: context(false),

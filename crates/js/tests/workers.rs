@@ -20,15 +20,29 @@ fn marked() -> (Pool, String) {
     (Pool::new(settings), mark)
 }
 
-/// The processes with a mark that still run.
+/// The processes with a mark that still run, without the one that they are
+/// forked from.
 fn workers(mark: &str) -> Vec<i32> {
+    let of_pool = std::process::id();
+    let mut found = processes(mark);
+    found.retain(|(_, parent)| *parent != of_pool);
+    found.into_iter().map(|(pid, _)| pid).collect()
+}
+
+/// Processes with a mark, and their parents.
+fn processes(mark: &str) -> Vec<(i32, u32)> {
     let processes = std::fs::read_dir("/proc").unwrap().flatten();
     processes
         .filter_map(|entry| {
             let pid = entry.file_name().to_str()?.parse().ok()?;
             let line = std::fs::read(entry.path().join("cmdline")).ok()?;
             let marked = line.split(|b| *b == 0).any(|part| part == mark.as_bytes());
-            marked.then_some(pid)
+            let status = std::fs::read_to_string(entry.path().join("stat")).ok()?;
+            let mut fields = status.rsplit(')').next()?.split_whitespace();
+            // The dead are no workers.
+            let lives = fields.next() != Some("Z");
+            let parent = fields.next()?.parse().ok()?;
+            (marked && lives).then_some((pid, parent))
         })
         .collect()
 }

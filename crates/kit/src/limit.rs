@@ -35,6 +35,8 @@ pub const CALL_STACK_BYTES_MAX: usize = 1024 * 1024;
 pub const CALL_HOST_OPERATIONS_MAX: u32 = 1000;
 /// Largest answer that an action of a service such as `http` takes.
 pub const SERVICE_ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Calls of one app at once, those that wait included (functions-runtime.md §6).
+pub const CALLS_OF_APP_MAX: usize = 10_000;
 /// Calls that wait for one another: functions that rules call, while a function
 /// reads data. Each waits in a worker of its own.
 pub const CALL_NESTING_DEPTH_MAX: u32 = 8;
