@@ -57,7 +57,7 @@ async fn run(cx: Cx, request: Request) -> Result<Answer, Problem> {
     if !service.is_empty() {
         let argument = web::action_argument(arguments)?;
         let result = call.data(service, &name, &argument).await;
-        return Ok(answer(result, &[], &[], 0));
+        return Ok(answer(result, &[], &[], "", 0));
     }
     let run = cx
         .app()?
@@ -96,7 +96,7 @@ fn shown(run: app::DebugRun) -> Answer {
     let result = run
         .result
         .and_then(|value| RawBson::try_from(value).map_err(Problem::internal));
-    answer(result, &run.logs, &run.error_logs, run.time_us)
+    answer(result, &run.logs, &run.error_logs, &run.stack, run.time_us)
 }
 
 /// A function that failed is an answer, not a failed request.
@@ -104,6 +104,7 @@ fn answer(
     result: Result<RawBson, Problem>,
     logs: &[String],
     error_logs: &[String],
+    stack: &str,
     time_us: u64,
 ) -> Answer {
     let mut rest = json!({
@@ -117,6 +118,9 @@ fn answer(
             body.extend(b"null");
             rest["error"] = json!(problem.message);
             rest["error_code"] = json!(problem.code);
+            if !stack.is_empty() {
+                rest["stack"] = json!(stack);
+            }
         }
     }
     let rest = Value::to_string(&rest);

@@ -53,6 +53,9 @@ pub struct DebugRun {
     pub logs: Vec<String>,
     /// Those of `console.warn` and `console.error` once more.
     pub error_logs: Vec<String>,
+    /// Where the function threw: frames, innermost first, and what caused it;
+    /// empty when it did not.
+    pub stack: String,
     /// Microseconds.
     pub time_us: u64,
 }
@@ -115,8 +118,11 @@ impl App {
                     Kind::Invalid,
                     "FunctionSyntaxError",
                     format!(
-                        "{} (line {}, column {})",
-                        error.message, error.line, error.column
+                        "{} (line {}, column {})\n{}",
+                        error.message,
+                        error.line,
+                        error.column,
+                        kit::code_frame(source, error.line, error.column)
                     ),
                 )
             })?;
@@ -140,8 +146,13 @@ impl App {
                 .map(|line| line.text.clone())
                 .collect()
         };
+        let stack = match &outcome.result {
+            Err(Failure::Threw { stack, .. }) => stack.clone(),
+            _ => String::new(),
+        };
         Ok(DebugRun {
             result,
+            stack,
             logs: lines(false),
             error_logs: lines(true),
             time_us: outcome.time_us,
@@ -180,9 +191,18 @@ impl App {
             evaluate,
             depth: cx.depth,
         };
+        let release = cx.release.clone();
         let host = Arc::new(CallHost::new(cx));
-        let outcome = self.core.pool.call(call, host.clone()).await;
+        let mut outcome = self.core.pool.call(call, host.clone()).await;
         host.finish().await;
+        if let Err(Failure::Threw { stack, .. }) = &mut outcome.result {
+            *stack = release.original(stack);
+        }
+        for line in &mut outcome.logs {
+            if line.text.contains("\n    at ") {
+                line.text = release.original(&line.text);
+            }
+        }
         outcome
     }
 

@@ -2,12 +2,12 @@
 //! secrets, no clock; what did not change is shared with the release before.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bson::{Bson, Document, RawArrayBuf, RawDocumentBuf, cstr, doc, rawdoc};
 use config::{AppConfig, Flaw, Kind, Node, Part, Reading, view};
-use js::Compiled;
-use kit::{Finding, Severity};
+use js::{Compiled, Origin};
+use kit::{Finding, Severity, code_frame};
 use rules::{Expression, Place};
 use serde_json::Value;
 
@@ -60,6 +60,8 @@ pub struct Function {
     pub can_evaluate: Option<Expression>,
     /// Its code.
     pub code: Arc<Compiled>,
+    /// Its source, read when a stack trace is first shown.
+    origin: OnceLock<Option<Origin>>,
     node: Arc<Node>,
 }
 
@@ -317,17 +319,20 @@ impl Compiler {
             disable_arg_logs: manifest.disable_arg_logs(),
             can_evaluate,
             code: code?,
+            origin: OnceLock::new(),
             node: node.clone(),
         })
     }
 
     fn code(&mut self, name: &str, source: &str) -> Option<Arc<Compiled>> {
         self.compiled += 1;
-        match js::compile(&format!("functions/{name}.js"), source) {
+        match js::compile(&file(name), source) {
             Ok(code) => Some(Arc::new(code)),
             Err(error) => {
                 self.flaws.push(Flaw {
                     part: Part::Source(error.line, error.column),
+                    frame: Some(code_frame(source, error.line, error.column)),
+                    hint: module_hint(source, error.line),
                     ..Flaw::error(Kind::Function, name, "", error.message)
                 });
                 None
@@ -346,8 +351,10 @@ impl Compiler {
                     error.line, error.column
                 );
                 let field = "/run_as_user_id_script_source";
-                self.flaws
-                    .push(Flaw::error(Kind::Function, name, field, text));
+                self.flaws.push(Flaw {
+                    frame: Some(code_frame(source, error.line, error.column)),
+                    ..Flaw::error(Kind::Function, name, field, text)
+                });
             })
             .ok()
     }
@@ -481,7 +488,43 @@ impl Function {
             disable_arg_logs: false,
             can_evaluate: None,
             code,
+            origin: OnceLock::new(),
             node: Arc::default(),
         }
     }
+
+    fn origin(&self) -> Option<&Origin> {
+        let read = || {
+            let source = self.node.source.clone()?;
+            Some(Origin::of(&file(&self.name), source))
+        };
+        self.origin.get_or_init(read).as_ref()
+    }
+}
+
+/// The file of a function.
+fn file(name: &str) -> String {
+    format!("functions/{name}.js")
+}
+
+impl Release {
+    /// A text in which stack traces show the places that people wrote.
+    pub fn original(&self, text: &str) -> String {
+        js::original(text, |path| {
+            let name = path.strip_prefix("functions/")?.strip_suffix(".js")?;
+            self.functions.get(name)?.origin()
+        })
+    }
+}
+
+/// What to do about a statement that function files cannot have.
+fn module_hint(source: &str, line: u32) -> Option<String> {
+    let line = source.lines().nth(line.saturating_sub(1) as usize)?;
+    let first = line.split_whitespace().next()?;
+    let text = match first {
+        "import" => "a function file is no ES module: const x = require(\"x\")",
+        "export" => "a function file is no ES module: exports = function () { … }",
+        _ => return None,
+    };
+    Some(text.to_owned())
 }

@@ -11,6 +11,8 @@ mod collections;
 mod context;
 #[path = "functions/creation.rs"]
 mod creation;
+#[path = "functions/errors.rs"]
+mod errors;
 #[path = "functions/federated.rs"]
 mod federated;
 #[path = "functions/packages.rs"]

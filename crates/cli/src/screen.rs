@@ -145,11 +145,12 @@ impl Screen {
         let messages: Vec<&str> = messages.filter_map(|line| line.as_str()).collect();
         let name = entry.details.get_str("function_name").unwrap_or_default();
         let ms = entry.completed - entry.started;
+        let stack = entry.details.get_str("stack").unwrap_or_default();
         if self.json {
             let event = json!({
                 "event": "log", "type": entry.kind, "function": name, "user_id": entry.user_id,
                 "co_id": entry.co_id, "ms": ms, "messages": messages, "error": entry.error,
-                "error_code": entry.error_code,
+                "error_code": entry.error_code, "stack": stack,
             });
             line(&event.to_string());
             return;
@@ -166,6 +167,9 @@ impl Screen {
         }
         if !entry.error.is_empty() {
             line(&format!("  {}", entry.error));
+            for frame in stack.lines() {
+                line(&self.paint(FAINT, &format!("  {frame}")));
+            }
         }
     }
 
@@ -275,6 +279,7 @@ fn list(findings: &[Finding]) -> Vec<Value> {
                 },
                 "path": finding.path, "line": finding.line, "column": finding.column,
                 "message": finding.message, "hint": finding.hint,
+                "frame": finding.frame,
             })
         })
         .collect()

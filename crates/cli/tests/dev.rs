@@ -89,6 +89,8 @@ fn changes_are_deployed_and_mistakes_are_not() {
         (&finding["severity"], &finding["line"]),
         (&json!("error"), &json!(2))
     );
+    let frame = finding["frame"].as_str().unwrap();
+    assert!(frame.contains("> 2 |   return 3 +;"), "{frame}");
     assert_eq!(number(&version().1), "2", "the one before goes on serving");
 
     // Undone, which is no change, and then another one.

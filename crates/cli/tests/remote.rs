@@ -404,7 +404,8 @@ fn a_push_with_a_mistake_leaves_nothing_behind() {
     );
     write(&shop, "functions/sum.js", "exports = (");
     let said = world.fails(&["push", "--local", &local, "-y"]);
-    assert!(said.contains("functions/sum.js"), "{said}");
+    assert!(said.contains("functions/sum.js:1:12: error"), "{said}");
+    assert!(said.contains("> 1 | exports = (\n"), "{said}");
     // No draft of its own is in the way of the next.
     write(&shop, "functions/sum.js", "exports = () => 1;");
     world.well(&["push", "--local", &local, "-y"]);
@@ -576,12 +577,12 @@ fn functions_run_and_are_logged() {
         "function", "run", "--name", "sum", "--args", "a", "--args", "b",
     ]);
     assert!(text.ends_with("Result\n\"ab\"\n"), "{text}");
+    let said = world.lines(&["functions", "run", "sum", "4", "-5", "--args", "6"]);
+    assert_eq!(said[1]["doc"], json!({ "$numberInt": "5" }));
     assert!(!text.contains('\x1b'));
-    assert!(
-        world
-            .fails(&["functions", "run", "--name", "deep/fails"])
-            .contains("no")
-    );
+    let failed = world.fails(&["functions", "run", "deep/fails"]);
+    let wanted = "deep/fails: Error: no\n    at exports (functions/deep/fails.js:1:";
+    assert!(failed.contains(wanted), "{failed}");
     assert!(
         world
             .fails(&["functions", "run", "--name", "nothing"])
@@ -589,6 +590,10 @@ fn functions_run_and_are_logged() {
     );
     let logs = world.well(&["logs", "list", "--type", "function"]);
     assert!(logs.contains("FUNCTION"), "{logs}");
+    assert!(
+        logs.contains("    at exports (functions/deep/fails.js:1:"),
+        "{logs}"
+    );
     let logs = world.lines(&["logs", "list", "--errors"]);
     assert!(
         logs.iter()

@@ -95,6 +95,7 @@ impl Checking<'_> {
             part: Part::Field(pointer.to_owned()),
             message,
             hint,
+            frame: None,
         });
     }
 

@@ -25,6 +25,8 @@ pub struct Flaw {
     pub message: String,
     /// What to do about it.
     pub hint: Option<String>,
+    /// The lines round it, for people.
+    pub frame: Option<String>,
 }
 
 /// A part of a node.
@@ -57,6 +59,7 @@ impl Flaw {
             part: Part::Field(pointer.to_owned()),
             message: message.into(),
             hint: None,
+            frame: None,
         }
     }
 
@@ -102,6 +105,7 @@ impl Places {
             column: place.map(|(_, column)| column),
             message: flaw.message,
             hint: flaw.hint,
+            frame: flaw.frame,
         }
     }
 

@@ -21,6 +21,7 @@ mod pool;
 mod queue;
 mod realm;
 mod sandbox;
+mod source_map;
 mod wire;
 pub mod worker;
 mod zygote;
@@ -32,6 +33,7 @@ use bson::{Bson, RawArrayBuf, RawBson, RawDocumentBuf};
 
 pub use compile::{CompileError, Compiled, compile};
 pub use pool::{Pool, PoolSettings};
+pub use source_map::{Origin, original};
 
 /// A boxed future.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

@@ -26,6 +26,9 @@ pub struct Finding {
     pub message: String,
     /// What to do about it.
     pub hint: Option<String>,
+    /// The lines round the place, as [`code_frame`](crate::code_frame) shows
+    /// them, where that helps.
+    pub frame: Option<String>,
 }
 
 impl Finding {
@@ -38,6 +41,7 @@ impl Finding {
             column: None,
             message: message.into(),
             hint: None,
+            frame: None,
         }
     }
 
@@ -65,7 +69,7 @@ impl Finding {
     }
 }
 
-/// `path:line:column: error: message` and the hint on a line of its own; no
+/// `path:line:column: error: message`, then the lines round it and the hint; no
 /// place when there is none.
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -84,6 +88,9 @@ impl fmt::Display for Finding {
             f.write_str(": ")?;
         }
         write!(f, "{severity}: {}", self.message)?;
+        for line in self.frame.iter().flat_map(|frame| frame.lines()) {
+            write!(f, "\n    {line}")?;
+        }
         if let Some(hint) = &self.hint {
             write!(f, "\n    hint: {hint}")?;
         }

@@ -6,6 +6,7 @@
 //! one, so it stays small and dull.
 
 pub mod clock;
+mod code_frame;
 pub mod ejson;
 pub mod finding;
 pub mod limit;
@@ -14,6 +15,7 @@ pub mod problem;
 pub mod secret;
 
 pub use clock::{Clock, SystemClock};
+pub use code_frame::code_frame;
 pub use finding::{Finding, Severity};
 pub use network::Network;
 pub use problem::{Kind, Problem};

@@ -29,7 +29,7 @@ pub(crate) enum LogsVerb {
         #[arg(long, value_parser = moment)]
         end: Option<String>,
         /// Go on with what is logged from now on, whatever --start and --end say
-        #[arg(long)]
+        #[arg(long, visible_alias = "follow")]
         tail: bool,
     },
 }
@@ -187,6 +187,7 @@ fn show(desk: &mut Desk, entry: &Value) -> Result<(), Failed> {
         .collect();
     if !text("error").is_empty() {
         lines.push(format!("{} {}", text("error_code"), text("error")));
+        lines.extend(text("stack").lines().map(str::to_owned));
     }
     desk.out.list(head.trim_end(), &lines)
 }
@@ -203,10 +204,14 @@ pub(crate) enum FunctionsVerb {
     Run {
         #[command(flatten)]
         which: Which,
-        /// Its name (default: the only one, or the one that is chosen)
+        /// Its name (default: the only one, or the one that is chosen), and its
+        /// arguments: JSON, or a text
+        #[arg(value_names = ["NAME", "ARGS"], num_args = 0.., allow_negative_numbers = true)]
+        words: Vec<String>,
+        /// Its name
         #[arg(long)]
         name: Option<String>,
-        /// An argument: JSON, or a text (may be repeated)
+        /// An argument (may be repeated)
         #[arg(long, allow_hyphen_values = true)]
         args: Vec<String>,
         /// The id of the user it runs as (default: as the system)
@@ -228,19 +233,21 @@ impl FunctionsVerb {
             }
             Self::Run {
                 which,
+                words,
                 name,
                 args,
                 user,
             } => {
                 let app = desk.app(&which)?;
-                let name = match name {
+                let mut words = words.into_iter();
+                let name = match name.or_else(|| words.next()) {
                     Some(name) => name,
                     None => function(&desk, &app)?,
                 };
                 let value = |text: &String| {
                     config::parse_json_exactly(text).unwrap_or_else(|_| text.clone().into())
                 };
-                let args: Vec<Value> = args.iter().map(value).collect();
+                let args: Vec<Value> = words.chain(args).map(|text| value(&text)).collect();
                 let query = user.map_or_else(
                     || "run_as_system=true".to_owned(),
                     |id| format!("user_id={}", archive::escaped(&id)),
@@ -265,7 +272,8 @@ impl FunctionsVerb {
                     let text = error
                         .as_str()
                         .map_or_else(|| error.to_string(), str::to_owned);
-                    return Err(format!("{name}: {text}").into());
+                    let stack = answer["stack"].as_str().unwrap_or_default();
+                    return Err(format!("{name}: {text}\n{stack}").trim_end().into());
                 }
                 desk.out.document("Result", &answer["result"])
             }
