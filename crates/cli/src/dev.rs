@@ -15,6 +15,7 @@ use crate::Dev;
 use crate::directory::{self, SECRETS};
 use crate::screen::Screen;
 use crate::serve::{start, stopped};
+use crate::types;
 
 /// Editors write a file in several steps; this is how long they get.
 const SETTLE: Duration = Duration::from_millis(40);
@@ -32,6 +33,9 @@ pub(crate) async fn run(options: Dev) -> Result<(), StartError> {
         Some(folder) => Some(watch(folder, changes)?),
         None => None,
     };
+    if let Some(folder) = &folder {
+        types::keep(folder);
+    }
     let running = start(options.server, Outlet::Shown).await?;
     let mut mails = running.core.shown_mails();
     let mut logs = running.core.logbook.follow();

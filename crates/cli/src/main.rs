@@ -12,6 +12,7 @@ mod remote;
 mod screen;
 mod serve;
 mod settings_file;
+mod types;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -50,6 +51,12 @@ enum Command {
     /// Check an exported app directory: every problem, with file and line
     Check {
         /// The app directory
+        directory: PathBuf,
+    },
+    /// Write what editors need to know of functions: backstitch.d.ts and jsconfig.json
+    Types {
+        /// The app directory
+        #[arg(default_value = ".")]
         directory: PathBuf,
     },
     /// List the clusters that a server knows, or try to reach them
@@ -290,6 +297,7 @@ fn main() -> ExitCode {
         // Before anything else starts threads: a worker has one.
         Command::Worker => js::worker::main(),
         Command::Check { directory } => check::run(&directory),
+        Command::Types { directory } => types::run(&directory),
         Command::Clusters(options) => clusters::run(&options),
         Command::Project(options) => administration::run(administration::project(options)),
         Command::Keys(options) => administration::run(administration::keys(options)),

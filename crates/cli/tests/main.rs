@@ -17,6 +17,7 @@ mod rules;
 mod serve;
 mod servers;
 mod terminal;
+mod types;
 mod unreached;
 
 use std::io::{BufRead, BufReader, Read, Write};

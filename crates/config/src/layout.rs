@@ -68,7 +68,10 @@ fn beside_the_app(name: &str) -> bool {
     std::path::Path::new(name)
         .extension()
         .is_none_or(|e| e != "json" && e != "js")
-        || matches!(name, "package.json" | "package-lock.json")
+        || matches!(
+            name,
+            "package.json" | "package-lock.json" | "jsconfig.json" | "tsconfig.json"
+        )
 }
 
 /// The role of a path. `has` says whether there is a file.

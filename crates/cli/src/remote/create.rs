@@ -240,6 +240,7 @@ impl Init {
             folder.write_all(&files)?;
         }
         Local::read(local)?.describe(&new.settings(&name))?;
+        crate::types::write(local)?;
         desk.out.say(&format!("made {}", local.display()))
     }
 }
