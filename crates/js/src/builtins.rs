@@ -34,7 +34,13 @@ const SOURCES: &[(&str, &str)] = &[
     ("process", include_str!("node/process.js")),
     ("stream", include_str!("node/stream.js")),
     ("stream/promises", include_str!("node/stream_promises.js")),
+    ("_comparison", include_str!("node/_comparison.js")),
+    ("_inspect", include_str!("node/_inspect.js")),
+    ("_types", include_str!("node/_types.js")),
+    ("util", include_str!("node/util.js")),
+    ("util/types", include_str!("node/util_types.js")),
     ("timers", include_str!("node/timers.js")),
+    ("timers/promises", include_str!("node/timers_promises.js")),
 ];
 
 /// Bytecode of those that were asked for.

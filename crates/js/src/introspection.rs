@@ -73,7 +73,8 @@ unsafe extern "C" fn promise(
     }
 }
 
-/// A proxy's target and handler; undefined for what is no proxy.
+/// A proxy's target and handler, nulls when it was revoked; undefined for what
+/// is no proxy.
 unsafe extern "C" fn proxy(ctx: *mut JSContext, _: JSValue, n: c_int, a: *mut JSValue) -> JSValue {
     // SAFETY: as for `kind`.
     unsafe {
@@ -81,11 +82,13 @@ unsafe extern "C" fn proxy(ctx: *mut JSContext, _: JSValue, n: c_int, a: *mut JS
         if !q::JS_IsProxy(value) {
             return q::JS_UNDEFINED;
         }
-        pair(
-            ctx,
-            q::JS_GetProxyTarget(ctx, value),
-            q::JS_GetProxyHandler(ctx, value),
-        )
+        let target = q::JS_GetProxyTarget(ctx, value);
+        if q::JS_IsException(target) {
+            // A revoked one.
+            q::JS_FreeValue(ctx, q::JS_GetException(ctx));
+            return pair(ctx, q::JS_NULL, q::JS_NULL);
+        }
+        pair(ctx, target, q::JS_GetProxyHandler(ctx, value))
     }
 }
 

@@ -204,6 +204,21 @@ async fn a_worker_has_no_files_no_network_and_no_environment() {
     assert_eq!(outcome.result, Ok(wanted));
 }
 
+#[tokio::test]
+async fn timers_that_were_let_go_do_not_hold_a_call() {
+    let source = "exports = () => {
+        setInterval(() => {}, 50).unref();
+        setTimeout(() => {}, 600000).unref();
+        AbortSignal.timeout(600000);
+        return 1;
+    }";
+    assert_eq!(crate::value(source).await, Bson::Int32(1));
+    // One that was taken back does.
+    let source =
+        "exports = () => new Promise((resolve) => setTimeout(() => resolve(2), 5).unref().ref())";
+    assert_eq!(crate::value(source).await, Bson::Int32(2));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_queue_refuses() {
     let mut settings = js::PoolSettings::new(env!("CARGO_BIN_EXE_js-test-worker"), [""; 0]);

@@ -57,4 +57,8 @@ modules! {
     querystring
     string_decoder
     url
+    events
+    stream
+    util
+    timers
 }

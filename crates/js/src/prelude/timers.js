@@ -80,6 +80,12 @@ const timers = {
     settled.then(callback).catch(uncaught);
   },
 };
+for (const name of ["setTimeout", "setImmediate"]) {
+  Object.defineProperty(timers[name], Symbol.for("nodejs.util.promisify.custom"), {
+    enumerable: true,
+    get: () => requireBuiltin("timers/promises")[name],
+  });
+}
 const settled = Promise.resolve();
 // An error outside of any promise: the call fails with it.
 const uncaught = (error) => { natives.timer(() => { throw error; }, 0, false); };
