@@ -41,6 +41,12 @@ const SOURCES: &[(&str, &str)] = &[
     ("util/types", include_str!("node/util_types.js")),
     ("timers", include_str!("node/timers.js")),
     ("timers/promises", include_str!("node/timers_promises.js")),
+    ("_crypto_cipher", include_str!("node/_crypto_cipher.js")),
+    ("_crypto_input", include_str!("node/_crypto_input.js")),
+    ("_crypto_keys", include_str!("node/_crypto_keys.js")),
+    ("_crypto_sign", include_str!("node/_crypto_sign.js")),
+    ("_crypto_web", include_str!("node/_crypto_web.js")),
+    ("crypto", include_str!("node/crypto.js")),
 ];
 
 /// Bytecode of those that were asked for.

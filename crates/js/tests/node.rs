@@ -48,6 +48,7 @@ macro_rules! modules {
 }
 
 modules! {
+    crypto
     buffer
     encoding
     intl_dates

@@ -43,6 +43,7 @@ pub(crate) fn call(name: &str, arguments: &[Value]) -> Option<Result<Value, Node
         "cipher.wrap" => cipher::wrap(&a),
         "key.import" => import::import(&a),
         "key.export" => export::export(&a),
+        "key.point" => keys::point(&a),
         "key.public" => keys::public(&a),
         "key.generate" => keys::generate(&a),
         "dh" => sign::agree(&a),

@@ -16,16 +16,13 @@ fn number(n: u32) -> Value {
 
 fn hex(value: Value) -> String {
     match value {
-        Value::Bytes(bytes) => bytes.iter().map(|byte| format!("{byte:02x}")).collect(),
+        Value::Bytes(bytes) => hex::encode(bytes),
         other => panic!("{other:?}"),
     }
 }
 
 fn unhex(text: &str) -> Vec<u8> {
-    let digits = text.as_bytes().chunks(2);
-    digits
-        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
-        .collect()
+    hex::decode(text).unwrap()
 }
 
 fn field(value: &Value, name: &str) -> Value {
@@ -33,9 +30,7 @@ fn field(value: &Value, name: &str) -> Value {
         panic!("{value:?}")
     };
     let found = fields.iter().find(|(field, _)| field == name);
-    found
-        .map(|(_, value)| value.clone())
-        .unwrap_or_else(|| panic!("no {name}"))
+    found.unwrap_or_else(|| panic!("no {name}")).1.clone()
 }
 
 #[test]

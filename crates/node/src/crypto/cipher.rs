@@ -97,7 +97,7 @@ impl Named {
             other => block_mode(other)?,
         };
         let printed = match mode {
-            Mode::Gcm => format!("id-aes{bits}-GCM"),
+            Mode::Gcm => format!("id-aes{bits}-gcm"),
             Mode::Wrap => format!("id-aes{bits}-wrap"),
             Mode::Cbc => format!("aes-{bits}-cbc"),
             _ => name.to_owned(),

@@ -114,13 +114,13 @@ fn jwk(key: &Key) -> Result<Value, NodeError> {
             secret,
         } => {
             let (x, y) = point[1..].split_at(curve.size());
+            put("kty", "EC".to_owned());
+            put("x", base64(x));
+            put("y", base64(y));
             put("crv", curve.jwk().to_owned());
             if let Some(secret) = secret {
                 put("d", base64(secret));
             }
-            put("kty", "EC".to_owned());
-            put("x", base64(x));
-            put("y", base64(y));
         }
         Key::Edwards {
             signs,

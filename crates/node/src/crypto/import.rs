@@ -192,7 +192,10 @@ fn of_jwk(fields: &[(String, Value)], private: bool) -> Result<Key, NodeError> {
                 let number = curve.padded(&bytes(coordinate)?);
                 point.extend(number.ok_or_else(invalid_jwk)?);
             }
-            let point = curve.point(&point).ok_or_else(invalid_jwk)?;
+            let point = curve.point(&point).ok_or_else(|| NodeError {
+                message: "Invalid JWK EC key".to_owned(),
+                ..invalid_jwk()
+            })?;
             Ok(Key::Ec {
                 curve,
                 point,

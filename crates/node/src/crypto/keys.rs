@@ -286,6 +286,23 @@ pub(super) fn public(a: &Arguments) -> Result<Value, NodeError> {
     Ok(Key::from_der(a.bytes(0)?)?.to_public().described())
 }
 
+/// `(curve, point)` to a public key, described.
+pub(super) fn point(a: &Arguments) -> Result<Value, NodeError> {
+    let curve = Curve::named(a.text(0)?).ok_or(Malformed)?;
+    let mut point = a.bytes(1)?.to_vec();
+    // A hybrid point is one that tells its sign twice.
+    if let Some(first @ (6 | 7)) = point.first_mut() {
+        *first = 4;
+    }
+    let point = curve.point(&point).ok_or(Malformed)?;
+    let key = Key::Ec {
+        curve,
+        point,
+        secret: None,
+    };
+    Ok(key.described())
+}
+
 /// `(type, options)` to a new private key, described. Options: the bits and
 /// the exponent of an RSA key, or a curve's name.
 pub(super) fn generate(a: &Arguments) -> Result<Value, NodeError> {

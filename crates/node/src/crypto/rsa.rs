@@ -173,6 +173,13 @@ fn invalid() -> NodeError {
     )
 }
 
+fn too_large() -> NodeError {
+    error(
+        "ERR_OSSL_RSA_DATA_TOO_LARGE_FOR_KEY_SIZE",
+        "error:0200006E:rsa routines::data too large for key size",
+    )
+}
+
 fn failed() -> NodeError {
     error(
         "ERR_OSSL_RSA_OPERATION_FAILED",
@@ -198,26 +205,20 @@ pub(super) fn sign(
     salt: Option<i64>,
 ) -> Result<Vec<u8>, NodeError> {
     let room = (key.bits().saturating_sub(1)).div_ceil(8);
-    let too_small = || {
-        error(
-            "ERR_OSSL_RSA_DATA_TOO_LARGE_FOR_KEY_SIZE",
-            "error:02000070:rsa routines::digest too big for rsa key",
-        )
-    };
     let private = key.private()?;
     let signed = match padding {
         PADDING_PKCS1 => private.sign_with_rng(&mut SysRng, scheme(algorithm)?, hash),
         PADDING_PSS => {
             let most = room
                 .checked_sub(algorithm.length() + 2)
-                .ok_or_else(too_small)?;
+                .ok_or_else(too_large)?;
             let salt = match salt.unwrap_or(-2) {
                 -1 => algorithm.length(),
                 ..0 => most,
                 length => length as usize,
             };
             if salt > most {
-                return Err(too_small());
+                return Err(too_large());
             }
             with_digest!(algorithm, D => {
                 private.sign_with_rng(&mut SysRng, Pss::<D>::new_with_salt(salt), hash)
@@ -225,7 +226,7 @@ pub(super) fn sign(
         }
         _ => return Err(illegal_padding()),
     };
-    signed.map_err(|_| too_small())
+    signed.map_err(|_| too_large())
 }
 
 fn illegal_padding() -> NodeError {
@@ -310,9 +311,9 @@ pub(super) fn transform(a: &Arguments) -> Result<Value, NodeError> {
         }
         _ => return Err(illegal_padding()),
     };
-    let too_large = how.ends_with("Encrypt");
+    let encrypts = how.ends_with("Encrypt");
     out.map(Value::Bytes)
-        .map_err(|_| match (too_large, padding) {
+        .map_err(|_| match (encrypts, padding) {
             (true, _) => error(
                 "ERR_OSSL_RSA_DATA_TOO_LARGE_FOR_KEY_SIZE",
                 "error:0200006E:rsa routines::data too large for key size",
@@ -329,14 +330,14 @@ fn sized(data: &[u8], size: usize) -> Result<Vec<u8>, NodeError> {
     if data.len() == size {
         return Ok(data.to_vec());
     }
-    Err(error(
-        "ERR_OSSL_RSA_DATA_TOO_LARGE_FOR_KEY_SIZE",
-        if data.len() > size {
-            "error:0200006E:rsa routines::data too large for key size"
-        } else {
-            "error:0200007A:rsa routines::data too small for key size"
-        },
-    ))
+    Err(if data.len() > size {
+        too_large()
+    } else {
+        error(
+            "ERR_OSSL_RSA_DATA_TOO_SMALL_FOR_KEY_SIZE",
+            "error:0200007A:rsa routines::data too small for key size",
+        )
+    })
 }
 
 fn in_size(number: &[u8], size: usize) -> Vec<u8> {
