@@ -39,6 +39,7 @@ const SOURCES: &[(&str, &str)] = &[
     ("_types", include_str!("node/_types.js")),
     ("util", include_str!("node/util.js")),
     ("util/types", include_str!("node/util_types.js")),
+    ("zlib", include_str!("node/zlib.js")),
     ("timers", include_str!("node/timers.js")),
     ("timers/promises", include_str!("node/timers_promises.js")),
     ("_crypto_cipher", include_str!("node/_crypto_cipher.js")),

@@ -62,4 +62,5 @@ modules! {
     stream
     util
     timers
+    zlib
 }

@@ -11,6 +11,7 @@ mod crypto;
 mod intl;
 mod text;
 mod url;
+mod zlib;
 
 /// A value as operations take and give it.
 #[derive(Debug, Clone, PartialEq)]
@@ -67,6 +68,7 @@ pub fn call(operation: &str, arguments: &[Value]) -> Result<Value, NodeError> {
         "intl" => intl::call(name, arguments),
         "text" => text::call(name, arguments),
         "url" => url::call(name, arguments),
+        "zlib" => zlib::call(name, arguments),
         "crypto" => crypto::call(name, arguments),
         _ => None,
     };
