@@ -46,8 +46,6 @@ const NATIVES: &[(&CStr, Native)] = &[
     (c"timer", timer),
     (c"clearTimer", clear_timer),
     (c"keepTimer", keep_timer),
-    (c"hash", hash),
-    (c"hmac", hmac),
     (c"random", random),
     (c"call", call),
     (c"sync", sync),
@@ -355,71 +353,6 @@ unsafe extern "C" fn keep_timer(
         }
     }
     q::JS_UNDEFINED
-}
-
-unsafe extern "C" fn hash(ctx: *mut JSContext, _: JSValue, n: c_int, a: *mut JSValue) -> JSValue {
-    use md5::Digest as _;
-    // SAFETY: as for `decimal`.
-    unsafe {
-        let algorithm = text_of(ctx, argument(n, a, 0)).unwrap_or_default();
-        let Some(input) = bytes_of(ctx, argument(n, a, 1)) else {
-            return q::JS_EXCEPTION;
-        };
-        let digest = match algorithm.as_str() {
-            "md5" => md5::Md5::digest(&input).to_vec(),
-            "sha1" => sha1::Sha1::digest(&input).to_vec(),
-            "sha256" => sha2::Sha256::digest(&input).to_vec(),
-            "sha512" => sha2::Sha512::digest(&input).to_vec(),
-            other => {
-                return throw(
-                    ctx,
-                    "TypeError",
-                    &format!("unknown hash function '{other}'"),
-                    "",
-                );
-            }
-        };
-        bytes(ctx, &digest)
-    }
-}
-
-unsafe extern "C" fn hmac(ctx: *mut JSContext, _: JSValue, n: c_int, a: *mut JSValue) -> JSValue {
-    use ::hmac::{Hmac, Mac as _};
-    // SAFETY: as for `decimal`.
-    unsafe {
-        let algorithm = text_of(ctx, argument(n, a, 0)).unwrap_or_default();
-        let (Some(key), Some(input)) = (
-            bytes_of(ctx, argument(n, a, 1)),
-            bytes_of(ctx, argument(n, a, 2)),
-        ) else {
-            return q::JS_EXCEPTION;
-        };
-        macro_rules! digest {
-            ($hash:ty) => {
-                Hmac::<$hash>::new_from_slice(&key).map(|mut mac| {
-                    mac.update(&input);
-                    mac.finalize().into_bytes().to_vec()
-                })
-            };
-        }
-        let digest = match algorithm.as_str() {
-            "sha1" => digest!(sha1::Sha1),
-            "sha256" => digest!(sha2::Sha256),
-            "sha512" => digest!(sha2::Sha512),
-            other => {
-                return throw(
-                    ctx,
-                    "TypeError",
-                    &format!("unknown hash function '{other}'"),
-                    "",
-                );
-            }
-        };
-        match digest {
-            Ok(digest) => bytes(ctx, &digest),
-            Err(_) => throw(ctx, "TypeError", "the key cannot be used", ""),
-        }
-    }
 }
 
 /// A number from the kernel's generator: the engine's own would repeat after

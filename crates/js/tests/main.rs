@@ -8,6 +8,7 @@ mod limits;
 mod node;
 mod packages;
 mod realm;
+mod service_crypto;
 mod values;
 mod workers;
 

@@ -13,7 +13,7 @@ async function unfold(value, seen = new Set()) {
 const settle = async (value) => unfold(await value);
 
 for (const [name, value] of Object.entries({
-  BSON, EJSON, console, utils, ...timers,
+  BSON, EJSON, console, ...timers,
   global: globalThis,
 })) define(globalThis, name, value);
 for (const [name, [module, key]] of Object.entries(lazyGlobals)) {

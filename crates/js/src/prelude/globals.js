@@ -27,24 +27,3 @@ function inspect(value) {
 const line = (isError) => (...values) => natives.log(isError, values.map(inspect).join(" "));
 const console = { log: line(false), info: line(false), debug: line(false), warn: line(true), error: line(true), trace: line(false) };
 
-// ---- utils.
-
-const bytesIn = (value) => (typeof value === "string" ? natives.utf8(value) : value instanceof Binary ? value._v : Uint8Array.from(value));
-const utils = {
-  crypto: {
-    hash: (algorithm, input) => new Binary(natives.hash(algorithm, bytesIn(input))),
-    hmac: (input, secret, algorithm, format) => {
-      const bytes = natives.hmac(algorithm, bytesIn(secret), bytesIn(input));
-      return format === "base64" ? natives.toBase64(bytes) : hexOf(bytes);
-    },
-    encrypt: () => unsupported("utils.crypto.encrypt"),
-    decrypt: () => unsupported("utils.crypto.decrypt"),
-    sign: () => unsupported("utils.crypto.sign"),
-    verify: () => unsupported("utils.crypto.verify"),
-  },
-  jwt: {
-    encode: () => unsupported("utils.jwt.encode"),
-    decode: () => unsupported("utils.jwt.decode"),
-  },
-};
-

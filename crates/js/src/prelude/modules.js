@@ -5,6 +5,7 @@ const modules = new Map();
 // What built-in modules may reach of the host: operations without an identity.
 const inner = {
   node: natives.node,
+  bson: { Binary },
   // `weak`: the call ends without it once its function is done.
   host: (operation, sent, weak) => natives.call(0, operation, sent, weak),
   sync: (operation, sent) => natives.sync(0, operation, sent),
@@ -69,6 +70,7 @@ const lazyGlobals = {
   AbortController: ["_event_target", "AbortController"],
   AbortSignal: ["_event_target", "AbortSignal"],
   Buffer: ["buffer", "Buffer"],
+  utils: ["_utils", "utils"],
   crypto: ["_crypto_web", "webcrypto"],
   Crypto: ["_crypto_web", "Crypto"],
   CryptoKey: ["_crypto_web", "CryptoKey"],
