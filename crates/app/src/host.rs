@@ -110,18 +110,34 @@ impl CallHost {
     }
 
     /// Commits or aborts; a transaction without operations has nothing to end.
+    /// An abort answers whether it is worth another try.
     async fn transaction(&self, asked: &RawDocument) -> Result<RawBson, Problem> {
         let number = asked.get_i32("session").map_err(invalid)?;
-        let open = self.transactions().remove(&number);
-        match open {
-            Some(open) if text(asked, "how") == "commit" => {
-                let committed = open.session.commit(&open.engine).await;
-                committed.map_err(mongodb)?;
+        let commits = text(asked, "how") == "commit";
+        let open = {
+            let mut transactions = self.transactions();
+            // What is not committed is asked about once more.
+            if commits {
+                transactions.get(&number).cloned()
+            } else {
+                transactions.remove(&number)
             }
-            Some(open) => abort(vec![open]).await,
-            None => {}
-        }
-        Ok(RawBson::Null)
+        };
+        let Some(open) = open else {
+            return Ok(RawBson::Boolean(false));
+        };
+        let lost = if commits {
+            let committed = open.session.commit(&open.engine).await;
+            committed.map_err(mongodb)?;
+            self.transactions().remove(&number);
+            false
+        } else {
+            // The abort of one that the engine has already ended says so, too.
+            let lost = open.session.is_lost();
+            abort(vec![open]).await;
+            lost
+        };
+        Ok(RawBson::Boolean(lost))
     }
 }
 

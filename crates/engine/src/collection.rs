@@ -134,7 +134,11 @@ impl Collection {
                 rawdoc! { "w": "majority", "j": false },
             );
         }
-        self.engine.command(&self.database, &command).await
+        let answer = self.engine.command(&self.database, &command).await;
+        if let Some(session) = &self.session {
+            session.note(&answer);
+        }
+        answer
     }
 
     /// The first document that matches.

@@ -22,6 +22,7 @@ pub struct Session {
     id: Bson,
     number: i64,
     started: std::sync::Arc<std::sync::atomic::AtomicBool>,
+    lost: std::sync::Arc<std::sync::atomic::AtomicBool>,
 }
 
 impl Session {
@@ -31,6 +32,20 @@ impl Session {
             id: Bson::Document(doc! { "id": bson::Uuid::new() }),
             number: 1,
             started: std::sync::Arc::default(),
+            lost: std::sync::Arc::default(),
+        }
+    }
+
+    /// Whether an error in it was one that goes away when the whole transaction
+    /// is tried again.
+    pub fn is_lost(&self) -> bool {
+        self.lost.load(std::sync::atomic::Ordering::SeqCst)
+    }
+
+    /// Notes such an error.
+    pub(crate) fn note(&self, answer: &Answer) {
+        if answer.as_ref().is_err_and(CommandError::is_transient) {
+            self.lost.store(true, std::sync::atomic::Ordering::SeqCst);
         }
     }
 
@@ -87,7 +102,9 @@ impl Session {
         command.insert(name, 1);
         self.decorate(&mut command);
         let command = bson::RawDocumentBuf::try_from(&command)?;
-        engine.command("admin", &command).await
+        let answer = engine.command("admin", &command).await;
+        self.note(&answer);
+        answer
     }
 }
 

@@ -8,6 +8,7 @@ mod bad_input;
 mod connections;
 mod doors;
 mod forged;
+mod functions;
 mod guesses;
 mod hosting;
 mod http;

@@ -143,14 +143,16 @@ function makeCollection(frame, service, database, collection) {
   };
 }
 
-// What the server calls a write that met another one.
-const meets = (error) => error?.code === "MongoDBError" && /WriteConflict|write conflict/i.test(error.message);
-const TRANSACTION_TRIES_MAX = 20;
+// How often a transaction is tried that keeps losing to others, and the longest
+// pause before it.
+const TRANSACTION_TRIES_MAX = 50;
+const TRANSACTION_PAUSE_MS_MAX = 64;
 
 class Session {
   #frame;
   #service;
   #number;
+  #failed;
   constructor(frame, service) {
     this.#frame = frame;
     this.#service = service;
@@ -160,20 +162,27 @@ class Session {
     if (!(session instanceof Session)) throw new TypeError("the option 'session' is not a session");
     return session.#number;
   }
+  // Ends the transaction; after an abort, whether another try is worth it. A
+  // commit that failed can still be aborted.
   async #end(how) {
-    const number = this.#number;
-    if (number === undefined) return;
-    this.#number = undefined;
-    await natives.call(this.#frame, "transaction", { service: this.#service, session: number, how });
+    const number = this.#number ?? (how === "abort" ? this.#failed : undefined);
+    this.#number = this.#failed = undefined;
+    if (number === undefined) return false;
+    try {
+      return await natives.call(this.#frame, "transaction", { service: this.#service, session: number, how });
+    } catch (error) {
+      if (how === "commit") this.#failed = number;
+      throw error;
+    }
   }
   inTransaction() { return this.#number !== undefined; }
   startTransaction() {
     if (this.#number !== undefined) throw new Error("a transaction is already in progress");
     this.#number = natives.number();
   }
-  commitTransaction() { return this.#end("commit"); }
-  abortTransaction() { return this.#end("abort"); }
-  endSession() { return this.#end("abort"); }
+  async commitTransaction() { await this.#end("commit"); }
+  async abortTransaction() { await this.#end("abort"); }
+  async endSession() { await this.#end("abort"); }
   async withTransaction(body) {
     for (let tries = 1; ; tries++) {
       this.startTransaction();
@@ -182,8 +191,9 @@ class Session {
         await this.#end("commit");
         return result;
       } catch (error) {
-        await this.#end("abort");
-        if (!meets(error) || tries === TRANSACTION_TRIES_MAX) throw error;
+        if (!await this.#end("abort") || tries === TRANSACTION_TRIES_MAX) throw error;
       }
+      const pause = Math.min(2 ** tries, TRANSACTION_PAUSE_MS_MAX) * natives.random();
+      await new Promise((done) => natives.timer(done, pause, false));
     }
   }
