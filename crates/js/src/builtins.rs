@@ -48,6 +48,7 @@ const SOURCES: &[(&str, &str)] = &[
     ("_crypto_sign", include_str!("node/_crypto_sign.js")),
     ("_crypto_web", include_str!("node/_crypto_web.js")),
     ("crypto", include_str!("node/crypto.js")),
+    ("_packages", include_str!("node/_packages.js")),
     ("_utils", include_str!("node/_utils.js")),
 ];
 

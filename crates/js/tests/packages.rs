@@ -16,10 +16,10 @@ const CASES: &str = include_str!("packages/cases.js");
 const EXPECTED: &str = include_str!("packages/expected.json");
 
 /// Files in memory.
-struct InMemory(BTreeMap<String, Vec<u8>>);
+pub(crate) struct InMemory(BTreeMap<String, Vec<u8>>);
 
 impl InMemory {
-    fn new(text: &str) -> Self {
+    pub(crate) fn new(text: &str) -> Self {
         let parts = text.strip_prefix("=== ").unwrap().split("\n=== ");
         Self(
             parts
@@ -67,7 +67,7 @@ pub(crate) struct Shop {
 }
 
 impl Shop {
-    fn new(files: impl Files + 'static) -> Arc<Self> {
+    pub(crate) fn new(files: impl Files + 'static) -> Arc<Self> {
         Arc::new(Self {
             packages: Packages::new(files, Arc::new(Codes::default())),
             asked: AtomicUsize::new(0),
@@ -109,7 +109,7 @@ async fn run(pool: &Pool, shop: &Arc<Shop>, source: &str) -> Outcome {
     pool.call(using(source), shop.clone()).await
 }
 
-async fn value(pool: &Pool, shop: &Arc<Shop>, source: &str) -> Bson {
+pub(crate) async fn value(pool: &Pool, shop: &Arc<Shop>, source: &str) -> Bson {
     let outcome = run(pool, shop, source).await;
     outcome
         .result

@@ -1,5 +1,6 @@
 // CommonJS modules of npm packages, and what ES modules need of them.
 
+const requireBuiltin = require;
 const { resolve, module: read, namespace, builtin } = inner.packages;
 
 // By path; what `require.cache` is.
@@ -74,6 +75,7 @@ function made(path, by) {
   cache[path] = module;
   try {
     extensions[path.endsWith(".json") ? ".json" : path.endsWith(".node") ? ".node" : ".js"](module, path);
+    if (NATIVE.test(path)) requireBuiltin("_packages").patch(path, module.exports);
     module.loaded = true;
   } finally {
     if (!module.loaded) delete cache[path];
@@ -81,7 +83,15 @@ function made(path, by) {
   return module;
 }
 
+// Files of packages that have a native half here.
+const NATIVE = /\/node_modules\/bcrypt[^/]*\/(?:[^/]+\/)?[^/]+\.js$/;
+
 function evaluate(module, path) {
+  const instead = NATIVE.test(path) ? requireBuiltin("_packages").instead(path) : undefined;
+  if (instead !== undefined) {
+    module.exports = instead;
+    return;
+  }
   const [format, value] = read(path);
   if (format === "commonjs") value.call(module.exports, module.exports, requireOf(module), module, path, module.path);
   else if (format === "json") module.exports = value;
