@@ -61,6 +61,8 @@ modules! {
     events
     stream
     util
+    assert
+    path
     timers
     zlib
 }

@@ -64,6 +64,7 @@ lazy(require, "cache", () => requireBuiltin("_loader").cache);
 // one itself.
 const lazyGlobals = {
   process: ["process"],
+  performance: ["perf_hooks", "performance"],
   Event: ["_event_target", "Event"],
   CustomEvent: ["_event_target", "CustomEvent"],
   EventTarget: ["_event_target", "EventTarget"],

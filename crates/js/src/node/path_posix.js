@@ -1,0 +1,3 @@
+// `path/posix`.
+
+module.exports = require("path").posix;

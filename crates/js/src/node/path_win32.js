@@ -1,0 +1,3 @@
+// `path/win32`.
+
+module.exports = require("path").win32;
