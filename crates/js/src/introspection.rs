@@ -1,13 +1,13 @@
 //! What the language does not tell about values: the natives that `util` and
 //! the console look with.
 
-use std::ffi::{CStr, c_int};
+use std::ffi::{CStr, c_int, c_void};
 
 use rquickjs_sys as q;
 use rquickjs_sys::{JSContext, JSValue};
 
 use crate::convert::{float, int};
-use crate::natives::{Native, argument};
+use crate::natives::{Native, argument, realm};
 
 /// Natives of this file.
 pub(crate) const NATIVES: &[(&CStr, Native)] = &[
@@ -15,6 +15,9 @@ pub(crate) const NATIVES: &[(&CStr, Native)] = &[
     (c"promise", promise),
     (c"proxy", proxy),
     (c"now", now),
+    (c"context", context),
+    (c"setContext", set_context),
+    (c"followContext", follow_context),
 ];
 
 /// The class that an object was made with, such as `Map` or `Proxy`, whatever
@@ -101,4 +104,66 @@ unsafe extern "C" fn now(_: *mut JSContext, _: JSValue, _: c_int, _: *mut JSValu
     // SAFETY: the pointer is to a live value.
     unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut time) };
     float(time.tv_sec as f64 * 1e3 + time.tv_nsec as f64 / 1e6)
+}
+
+/// The value that follows the call through promises and timers.
+unsafe extern "C" fn context(
+    ctx: *mut JSContext,
+    _: JSValue,
+    _: c_int,
+    _: *mut JSValue,
+) -> JSValue {
+    // SAFETY: as for `kind`; the run owns its value.
+    unsafe { q::JS_DupValue(ctx, realm().run.context.unwrap_or(q::JS_UNDEFINED)) }
+}
+
+/// Sets it.
+unsafe extern "C" fn set_context(
+    ctx: *mut JSContext,
+    _: JSValue,
+    n: c_int,
+    a: *mut JSValue,
+) -> JSValue {
+    // SAFETY: as for `kind`; the run gets a reference of its own.
+    unsafe {
+        let value = q::JS_DupValue(ctx, argument(n, a, 0));
+        if let Some(before) = realm().run.context.replace(value) {
+            q::JS_FreeValue(ctx, before);
+        }
+    }
+    q::JS_UNDEFINED
+}
+
+/// From now on, whoever waits for a promise that has a value at once goes on
+/// with the context of now.
+unsafe extern "C" fn follow_context(
+    ctx: *mut JSContext,
+    _: JSValue,
+    _: c_int,
+    _: *mut JSValue,
+) -> JSValue {
+    // SAFETY: as for `kind`.
+    unsafe { q::JS_SetPromiseHook(q::JS_GetRuntime(ctx), Some(resolves), std::ptr::null_mut()) };
+    q::JS_UNDEFINED
+}
+
+/// Called right before the jobs of those who wait for a promise are queued.
+unsafe extern "C" fn resolves(
+    ctx: *mut JSContext,
+    what: q::JSPromiseHookType,
+    _: JSValue,
+    _: JSValue,
+    _: *mut c_void,
+) {
+    if what != q::JSPromiseHookType_JS_PROMISE_HOOK_RESOLVE {
+        return;
+    }
+    let mut context = [realm().run.context.unwrap_or(q::JS_UNDEFINED)];
+    // SAFETY: the queue takes a reference of its own.
+    unsafe { q::JS_EnqueueJob(ctx, Some(go_back), 1, context.as_mut_ptr()) };
+}
+
+unsafe extern "C" fn go_back(ctx: *mut JSContext, n: c_int, a: *mut JSValue) -> JSValue {
+    // SAFETY: as the engine promises for jobs.
+    unsafe { set_context(ctx, q::JS_UNDEFINED, n, a) }
 }

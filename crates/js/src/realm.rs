@@ -77,6 +77,8 @@ pub(crate) struct Run {
     pub(crate) entered: HashMap<(i32, String), (Vec<u8>, i32)>,
     /// What each frame's `context` holds.
     pub(crate) contexts: Vec<(i32, RawDocumentBuf)>,
+    /// What follows the call through promises and timers.
+    pub(crate) context: Option<JSValue>,
     pub(crate) operations: u32,
     /// Questions about modules.
     pub(crate) modules: u32,

@@ -61,6 +61,8 @@ modules! {
     events
     stream
     util
+    web_streams
+    modules
     assert
     path
     timers

@@ -142,9 +142,8 @@ function nameOf(value, ctx, depth) {
   let first;
   while (at !== null && at !== undefined) {
     const descriptor = Object.getOwnPropertyDescriptor(at, "constructor");
-    if (typeof descriptor?.value === "function" && descriptor.value.name !== "" && isInstance(value, descriptor.value)) {
-      return String(descriptor.value.name);
-    }
+    const own = at === Promise.prototype ? Promise : descriptor?.value;
+    if (typeof own === "function" && own.name !== "" && isInstance(value, own)) return String(own.name);
     at = Object.getPrototypeOf(at);
     first ??= at;
     if (first === null) return null;

@@ -28,7 +28,7 @@ function runTicks() {
 
 function nextTick(callback, ...args) {
   errors.validateFunction(callback, "callback");
-  ticks.push({ callback, args });
+  ticks.push({ callback: inner.inContext(callback), args });
   if (running) return;
   running = true;
   settled.then(runTicks);

@@ -1,5 +1,8 @@
 // ---- Timers.
 
+// Keeps what follows a call (`async_hooks`) for a callback.
+let inContext = (callback) => callback;
+
 // What `setTimeout` and `setInterval` answer. A number stands for it too.
 class Timeout {
   #id;
@@ -7,6 +10,7 @@ class Timeout {
   #keeps = true;
   constructor(callback, delay, args, repeats) {
     requireCallback(callback);
+    callback = inContext(callback);
     delay = Number(delay);
     if (!(delay >= 1 && delay <= 0x7fffffff)) delay = 1;
     this.#start = () => natives.timer(() => {
@@ -46,6 +50,7 @@ class Immediate {
   #keeps = true;
   constructor(callback, args) {
     requireCallback(callback);
+    callback = inContext(callback);
     this.#id = natives.timer(() => callback.apply(this, args), 0, false);
   }
   ref() { return this.#keep(true); }
@@ -77,7 +82,7 @@ const timers = {
   clearImmediate(timer) { clear(timer); },
   queueMicrotask(callback) {
     requireCallback(callback);
-    settled.then(callback).catch(uncaught);
+    settled.then(inContext(() => callback())).catch(uncaught);
   },
 };
 for (const name of ["setTimeout", "setImmediate"]) {

@@ -1,0 +1,3 @@
+// `inspector/promises`.
+
+module.exports = require("inspector");

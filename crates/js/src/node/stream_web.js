@@ -1,0 +1,4 @@
+// `stream/web`.
+
+const { closedOf, stateOf, ...classes } = require("_web_streams");
+Object.assign(exports, classes);

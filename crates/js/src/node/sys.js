@@ -1,0 +1,3 @@
+// `sys`: the old name of `util`.
+
+module.exports = require("util");
