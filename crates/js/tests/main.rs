@@ -6,6 +6,7 @@ mod forms;
 mod frozen;
 mod hostile;
 mod limits;
+mod natives;
 mod node;
 mod packages;
 mod realm;

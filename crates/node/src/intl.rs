@@ -6,6 +6,7 @@ use icu_collator::{CollatorBorrowed, CollatorPreferences};
 use icu_locale_core::Locale;
 use jiff::Timestamp;
 use jiff::tz::{TimeZone, TimeZoneDatabase};
+use unicode_segmentation::UnicodeSegmentation as _;
 
 use crate::{NodeError, Value, arguments::Arguments};
 
@@ -24,6 +25,7 @@ pub(crate) fn call(name: &str, arguments: &[Value]) -> Option<Result<Value, Node
         "offset" => offset(&arguments),
         "zones" => Ok(Value::List(zones())),
         "compare" => compare(&arguments),
+        "segments" => segments(&arguments),
         _ => return None,
     })
 }
@@ -129,6 +131,18 @@ fn compare(arguments: &Arguments) -> Result<Value, NodeError> {
     let collator = CollatorBorrowed::try_new(CollatorPreferences::from(&locale), options)
         .map_err(|error| NodeError::new(error.to_string()))?;
     Ok(Value::Number(f64::from(collator.compare(one, other) as i8)))
+}
+
+/// Text and granularity: its parts in turn.
+fn segments(arguments: &Arguments) -> Result<Value, NodeError> {
+    let text = arguments.text(0)?;
+    let parts: Vec<&str> = match arguments.text(1)? {
+        "word" => text.split_word_bounds().collect(),
+        "sentence" => text.split_sentence_bounds().collect(),
+        _ => text.graphemes(true).collect(),
+    };
+    let parts = parts.into_iter().map(|part| Value::Text(part.to_owned()));
+    Ok(Value::List(parts.collect()))
 }
 
 #[cfg(test)]

@@ -120,7 +120,77 @@ class RelativeTimeFormat {
 }
 tagged(RelativeTimeFormat, "RelativeTimeFormat");
 
-for (const Class of [CollatorClass, ListFormat, RelativeTimeFormat, Locale, PluralRules]) {
+// ---- Segmenter.
+
+class Segmenter {
+  #options;
+  constructor(locales = undefined, options = undefined) {
+    const granularity = reader(options, "Segmenter").text("granularity", ["grapheme", "word", "sentence"], "grapheme");
+    this.#options = { locale: resolve(locales).locale, granularity };
+  }
+  segment(input) {
+    const { granularity } = this.#options, text = String(input);
+    let made;
+    const all = () => {
+      if (made !== undefined) return made;
+      // Halves of pairs do not cross to the host: whole segments are taken from the text itself.
+      let index = 0;
+      made = native("intl.segments", text, granularity).map((part) => {
+        const segment = text.slice(index, index + part.length);
+        const found = { segment, index, input: text };
+        if (granularity === "word") found.isWordLike = /[\p{L}\p{N}]/u.test(segment);
+        index += part.length;
+        return found;
+      });
+      return made;
+    };
+    return {
+      *[Symbol.iterator]() { yield* all(); },
+      containing(index = 0) {
+        const at = Math.trunc(index) || 0;
+        return all().find((part) => at >= part.index && at < part.index + part.segment.length);
+      },
+    };
+  }
+  resolvedOptions() { return { ...this.#options }; }
+}
+tagged(Segmenter, "Segmenter");
+
+// ---- DisplayNames: of regions, languages and currencies.
+
+class DisplayNames {
+  #options;
+  #data;
+  constructor(locales, options) {
+    const { locale, data } = resolve(locales);
+    if (options === undefined) throw new TypeError("Cannot convert undefined or null to object");
+    const read = reader(options, "DisplayNames");
+    const style = read.text("style", ["narrow", "short", "long"], "long");
+    const type = read.text("type", ["language", "region", "script", "currency", "calendar", "dateTimeField"]);
+    if (type === undefined) throw new TypeError('Required option "type" must not be undefined');
+    const fallback = read.text("fallback", ["code", "none"], "code");
+    const languageDisplay = read.text("languageDisplay", ["dialect", "standard"], "dialect");
+    this.#data = data;
+    this.#options = { locale, style, type, fallback, ...(type === "language" ? { languageDisplay } : {}) };
+  }
+  of(code) {
+    const { type, fallback } = this.#options, text = String(code);
+    const forms = { region: /^([a-z]{2}|\d{3})$/i, currency: /^[a-z]{3}$/i, script: /^[a-z]{4}$/i };
+    if (forms[type] && !forms[type].test(text)) throw new RangeError("Invalid argument to Intl.DisplayNames.prototype.of");
+    const key = type === "language" ? canonicalList(text)[0] : type === "region" || type === "currency" ? text.toUpperCase() : text;
+    let name;
+    if (type === "currency") {
+      const names = section(this.#data, "currencies")[key]?.[2] ?? section(this.#data.split("-")[0], "currencies")[key]?.[2];
+      name = typeof names === "string" ? names : names?.one ?? names?.other;
+      if (this.#data.startsWith("en") && name !== undefined) name = name.replace(/(^|[ -])[a-z]/g, (found) => found.toUpperCase());
+    } else name = section(this.#data, "names")[type]?.[key];
+    return name ?? (fallback === "code" ? key : undefined);
+  }
+  resolvedOptions() { return { ...this.#options }; }
+}
+tagged(DisplayNames, "DisplayNames");
+
+for (const Class of [Segmenter, DisplayNames, CollatorClass, ListFormat, RelativeTimeFormat, Locale, PluralRules]) {
   if (Class === Locale) continue;
   Object.defineProperty(Class, "supportedLocalesOf", { value: supported, writable: true, configurable: true, enumerable: false });
 }
@@ -142,13 +212,16 @@ const Intl = {
     if (!Object.hasOwn(VALUES, key)) throw new RangeError(`Invalid key : ${key}`);
     return VALUES[key]();
   },
-  DateTimeFormat, NumberFormat, Collator, PluralRules, RelativeTimeFormat, ListFormat, Locale,
+  DateTimeFormat, NumberFormat, Collator, PluralRules, RelativeTimeFormat, ListFormat, Locale, DisplayNames, Segmenter,
 };
 for (const name of Object.keys(Intl)) Object.defineProperty(Intl, name, { enumerable: false });
 Object.defineProperty(Intl, Symbol.toStringTag, { value: "Intl", configurable: true });
 exports.Intl = Intl;
 
 // ---- Methods of the language: `this` first.
+
+// Where `i` has a dot as a capital, and a capital without one is another letter.
+const isTurkic = (locales) => /^(tr|az)(-|$)/.test(canonicalList(locales)[0] ?? "");
 
 const collators = new Map();
 const formats = new Map();
@@ -160,6 +233,9 @@ function kept(made, locales, options, make) {
 }
 
 exports.methods = {
+  toLocaleUpperCase: (text, locales) => (isTurkic(locales) ? text.replaceAll("i", "İ") : text).toUpperCase(),
+  toLocaleLowerCase: (text, locales) =>
+    (isTurkic(locales) ? text.replaceAll("İ", "i").replace(/I(?!\u0307)/g, "ı").replaceAll("I\u0307", "i") : text).toLowerCase(),
   localeCompare: (text, other, locales, options) =>
     kept(collators, locales, options, () => new Collator(locales, options)).compare(text, other),
   numberToLocaleString: (value, locales, options) =>

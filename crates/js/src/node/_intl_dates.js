@@ -52,6 +52,8 @@ class DateTimeFormatClass {
   #digits;
   #zone;
   #pattern;
+  // The pattern in pieces: literals, and names of fields.
+  #pieces;
   #styled = false;
   #buddhist;
 
@@ -101,6 +103,7 @@ class DateTimeFormatClass {
     } else hourCycle = hour12 = undefined;
     this.#buddhist = calendarAsked === "buddhist" || (calendarAsked === undefined && dates.calendar === "buddhist");
     this.#pattern = dateStyle !== undefined || timeStyle !== undefined ? this.#styles(dateStyle, timeStyle, hour12) : this.#fields(asked, hour12);
+    this.#pieces = Array.from(this.#pattern.matchAll(/\{(\w+)\}|[^{]+/g), ([text, field]) => ({ text, field }));
     const shown = { ...asked };
     // What is shown with two digits though one was asked for, and the other way.
     for (const [name, token] of [["month", "MM"], ["day", "DD"], ["minute", "mm"], ["second", "ss"], ["hour", "hh"]]) {
@@ -233,10 +236,10 @@ class DateTimeFormatClass {
     if (!(Math.abs(milliseconds) <= 864e13)) throw new RangeError("Invalid time value");
     const clock = this.#clock(milliseconds);
     const parts = [];
-    for (const match of this.#pattern.matchAll(/\{(\w+)\}|[^{]+/g)) {
-      if (match[1] === undefined) parts.push({ type: "literal", value: match[0] });
+    for (const { text, field } of this.#pieces) {
+      if (field === undefined) parts.push({ type: "literal", value: text });
       else {
-        const [type, value] = this.#part(match[1], clock);
+        const [type, value] = this.#part(field, clock);
         parts.push({ type, value });
       }
     }

@@ -179,6 +179,10 @@ class Locale {
     }
     return this;
   }
+  get weekInfo() { return { ...section(match(this.#parts)?.data ?? "en", "dates").week }; }
+  get textInfo() { return { direction: ["Arab", "Hebr"].includes(this.maximize().script) ? "rtl" : "ltr" }; }
+  getWeekInfo() { return this.weekInfo; }
+  getTextInfo() { return this.textInfo; }
   toString() { return baseName(this.#parts) + keywordsText(this.#parts.keywords) + this.#parts.others; }
 }
 tagged(Locale, "Locale");

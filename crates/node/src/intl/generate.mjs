@@ -10,6 +10,12 @@ const CURRENCIES = `USD EUR GBP JPY CNY INR AUD CAD CHF SEK NOK DKK PLN CZK HUF 
 const UNITS = `acre bit byte celsius centimeter day degree fahrenheit fluid-ounce foot gallon gigabit gigabyte gram hectare hour inch
   kilobit kilobyte kilogram kilometer liter megabit megabyte meter mile mile-scandinavian milliliter millimeter millisecond minute month
   ounce percent petabyte pound second stone terabit terabyte week yard year kilometer-per-hour mile-per-hour meter-per-second mile-per-gallon`.split(/\s+/);
+const LETTERS = [..."ABCDEFGHIJKLMNOPQRSTUVWXYZ"];
+const REGIONS = LETTERS.flatMap((one) => LETTERS.map((other) => one + other))
+  .filter((code) => new Intl.Locale(`und-${code}`).region === code && !/^(X|Q[M-Z]|ZZ|AA|EU|EZ|UN|UK)/.test(code) && new Intl.DisplayNames("en", { type: "region", fallback: "none" }).of(code) !== undefined);
+const LANGUAGES = `af am ar az be bg bn bs ca cs cy da de el en en-GB en-US eo es es-MX et eu fa fi fil fr fr-CA ga gl gu he hi hr hu hy id is it ja ka kk
+  km kn ko ku ky la lb lo lt lv mk ml mn mr ms my nb ne nl nn no or pa pl ps pt pt-BR pt-PT ro ru si sk sl so sq sr sv sw ta te tg th tk tr uk ur uz vi
+  xh yi yo yue zh zh-Hans zh-Hant zu`.split(/\s+/);
 const TIMES = ["year", "month", "week", "day", "hour", "minute", "second", "millisecond"];
 const COMMON = [...TIMES, "byte", "kilobyte", "megabyte", "gigabyte", "celsius", "kilometer", "meter", "centimeter", "kilogram", "gram", "liter", "mile", "percent"];
 const RELATIVE = ["year", "quarter", "month", "week", "day", "hour", "minute", "second"];
@@ -202,6 +208,7 @@ function dates(tag) {
     made.eras[width] = [Date.UTC(-500, 1, 1), sample].map((date) => part("era", { year: "numeric", era: width }, date));
   }
   made.era = pattern({ year: "numeric", era: "short" });
+  made.week = new Intl.Locale(tag).maximize().weekInfo;
   made.calendar = new Intl.DateTimeFormat(tag).resolvedOptions().calendar;
   return made;
 }
@@ -238,6 +245,15 @@ function lists(tag) {
   return made;
 }
 
+// Regions and languages in the locale's own words.
+function names(tag) {
+  const named = (type, codes) => {
+    const format = new Intl.DisplayNames(tag, { type, fallback: "none" });
+    return Object.fromEntries(codes.map((code) => [code, format.of(code)]).filter(([, name]) => name !== undefined));
+  };
+  return { region: named("region", REGIONS), language: named("language", LANGUAGES) };
+}
+
 // Names of time zones, in English only: winter and summer by zone.
 const ZONES = Intl.supportedValuesOf("timeZone");
 function zones(tag, width) {
@@ -257,6 +273,7 @@ const lines = [`# CLDR ${process.versions.cldr}, © Unicode, Inc.; written by ge
 const known = {};
 for (const tag of LOCALES) {
   const sections = { numbers: numbers(tag), dates: dates(tag), units: units(tag), currencies: currencies(tag), relative: relative(tag), lists: lists(tag) };
+  if (!tag.includes("-")) sections.names = names(tag);
   if (tag === "en") sections.zones = zones("en-US", "long");
   if (tag.startsWith("en")) sections.abbreviations = zones(tag === "en" ? "en-US" : tag, "short");
   for (const [section, value] of Object.entries(sections)) {
