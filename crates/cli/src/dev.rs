@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use app::mail::Outlet;
 use app::{App, Author, Deployed, NewApp, Rejected};
@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 
 use crate::Dev;
 use crate::directory::{self, SECRETS};
+use crate::remote::packages;
 use crate::screen::Screen;
 use crate::serve::{start, stopped};
 use crate::types;
@@ -40,9 +41,10 @@ pub(crate) async fn run(options: Dev) -> Result<(), StartError> {
     let mut mails = running.core.shown_mails();
     let mut logs = running.core.logbook.follow();
     let mut app = None;
+    let mut modules = Modules::default();
     if let Some(folder) = &folder {
         let begun = Instant::now();
-        let (made, outcome) = first_deployment(&running, folder).await?;
+        let (made, outcome) = first_deployment(&running, folder, &mut modules).await?;
         screen.first(&running, &made, folder, &outcome, begun.elapsed());
         app = Some(made);
     } else {
@@ -58,7 +60,7 @@ pub(crate) async fn run(options: Dev) -> Result<(), StartError> {
                     tokio::time::sleep(SETTLE).await;
                     while changed.try_recv().is_ok() {}
                     let begun = Instant::now();
-                    let outcome = deploy(app, folder).await;
+                    let outcome = deploy(app, folder, &mut modules).await;
                     screen.outcome(&outcome, begun.elapsed());
                 }
             }
@@ -107,9 +109,10 @@ fn author() -> Author {
 
 /// Finds or makes the directory's app and deploys to it. A directory that is
 /// wrong keeps what an earlier start deployed.
-async fn first_deployment(
+pub(crate) async fn first_deployment(
     running: &Running,
     folder: &Path,
+    modules: &mut Modules,
 ) -> Result<(Arc<App>, Result<Deployed, Rejected>), StartError> {
     let (files, left_out) = directory::read(folder)
         .map_err(|error| StartError(format!("{}: {error}", folder.display())))?;
@@ -119,7 +122,7 @@ async fn first_deployment(
         id => Some(id.to_owned()),
     };
     if let Some(app) = known_app(running, id.as_deref(), config.name()).await? {
-        let outcome = deploy(&app, folder).await;
+        let outcome = deploy(&app, folder, modules).await;
         return Ok((app, outcome));
     }
     let (release, mut findings) = app::check(&files);
@@ -140,7 +143,7 @@ async fn first_deployment(
     };
     let core = &running.core;
     let app = core.create_app(&running.project_id, new, &author()).await?;
-    let outcome = deploy(&app, folder).await;
+    let outcome = deploy(&app, folder, modules).await;
     Ok((app, outcome))
 }
 
@@ -182,7 +185,11 @@ async fn known_app(
     }
 }
 
-async fn deploy(app: &Arc<App>, folder: &Path) -> Result<Deployed, Rejected> {
+async fn deploy(
+    app: &Arc<App>,
+    folder: &Path,
+    modules: &mut Modules,
+) -> Result<Deployed, Rejected> {
     let (files, left_out) = directory::read(folder).map_err(|error| {
         let text = format!("the app directory cannot be read: {error}");
         let finding = Finding::error("", text).hint("start again when it is there again");
@@ -197,14 +204,66 @@ async fn deploy(app: &Arc<App>, folder: &Path) -> Result<Deployed, Rejected> {
             Rejected::Findings(vec![Finding::error(SECRETS, text)])
         })?;
     }
+    // Before the functions that load them.
+    let installed = modules.install(app, folder).await;
     let mut deployed = app.push(&files, &author()).await?;
     deployed.warnings.extend(left_out);
+    match installed {
+        Ok(installed) => deployed.changed |= installed,
+        Err(why) => {
+            let text = format!("the packages are not installed: {why}");
+            deployed.warnings.push(Finding::warning(MODULES, text));
+        }
+    }
     let unset = unset_secrets(app).await.map_err(Rejected::Problem)?;
     deployed.warnings.extend(unset.into_iter().map(|name| {
         Finding::warning(SECRETS, format!("the secret \"{name}\" is not set"))
             .hint(format!("add \"{name}\" to {SECRETS}"))
     }));
     Ok(deployed)
+}
+
+/// The folder of packages, as npm leaves it in a directory.
+const MODULES: &str = "functions/node_modules";
+/// What npm writes last when it has changed that folder.
+const MODULES_STAMP: &str = "functions/node_modules/.package-lock.json";
+
+/// The packages of a directory that were installed.
+#[derive(Default)]
+pub(crate) struct Modules {
+    /// When they were changed.
+    installed: Option<SystemTime>,
+}
+
+impl Modules {
+    /// Installs the directory's packages; whether they had changed.
+    async fn install(&mut self, app: &Arc<App>, folder: &Path) -> Result<bool, String> {
+        let modules = folder.join(MODULES);
+        let changed = [folder.join(MODULES_STAMP), modules.clone()]
+            .iter()
+            .find_map(|path| std::fs::metadata(path).ok()?.modified().ok());
+        if changed.is_none() || changed == self.installed {
+            return Ok(false);
+        }
+        let packing = tokio::task::spawn_blocking(move || {
+            packages::packed(&modules, &|_| ()).map_err(|error| error.to_string())
+        });
+        let archive = packing.await.map_err(|error| error.to_string())??;
+        let [name, ..] = packages::ARCHIVES;
+        app.install_dependencies(&author(), name, archive)
+            .await
+            .map_err(|problem| problem.message)?;
+        self.installed = changed;
+        // Whoever asks first is only told that there was an upload.
+        for _ in 0..2 {
+            let now = app.dependencies_status().await;
+            let now = now.map_err(|problem| problem.message)?;
+            if now.status == "failed" {
+                return Err(now.message);
+            }
+        }
+        Ok(true)
+    }
 }
 
 /// Secrets that the app names and nobody has set.
@@ -225,7 +284,8 @@ fn watch(
     let root = folder.to_path_buf();
     let counts = move |path: &PathBuf| {
         let inside = path.strip_prefix(&root).unwrap_or(path);
-        inside == Path::new(SECRETS) || directory::counts(inside)
+        let special = [SECRETS, MODULES_STAMP];
+        special.iter().any(|path| inside == Path::new(path)) || directory::counts(inside)
     };
     let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
         let Ok(event) = event else { return };

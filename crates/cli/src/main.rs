@@ -7,6 +7,7 @@ mod clusters;
 mod dev;
 mod directory;
 mod environment;
+mod local;
 mod reached;
 mod remote;
 mod screen;

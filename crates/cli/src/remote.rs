@@ -12,7 +12,7 @@ mod folder;
 mod hosted;
 mod login;
 mod out;
-mod packages;
+pub(crate) mod packages;
 mod profile;
 mod progress;
 mod pull;
@@ -436,7 +436,7 @@ pub(crate) fn run(command: Command) -> ExitCode {
         Command::Logs(group) => group.with.open().and_then(|desk| group.verb.run(desk)),
         Command::Secrets(group) => group.with.open().and_then(|desk| group.verb.run(desk)),
         Command::Users(group) => group.with.open().and_then(|desk| group.verb.run(desk)),
-        Command::Functions(group) => group.with.open().and_then(|desk| group.verb.run(desk)),
+        Command::Functions(group) => group.run(),
         Command::Rules(group) => group.with.open().and_then(|desk| group.verb.run(desk)),
         Command::AccessList(group) => group.with.open().and_then(|desk| group.verb.run(desk)),
         Command::Schema(group) => group.with.open().and_then(|desk| group.verb.run(desk)),

@@ -325,3 +325,111 @@ fn secrets_of_the_directory() {
     assert_eq!(rejected["findings"][0]["path"], ".secrets.json");
     assert_eq!(rejected["findings"][0]["line"], 2);
 }
+
+/// A package as npm leaves it.
+fn install(app: &tempfile::TempDir, version: u32) {
+    let package =
+        format!(r#"{{ "name": "counts", "version": "{version}.0.0", "main": "main.js" }}"#);
+    write(app, "functions/node_modules/counts/package.json", &package);
+    let main = format!("module.exports = (n) => n + {version};");
+    write(app, "functions/node_modules/counts/main.js", &main);
+    // The last that it writes.
+    let stamp = format!(r#"{{ "version": {version} }}"#);
+    write(app, "functions/node_modules/.package-lock.json", &stamp);
+}
+
+#[test]
+fn packages_of_the_directory_are_installed() {
+    let (app, data) = (
+        app(&[("add", "exports = (n) => require('counts')(n ?? 0);")]),
+        data(),
+    );
+    install(&app, 1);
+    let served = Served::dev(&app, &data);
+    let (token, _) = served.login();
+    assert_eq!(number(&served.call(&token, "add").1), "1");
+    // What npm does to it while the server runs.
+    install(&app, 5);
+    served.event("deployed");
+    assert_eq!(number(&served.call(&token, "add").1), "5");
+    // What is no package is told, and the rest goes on.
+    write(
+        &app,
+        "functions/node_modules/counts/package.json",
+        "no JSON",
+    );
+    write(&app, "functions/node_modules/.package-lock.json", "{}");
+    write(&app, "functions/add.js", "exports = () => 7;");
+    let deployed = served.event("deployed");
+    let warning = &deployed["findings"][0];
+    assert_eq!(warning["path"], "functions/node_modules", "{deployed}");
+    assert_eq!(number(&served.call(&token, "add").1), "7");
+}
+
+#[test]
+fn a_function_of_a_directory_runs_without_a_server() {
+    let source = "exports = async (...all) => {
+  const c = context.services.get('mongodb-atlas').db('d').collection('c');
+  await c.insertMany(all.map((n) => ({ n })));
+  console.log('has', await c.count());
+  if (all.includes('x')) throw new Error('no x');
+  return require('counts')(all[0]);
+};";
+    let (app, data) = (app(&[("deep/add", source)]), data());
+    write(
+        &app,
+        "data_sources/mongodb-atlas/config.json",
+        r#"{ "name": "mongodb-atlas", "type": "mongodb-atlas", "config": { "clusterName": "c" } }"#,
+    );
+    install(&app, 2);
+    let words = [
+        "functions",
+        "run",
+        "deep/add",
+        "40",
+        "-1",
+        "--local",
+        path(&app),
+    ];
+    // Nothing stays.
+    for _ in 0..2 {
+        let (code, said, errors) = run(&mut program(&words));
+        assert_eq!((code, errors.as_str()), (0, ""), "{said}");
+        assert!(said.contains("has 2\n"), "{said}");
+        assert!(said.contains("\"$numberInt\": \"42\""), "{said}");
+    }
+    // Unless there is a place for it.
+    let kept = [&words[..], &["--data-dir", path(&data)]].concat();
+    run(&mut program(&kept));
+    let (_, said, _) = run(&mut program(&kept));
+    assert!(said.contains("has 4\n"), "{said}");
+
+    let words = ["functions", "run", "deep/add", "x", "--local", path(&app)];
+    let (code, said, errors) = run(&mut program(&words));
+    assert_eq!(code, 1);
+    assert!(said.contains("has 1\n"), "{said}");
+    let wanted = "backstitch: deep/add: Error: no x\n    at exports (functions/deep/add.js:5:";
+    assert!(errors.contains(wanted), "{errors}");
+    write(&app, "functions/deep/add.js", "exports = (");
+    let (code, _, errors) = run(&mut program(&words));
+    assert_eq!(code, 1);
+    assert!(errors.contains("> 1 | exports = ("), "{errors}");
+    for (words, why) in [
+        (
+            &["functions", "run", "nothing", "--local", path(&app)][..],
+            "functions/deep/add.js",
+        ),
+        (
+            &["functions", "run", "--local", path(&app)],
+            "name the function",
+        ),
+        (
+            &["functions", "run", "a", "--local", "nowhere"],
+            "cannot be read",
+        ),
+    ] {
+        let (code, _, errors) = run(&mut program(words));
+        assert_eq!(code, 1, "{words:?}");
+        assert!(errors.contains(why), "{words:?}: {errors}");
+    }
+}

@@ -8,12 +8,18 @@ use base64::engine::general_purpose::STANDARD;
 
 /// Most places of one map; a file with more keeps its own.
 const SEGMENTS_MAX: usize = 2_000_000;
+/// Most frames of one text that are looked at: stacks are what functions write.
+const FRAMES_MAX: usize = 64;
+/// Most bytes of a line whose characters are counted.
+const LINE_BYTES_MAX: usize = 1 << 20;
 /// What a file's last lines have before the map in them.
 const COMMENT: &str = "//# sourceMappingURL=data:";
 
 /// The source of a file that runs, and what it was made of.
 pub struct Origin {
     source: Arc<str>,
+    /// Where its lines begin; none where bytes are characters anyway.
+    lines: Vec<usize>,
     map: Option<SourceMap>,
 }
 
@@ -21,15 +27,32 @@ impl Origin {
     /// Of the file at `path`; a map is read if there is a good one in it.
     pub fn of(path: &str, source: Arc<str>) -> Self {
         let map = inline(&source).and_then(|json| SourceMap::parse(path, &json));
-        Self { source, map }
+        let lines = if source.is_ascii() {
+            Vec::new()
+        } else {
+            let breaks = source.match_indices('\n');
+            std::iter::once(0)
+                .chain(breaks.map(|(at, _)| at + 1))
+                .collect()
+        };
+        Self { source, lines, map }
+    }
+
+    /// What stands before a column of bytes; none where that is all the same.
+    fn before(&self, line: u32, column: u32) -> Option<&str> {
+        let begun = *self.lines.get(line.checked_sub(1)? as usize)?;
+        let length = column.checked_sub(1)? as usize;
+        if length > LINE_BYTES_MAX {
+            return None;
+        }
+        self.source.get(begun..begun + length)
     }
 
     /// The place that the engine's place stands for: a file where it is another
     /// one, a 1-based line, and a 1-based column in characters.
     fn of_place(&self, line: u32, column: u32) -> (Option<&str>, u32, u32) {
-        let text = self.source.lines().nth(line.saturating_sub(1) as usize);
         // The engine counts bytes.
-        let before = text.and_then(|text| text.get(..column.saturating_sub(1) as usize));
+        let before = self.before(line, column);
         if let Some(map) = &self.map {
             let units = before.map_or(column, |before| before.encode_utf16().count() as u32 + 1);
             if let Some((source, line, column)) = map.find(line, units) {
@@ -44,10 +67,12 @@ impl Origin {
 /// A text with stack traces in it, in which each place in a file that `find`
 /// knows is the one that people wrote.
 pub fn original<'a>(text: &str, find: impl Fn(&str) -> Option<&'a Origin>) -> String {
+    let mut frames = 0;
     let lines = text.lines().map(|line| {
-        let Some((before, path, at, after)) = place(line) else {
+        let Some((before, path, at, after)) = place(line).filter(|_| frames < FRAMES_MAX) else {
             return line.to_owned();
         };
+        frames += 1;
         let Some(origin) = find(path) else {
             return line.to_owned();
         };
@@ -321,10 +346,12 @@ mod tests {
         ] {
             assert_eq!(shown(&origin, text), text);
         }
-        assert_eq!(
-            shown(&origin, "    at f (functions/a.js:0:0)"),
-            "    at f (functions/a.js:0:1)"
-        );
+        // Neither is what many of them would cost.
+        let line = "    at f (functions/a.js:1:1048575)\n";
+        let origin = Origin::of("functions/a.js", "é".repeat(1 << 20).into());
+        let shown = shown(&origin, &line.repeat(100_000));
+        assert_eq!(shown.matches(":524288)").count(), FRAMES_MAX);
+        assert!(shown.ends_with(line.trim_end()));
     }
 
     #[test]

@@ -26,7 +26,7 @@ const FUNCTIONS: &str = "functions";
 const MODULES: &str = "node_modules";
 const MANIFEST: &str = "package.json";
 /// Archives of packages; the first that is there is sent, else the folder is.
-const ARCHIVES: [&str; 4] = [
+pub(crate) const ARCHIVES: [&str; 4] = [
     "node_modules.zip",
     "node_modules.tar",
     "node_modules.tar.gz",
@@ -154,7 +154,7 @@ fn too_large(path: &Path) -> Failed {
 
 /// A folder of packages as a zip archive. Links to files are followed; what
 /// links to folders lead to is in the archive by its own name, or is not there.
-fn packed(modules: &Path, tell: &dyn Fn(&str)) -> Result<Vec<u8>, Failed> {
+pub(crate) fn packed(modules: &Path, tell: &dyn Fn(&str)) -> Result<Vec<u8>, Failed> {
     let mut archive = zip::ZipWriter::new(Cursor::new(Vec::new()));
     let options = SimpleFileOptions::default()
         .compression_method(CompressionMethod::Deflated)

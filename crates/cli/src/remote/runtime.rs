@@ -1,12 +1,14 @@
 //! `logs`, `functions` and `schema`.
 
 use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clap::{Subcommand, ValueEnum};
+use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
-use super::{App, Desk, Which};
+use super::out::Out;
+use super::{App, Desk, Group, Which};
 use crate::archives::Failed;
 
 #[derive(Subcommand)]
@@ -201,29 +203,40 @@ pub(crate) enum FunctionsVerb {
         which: Which,
     },
     /// Run a function
-    Run {
-        #[command(flatten)]
-        which: Which,
-        /// Its name (default: the only one, or the one that is chosen), and its
-        /// arguments: JSON, or a text
-        #[arg(value_names = ["NAME", "ARGS"], num_args = 0.., allow_negative_numbers = true)]
-        words: Vec<String>,
-        /// Its name
-        #[arg(long)]
-        name: Option<String>,
-        /// An argument (may be repeated)
-        #[arg(long, allow_hyphen_values = true)]
-        args: Vec<String>,
-        /// The id of the user it runs as (default: as the system)
-        #[arg(long)]
-        user: Option<String>,
-    },
+    Run(FunctionCall),
 }
 
-impl FunctionsVerb {
-    pub(super) fn run(self, mut desk: Desk) -> Result<(), Failed> {
-        match self {
-            Self::List { which } => {
+/// A function, and what it is called with.
+#[derive(Args)]
+pub(crate) struct FunctionCall {
+    #[command(flatten)]
+    which: Which,
+    /// Its name (default: the only one, or the one that is chosen), and its
+    /// arguments: JSON, or a text
+    #[arg(value_names = ["NAME", "ARGS"], num_args = 0.., allow_negative_numbers = true)]
+    words: Vec<String>,
+    /// Its name
+    #[arg(long)]
+    name: Option<String>,
+    /// An argument (may be repeated)
+    #[arg(long, allow_hyphen_values = true)]
+    args: Vec<String>,
+    /// The id of the user it runs as (default: as the system)
+    #[arg(long)]
+    user: Option<String>,
+    /// Run it here, as this app directory has it, without a server
+    #[arg(long, value_name = "DIRECTORY", conflicts_with_all = ["app", "project", "user"])]
+    local: Option<PathBuf>,
+    /// Where data is, with --local (default: in a folder that is gone afterwards)
+    #[arg(long, requires = "local")]
+    data_dir: Option<PathBuf>,
+}
+
+impl Group<FunctionsVerb> {
+    pub(super) fn run(self) -> Result<(), Failed> {
+        match self.verb {
+            FunctionsVerb::List { which } => {
+                let mut desk = self.with.open()?;
                 let app = desk.app(&which)?;
                 let all = desk.session.get(&app.at("/functions"))?;
                 let all = all.as_array().cloned().unwrap_or_default();
@@ -231,54 +244,73 @@ impl FunctionsVerb {
                 let rows: Vec<_> = all.iter().map(row).collect();
                 desk.out.found("functions", &["Name", "ID"], &rows)
             }
-            Self::Run {
-                which,
-                words,
-                name,
-                args,
-                user,
-            } => {
-                let app = desk.app(&which)?;
-                let mut words = words.into_iter();
-                let name = match name.or_else(|| words.next()) {
-                    Some(name) => name,
-                    None => function(&desk, &app)?,
-                };
-                let value = |text: &String| {
-                    config::parse_json_exactly(text).unwrap_or_else(|_| text.clone().into())
-                };
-                let args: Vec<Value> = words.chain(args).map(|text| value(&text)).collect();
-                let query = user.map_or_else(
-                    || "run_as_system=true".to_owned(),
-                    |id| format!("user_id={}", archive::escaped(&id)),
-                );
-                let path = app.at(&format!("/debug/execute_function?{query}"));
-                let body = json!({ "name": name, "arguments": args });
-                let answer = desk.session.ask("POST", &path, &body)?;
-                let lines = |name: &str| -> Vec<String> {
-                    let lines = answer[name].as_array().into_iter().flatten();
-                    lines
-                        .filter_map(|line| Some(line.as_str()?.to_owned()))
-                        .collect()
-                };
-                for (title, lines) in [("Logs", lines("logs")), ("Error Logs", lines("error_logs"))]
-                {
-                    if !lines.is_empty() {
-                        desk.out.list(title, &lines)?;
-                    }
-                }
-                let error = &answer["error"];
-                if !error.is_null() && *error != "" {
-                    let text = error
-                        .as_str()
-                        .map_or_else(|| error.to_string(), str::to_owned);
-                    let stack = answer["stack"].as_str().unwrap_or_default();
-                    return Err(format!("{name}: {text}\n{stack}").trim_end().into());
-                }
-                desk.out.document("Result", &answer["result"])
-            }
+            FunctionsVerb::Run(call) => match &call.local {
+                Some(folder) => call.run_here(&mut self.with.out()?, folder),
+                None => call.run_there(self.with.open()?),
+            },
         }
     }
+}
+
+impl FunctionCall {
+    /// Its name, if that was said, and its arguments.
+    fn parts(&self) -> (Option<String>, Vec<Value>) {
+        let mut words = self.words.iter();
+        let name = self.name.as_ref().or_else(|| words.next());
+        let value = |text: &String| {
+            config::parse_json_exactly(text).unwrap_or_else(|_| text.clone().into())
+        };
+        let arguments = words.chain(&self.args).map(value);
+        (name.cloned(), arguments.collect())
+    }
+
+    /// Calls it in an app directory.
+    fn run_here(&self, out: &mut Out, folder: &Path) -> Result<(), Failed> {
+        let (name, arguments) = self.parts();
+        let name = name.ok_or("name the function")?;
+        let answer = crate::local::run(folder, self.data_dir.as_deref(), &name, &arguments)?;
+        show_call(out, &name, &answer)
+    }
+
+    /// Calls it on the server.
+    fn run_there(&self, mut desk: Desk) -> Result<(), Failed> {
+        let app = desk.app(&self.which)?;
+        let (name, arguments) = self.parts();
+        let name = match name {
+            Some(name) => name,
+            None => function(&desk, &app)?,
+        };
+        let query = self.user.as_ref().map_or_else(
+            || "run_as_system=true".to_owned(),
+            |id| format!("user_id={}", archive::escaped(id)),
+        );
+        let path = app.at(&format!("/debug/execute_function?{query}"));
+        let body = json!({ "name": name, "arguments": arguments });
+        let answer = desk.session.ask("POST", &path, &body)?;
+        show_call(&mut desk.out, &name, &answer)
+    }
+}
+
+/// What came of a call: its logs, and its result or why there is none.
+fn show_call(out: &mut Out, name: &str, answer: &Value) -> Result<(), Failed> {
+    for (title, field) in [("Logs", "logs"), ("Error Logs", "error_logs")] {
+        let lines = answer[field].as_array().into_iter().flatten();
+        let lines: Vec<String> = lines
+            .filter_map(|line| Some(line.as_str()?.to_owned()))
+            .collect();
+        if !lines.is_empty() {
+            out.list(title, &lines)?;
+        }
+    }
+    let error = &answer["error"];
+    if !error.is_null() && *error != "" {
+        let text = error
+            .as_str()
+            .map_or_else(|| error.to_string(), str::to_owned);
+        let stack = answer["stack"].as_str().unwrap_or_default();
+        return Err(format!("{name}: {text}\n{stack}").trim_end().into());
+    }
+    out.document("Result", &answer["result"])
 }
 
 /// The name of the only function, or of the one that is chosen.

@@ -12,7 +12,7 @@
     try {
       head = toString.call(error);
     } catch {}
-    const theirs = frames.split("\n").filter((line) => line !== "" && !/\((?:native\)|prelude:)/.test(line));
+    const theirs = frames.split("\n").filter((line) => line !== "" && !/\((?:native\)|prelude:|node:_loader:)/.test(line));
     return [head, ...theirs].join("\n");
   };
   Object.defineProperty(Error.prototype, "stack", {
