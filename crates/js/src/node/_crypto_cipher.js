@@ -36,11 +36,11 @@ class Base {
 
   constructor(encrypts, name, key, iv, options) {
     validateString(name, "cipher");
-    this.#key = Uint8Array.from(secretBytes(key, options?.encoding, "key"));
+    this.#key = new Uint8Array(secretBytes(key, options?.encoding, "key"));
     if (iv === undefined || (iv !== null && typeof iv !== "string" && !ArrayBuffer.isView(iv) && !(iv instanceof ArrayBuffer))) {
       throw invalidType("iv", ["string", ...BYTES], iv);
     }
-    const vector = iv === null ? null : Uint8Array.from(bytes(iv, "iv"));
+    const vector = iv === null ? null : new Uint8Array(bytes(iv, "iv"));
     const length = options?.authTagLength;
     if (length !== undefined && length !== null) validateInt32(length, "options.authTagLength", 0);
     const info = native("crypto.cipher.info", name);
@@ -164,7 +164,7 @@ class Base {
   setAAD(extra, options) {
     const content = bytes(extra, "buffer", options?.encoding);
     if (!this.#info.authenticated || this.#over || this.#began) throw invalidState("setAAD");
-    this.#extra.push(Uint8Array.from(content));
+    this.#extra.push(new Uint8Array(content));
     return this;
   }
 
@@ -180,7 +180,7 @@ class Base {
     const sound = this.#tagLength !== undefined ? length === this.#tagLength
       : this.#info.mode === "gcm" ? GCM_TAGS.includes(length) : length === 16;
     if (!sound) throw invalidTag(length);
-    this.#tag = Uint8Array.from(content);
+    this.#tag = new Uint8Array(content);
     return this;
   }
 

@@ -28,7 +28,7 @@ function bytes(value, name, encoding) {
 // Data of a stream: bytes of their own, since they are looked at later.
 function data(value, encoding) {
   if (typeof value === "string") return Buffer.from(value, encoding === "buffer" ? "utf8" : encoding);
-  if (ArrayBuffer.isView(value)) return Uint8Array.from(view(value));
+  if (ArrayBuffer.isView(value)) return new Uint8Array(view(value));
   throw invalidType("data", ["string", ...VIEWS], value);
 }
 

@@ -193,7 +193,7 @@ function asymmetric(key, kind, creates = false) {
 
 function createSecretKey(key, encoding) {
   if (typeof key !== "string" && !isBytes(key)) throw invalidType("key", BYTES, key);
-  return wrap({ type: "secret", secret: Uint8Array.from(bytes(key, "key", encoding)) });
+  return wrap({ type: "secret", secret: new Uint8Array(bytes(key, "key", encoding)) });
 }
 
 // ---- New keys.

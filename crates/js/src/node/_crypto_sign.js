@@ -85,7 +85,7 @@ function oneShot(algorithm, input, key, kind) {
   if (handle.name === "ed25519" && algorithm != null) {
     throw coded(Error, "ERR_OSSL_INVALID_DIGEST", "error:1C80007A:Provider routines::invalid digest");
   }
-  return [algorithm ?? undefined, Uint8Array.from(view(input)), handle.der, ...options];
+  return [algorithm ?? undefined, new Uint8Array(view(input)), handle.der, ...options];
 }
 
 function sign(algorithm, input, key, callback) {
@@ -99,7 +99,7 @@ function sign(algorithm, input, key, callback) {
 function verify(algorithm, input, key, signature, callback) {
   const job = oneShot(algorithm, input, key, "public");
   if (!isBytes(signature)) throw invalidType("signature", BYTES, signature);
-  const signed = Uint8Array.from(view(signature));
+  const signed = new Uint8Array(view(signature));
   const run = () => native("crypto.verify", ...job, signed);
   if (callback === undefined) return run();
   deferred(callback, run);

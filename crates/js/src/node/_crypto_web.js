@@ -13,7 +13,7 @@ const dataError = (message) => fail("DataError", message);
 
 function content(value, name) {
   if (!isBytes(value)) throw invalidType(name, ["ArrayBuffer", "Buffer", "TypedArray", "DataView"], value);
-  return Uint8Array.from(view(value));
+  return new Uint8Array(view(value));
 }
 const plain = (bytes) => (bytes.byteLength === bytes.buffer.byteLength ? bytes.buffer : bytes.slice().buffer);
 
@@ -117,7 +117,7 @@ function keyFor(key, algorithm, use) {
 }
 
 const rsaAlgorithm = (name, { details }, hash) => ({
-  name, modulusLength: details.modulusLength, publicExponent: Uint8Array.from(details.publicExponent), hash: { name: hash },
+  name, modulusLength: details.modulusLength, publicExponent: new Uint8Array(details.publicExponent), hash: { name: hash },
 });
 
 async function generateKey(algorithm, extractable, usages) {
@@ -167,7 +167,7 @@ async function importKey(format, keyData, algorithm, extractable, usages) {
   if (["aes", "hmac", "derive"].includes(known.kind)) {
     if (!isJwk && format !== "raw") throw fail("NotSupportedError", `Unable to import ${name} using ${format} format`);
     if (isJwk && (keyData.kty !== "oct" || typeof keyData.k !== "string")) throw dataError("Invalid keyData");
-    const raw = isJwk ? Uint8Array.from(Buffer.from(keyData.k, "base64url")) : bytes;
+    const raw = isJwk ? new Uint8Array(Buffer.from(keyData.k, "base64url")) : bytes;
     needed(uses);
     if (known.kind === "derive") {
       if (extractable) throw fail("SyntaxError", `${name} keys are not extractable`);
@@ -238,7 +238,7 @@ async function exportKey(format, key) {
     const { x, y } = native("crypto.key.export", handle.der, "jwk");
     const parts = [Buffer.from(x, "base64url")];
     if (y !== undefined) parts.unshift(Buffer.of(4)), parts.push(Buffer.from(y, "base64url"));
-    return plain(Uint8Array.from(Buffer.concat(parts)));
+    return plain(new Uint8Array(Buffer.concat(parts)));
   }
   if ((format === "spki" && handle.type === "public") || (format === "pkcs8" && handle.type === "private")) {
     return plain(native("crypto.key.export", handle.der, "der", format));
@@ -319,10 +319,10 @@ function crypt(given, parts, encrypts, bytes) {
     try {
       const work = begin(cipher, handle.secret, iv, { authTagLength: tagLength });
       if (extra) work.setAAD(extra);
-      if (encrypts) return Uint8Array.from(Buffer.concat([work.update(bytes), work.final(), work.getAuthTag()]));
+      if (encrypts) return new Uint8Array(Buffer.concat([work.update(bytes), work.final(), work.getAuthTag()]));
       if (bytes.length < tagLength) throw operation();
       work.setAuthTag(bytes.subarray(bytes.length - tagLength));
-      return Uint8Array.from(Buffer.concat([work.update(bytes.subarray(0, bytes.length - tagLength)), work.final()]));
+      return new Uint8Array(Buffer.concat([work.update(bytes.subarray(0, bytes.length - tagLength)), work.final()]));
     } catch {
       throw operation();
     }
@@ -331,7 +331,7 @@ function crypt(given, parts, encrypts, bytes) {
   if (iv.length !== 16) throw fail("OperationError", `algorithm.${name === "AES-CTR" ? "counter" : "iv"} must contain exactly 16 bytes`);
   try {
     const work = begin(cipher, handle.secret, iv);
-    return Uint8Array.from(Buffer.concat([work.update(bytes), work.final()]));
+    return new Uint8Array(Buffer.concat([work.update(bytes), work.final()]));
   } catch {
     throw operation();
   }
@@ -390,7 +390,7 @@ async function wrapKey(format, key, wrapping, algorithm) {
   const given = normal(algorithm);
   const parts = keyFor(wrapping, given, "wrapKey");
   const exported = await exportKey(format, key);
-  const bytes = format === "jwk" ? Uint8Array.from(Buffer.from(JSON.stringify(exported))) : new Uint8Array(exported);
+  const bytes = format === "jwk" ? new Uint8Array(Buffer.from(JSON.stringify(exported))) : new Uint8Array(exported);
   return plain(crypt(given, parts, true, bytes));
 }
 

@@ -72,11 +72,15 @@ function deferred(callback, run) {
   });
 }
 
+// Files of a package may have the same exports.
+const patched = new WeakSet();
+
 // bcryptjs and bcrypt-nodejs: the four functions that take time. `callbacks`
 // says that there are no promises, nor numbers for salts.
 function patchBcrypt(api, callbacks) {
   const { hashSync, hash, compareSync, compare, genSaltSync } = api;
-  if (![hashSync, hash, compareSync, compare, genSaltSync].every((one) => typeof one === "function")) return;
+  if (patched.has(api) || ![hashSync, hash, compareSync, compare, genSaltSync].every((one) => typeof one === "function")) return;
+  patched.add(api);
   // A salt in full; the old package takes none for a new one, and one kind only.
   const saltOf = (salt) => {
     if (callbacks) return salt || genSaltSync();

@@ -7,8 +7,8 @@ const { Binary } = inner.bson;
 // Bytes of a text, a Binary, or an array of bytes.
 function bytesOf(value, what) {
   if (typeof value === "string") return native("buffer.encode", value, "utf8");
-  if (value instanceof Binary) return Uint8Array.from(value._v);
-  if (ArrayBuffer.isView(value)) return Uint8Array.from(new Uint8Array(value.buffer, value.byteOffset, value.byteLength));
+  if (value instanceof Binary) return new Uint8Array(value._v);
+  if (ArrayBuffer.isView(value)) return new Uint8Array(new Uint8Array(value.buffer, value.byteOffset, value.byteLength));
   if (value instanceof ArrayBuffer || Array.isArray(value)) return new Uint8Array(value);
   throw new TypeError(`${what} must be a string or a BSON.Binary`);
 }
@@ -168,7 +168,7 @@ function decode(token, key, returnHeader = false, accepted = undefined) {
     if (!accepted.includes(alg)) throw new Error(`signing method ${alg} is invalid`);
   }
   const { hash, secret, how } = method(alg, "public", key);
-  const signature = Uint8Array.from(Buffer.from(parts[2], "base64url"));
+  const signature = new Uint8Array(Buffer.from(parts[2], "base64url"));
   const bytes = native("buffer.encode", `${parts[0]}.${parts[1]}`, "utf8");
   let sound;
   if (secret) {

@@ -89,7 +89,7 @@ class Hmac {
 
   constructor(algorithm, key, options) {
     validateString(algorithm, "hmac");
-    this.#key = Uint8Array.from(keys.secretBytes(key, options?.encoding, "key"));
+    this.#key = new Uint8Array(keys.secretBytes(key, options?.encoding, "key"));
     if (digestLength(algorithm) === undefined) throw invalidDigest(algorithm);
     this.#algorithm = algorithm;
     Object.defineProperty(this, "_options", { value: options, configurable: true });
@@ -228,8 +228,8 @@ function timingSafeEqual(a, b) {
 
 function pbkdf2Job(password, salt, iterations, length, digest) {
   validateString(digest, "digest");
-  password = Uint8Array.from(bytes(password, "password"));
-  salt = Uint8Array.from(bytes(salt, "salt"));
+  password = new Uint8Array(bytes(password, "password"));
+  salt = new Uint8Array(bytes(salt, "salt"));
   validateInteger(iterations, "iterations", 1, LENGTH_MAX);
   validateInteger(length, "keylen", 0, LENGTH_MAX);
   if (digestLength(digest) === undefined) throw invalidDigest(digest);
@@ -245,8 +245,8 @@ function pbkdf2(password, salt, iterations, length, digest, callback) {
 const SCRYPT_DEFAULTS = { N: 16384, r: 8, p: 1, maxmem: 32 << 20 };
 
 function scryptJob(password, salt, length, options) {
-  password = Uint8Array.from(bytes(password, "password"));
-  salt = Uint8Array.from(bytes(salt, "salt"));
+  password = new Uint8Array(bytes(password, "password"));
+  salt = new Uint8Array(bytes(salt, "salt"));
   validateInt32(length, "keylen", 0);
   const { ...given } = options ?? {};
   const pick = (short, long) => {
@@ -276,9 +276,9 @@ function scrypt(password, salt, length, options, callback) {
 
 function hkdfJob(digest, key, salt, info, length) {
   validateString(digest, "digest");
-  key = Uint8Array.from(keys.secretBytes(key, undefined, "ikm"));
-  salt = Uint8Array.from(bytes(salt, "salt"));
-  info = Uint8Array.from(bytes(info, "info"));
+  key = new Uint8Array(keys.secretBytes(key, undefined, "ikm"));
+  salt = new Uint8Array(bytes(salt, "salt"));
+  info = new Uint8Array(bytes(info, "info"));
   validateInteger(length, "length", 0, LENGTH_MAX);
   if (info.byteLength > 1024) throw outOfRange("info", "must not contain more than 1024 bytes", info.byteLength);
   const size = digestLength(digest);

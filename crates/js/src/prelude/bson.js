@@ -131,7 +131,8 @@ const Decimal128 = bsonClass("Decimal128", function (text) { this._v = natives.d
 Decimal128.fromString = (text) => new Decimal128(text);
 
 const Binary = bsonClass("Binary", function (bytes, subtype) {
-  this._v = typeof bytes === "string" ? natives.utf8(bytes) : Uint8Array.from(bytes ?? []);
+  // A copy, the quick way where there is one.
+  this._v = typeof bytes === "string" ? natives.utf8(bytes) : bytes instanceof Uint8Array ? new Uint8Array(bytes) : Uint8Array.from(bytes ?? []);
   this._x = subtype ?? 0;
 }, {
   toHex() { return hexOf(this._v); },
