@@ -81,6 +81,10 @@ const RUNAWAYS: &[&str] = &[
     "exports = () => Array.prototype.includes.call({ length: 2 ** 53 - 1 }, 1)",
     "exports = () => Array.prototype.reverse.call({ length: 2 ** 53 - 1 })",
     "exports = () => Array.prototype.copyWithin.call({ length: 2 ** 53 - 1 }, 1, 0)",
+    "exports = () => require('crypto').pbkdf2Sync('a', 'b', 2 ** 31 - 1, 64, 'sha512')",
+    "exports = () => require('crypto').scryptSync('a', 'b', 64, { N: 2 ** 17, r: 8, p: 1000, maxmem: 2 ** 30 })",
+    "exports = () => { for (;;) require('crypto').generateKeyPairSync('rsa', { modulusLength: 4096 }) }",
+    "exports = () => { const b = Buffer.alloc(1e7); for (;;) require('crypto').createHash('sha512').update(b).digest() }",
     // Integers of any size.
     "exports = () => { const x = 3n ** 100000n; for (;;) x * x }",
     "exports = () => { const x = 3n ** 100000n, y = 7n ** 20000n; for (;;) x / y }",

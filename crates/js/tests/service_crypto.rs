@@ -91,3 +91,20 @@ async fn what_is_refused() {
         assert!(message.ends_with(wanted), "{body}: {message}");
     }
 }
+
+#[tokio::test]
+async fn keys_keep_their_secrets() {
+    for body in [
+        "const k = c.createSecretKey('secret', 'utf8'); return Reflect.ownKeys(k).length === 0 && JSON.stringify(k) === '{}'",
+        "const k = c.createPrivateKey(keys.p256); return Reflect.ownKeys(k).length === 0 && JSON.stringify(k) === '{}'",
+        "const h = c.createHmac('sha256', 'secret'); return !JSON.stringify(h).includes('secret') && Reflect.ownKeys(h).every((key) => key === '_options')",
+        // Nobody makes a key of parts that are not a key's.
+        "try { new c.KeyObject('secret', { type: 'secret', secret: new Uint8Array(1) }); return false } catch (e) { return e.code === 'ERR_INVALID_ARG_TYPE' }",
+        "try { Object.create(c.KeyObject.prototype).type; return false } catch (e) { return e instanceof TypeError }",
+        "const k = c.createSecretKey('ab', 'utf8'); k.export().fill(0); return k.export().toString() === 'ab'",
+        "const b = Buffer.from('ab'), k = c.createSecretKey(b); b.fill(0); return k.export().toString() === 'ab'",
+    ] {
+        let source = function(&format!("const c = require('crypto'); {body}"));
+        assert_eq!(value(&source).await, Bson::Boolean(true), "{body}");
+    }
+}

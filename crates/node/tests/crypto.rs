@@ -263,6 +263,16 @@ fn hostile_sizes_are_refused() {
     }
     let generate = [text("rsa"), number(16384), number(65537)];
     assert!(call("crypto.key.generate", &generate).is_err());
+    // Lengths that nobody uses: an error, or a key of this length.
+    for bits in [0, 1, 512, 1023, 1025, 1030, 1042] {
+        let generate = [text("rsa"), number(bits), number(65537)];
+        if let Ok(key) = call("crypto.key.generate", &generate) {
+            let length = field(&field(&key, "details"), "modulusLength");
+            assert_eq!(length, number(bits));
+            let sign = [text("sha256"), bytes("data"), field(&key, "der")];
+            assert!(call("crypto.sign", &sign).is_ok());
+        }
+    }
     for exponent in [0, 1, 2, 4] {
         let generate = [text("rsa"), number(1024), number(exponent)];
         assert!(
@@ -325,4 +335,138 @@ fn hostile_sizes_are_refused() {
             }
         }
     }
+}
+
+/// Numbers that look random and are the same each time.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % sides as u64) as usize
+    }
+}
+
+#[test]
+fn whatever_is_passed_is_an_error_or_a_value() {
+    let names = [
+        "equal",
+        "hash",
+        "hash.info",
+        "hmac",
+        "pbkdf2",
+        "scrypt",
+        "hkdf",
+        "bytesToKey",
+        "cipher.info",
+        "cipher.run",
+        "cipher.tag",
+        "cipher.wrap",
+        "key.import",
+        "key.export",
+        "key.point",
+        "key.public",
+        "dh",
+        "sign",
+        "verify",
+        "rsa",
+        "nothing",
+    ];
+    let words = [
+        "",
+        "sha256",
+        "md5",
+        "sha3-512",
+        "blake2b512",
+        "aes-128-cbc",
+        "aes-256-gcm",
+        "aes-128-ctr",
+        "aes-128-cfb8",
+        "aes-192-ofb",
+        "des3",
+        "chacha20",
+        "chacha20-poly1305",
+        "aes128-wrap",
+        "private",
+        "public",
+        "pem",
+        "der",
+        "jwk",
+        "pkcs1",
+        "pkcs8",
+        "sec1",
+        "spki",
+        "P-256",
+        "secp521r1",
+        "publicEncrypt",
+        "privateDecrypt",
+        "privateEncrypt",
+        "publicDecrypt",
+        "-----BEGIN ",
+        "é\u{0}",
+    ];
+    let mut values = vec![
+        Value::Undefined,
+        Value::Null,
+        Value::Bool(true),
+        Value::Bool(false),
+        Value::List(vec![Value::Null]),
+        Value::Map(vec![
+            ("kty".to_owned(), text("EC")),
+            ("d".to_owned(), text("AA")),
+        ]),
+    ];
+    values.extend(words.map(text));
+    values.extend(
+        [
+            -1.0,
+            0.0,
+            0.5,
+            1.0,
+            2.0,
+            3.0,
+            4.0,
+            6.0,
+            16.0,
+            64.0,
+            200.0,
+            f64::NAN,
+            f64::INFINITY,
+        ]
+        .map(Value::Number),
+    );
+    for length in [0, 1, 7, 8, 12, 15, 16, 17, 24, 32, 33, 48, 64, 65, 128, 200] {
+        values.push(bytes(vec![0; length]));
+        values.push(bytes(vec![0xff; length]));
+    }
+    for (_, key) in generated() {
+        let der = field(&key, "der");
+        values.push(field(
+            &call("crypto.key.public", std::slice::from_ref(&der)).unwrap(),
+            "der",
+        ));
+        values.push(call("crypto.key.export", &[der.clone(), text("jwk")]).unwrap());
+        if let Value::Text(pem) = call(
+            "crypto.key.export",
+            &[der.clone(), text("pem"), text("pkcs8")],
+        )
+        .unwrap()
+        {
+            values.push(bytes(pem));
+        }
+        values.push(der);
+    }
+    let mut dice = Dice(0x2545_f491_4f6c_dd1d);
+    let mut answers = 0;
+    for _ in 0..40_000 {
+        let name = names[dice.roll(names.len())];
+        let count = dice.roll(8);
+        let arguments: Vec<Value> = (0..count)
+            .map(|_| values[dice.roll(values.len())].clone())
+            .collect();
+        answers += usize::from(call(&format!("crypto.{name}"), &arguments).is_ok());
+    }
+    assert!(answers > 100, "{answers}");
 }
