@@ -1,6 +1,9 @@
 //! `Intl`: what locales say (out of CLDR), time zones, collation. Formats
 //! themselves are made in JavaScript.
 
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
 use icu_collator::options::{AlternateHandling, CaseLevel, CollatorOptions, Strength};
 use icu_collator::{CollatorBorrowed, CollatorPreferences};
 use icu_locale_core::Locale;
@@ -30,6 +33,12 @@ pub(crate) fn call(name: &str, arguments: &[Value]) -> Option<Result<Value, Node
     })
 }
 
+/// The lines by locale and section.
+static SECTIONS: LazyLock<HashMap<(&str, &str), &str>> = LazyLock::new(|| {
+    let lines = lines().map(|(locale, section, json)| ((locale, section), json));
+    lines.collect()
+});
+
 fn lines() -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
     LOCALES.lines().filter_map(|line| {
         let (locale, rest) = line.split_once('\t')?;
@@ -41,13 +50,14 @@ fn lines() -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
 /// Locale and section: their JSON, or null.
 fn data(arguments: &Arguments) -> Result<Value, NodeError> {
     let (locale, section) = (arguments.text(0)?, arguments.text(1)?);
-    let found = lines().find(|line| (line.0, line.1) == (locale, section));
-    Ok(found.map_or(Value::Null, |line| Value::Text(line.2.to_owned())))
+    let found = SECTIONS.get(&(locale, section));
+    Ok(found.map_or(Value::Null, |json| Value::Text((*json).to_owned())))
 }
 
 /// Each locale that has a section of its own.
 fn locales() -> Vec<Value> {
-    let mut names: Vec<&str> = lines().map(|line| line.0).collect();
+    let mut names: Vec<&str> = SECTIONS.keys().map(|(locale, _)| *locale).collect();
+    names.sort_unstable();
     names.dedup();
     names
         .into_iter()
@@ -57,8 +67,7 @@ fn locales() -> Vec<Value> {
 
 /// The zones that came with the program: files are out of reach here.
 fn database() -> &'static TimeZoneDatabase {
-    static DATABASE: std::sync::LazyLock<TimeZoneDatabase> =
-        std::sync::LazyLock::new(TimeZoneDatabase::bundled);
+    static DATABASE: LazyLock<TimeZoneDatabase> = LazyLock::new(TimeZoneDatabase::bundled);
     &DATABASE
 }
 

@@ -38,6 +38,16 @@ fn parse(arguments: &Arguments) -> Result<Value, NodeError> {
     };
     let url = match base {
         None => Url::parse(input),
+        // Any number of slashes begins an authority there.
+        Some(Ok(base)) if base.is_special() && base.scheme() != "file" => {
+            let start = input.trim_start_matches(|c: char| c <= ' ');
+            let rest = start.trim_start_matches(['/', '\\']);
+            if start.len() - rest.len() > 2 {
+                base.join(&format!("//{rest}"))
+            } else {
+                base.join(input)
+            }
+        }
         Some(Ok(base)) => base.join(input),
         Some(Err(error)) => Err(error),
     };

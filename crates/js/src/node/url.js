@@ -38,6 +38,7 @@ function authority(url, rest) {
   if (isAddress) {
     if (/[\0\t\n\r #%/<>?@\\^|]/.test(host)) throw invalid(rest);
   } else {
+    if (host.startsWith("[")) throw invalid(rest);
     // What no name can have begins the path.
     const bad = host.search(/[^a-zA-Z0-9.\-+_\u0080-\uffff]/);
     if (bad >= 0) {
@@ -73,7 +74,8 @@ Url.prototype.parse = function parse(input, parseQuery, slashesDenoteHost) {
     rest = rest.slice(2);
     this.slashes = slashes = true;
   }
-  if (!isScript && (slashes || (protocol && !isSlashed(protocol)))) rest = authority(this, rest);
+  // What is special is written small; `HTTP:a` has a host, `http:a` a path.
+  if (!isScript && (slashes || (scheme && !isSlashed(scheme)))) rest = authority(this, rest);
   if (!isScript) rest = escaped(rest);
   const hash = rest.indexOf("#");
   if (hash >= 0) {
@@ -98,7 +100,7 @@ Url.prototype.parse = function parse(input, parseQuery, slashesDenoteHost) {
 };
 
 Url.prototype.format = function format() {
-  const auth = this.auth ? `${encodeURIComponent(this.auth).replace(/%3A/i, ":")}@` : "";
+  const auth = this.auth ? `${encodeURIComponent(this.auth).replace(/%3A/gi, ":")}@` : "";
   let protocol = this.protocol || "";
   if (protocol && !protocol.endsWith(":")) protocol += ":";
   let pathname = (this.pathname || "").replace(/[?#]/g, encodeURIComponent);
@@ -134,6 +136,38 @@ function withoutDots(segments, isAbsolute) {
   return kept;
 }
 
+// Where a scheme has no authority, the host is the first segment of the path.
+function withinOpaque(made, relative, path, done) {
+  let segments = (made.pathname || "").split("/");
+  if (made.host) {
+    if (segments[0] === "") segments[0] = made.host;
+    else segments.unshift(made.host);
+  }
+  const wasAbsolute = Boolean(made.pathname?.startsWith("/")) && !made.host;
+  if (path) {
+    if (path.startsWith("/")) segments = [];
+    else segments.pop();
+    segments.push(...path.split("/"));
+  } else if (relative.search === null) return done();
+  if (path || relative.search !== null) {
+    made.search = relative.search;
+    made.query = relative.query;
+  }
+  const isAbsolute = path.startsWith("/") || (wasAbsolute && segments[0] === "");
+  const isFolder = path !== "" && ["", ".", ".."].includes(segments.at(-1)) && segments.length > 1;
+  const kept = withoutDots(segments, isAbsolute || !path).filter((segment) => isAbsolute || segment !== "..");
+  if (isFolder && kept.at(-1) !== "") kept.push("");
+  made.port = null;
+  made.host = made.hostname = isAbsolute ? "" : kept.shift() ?? "";
+  made.pathname = isAbsolute ? kept.join("/") : kept.length > 0 ? `/${kept.join("/")}` : null;
+  const at = made.host.lastIndexOf("@");
+  if (at > 0) {
+    made.auth = made.host.slice(0, at);
+    made.host = made.hostname = made.host.slice(at + 1);
+  }
+  return done();
+}
+
 Url.prototype.resolve = function resolve(relative) {
   return this.resolveObject(urlParse(relative, false, true)).format();
 };
@@ -165,18 +199,19 @@ Url.prototype.resolveObject = function resolveObject(relative) {
     made.slashes = this.slashes || relative.slashes;
     if (!relative.host && relative.protocol !== "file:") {
       // The first segment stands for the host that was left out.
-      const segments = (relative.pathname || "").split("/").filter((segment, index, all) => segment !== "" || index === all.length - 1);
+      const segments = (relative.pathname || "").replace(/^\/+/, "").split("/");
       made.host = made.hostname = segments.shift() || "";
-      made.pathname = `/${segments.join("/")}`;
+      made.pathname = segments[0] === "" && segments.length > 1 ? segments.join("/") : `/${segments.join("/")}`;
     }
     return done();
   }
   const path = relative.pathname || "";
+  made.slashes = this.slashes || relative.slashes;
   let segments;
-  if (relative.host || path.startsWith("/")) {
-    if (relative.host) {
+  if (made.protocol && !isSlashed(made.protocol) && !relative.host) return withinOpaque(made, relative, path, done);
+  if (relative.host !== null || path.startsWith("/")) {
+    if (relative.host !== null) {
       take("auth", "host", "hostname", "port");
-      made.slashes = this.slashes || relative.slashes;
     }
     segments = path.split("/");
     take("search", "query");

@@ -34,3 +34,11 @@ t(() => url.pathToFileURL('/a b/c#d?e%f').href); t(() => url.pathToFileURL(5));
 t(() => url.urlToHttpOptions(new URL('https://u:p%40@[::1]:8080/a?b#c')));
 t(() => Object.keys(url).sort());
 t(() => url.URL === URL && url.URLSearchParams === URLSearchParams);
+// Put together at random, the same at each run.
+let seed = 7;
+const random = (count) => { seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0; return Math.floor(seed / 4294967296 * count); };
+const pick = (list) => list[random(list.length)];
+const made = () => pick(['http:', 'https:', 'file:', 'ftp:', 'foo:', 'ws:', '', '', 'HTTP:', 'a+b:']) + pick(['//', '/', '', '///', '\\\\']) + pick(['a', 'ex.com', 'EX.com', 'u:p@h.com', 'u@h:80', 'h:8080', '', 'x y', 'é.de', 'a_b', '1.2.3.4', 'u:p:q@h', 'h:']) + pick(['', '/', '/a/b', '/a/../b', '/a b', './c', '../c', '/a/./b/', '//x//y', '/é', '/%41', '/a;p=1', '/a\\b', '/a|b', "/a'b"]) + pick(['', '?', '?q', '?a=1&b=2', '?a b', '?é', '?a?b']) + pick(['', '#', '#h', '#h h']);
+for (let count = 0; count < 200; count++) { const one = made(); t(() => [one, ...legacy(url.parse(one))]); }
+for (let count = 0; count < 200; count++) { const one = pick(['http://a/b/c', 'https://u:p@h:1/x?y#z', 'ftp://h', '/p/q', 'r/s', 'foo://h/b', 'file:///a']), other = random(3) ? made().replace(/^foo:/, 'https:') : pick(['', '/x', '../y', '.', '..', './z/', 'k?l', '#m', '?n']); t(() => [one, other, url.resolve(one, other)]); }
+for (let count = 0; count < 200; count++) { const one = made().replace(/^file:/, 'http:'); t(() => [one, ...parts(new URL(one, 'https://base/x/y?z'))]); }
