@@ -115,7 +115,12 @@ unsafe fn nested(
                 return Ok(Value::Bytes(Vec::new()));
             }
             let bytes = slice::from_raw_parts(bytes, length as usize);
-            return Ok(Value::Bytes(bytes.to_vec()));
+            // Outside of the arena, where the process ends if there is none.
+            let mut copy = Vec::new();
+            copy.try_reserve_exact(bytes.len())
+                .map_err(|_| Unconvertible::TooLarge)?;
+            copy.extend_from_slice(bytes);
+            return Ok(Value::Bytes(copy));
         }
         if q::JS_IsFunction(ctx, value) {
             return Ok(Value::Undefined);

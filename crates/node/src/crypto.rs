@@ -97,6 +97,13 @@ fn zeroed(length: usize) -> Result<Vec<u8>, NodeError> {
     Ok(bytes)
 }
 
+/// A copy that an operation changes in place.
+fn copied(bytes: &[u8]) -> Result<Vec<u8>, NodeError> {
+    let mut copy = zeroed(bytes.len())?;
+    copy.copy_from_slice(bytes);
+    Ok(copy)
+}
+
 fn random_into(bytes: &mut [u8]) -> Result<(), NodeError> {
     SysRng
         .try_fill_bytes(bytes)

@@ -35,8 +35,8 @@ const types = {
   isAnyArrayBuffer: is("ArrayBuffer", "SharedArrayBuffer"),
   isArrayBufferView: ArrayBuffer.isView,
   isTypedArray: (value) => ArrayBuffer.isView(value) && kindOf(value) !== "DataView",
-  isKeyObject: (value) => kindOf(value) === "Object" && value instanceof require("crypto").KeyObject,
-  isCryptoKey: (value) => kindOf(value) === "Object" && value instanceof require("crypto").webcrypto.CryptoKey,
+  isKeyObject: (value) => kindOf(value) === "Object" && require("_crypto_keys").handleOf(value) !== undefined,
+  isCryptoKey: (value) => kindOf(value) === "Object" && require("_crypto_keys").web.keyOf(value) !== undefined,
 };
 for (const name of typed) types[`is${name}`] = is(name);
 

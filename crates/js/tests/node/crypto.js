@@ -276,6 +276,13 @@ await t(async () => { const k = await s.importKey("raw", B("key"), { name: "HMAC
 await t(async () => { const k = await s.importKey("raw", B("key"), { name: "HMAC", hash: "SHA-256" }, false, ["sign"]); return [c.KeyObject.from(k).type, c.createHmac("sha1", k).digest("hex")]; });
 t(() => [typeof globalThis.crypto.subtle.digest, globalThis.crypto.randomUUID().length, String(globalThis.crypto), typeof CryptoKey, crypto.getRandomValues(new Uint8Array(2)).length]);
 t(() => new CryptoKey());
+t(() => { const { types } = require("util"); const k = c.createSecretKey(B("a")); return [types.isKeyObject(k), types.isKeyObject({}), types.isCryptoKey(k), types.isCryptoKey(null)]; });
+await t(async () => { const k = await s.generateKey({ name: "HMAC", hash: "SHA-1" }, true, ["sign"]); return [require("util").types.isCryptoKey(k), k.algorithm.length]; });
+t(() => { const { defaultCipherList, ...rest } = c.constants; return Object.entries(rest).sort(([a], [b]) => (a < b ? -1 : 1)); });
+await t(() => require("util").promisify(c.randomBytes)(4).then((b) => b.length));
+await t(() => require("util").promisify(c.generateKeyPair)("ed25519").then((k) => Object.keys(k)));
+await t(() => require("util").promisify(c.scrypt)("a", "b", 8));
+await t(() => require("util").promisify(c.pbkdf2)("a", "b", 2, 8, "sha1"));
 
 // ---- Errors.
 t(()=>c.createHash('nope'));

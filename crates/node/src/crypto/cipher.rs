@@ -10,7 +10,7 @@ use ghash::GHash;
 use ghash::universal_hash::UniversalHash;
 use poly1305::Poly1305;
 
-use super::error;
+use super::{copied, error};
 use crate::arguments::Arguments;
 use crate::{NodeError, Value};
 
@@ -216,7 +216,7 @@ pub(super) fn run(a: &Arguments) -> Result<Value, NodeError> {
     let encrypt = a.flag(1);
     let (key, mut state) = (a.bytes(2)?, a.bytes(3)?.to_vec());
     let position = a.count(4, 1 << 40)?;
-    let mut data = a.bytes(5)?.to_vec();
+    let mut data = copied(a.bytes(5)?)?;
     if key.len() != named.key {
         return Err(bad_key());
     }
@@ -283,7 +283,7 @@ fn chained(
             }
         }
         (Mode::Cbc, false) => {
-            let sealed = data.to_vec();
+            let sealed = copied(data)?;
             blocks.decrypt(data);
             for (block, sealed) in data.chunks_exact_mut(size).zip(sealed.chunks_exact(size)) {
                 xor(block, state);
