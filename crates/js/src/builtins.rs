@@ -83,6 +83,8 @@ const SOURCES: &[(&str, &str)] = &[
     ("worker_threads", include_str!("node/worker_threads.js")),
     ("_async_context", include_str!("node/_async_context.js")),
     ("async_hooks", include_str!("node/async_hooks.js")),
+    ("_console", include_str!("node/_console.js")),
+    ("console", include_str!("node/console.js")),
     ("timers", include_str!("node/timers.js")),
     ("timers/promises", include_str!("node/timers_promises.js")),
     ("_crypto_cipher", include_str!("node/_crypto_cipher.js")),

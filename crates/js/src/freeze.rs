@@ -133,6 +133,9 @@ fn run_document(run: &Run) -> RawDocumentBuf {
     if let Some(reason) = run.uncaught {
         out.append(cstr!("uncaught"), binary(&values(&[reason])));
     }
+    if let Some(value) = run.follows {
+        out.append(cstr!("follows"), binary(&values(&[value])));
+    }
     if let Some(result) = run.result {
         out.append(cstr!("result"), binary(&values(&[result])));
     }
@@ -169,6 +172,7 @@ fn run_of(document: &RawDocument) -> Option<Run> {
         next: document.get_i32("next").ok()?,
         uncaught: values_of::<1>(document, "uncaught").map(|[value]| value),
         result: values_of::<1>(document, "result").map(|[value]| value),
+        follows: values_of::<1>(document, "follows").map(|[value]| value),
         logs: VecDeque::new(),
         pending: HashMap::new(),
         ..Run::default()

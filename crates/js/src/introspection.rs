@@ -114,7 +114,7 @@ unsafe extern "C" fn context(
     _: *mut JSValue,
 ) -> JSValue {
     // SAFETY: as for `kind`; the run owns its value.
-    unsafe { q::JS_DupValue(ctx, realm().run.context.unwrap_or(q::JS_UNDEFINED)) }
+    unsafe { q::JS_DupValue(ctx, realm().run.follows.unwrap_or(q::JS_UNDEFINED)) }
 }
 
 /// Sets it.
@@ -127,7 +127,7 @@ unsafe extern "C" fn set_context(
     // SAFETY: as for `kind`; the run gets a reference of its own.
     unsafe {
         let value = q::JS_DupValue(ctx, argument(n, a, 0));
-        if let Some(before) = realm().run.context.replace(value) {
+        if let Some(before) = realm().run.follows.replace(value) {
             q::JS_FreeValue(ctx, before);
         }
     }
@@ -158,7 +158,7 @@ unsafe extern "C" fn resolves(
     if what != q::JSPromiseHookType_JS_PROMISE_HOOK_RESOLVE {
         return;
     }
-    let mut context = [realm().run.context.unwrap_or(q::JS_UNDEFINED)];
+    let mut context = [realm().run.follows.unwrap_or(q::JS_UNDEFINED)];
     // SAFETY: the queue takes a reference of its own.
     unsafe { q::JS_EnqueueJob(ctx, Some(go_back), 1, context.as_mut_ptr()) };
 }

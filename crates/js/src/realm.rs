@@ -23,6 +23,7 @@ const PRELUDE: &str = concat!(
     include_str!("prelude/bson.js"),
     include_str!("prelude/errors.js"),
     include_str!("prelude/globals.js"),
+    include_str!("prelude/console.js"),
     include_str!("prelude/timers.js"),
     include_str!("prelude/mongodb.js"),
     include_str!("prelude/services.js"),
@@ -78,7 +79,7 @@ pub(crate) struct Run {
     /// What each frame's `context` holds.
     pub(crate) contexts: Vec<(i32, RawDocumentBuf)>,
     /// What follows the call through promises and timers.
-    pub(crate) context: Option<JSValue>,
+    pub(crate) follows: Option<JSValue>,
     pub(crate) operations: u32,
     /// Questions about modules.
     pub(crate) modules: u32,

@@ -430,11 +430,20 @@ unsafe fn ring(realm: &mut Realm) {
     }
     // SAFETY: as for `start`; the callback is a function of the realm.
     unsafe {
+        anew(realm);
         let result = q::JS_Call(realm.context, callback, q::JS_UNDEFINED, 0, ptr::null_mut());
         if q::JS_IsException(result) {
             let reason = q::JS_GetException(realm.context);
             realm.run.uncaught.get_or_insert(reason);
         }
+    }
+}
+
+/// What begins now follows nothing that ran before.
+unsafe fn anew(realm: &mut Realm) {
+    if let Some(value) = realm.run.follows.take() {
+        // SAFETY: as for `start`; the value was the run's.
+        unsafe { q::JS_FreeValue(realm.context, value) };
     }
 }
 
@@ -448,6 +457,7 @@ unsafe fn settle(realm: &mut Realm, reply: &RawDocumentBuf) {
     let ctx = realm.context;
     // SAFETY: as for `start`; the functions were kept for this.
     unsafe {
+        anew(realm);
         let (function, value) = if let Ok(error) = reply.get_document("error") {
             crate::natives::throw(
                 ctx,

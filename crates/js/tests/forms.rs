@@ -309,14 +309,99 @@ async fn the_console_prints_as_the_service_does() {
                 r#"{"$oid":"5fd45718cface356de9d104d"} {"$date":"1970-01-01T00:00:00Z"} 5"#
             ),
             (true, "warning"),
-            (true, "wrong 10 Symbol(s) [Function: anonymous]"),
-            (false, "[object Object]"),
+            (true, "wrong 10n Symbol(s) [Function (anonymous)]"),
+            (false, "<ref *1> { round: [Circular *1] }"),
             (false, ""),
         ]
     );
     // Cut at a whole character.
     assert_eq!(lines[7], (false, "é".repeat(256).as_str()));
     assert!(lines[8].1.starts_with("Error: shown\n"), "{:?}", lines[8]);
+}
+
+#[tokio::test]
+async fn the_console_shows_what_json_cannot_tell() {
+    for (written, wanted) in [
+        (
+            "new Map([[1, { a: new Set([2]) }]])",
+            "Map(1) { 1 => { a: Set(1) { 2 } } }",
+        ),
+        ("new (class Point { x = 1 })()", "Point { x: 1 }"),
+        (
+            "{ f() {}, s: Symbol('s') }",
+            "{ f: [Function: f], s: Symbol(s) }",
+        ),
+        ("{ a: 1, [Symbol('s')]: 2 }", "{ a: 1, [Symbol(s)]: 2 }"),
+        (
+            "Buffer.from('abc'), new Uint8Array(2)",
+            "<Buffer 61 62 63> Uint8Array(2) [ 0, 0 ]",
+        ),
+        ("{ get a() { return 1 } }", "{ a: [Getter] }"),
+        (
+            "new Proxy({ a: 1 }, { get: () => { throw 1 } })",
+            "{ a: 1 }",
+        ),
+        (
+            "[new Date(0)], { n: 5.5, d: null }",
+            r#"[{"$date":"1970-01-01T00:00:00Z"}] {"n":5.5,"d":null}"#,
+        ),
+        (
+            "{ id: new BSON.ObjectId('5fd45718cface356de9d104d') }",
+            r#"{"id":{"$oid":"5fd45718cface356de9d104d"}}"#,
+        ),
+        ("Object.create(null), -0, NaN", "{} -0 NaN"),
+        (
+            "new Map([['id', new BSON.ObjectId('5fd45718cface356de9d104d')]])",
+            "Map(1) { 'id' => new ObjectId('5fd45718cface356de9d104d') }",
+        ),
+        (
+            "new Set([BSON.Long(5), BSON.Binary.fromHex('ff'), BSON.MinKey, new BSON.Timestamp(1, 2)])",
+            "Set(4) {\n  new Long('5'),\n  Binary.createFromBase64('/w==', 0),\n  new MinKey(),\n  new Timestamp({ t: 2, i: 1 })\n}",
+        ),
+        ("Promise.resolve(5)", "Promise { 5 }"),
+        (
+            "'%s has %d of %j', 'x', 5, { a: 1 }, { b: 2 }",
+            r#"x has 5 of {"a":1} {"b":2}"#,
+        ),
+        ("'100%', 5", "100% 5"),
+    ] {
+        let source = format!("exports = () => console.log({written})");
+        let logs = run(&source, Vec::new()).await.logs;
+        assert_eq!(logs.len(), 1, "{written}");
+        assert_eq!(logs[0].text, wanted, "{written}");
+    }
+    // Errors with what caused them, as Node shows them.
+    let source = "exports = () => console.error('failed:', new TypeError('outer', { cause: new Error('inner') }))";
+    let logs = run(source, Vec::new()).await.logs;
+    let text = &logs[0].text;
+    assert!(
+        text.starts_with("failed: TypeError: outer\n    at "),
+        "{text}"
+    );
+    assert!(text.contains("[cause]: Error: inner\n"), "{text}");
+    // Groups, counters and the like write lines of the log.
+    let source = "exports = () => {
+        console.group('g'); console.count(); console.groupEnd();
+        console.assert(1 === 2, 'not %s', 'so'); console.dir({ a: 1 }); console.table([{ a: 1 }]);
+    }";
+    let logs = run(source, Vec::new()).await.logs;
+    let lines: Vec<(bool, &str)> = logs
+        .iter()
+        .map(|line| (line.is_error, line.text.as_str()))
+        .collect();
+    assert_eq!(
+        lines[..4],
+        [
+            (false, "g"),
+            (false, "  default: 1"),
+            (true, "Assertion failed: not so"),
+            (false, "{ a: 1 }"),
+        ]
+    );
+    assert!(lines[4].1.contains("│ (index) │ a │"), "{}", lines[4].1);
+    // A getter that never ends is not asked.
+    let source = "exports = () => { console.log({ get a() { for (;;) {} } }); return 1 }";
+    assert_eq!(value(source).await, Bson::Int32(1));
 }
 
 #[tokio::test]

@@ -23,6 +23,8 @@ exports = async function (n) {
   const counter = new Counter(n), generator = numbers(n), map = new Map([[{}, n]]);
   const big = "x".repeat(1000 + n), typed = new Float64Array(100).fill(n), id = new BSON.ObjectId();
   console.log("before", n);
+  const store = new (require("async_hooks").AsyncLocalStorage)();
+  store.enterWith(n);
   generator.next();
   globalThis.mine = n;
   Array.prototype.of = n;
@@ -37,7 +39,7 @@ exports = async function (n) {
   const again = await context.functions.execute("inner", n);
   console.log("after", n);
   return {
-    open, again, calls, n: counter.n, next: generator.next().value, map: [...map.values()][0], big: big.length,
+    open, again, calls, stored: store.getStore(), n: counter.n, next: generator.next().value, map: [...map.values()][0], big: big.length,
     typed: typed[99], id: id.toString().length, mine, of: [].of, rang: rang > 0, timer: await timer,
     inner: await inner, value: value.op, user: context.user.id, regex: /(?<y>\d+)/.exec("a12").groups.y,
   };
@@ -46,7 +48,7 @@ exports = async function (n) {
 
 fn wanted(n: i32) -> Bson {
     bson!({
-        "open": "open", "again": n * 2, "calls": 1, "n": n, "next": n + 1, "map": n, "big": 1000 + n,
+        "open": "open", "again": n * 2, "calls": 1, "stored": n, "n": n, "next": n + 1, "map": n, "big": 1000 + n,
         "typed": f64::from(n), "id": 24, "mine": n, "of": n, "rang": true, "timer": n, "inner": n * 2,
         "value": "value", "user": "u1", "regex": "12",
     })

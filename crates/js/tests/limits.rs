@@ -39,7 +39,7 @@ const RUNAWAYS: &[&str] = &[
     "exports = () => context.services.get('mongodb-atlas').db('d').collection('c').findOne({ get a() { for (;;) {} } })",
     "exports = () => { const e = new Error('x'); Object.defineProperty(e, 'message', { get() { for (;;) {} } }); throw e }",
     "exports = () => { throw { get a() { for (;;) {} } } }",
-    "exports = () => console.log({ get a() { for (;;) {} } })",
+    "exports = () => console.log('%s', { toString() { for (;;) {} } })",
     // Code that natives of the engine call.
     "exports = () => JSON.stringify(new Proxy([], { get() { for (;;) {} } }))",
     "exports = () => JSON.stringify({ toJSON() { for (;;) {} } })",

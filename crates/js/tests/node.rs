@@ -61,6 +61,7 @@ modules! {
     events
     stream
     util
+    console
     web_streams
     modules
     assert

@@ -734,4 +734,20 @@ function formatWith(options, args, shown = (value) => (typeof value === "string"
   return text;
 }
 
-Object.assign(exports, { inspect, formatWith, width, quote });
+// Values of BSON, as what would make them.
+const bsonArguments = {
+  Binary: ({ _v, _x }) => [require("buffer").Buffer.from(_v).toString("base64"), _x],
+  BSONRegExp: ({ _v, _x }) => [_v, _x],
+  Code: ({ _v, _x }) => (_x === undefined ? [_v] : [_v, _x]),
+  DBPointer: ({ _v, _x }) => [_v, _x],
+  Key: () => [],
+  Timestamp: ({ _v, _x }) => [{ t: _v, i: _x }],
+};
+function bson(value) {
+  const type = value._bsontype;
+  const parts = (bsonArguments[type] ?? (({ _v }) => [_v]))(value).map((part) => inspect(part)).join(", ");
+  if (type === "Binary") return `Binary.createFromBase64(${parts})`;
+  return `new ${type === "Key" ? String(value) : type}(${parts})`;
+}
+
+Object.assign(exports, { bson, inspect, formatWith, width, quote });

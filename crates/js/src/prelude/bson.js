@@ -13,6 +13,7 @@ const unsupported = (what) => {
 // ---- BSON classes: `_v` is the content, `_x` a second part.
 
 const prototypes = [];
+const inspectBson = function () { return requireBuiltin("_inspect").bson(this); };
 function bsonClass(name, fill, methods) {
   const Class = function (...args) {
     if (!(this instanceof Class)) return new Class(...args);
@@ -20,6 +21,7 @@ function bsonClass(name, fill, methods) {
   };
   define(Class, "name", name);
   define(Class.prototype, "_bsontype", name);
+  define(Class.prototype, Symbol.for("nodejs.util.inspect.custom"), inspectBson);
   for (const [key, method] of Object.entries(methods)) define(Class.prototype, key, method);
   prototypes.push(Class.prototype);
   return Class;

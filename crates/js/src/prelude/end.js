@@ -16,6 +16,7 @@ for (const [name, value] of Object.entries({
   BSON, EJSON, console, ...timers,
   global: globalThis,
 })) define(globalThis, name, value);
+lazy(console, "Console", () => requireBuiltin("_console").Console, false);
 for (const [name, [module, key]] of Object.entries(lazyGlobals)) {
   lazy(globalThis, name, () => (key === undefined ? requireBuiltin(module) : requireBuiltin(module)[key]), false);
 }

@@ -23,6 +23,7 @@ const inner = {
   proxy: natives.proxy,
   now: natives.now,
   log: natives.log,
+  console: { print, indent: (by) => { indentation = by < 0 ? indentation.slice(0, by) : indentation + " ".repeat(by); } },
   uncaught,
   timers,
 };

@@ -1,0 +1,3 @@
+// `console`: the call's own.
+
+module.exports = globalThis.console;
