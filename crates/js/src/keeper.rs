@@ -167,6 +167,9 @@ impl Zygote {
             .env_clear()
             // Dates are those of the service.
             .env("TZ", "UTC")
+            // The server's allocator would take all of the address space that
+            // is there beside the arena at once: in KiB, what it takes.
+            .env("MIMALLOC_ARENA_RESERVE", "65536")
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .stdout(Stdio::null())
             .stderr(Stdio::inherit())
