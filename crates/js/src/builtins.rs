@@ -92,6 +92,7 @@ const SOURCES: &[(&str, &str)] = &[
     ("_crypto_keys", include_str!("node/_crypto_keys.js")),
     ("_crypto_sign", include_str!("node/_crypto_sign.js")),
     ("_crypto_web", include_str!("node/_crypto_web.js")),
+    ("_crypto_x509", include_str!("node/_crypto_x509.js")),
     ("crypto", include_str!("node/crypto.js")),
     ("_packages", include_str!("node/_packages.js")),
     ("_utils", include_str!("node/_utils.js")),

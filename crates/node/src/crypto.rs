@@ -2,6 +2,7 @@
 //!
 //! Keys cross as DER: PKCS#8 for private ones, SPKI for public ones.
 
+mod certificates;
 mod cipher;
 mod curves;
 mod der;
@@ -41,6 +42,7 @@ pub(crate) fn call(name: &str, arguments: &[Value]) -> Option<Result<Value, Node
         "cipher.run" => cipher::run(&a),
         "cipher.tag" => cipher::tag(&a),
         "cipher.wrap" => cipher::wrap(&a),
+        "certificate" => certificates::read(&a),
         "key.import" => import::import(&a),
         "key.export" => export::export(&a),
         "key.point" => keys::point(&a),

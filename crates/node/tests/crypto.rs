@@ -368,6 +368,7 @@ fn whatever_is_passed_is_an_error_or_a_value() {
         "key.export",
         "key.point",
         "key.public",
+        "certificate",
         "dh",
         "sign",
         "verify",
@@ -469,4 +470,25 @@ fn whatever_is_passed_is_an_error_or_a_value() {
         answers += usize::from(call(&format!("crypto.{name}"), &arguments).is_ok());
     }
     assert!(answers > 100, "{answers}");
+}
+
+#[test]
+fn broken_certificates_are_errors() {
+    let pem = include_bytes!("certificate.pem");
+    let whole = call("crypto.certificate", &[bytes(pem)]).unwrap();
+    let Value::Bytes(raw) = field(&whole, "raw") else {
+        panic!()
+    };
+    assert_eq!(call("crypto.certificate", &[bytes(&raw)]).unwrap(), whole);
+    for at in 0..raw.len() {
+        for change in [0x01, 0x80, 0xff] {
+            let mut broken = raw.clone();
+            broken[at] ^= change;
+            let _ = call("crypto.certificate", &[bytes(&broken)]);
+        }
+        assert!(
+            call("crypto.certificate", &[bytes(&raw[..at])]).is_err(),
+            "{at}"
+        );
+    }
 }

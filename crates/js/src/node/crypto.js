@@ -344,7 +344,7 @@ Object.assign(exports, {
 });
 for (const name of [
   "createDiffieHellman", "createDiffieHellmanGroup", "getDiffieHellman", "DiffieHellman", "DiffieHellmanGroup",
-  "generatePrime", "generatePrimeSync", "checkPrime", "checkPrimeSync", "X509Certificate", "Certificate",
+  "generatePrime", "generatePrimeSync", "checkPrime", "checkPrimeSync", "Certificate",
 ]) exports[name] = notSupported(name);
 Object.assign(exports, keys.api);
 // The rest is made when it is first looked at.
@@ -357,6 +357,7 @@ const PARTS = {
     "Sign", "Verify", "createSign", "createVerify", "sign", "verify", "publicEncrypt", "publicDecrypt",
     "privateEncrypt", "privateDecrypt", "diffieHellman", "ECDH", "createECDH",
   ],
+  _crypto_x509: ["X509Certificate"],
   _crypto_web: ["webcrypto", "subtle", "getRandomValues"],
 };
 for (const [part, names] of Object.entries(PARTS)) {

@@ -284,6 +284,24 @@ await t(() => require("util").promisify(c.generateKeyPair)("ed25519").then((k) =
 await t(() => require("util").promisify(c.scrypt)("a", "b", 8));
 await t(() => require("util").promisify(c.pbkdf2)("a", "b", 2, 8, "sha1"));
 
+// ---- Certificates.
+const CA = "-----BEGIN CERTIFICATE-----\nMIIByjCCAXCgAwIBAgIUOJLXmzoqqWiSg+S+cfe7B84IdTIwCgYIKoZIzj0EAwIw\nNDELMAkGA1UEBhMCREUxEzARBgNVBAoMClRlc3QsIEluYy4xEDAOBgNVBAMMB1Jv\nb3Qgw6kwHhcNMjYxMTI2MTAwMjA1WhcNMzYxMTIzMTAwMjA1WjA0MQswCQYDVQQG\nEwJERTETMBEGA1UECgwKVGVzdCwgSW5jLjEQMA4GA1UEAwwHUm9vdCDDqTBZMBMG\nByqGSM49AgEGCCqGSM49AwEHA0IABJffyYhQQRwemWJhT31u50dcD1zFvWknaATu\n2FZQvD/+uALXkKJBeIsVRN/JIwlg3QnLGi7L45QpeKUmb4MMLfCjYDBeMB0GA1Ud\nDgQWBBSxsfU3vcmUhImPac/Sv0pW9mlsAzAfBgNVHSMEGDAWgBSxsfU3vcmUhImP\nac/Sv0pW9mlsAzAPBgNVHRMBAf8EBTADAQH/MAsGA1UdDwQEAwIBBjAKBggqhkjO\nPQQDAgNIADBFAiEA7kHinUKqrTdDO5tQDIThXL+/72G0JJaxETMEo1HU0EACIHGB\n2+Q9HLAyW6twykqenU8nyEzmwv210Ij2wtOYaMx0\n-----END CERTIFICATE-----\n";
+const LEAF = "-----BEGIN CERTIFICATE-----\nMIICVzCCAf2gAwIBAgIUENiIYq5Y7iARo1uSIRdzTUr5IJwwCgYIKoZIzj0EAwIw\nNDELMAkGA1UEBhMCREUxEzARBgNVBAoMClRlc3QsIEluYy4xEDAOBgNVBAMMB1Jv\nb3Qgw6kwHhcNMjYxMTI2MTAwMjA1WhcNMjcxMTI2MTAwMjA1WjAsMRQwEgYDVQQD\nDAtleGFtcGxlLmNvbTEUMBIGCSqGSIb3DQEJARYFYUBiLmMwgZ8wDQYJKoZIhvcN\nAQEBBQADgY0AMIGJAoGBAL7SYhKkpAU79ru4EGGgwuAhUDRMcgzhebzW13vIwBGl\n1tYbUVNSYmwrdRPm3EY24S/iIldhY5qFgcEb+NRKF0MEUOf/hXRazlnAD16FIpd6\n8oZPCMrcyI7tfliN+komrpYRjfVYJeJiaJafKzzNar/yTnM0JfOyH6FBfW21qYgh\nAgMBAAGjga0wgaowPgYDVR0RBDcwNYILZXhhbXBsZS5jb22CDSouZXhhbXBsZS5v\ncmeHBH8AAAGBBWFAYi5jhgpodHRwOi8veC95MB0GA1UdJQQWMBQGCCsGAQUFBwMB\nBggrBgEFBQcDAjAJBgNVHRMEAjAAMB0GA1UdDgQWBBQwpY6QS2sfhJWFpvj0yzqO\nJNM/+zAfBgNVHSMEGDAWgBSxsfU3vcmUhImPac/Sv0pW9mlsAzAKBggqhkjOPQQD\nAgNIADBFAiEAgF+mw0qPv63ZKSBmFOiEzXYMWDp7wAxZIS3hbR20mTECIGeRqbY0\n0uFT3rVtF/wq1eigI6/thv6tGRzO4ZhbMAFb\n-----END CERTIFICATE-----\n";
+const MEMBERS = ["subject", "subjectAltName", "issuer", "infoAccess", "validFrom", "validTo", "fingerprint", "fingerprint256", "fingerprint512", "keyUsage", "serialNumber", "ca", "raw"];
+for (const pem of [CA, LEAF, CERTIFICATE]) {
+  const x = new c.X509Certificate(pem);
+  for (const member of MEMBERS) t(() => [member, x[member]]);
+  t(() => [x.toString() === pem, JSON.stringify(x) === JSON.stringify(pem), new c.X509Certificate(x.raw).fingerprint === x.fingerprint, x.publicKey.export({ type: "spki", format: "pem" })]);
+}
+t(() => { const { pubkey, ...rest } = new c.X509Certificate(LEAF).toLegacyObject(); return rest; });
+t(() => { const ca = new c.X509Certificate(CA), leaf = new c.X509Certificate(LEAF); return [leaf.verify(ca.publicKey), leaf.verify(leaf.publicKey), ca.verify(ca.publicKey), leaf.checkIssued(ca), ca.checkIssued(leaf), leaf.checkPrivateKey(c.createPrivateKey(RSA)), ca.checkPrivateKey(c.createPrivateKey(RSA))]; });
+t(() => { const x = new c.X509Certificate(CERTIFICATE); return x.verify(c.createPublicKey(RSA)); });
+for (const host of ["example.com", "EXAMPLE.com", "a.example.org", "b.a.example.org", "example.org", "x", ""]) t(() => [host, new c.X509Certificate(LEAF).checkHost(host)]);
+t(() => { const x = new c.X509Certificate(LEAF); return [x.checkEmail("a@b.c"), x.checkEmail("b@b.c"), x.checkIP("127.0.0.1"), x.checkIP("127.0.0.2")]; });
+t(() => new c.X509Certificate(LEAF).verify("x"));
+t(() => new c.X509Certificate(5));
+t(() => new c.X509Certificate("x"));
+
 // ---- Errors.
 t(()=>c.createHash('nope'));
 t(()=>c.createHash());

@@ -104,6 +104,18 @@ fn of_pem(bytes: &[u8], private: bool, passphrase: Option<&[u8]>) -> Result<Key,
     Err(unsupported())
 }
 
+/// The content of the first block with a label.
+pub(super) fn pem_content(bytes: &[u8], label: &str) -> Result<Vec<u8>, Malformed> {
+    let text = String::from_utf8_lossy(bytes);
+    let mut rest = &*text;
+    while let Some(block) = next_block(&mut rest)? {
+        if block.label == label {
+            return Ok(block.content);
+        }
+    }
+    Err(Malformed)
+}
+
 /// The next block of a text; `None` when there is none.
 fn next_block<'a>(rest: &mut &'a str) -> Result<Option<Block<'a>>, Malformed> {
     let Some((_, after)) = rest.split_once("-----BEGIN ") else {
