@@ -15,6 +15,8 @@ mod creation;
 mod errors;
 #[path = "functions/federated.rs"]
 mod federated;
+#[path = "functions/network.rs"]
+mod network;
 #[path = "functions/packages.rs"]
 mod packages;
 #[path = "functions/registrations.rs"]
@@ -65,6 +67,17 @@ impl World {
         workers_max: usize,
         time_ms: u64,
     ) -> Self {
+        let nowhere = app::Outbound::default();
+        Self::reaching(functions, files, workers_max, time_ms, nowhere).await
+    }
+
+    async fn reaching(
+        functions: &[Source<'_>],
+        files: &[(&str, &str)],
+        workers_max: usize,
+        time_ms: u64,
+        outbound: app::Outbound,
+    ) -> Self {
         let mut all = config::Files::default();
         let mut put = |path: &str, text: &str| all.insert(path, text.as_bytes().to_vec());
         put(
@@ -114,7 +127,7 @@ impl World {
             clock,
             cheap_passwords: true,
             npm_registry: None,
-            outbound: app::Outbound::default(),
+            outbound,
             mail: app::mail::MailSettings::default(),
         })
         .await

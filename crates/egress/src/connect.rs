@@ -3,7 +3,7 @@
 //! that what was permitted is what is connected to.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -59,6 +59,38 @@ impl Resolve for System {
     }
 }
 
+/// What a host's name is.
+enum Named {
+    Addresses(Vec<IpAddr>),
+    /// A name for the resolver, in ASCII.
+    Name(String),
+    /// No name that has addresses.
+    Nothing,
+}
+
+/// What is an address in any of its spellings is none that servers of names are
+/// asked for; nor are the names that have one meaning everywhere (RFC 6761).
+fn named(host: &str) -> Named {
+    if let Ok(address) = host.parse::<IpAddr>() {
+        return Named::Addresses(vec![address]);
+    }
+    let name = match url::Host::parse(host) {
+        Ok(url::Host::Ipv4(address)) => return Named::Addresses(vec![address.into()]),
+        Ok(url::Host::Ipv6(address)) => return Named::Addresses(vec![address.into()]),
+        Ok(url::Host::Domain(name)) => name,
+        Err(_) => return Named::Nothing,
+    };
+    let bare = name.strip_suffix('.').unwrap_or(&name);
+    let below = |top: &str| bare == top || bare.ends_with(&format!(".{top}"));
+    if below("localhost") {
+        Named::Addresses(vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()])
+    } else if below("invalid") {
+        Named::Nothing
+    } else {
+        Named::Name(name)
+    }
+}
+
 /// Connects to hosts that the policy permits.
 #[derive(Clone)]
 pub(crate) struct Connector {
@@ -81,11 +113,13 @@ impl Connector {
         if !self.policy.permits_host(host) {
             return Err(EgressError::Refused(host.to_owned()));
         }
-        let found = match host.parse::<IpAddr>() {
-            Ok(address) => vec![address],
-            Err(_) => match self.resolver.resolve(host).await {
+        let unresolved = || EgressError::Unresolved(host.to_owned());
+        let found = match named(host) {
+            Named::Addresses(addresses) => addresses,
+            Named::Nothing => return Err(unresolved()),
+            Named::Name(name) => match self.resolver.resolve(&name).await {
                 Ok(found) if !found.is_empty() => found,
-                _ => return Err(EgressError::Unresolved(host.to_owned())),
+                _ => return Err(unresolved()),
             },
         };
         let permitted: Vec<IpAddr> = found

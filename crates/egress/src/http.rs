@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use ::http::uri::{InvalidUri, Parts, PathAndQuery};
 use ::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt as _;
@@ -134,6 +135,9 @@ pub struct Exchange {
     pub server_name: Option<String>,
     /// Whether `Connection` and `Upgrade` are the writer's to say.
     pub upgrade: bool,
+    /// Path and query as they are sent, to the URL's host; what was signed must
+    /// not be written in another way.
+    pub target: Option<String>,
 }
 
 /// An answer whose body is still to be read.
@@ -316,8 +320,11 @@ impl Http {
         &self.0.connector
     }
 
-    /// Room for one more connection.
-    pub(crate) fn place(&self) -> Result<OwnedSemaphorePermit, EgressError> {
+    /// Room for one more connection of a function, as long as it is kept.
+    ///
+    /// # Errors
+    /// [`EgressError::TooManyConnections`].
+    pub fn place(&self) -> Result<OwnedSemaphorePermit, EgressError> {
         let places = self.0.shared.places.clone();
         places
             .try_acquire_owned()
@@ -422,8 +429,11 @@ impl Http {
         let streamed = exchange.body.is_some();
         let mut redirects = 0;
         loop {
-            let uri =
-                Uri::try_from(url.as_str()).map_err(|error| EgressError::Url(error.to_string()))?;
+            let uri = match exchange.target.take() {
+                Some(target) => targeted(&url, target),
+                None => Uri::try_from(url.as_str()),
+            };
+            let uri = uri.map_err(|error| EgressError::Url(error.to_string()))?;
             let body = match exchange.body.take() {
                 Some(pieces) => Outgoing::Pieces(pieces),
                 None => Outgoing::Whole(request.body.clone()),
@@ -545,6 +555,17 @@ fn checked(mut url: Url) -> Result<Url, EgressError> {
     }
     url.set_fragment(None);
     Ok(url)
+}
+
+/// The URL's host with another path and query.
+fn targeted(url: &Url, target: String) -> Result<Uri, InvalidUri> {
+    let host = &url[url::Position::BeforeHost..url::Position::AfterPort];
+    let mut parts = Parts::default();
+    parts.scheme = Some(url.scheme().try_into()?);
+    parts.authority = Some(host.try_into()?);
+    parts.path_and_query = Some(PathAndQuery::from_maybe_shared(target)?);
+    // All three parts are there.
+    Ok(Uri::from_parts(parts).unwrap_or_default())
 }
 
 fn redirected(from: &Url, location: &HeaderValue) -> Result<Url, EgressError> {

@@ -124,6 +124,8 @@ async fn nothing_reaches_this_machine_unless_it_is_allowed() {
         "2130706433",
         "127.1",
         "0",
+        "127.0.0.1.",
+        "a.localhost.",
     ] {
         let asked = Request::get(format!("http://{host}:{port}/"));
         let error = http.send(asked, LIMITS).await.unwrap_err();
@@ -255,4 +257,32 @@ async fn rules_of_an_app_are_its_own() {
     }
     let error = http.send(Request::get(server.url("/")), LIMITS).await;
     assert!(matches!(error, Err(EgressError::Refused(_))));
+}
+
+#[tokio::test]
+async fn what_is_no_name_is_not_asked_for() {
+    // Whoever were asked would say that all is well.
+    let http = Http::with_resolver(settings(&[]), Scripted::new(&[&["1.1.1.1"]]));
+    for (host, found) in [
+        ("name.example", Ok("1.1.1.1")),
+        ("bücher.example", Ok("1.1.1.1")),
+        ("8.8.8.8.", Ok("8.8.8.8")),
+        ("0x08080808", Ok("8.8.8.8")),
+        ("８.8.8.8", Ok("8.8.8.8")),
+        ("127.0.0.1.", Err("EACCES")),
+        ("①②⑦.1", Err("EACCES")),
+        ("::ffff:7f00:1", Err("EACCES")),
+        ("localhost.", Err("EACCES")),
+        ("a.LOCALHOST", Err("EACCES")),
+        ("nowhere.invalid", Err("ENOTFOUND")),
+        ("1.2.3.4.5", Err("ENOTFOUND")),
+        ("a b", Err("ENOTFOUND")),
+        ("a/b", Err("ENOTFOUND")),
+        ("", Err("ENOTFOUND")),
+    ] {
+        let answer = http.addresses(host).await;
+        let answer = answer.map(|found| found[0].to_string());
+        let answer = answer.map_err(|error| error.code());
+        assert_eq!(answer, found.map(str::to_owned), "{host}");
+    }
 }

@@ -360,3 +360,40 @@ async fn who_reads_gets_node_s_names_of_errors() {
     assert_eq!(code(server.url("/nothing")).await, "ECONNRESET");
     assert_eq!(code(server.url("/short")).await, "ECONNRESET");
 }
+
+#[tokio::test]
+async fn a_target_is_sent_as_it_is() {
+    let server = Server::start(|_| ok("here")).await;
+    let http = allowing(&["127.0.0.1"]);
+    for target in ["/a/../b//c?d='e'&f={g}|", "/%2e%2E/%7Ea?", "/", "*"] {
+        let exchange = Exchange {
+            target: Some(target.to_owned()),
+            ..exchange()
+        };
+        let answer = http.open(Request::get(server.url("/x")), exchange).await;
+        assert_eq!(answer.unwrap().status, 200, "{target}");
+        let asked = server.asked().pop().unwrap();
+        assert_eq!(asked.split(' ').nth(1), Some(target), "{asked}");
+    }
+    // None leads to another host.
+    for target in [
+        "//127.0.0.2/",
+        "http://127.0.0.2/",
+        "@127.0.0.2/",
+        "/ HTTP/1.1\r\nX: y",
+    ] {
+        let exchange = Exchange {
+            target: Some(target.to_owned()),
+            ..exchange()
+        };
+        let answer = http.open(Request::get(server.url("/x")), exchange).await;
+        if answer.is_ok() {
+            let asked = server.asked().pop().unwrap();
+            assert!(
+                asked.contains(&format!("host: {}", server.address)),
+                "{asked}"
+            );
+            assert_eq!(asked.split(' ').nth(1), Some(target), "{asked}");
+        }
+    }
+}

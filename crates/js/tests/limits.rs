@@ -200,7 +200,7 @@ async fn a_killed_worker_costs_its_call_alone() {
 async fn a_worker_has_no_files_no_network_and_no_environment() {
     // The engine offers none of them; the filter is behind it. What is left to
     // look at from inside:
-    let source = "exports = () => [typeof process.env.PATH, typeof std, typeof os, typeof fetch, typeof Worker, typeof WebAssembly]";
+    let source = "exports = () => [typeof process.env.PATH, typeof std, typeof os, typeof WebSocket, typeof Worker, typeof WebAssembly]";
     let outcome = pool()
         .call(call(source, Vec::new()), Arc::new(World::default()))
         .await;

@@ -50,6 +50,9 @@ macro_rules! modules {
 modules! {
     crypto
     buffer
+    fetch
+    http
+    net
     encoding
     intl_dates
     intl_numbers

@@ -42,12 +42,13 @@ pub const CALLS_OF_APP_MAX: usize = 10_000;
 pub const CALL_NESTING_DEPTH_MAX: u32 = 8;
 /// Values in a text that a function parses as Extended JSON at once.
 pub const CALL_PARSED_VALUES_MAX: usize = 2_000_000;
-/// Connections that one call may have open: sockets, and requests whose answers
-/// are not read to the end.
+/// Sockets that one call may have open, and requests that wait for their answers.
 pub const CALL_SOCKETS_MAX: usize = 25;
+/// Answers that one call may leave unread.
+pub const CALL_ANSWERS_MAX: usize = 100;
 /// The largest answer that a function reads of another machine.
 pub const CALL_ANSWER_BYTES_MAX: usize = 128 * 1024 * 1024;
-/// Sockets that functions of one server may have open.
+/// Connections that functions of one server may have open.
 pub const SOCKETS_MAX: usize = 2000;
 /// Log lines kept of one call; the last ones win.
 pub const CALL_LOG_LINES_MAX: usize = 25;

@@ -4,7 +4,7 @@
 //!
 //! Not here: which addresses are connected to (`egress`).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -19,7 +19,7 @@ use egress::{
 };
 use js::HostError;
 use kit::limit;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 /// Bytes that one operation answers at most, about.
 const READ_BYTES_MAX: usize = 256 * 1024;
@@ -40,8 +40,13 @@ pub(super) struct Network {
     open: Mutex<Open>,
     /// Requests whose answers have not begun; others wait for them.
     asking: Semaphore,
-    /// Answers and sockets that are open.
+    /// Sockets that are open.
     places: Arc<Semaphore>,
+    /// Answers that are not read to their end.
+    answers: Arc<Semaphore>,
+    /// Numbers of operations that nobody waits for any more, also of such that
+    /// have not begun yet.
+    cancelled: watch::Sender<HashSet<i32>>,
 }
 
 #[derive(Default)]
@@ -60,7 +65,8 @@ enum Handle {
 
 struct Reading {
     answer: tokio::sync::Mutex<Answer>,
-    _place: OwnedSemaphorePermit,
+    /// Of the call and of the server.
+    _places: [OwnedSemaphorePermit; 2],
 }
 
 struct Socket {
@@ -82,6 +88,8 @@ impl Network {
             open: Mutex::default(),
             asking: Semaphore::new(limit::CALL_SOCKETS_MAX),
             places: Arc::new(Semaphore::new(limit::CALL_SOCKETS_MAX)),
+            answers: Arc::new(Semaphore::new(limit::CALL_ANSWERS_MAX)),
+            cancelled: watch::Sender::default(),
         }
     }
 
@@ -96,12 +104,41 @@ impl Network {
         }
     }
 
-    /// Answers an operation; `None` when it is none of these.
+    /// Answers an operation; `None` when it is none of these. One that carries a
+    /// number `cancel` ends when that number is cancelled.
     pub(super) async fn call(
         &self,
         operation: &str,
         asked: &RawDocument,
     ) -> Option<Outcome<RawBson>> {
+        if operation == "net.cancel" {
+            return Some(self.cancel(asked));
+        }
+        let Ok(number) = asked.get_i32("cancel") else {
+            return self.run(operation, asked).await;
+        };
+        let mut cancelled = self.cancelled.subscribe();
+        tokio::select! {
+            biased;
+            _ = cancelled.wait_for(|all| all.contains(&number)) => {
+                Some(Err(failed("ECANCELED", "the operation was cancelled")))
+            }
+            answer = self.run(operation, asked) => answer,
+        }
+    }
+
+    fn cancel(&self, asked: &RawDocument) -> Outcome<RawBson> {
+        let number = asked.get_i32("cancel").map_err(invalid)?;
+        self.cancelled.send_modify(|all| {
+            all.insert(number);
+        });
+        if asked.get_i32("handle").is_ok() {
+            self.close(asked)?;
+        }
+        Ok(RawBson::Null)
+    }
+
+    async fn run(&self, operation: &str, asked: &RawDocument) -> Option<Outcome<RawBson>> {
         Some(match operation {
             "http.request" => self.request(asked).await,
             "http.upload" => self.upload(asked),
@@ -176,15 +213,23 @@ impl Network {
             tls: tls(asked)?,
             server_name: asked.get_str("serverName").ok().map(str::to_owned),
             upgrade: asked.get_bool("upgrade").unwrap_or(false),
+            target: asked.get_str("target").ok().map(str::to_owned),
         };
-        let answer = {
+        let (place, answer) = {
             let _asking = self.asking.acquire().await.map_err(invalid)?;
-            self.http.open(request, exchange).await.map_err(thrown)?
+            let place = self.http.place().map_err(thrown)?;
+            let answer = self.http.open(request, exchange).await;
+            (place, answer.map_err(thrown)?)
         };
-        self.answered(answer, pause(asked)).await
+        self.answered(answer, place, pause(asked)).await
     }
 
-    async fn answered(&self, mut answer: Answer, pause: Duration) -> Outcome<RawBson> {
+    async fn answered(
+        &self,
+        mut answer: Answer,
+        place: OwnedSemaphorePermit,
+        pause: Duration,
+    ) -> Outcome<RawBson> {
         let mut told = rawdoc! {
             "status": i32::from(answer.status.as_u16()),
             "version": answer.version,
@@ -214,8 +259,10 @@ impl Network {
             }
         }
         if !told.get_bool("ended").unwrap_or(false) {
+            let own = self.answers.clone().try_acquire_owned();
+            let own = own.map_err(|_| failed("EMFILE", "too many answers are left unread"))?;
             let reading = Reading {
-                _place: self.place()?,
+                _places: [own, place],
                 answer: answer.into(),
             };
             told.append(cstr!("handle"), self.keep(Handle::Body(Arc::new(reading)))?);
