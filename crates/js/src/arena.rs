@@ -5,6 +5,7 @@
 //! A worker process has one arena and one thread that uses it.
 
 use std::ptr;
+use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use libc::{MAP_ANONYMOUS, MAP_NORESERVE, MAP_PRIVATE, PROT_READ, PROT_WRITE, c_void};
@@ -56,7 +57,10 @@ struct Header {
 /// The mapping and the saved image of its used prefix.
 pub(crate) struct Arena {
     base: *mut u8,
-    image: Vec<u8>,
+    /// What a reset goes back to.
+    image: Rc<[u8]>,
+    /// The image without modules.
+    first: Rc<[u8]>,
 }
 
 impl Arena {
@@ -89,7 +93,8 @@ impl Arena {
         unsafe { base.cast::<State>().write(state) };
         Ok(Self {
             base: base.cast(),
-            image: Vec::new(),
+            image: Rc::from([]),
+            first: Rc::from([]),
         })
     }
 
@@ -106,9 +111,36 @@ impl Arena {
 
     /// Saves the present content as what [`Arena::reset`] goes back to.
     pub(crate) fn save(&mut self) {
+        self.first = self.content();
+        self.image = self.first.clone();
+    }
+
+    /// The present content.
+    pub(crate) fn content(&mut self) -> Rc<[u8]> {
         let length = self.state().bump;
         // SAFETY: everything below the bump pointer is mapped.
-        self.image = unsafe { std::slice::from_raw_parts(self.base, length) }.to_vec();
+        Rc::from(unsafe { std::slice::from_raw_parts(self.base, length) })
+    }
+
+    /// Goes to another image, or to the first one.
+    pub(crate) fn use_image(&mut self, image: Option<Rc<[u8]>>) {
+        let image = image.unwrap_or_else(|| self.first.clone());
+        if !Rc::ptr_eq(&image, &self.image) {
+            self.image = image;
+            self.reset();
+        }
+    }
+
+    /// The saved image.
+    pub(crate) fn image(&self) -> &[u8] {
+        &self.image
+    }
+
+    /// Gives the mapping back; nothing of it may be used any more.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn unmap(self) {
+        // SAFETY: the mapping is this value's own.
+        unsafe { libc::munmap(self.base.cast(), MAPPING_BYTES) };
     }
 
     /// Goes back to the saved image.

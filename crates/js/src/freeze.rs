@@ -57,7 +57,7 @@ pub(crate) fn now() -> u64 {
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
 
-fn binary(bytes: &[u8]) -> RawBinaryRef<'_> {
+pub(crate) fn binary(bytes: &[u8]) -> RawBinaryRef<'_> {
     RawBinaryRef {
         subtype: BinarySubtype::Generic,
         bytes,
@@ -110,6 +110,11 @@ fn run_document(run: &Run) -> RawDocumentBuf {
         rawdoc! { "error": line.is_error, "text": line.text.as_str() }
     });
     out.append(cstr!("logs"), list(&mut logs));
+    let mut loaded = RawArrayBuf::new();
+    for module in &run.loaded {
+        loaded.push(module.as_str());
+    }
+    out.append(cstr!("loaded"), loaded);
     let mut pending = run.pending.iter().map(|(id, functions)| {
         with(
             rawdoc! { "id": *id, "weak": run.weak.contains(id) },
@@ -182,6 +187,9 @@ fn run_of(document: &RawDocument) -> Option<Run> {
             is_error: line.get_bool("error").ok()?,
             text: line.get_str("text").ok()?.to_owned(),
         });
+    }
+    for module in document.get_array("loaded").into_iter().flatten() {
+        run.loaded.push(module.ok()?.as_str()?.to_owned());
     }
     for entry in list("pending") {
         let id = entry.get_i32("id").ok()?;

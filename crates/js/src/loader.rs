@@ -285,6 +285,7 @@ unsafe extern "C" fn module(ctx: *mut JSContext, _: JSValue, n: c_int, a: *mut J
             Ok(found) => found,
             Err(exception) => return exception,
         };
+        realm().run.loaded.push(path.clone());
         let value = match &*format {
             "commonjs" => realm().evaluate(code),
             "json" => {

@@ -133,6 +133,7 @@ unsafe extern "C" fn object_id(
     _: c_int,
     _: *mut JSValue,
 ) -> JSValue {
+    realm().run.asked = true;
     // SAFETY: `ctx` is live.
     unsafe { string(ctx, &bson::oid::ObjectId::new().to_hex()) }
 }
@@ -290,6 +291,7 @@ unsafe extern "C" fn log(ctx: *mut JSContext, _: JSValue, n: c_int, a: *mut JSVa
         let text = start_of(ctx, argument(n, a, 1), limit::CALL_LOG_LINE_BYTES_MAX);
         (is_error, text.unwrap_or_default())
     };
+    realm().run.asked = true;
     let logs = &mut realm().run.logs;
     if logs.len() >= limit::CALL_LOG_LINES_MAX {
         logs.pop_front();
@@ -358,6 +360,7 @@ unsafe extern "C" fn keep_timer(
 /// A number from the kernel's generator: the engine's own would repeat after
 /// each reset.
 unsafe extern "C" fn random(_: *mut JSContext, _: JSValue, _: c_int, _: *mut JSValue) -> JSValue {
+    realm().run.asked = true;
     let mut word = [0u8; 8];
     // SAFETY: the buffer is eight bytes long.
     unsafe { libc::getrandom(word.as_mut_ptr().cast(), word.len(), 0) };
@@ -373,6 +376,7 @@ unsafe fn begin(
     arguments: &RawDocument,
 ) -> Result<Message, JSValue> {
     let run = &mut realm().run;
+    run.asked = true;
     run.operations += 1;
     if run.operations > limit::CALL_HOST_OPERATIONS_MAX {
         let text = format!(
@@ -421,7 +425,7 @@ unsafe fn request(ctx: *mut JSContext, n: c_int, a: *mut JSValue) -> Result<Mess
 
 fn send(message: &Message) -> bool {
     let realm = realm();
-    let sent = crate::wire::write(&mut realm.server.output, &message.bytes);
+    let sent = crate::wire::write(&mut *realm.server.output, &message.bytes);
     realm.run.broken |= sent.is_err();
     sent.is_ok()
 }
@@ -482,7 +486,7 @@ pub(crate) unsafe fn wait(
         let id = message.id;
         let realm = realm();
         loop {
-            match crate::wire::read(&mut realm.server.input, &mut realm.input) {
+            match crate::wire::read(&mut *realm.server.input, &mut realm.input) {
                 Ok(reply) if reply.get_i32("id").ok() == Some(id) => {
                     if let Ok(error) = reply.get_document("error") {
                         return Err(throw(
@@ -496,7 +500,8 @@ pub(crate) unsafe fn wait(
                 }
                 Ok(message) if message.get_str("k").ok() == Some("freeze") => {
                     // JavaScript is waiting on the stack.
-                    let _ = crate::wire::write(&mut realm.server.output, &rawdoc! { "k": "awake" });
+                    let _ =
+                        crate::wire::write(&mut *realm.server.output, &rawdoc! { "k": "awake" });
                 }
                 Ok(reply) => realm.run.replies.push_back(reply),
                 Err(error) if error.kind() == std::io::ErrorKind::TimedOut => {
@@ -590,7 +595,10 @@ unsafe extern "C" fn builtin(
         let name = text_of(ctx, argument(n, a, 0)).unwrap_or_default();
         match crate::builtins::bytecode(&name) {
             None => q::JS_UNDEFINED,
-            Some(Ok(code)) => realm().evaluate(code),
+            Some(Ok(code)) => {
+                realm().run.loaded.push(format!("node:{name}"));
+                realm().evaluate(code)
+            }
             Some(Err(error)) => {
                 let text = format!("{name}: {error} ({}:{})", error.line, error.column);
                 throw(ctx, "SyntaxError", &text, "")
@@ -611,6 +619,7 @@ unsafe extern "C" fn node(ctx: *mut JSContext, _: JSValue, n: c_int, a: *mut JSV
                 Err(why) => return throw_unconvertible(ctx, &why),
             }
         }
+        realm().run.asked |= operation.contains("random") || operation.contains("generate");
         match ::node::call(&operation, &arguments) {
             Ok(value) => crate::node_values::to_js(ctx, &value),
             Err(error) => throw(ctx, error.name, &error.message, error.code),
@@ -665,14 +674,19 @@ fn learn_code(message: &RawDocument) -> Vec<u8> {
     hash.to_vec()
 }
 
-/// Keeps a message's code and the frame's context.
-fn learn(message: &RawDocument) -> (Vec<u8>, i32) {
-    let hash = learn_code(message);
+/// Keeps the context of a message for its frame.
+pub(crate) fn learn_context(message: &RawDocument) {
     let frame = message.get_i32("frame").unwrap_or(0);
     if let Ok(context) = message.get_document("context") {
         realm().run.contexts.push((frame, context.to_owned()));
     }
-    (hash, frame)
+}
+
+/// Keeps a message's code and the frame's context.
+fn learn(message: &RawDocument) -> (Vec<u8>, i32) {
+    let hash = learn_code(message);
+    learn_context(message);
+    (hash, message.get_i32("frame").unwrap_or(0))
 }
 
 /// Runs a file's code in a frame: the function that it exports.

@@ -3,7 +3,9 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::fs::File;
+use std::mem::ManuallyDrop;
 use std::ptr;
+use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bson::{Bson, RawDocumentBuf};
@@ -13,6 +15,7 @@ use rquickjs_sys::{JSContext, JSRuntime, JSValue};
 use crate::LogLine;
 use crate::arena::{self, Arena};
 use crate::convert::{CLASSES, Shapes, to_js};
+use crate::images::Images;
 use crate::zygote::standard;
 
 /// Set by the timer signal when a call's time is up.
@@ -42,9 +45,12 @@ pub(crate) struct Realm {
     pub(crate) load: JSValue,
     pub(crate) waits: JSValue,
     pub(crate) settle: JSValue,
+    pub(crate) preload: JSValue,
     /// Calls a function of `node/_loader.js`.
     pub(crate) loader: JSValue,
     pub(crate) run: Run,
+    /// Images with modules, by their keys.
+    pub(crate) images: Images,
     pub(crate) server: Pipes,
     pub(crate) input: Vec<u8>,
     /// Bytecode by hash, kept between calls.
@@ -53,10 +59,10 @@ pub(crate) struct Realm {
     pub(crate) modules: crate::loader::Known,
 }
 
-/// The way to the server and back.
+/// The way to the server and back: the standard files, which stay open.
 pub(crate) struct Pipes {
-    pub(crate) input: File,
-    pub(crate) output: File,
+    pub(crate) input: ManuallyDrop<File>,
+    pub(crate) output: ManuallyDrop<File>,
 }
 
 /// What belongs to the call that runs.
@@ -81,6 +87,10 @@ pub(crate) struct Run {
     /// What follows the call through promises and timers.
     pub(crate) follows: Option<JSValue>,
     pub(crate) operations: u32,
+    /// Modules that were loaded, in the order in which that began.
+    pub(crate) loaded: Vec<String>,
+    /// Whether something was asked for that differs from call to call.
+    pub(crate) asked: bool,
     /// Questions about modules.
     pub(crate) modules: u32,
     pub(crate) next: i32,
@@ -168,8 +178,10 @@ impl Realm {
                 load: get(c"load"),
                 waits: get(c"waits"),
                 settle: get(c"settle"),
+                preload: get(c"preload"),
                 loader: get(c"loader"),
                 run: Run::default(),
+                images: Images::new(),
                 server: Pipes {
                     input: standard(0),
                     output: standard(1),
@@ -194,6 +206,37 @@ impl Realm {
         EXPIRED.store(false, Ordering::Relaxed);
         // SAFETY: the runtime is the restored one, on the thread that made it.
         unsafe { q::JS_UpdateStackTop(self.runtime) };
+    }
+
+    /// Goes to the realm of an image, or to the first one.
+    pub(crate) fn use_image(&mut self, image: Option<Rc<[u8]>>) -> std::io::Result<()> {
+        self.arena.use_image(image);
+        // SAFETY: as for `reset`.
+        unsafe { q::JS_UpdateStackTop(self.runtime) };
+        Ok(())
+    }
+
+    /// Loads modules by their ids: `node:NAME`, or a file's path in the packages.
+    ///
+    /// # Errors
+    /// What one of them throws.
+    pub(crate) fn preload(&mut self, ids: &[String]) -> Result<(), String> {
+        let list: Vec<Bson> = ids.iter().map(|id| id.as_str().into()).collect();
+        let list = self.value(&Bson::Array(list));
+        let mut arguments = [list];
+        // SAFETY: the context is live, on the thread that made it; values are
+        // released.
+        unsafe {
+            let context = self.context;
+            let undefined = q::JS_UNDEFINED;
+            let done = q::JS_Call(context, self.preload, undefined, 1, arguments.as_mut_ptr());
+            q::JS_FreeValue(context, list);
+            if q::JS_IsException(done) {
+                let exception = q::JS_GetException(context);
+                return Err(crate::convert::text_of(context, exception).unwrap_or_default());
+            }
+        }
+        Ok(())
     }
 
     /// A BSON value in the realm.

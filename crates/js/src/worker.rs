@@ -40,18 +40,30 @@ fn serve(mut realm: Box<Realm>) -> std::io::Result<()> {
     REALM.store(&raw mut *realm, Ordering::Relaxed);
     crate::sandbox::enter()?;
     loop {
-        let call = match crate::wire::read(&mut realm.server.input, &mut realm.input) {
+        let call = match crate::wire::read(&mut *realm.server.input, &mut realm.input) {
             Ok(call) => call,
             Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => return Ok(()),
             Err(error) => return Err(error),
         };
         let answer = match call.get_str("k") {
-            Ok("call") => run(&mut realm, &call),
-            Ok("thaw") => go_on(&mut realm, &call)?,
+            Ok("call") => {
+                crate::images::take(&mut realm, &call)?;
+                run(&mut realm, &call)
+            }
+            Ok("thaw") => {
+                crate::images::take(&mut realm, &call)?;
+                go_on(&mut realm, &call)?
+            }
+            Ok("build") => {
+                begin_alarm(&call);
+                let image = crate::images::build(&mut realm, &call)?;
+                alarm(Duration::ZERO);
+                image
+            }
             // What came after its call ended.
             _ => continue,
         };
-        crate::wire::write(&mut realm.server.output, &answer)?;
+        crate::wire::write(&mut *realm.server.output, &answer)?;
         realm.reset();
     }
 }
@@ -162,6 +174,13 @@ fn finish(realm: &mut Realm, thrown: Option<Thrown>) -> RawDocumentBuf {
         logs.push(rawdoc! { "error": line.is_error, "text": line.text });
     }
     answer.append(cstr!("logs"), logs);
+    if !realm.run.loaded.is_empty() {
+        let mut loaded = RawArrayBuf::new();
+        for module in realm.run.loaded.drain(..) {
+            loaded.push(module);
+        }
+        answer.append(cstr!("loaded"), loaded);
+    }
     if EXPIRED.load(Ordering::Relaxed) {
         answer.append(cstr!("time_limit"), true);
     } else if OVER_MEMORY.load(Ordering::Relaxed) && matches!(ended, Ended::Threw(_)) {
@@ -178,6 +197,25 @@ fn finish(realm: &mut Realm, thrown: Option<Thrown>) -> RawDocumentBuf {
         }
     }
     answer
+}
+
+/// Loads modules into a realm that nobody used.
+///
+/// # Errors
+/// When one of them cannot be loaded so that no call could tell.
+pub(crate) fn load_ahead(realm: &mut Realm, ids: &[String]) -> Result<(), String> {
+    realm.arena.limit(kit::limit::CALL_MEMORY_BYTES_MAX);
+    realm.preload(ids)?;
+    // SAFETY: this thread is the realm's.
+    let drained = unsafe { drain(realm, false) };
+    let run = &realm.run;
+    if run.asked || !run.unhandled.is_empty() || run.uncaught.is_some() {
+        return Err("loading it asks for what differs from call to call".to_owned());
+    }
+    if !matches!(drained, Drained::Whole) || !run.timers.is_empty() || !run.pending.is_empty() {
+        return Err("loading it does not come to an end".to_owned());
+    }
+    Ok(())
 }
 
 /// Calls the function; what it threw at once.
@@ -371,13 +409,13 @@ unsafe fn drain(realm: &mut Realm, may_freeze: bool) -> Drained {
                 }
                 continue;
             }
-            match crate::wire::read(&mut realm.server.input, &mut realm.input) {
+            match crate::wire::read(&mut *realm.server.input, &mut realm.input) {
                 Ok(message) if message.get_str("k").ok() == Some("freeze") => {
                     if let Some(frozen) = may_freeze.then(|| freeze(realm)).flatten() {
                         return Drained::Frozen(frozen);
                     }
                     let awake = rawdoc! { "k": "awake" };
-                    let sent = crate::wire::write(&mut realm.server.output, &awake);
+                    let sent = crate::wire::write(&mut *realm.server.output, &awake);
                     realm.run.broken |= sent.is_err();
                 }
                 Ok(reply) => settle(realm, &reply),

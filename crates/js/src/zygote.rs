@@ -142,7 +142,7 @@ fn receive(control: BorrowedFd<'_>) -> io::Result<Option<Request>> {
 }
 
 /// The worker's end of a standard file.
-pub(crate) fn standard(file: RawFd) -> std::fs::File {
+pub(crate) fn standard(file: RawFd) -> std::mem::ManuallyDrop<std::fs::File> {
     // SAFETY: only the realm's pipes use the standard files of a worker.
-    unsafe { std::fs::File::from_raw_fd(file) }
+    std::mem::ManuallyDrop::new(unsafe { std::fs::File::from_raw_fd(file) })
 }

@@ -8,7 +8,7 @@ use js::{Failure, Pool, PoolSettings};
 
 use crate::{World, call, serves};
 
-fn narrow(workers: usize) -> Pool {
+pub(crate) fn narrow(workers: usize) -> Pool {
     let mut settings = PoolSettings::new(env!("CARGO_BIN_EXE_js-test-worker"), [""; 0]);
     settings.workers_max = workers;
     Pool::new(settings)

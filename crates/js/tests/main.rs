@@ -1,5 +1,6 @@
 //! Functions in real worker processes: forms, values, isolation, limits.
 
+mod ahead;
 mod bcrypt;
 mod errors;
 mod forms;

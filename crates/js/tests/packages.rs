@@ -97,7 +97,7 @@ impl Host for Shop {
     }
 }
 
-fn using(source: &str) -> Call {
+pub(crate) fn using(source: &str) -> Call {
     let mut call = call(source, Vec::new());
     call.context = rawdoc! {
         "user": {}, "system": false, "request": {}, "services": {}, "packages": "set",
@@ -144,6 +144,9 @@ async fn what_was_loaded_once_comes_at_once() {
     let (pool, shop) = (pool(), Shop::new(InMemory::new(FILES)));
     let source = "exports = () => { require('with-main'); require('@scope/pkg'); require('exp'); return 1; }";
     value(&pool, &shop, source).await;
+    while pool.preparing() {
+        tokio::task::yield_now().await;
+    }
     let first = shop.asked.swap(0, Ordering::Relaxed);
     assert!(first > 10, "{first}");
     // The same worker knows everything.

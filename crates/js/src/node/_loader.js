@@ -160,6 +160,7 @@ const root = new Module("/");
 // What functions have as `require`: they lie above all packages.
 exports.load = (name) => load("/", name, undefined);
 exports.require = requireOf(root);
+exports.preload = (path) => { made(path, undefined); };
 exports.requireFrom = (path) => {
   const module = new Module(path);
   module.filename = path;

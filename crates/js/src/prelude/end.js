@@ -30,6 +30,36 @@ delete globalThis.SharedArrayBuffer;
 // The engine's own generator starts from the image and would repeat itself.
 define(Math, "random", natives.random);
 
+// What modules share with the function, apart from what is made when it is
+// first touched: properties of globals and of their prototypes, by name.
+const shared = () => {
+  const parts = new Map();
+  const add = (path, of) => {
+    for (const key of Reflect.ownKeys(of)) {
+      if (of === globalThis && Object.hasOwn(lazyGlobals, key)) continue;
+      const { value, get, set } = Object.getOwnPropertyDescriptor(of, key);
+      parts.set(`${path}${String(key)}`, [value, get, set]);
+    }
+  };
+  add("", globalThis);
+  for (const [name, [value]] of [...parts]) {
+    if ((typeof value !== "object" && typeof value !== "function") || value === null || value === globalThis) continue;
+    add(`${name}.`, value);
+    if (typeof value.prototype === "object" && value.prototype !== null) add(`${name}.prototype.`, value.prototype);
+  }
+  return parts;
+};
+const differs = (before, after) => {
+  for (const [path, now] of after) {
+    const then = before.get(path);
+    if (then === undefined || now.some((part, index) => !Object.is(part, then[index]))) return path;
+  }
+  for (const path of before.keys()) {
+    if (!after.has(path)) return path;
+  }
+  return undefined;
+};
+
 return {
   prototypes, MinKey, MaxKey,
   // Makes a function of its factory, in a frame.
@@ -40,6 +70,16 @@ return {
   },
   waits: (value) => unread > 0 || typeof value.then === "function",
   settle,
+  // Loads modules ahead of a call: built-in ones and files of packages.
+  preload: (ids) => {
+    const before = shared();
+    for (const id of ids) {
+      if (id.startsWith("node:")) requireBuiltin(id.slice(5));
+      else requireBuiltin("_loader").preload(id);
+    }
+    const changed = differs(before, shared());
+    if (changed !== undefined) throw new Error(`loading it changes ${changed}`);
+  },
   loader: (what, path, target) => requireBuiltin("_loader")[what](path, target),
 };
 })
