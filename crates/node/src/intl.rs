@@ -1,6 +1,7 @@
 //! `Intl`: what locales say (out of CLDR), time zones, collation. Formats
 //! themselves are made in JavaScript.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
@@ -119,27 +120,57 @@ fn zones() -> Vec<Value> {
         .collect()
 }
 
+thread_local! {
+    /// The collator that was used last, by locale, sensitivity and punctuation:
+    /// a sort asks for one many times.
+    static COLLATOR: RefCell<Option<(String, String, bool, CollatorBorrowed<'static>)>> =
+        const { RefCell::new(None) };
+}
+
 /// Two texts, a locale with `-u-` keywords, sensitivity, whether punctuation
 /// is ignored: negative, zero or positive.
 fn compare(arguments: &Arguments) -> Result<Value, NodeError> {
     let (one, other) = (arguments.text(0)?, arguments.text(1)?);
-    let locale = Locale::try_from_str(arguments.text(2)?)
+    let (locale, sensitivity) = (arguments.text(2)?, arguments.text(3)?);
+    let ignores = arguments.flag(4);
+    COLLATOR.with_borrow_mut(|kept| {
+        let is_same = |kept: &(String, String, bool, _)| {
+            kept.0 == locale && kept.1 == sensitivity && kept.2 == ignores
+        };
+        let order = match kept {
+            Some(kept) if is_same(kept) => kept.3.compare(one, other),
+            _ => {
+                let made = collator(locale, sensitivity, ignores)?;
+                let order = made.compare(one, other);
+                *kept = Some((locale.to_owned(), sensitivity.to_owned(), ignores, made));
+                order
+            }
+        };
+        Ok(Value::Number(f64::from(order as i8)))
+    })
+}
+
+fn collator(
+    locale: &str,
+    sensitivity: &str,
+    ignores_punctuation: bool,
+) -> Result<CollatorBorrowed<'static>, NodeError> {
+    let locale = Locale::try_from_str(locale)
         .map_err(|_| NodeError::new("Incorrect locale information provided"))?;
     let mut options = CollatorOptions::default();
-    options.strength = Some(match arguments.text(3)? {
+    options.strength = Some(match sensitivity {
         "base" | "case" => Strength::Primary,
         "accent" => Strength::Secondary,
         _ => Strength::Tertiary,
     });
-    if arguments.text(3)? == "case" {
+    if sensitivity == "case" {
         options.case_level = Some(CaseLevel::On);
     }
-    if arguments.flag(4) {
+    if ignores_punctuation {
         options.alternate_handling = Some(AlternateHandling::Shifted);
     }
-    let collator = CollatorBorrowed::try_new(CollatorPreferences::from(&locale), options)
-        .map_err(|error| NodeError::new(error.to_string()))?;
-    Ok(Value::Number(f64::from(collator.compare(one, other) as i8)))
+    CollatorBorrowed::try_new(CollatorPreferences::from(&locale), options)
+        .map_err(|error| NodeError::new(error.to_string()))
 }
 
 /// Text and granularity: its parts in turn.

@@ -140,18 +140,22 @@ class DateTimeFormatClass {
     const month = DIGIT_WIDTHS.includes(asked.month) ? "n" : width(asked.month);
     let date;
     if (DATE_FIELDS.some((name) => name in asked)) {
-      date = days[`w${width(asked.weekday)}y${asked.year ? 1 : ""}m${month}d${asked.day ? 1 : ""}`];
+      const key = `w${width(asked.weekday)}y${asked.year ? 1 : ""}`;
+      const twoMonth = asked.month === "2-digit", twoDay = asked.day === "2-digit";
+      const exact = days[`${key}m${twoMonth ? "t" : month}d${twoDay ? "t" : asked.day ? 1 : ""}`];
+      date = exact ?? days[`${key}m${month}d${asked.day ? 1 : ""}`];
       if (asked.year === "2-digit") date = date.replace("{Y}", "{YY}");
       else date = date.replace("{YY}", "{Y}");
-      if (asked.month === "2-digit") date = date.replace("{M}", "{MM}");
-      if (asked.day === "2-digit") date = date.replace("{D}", "{DD}");
+      if (exact === undefined && twoMonth) date = date.replace("{M}", "{MM}");
+      if (exact === undefined && twoDay) date = date.replace("{D}", "{DD}");
     }
     if (asked.era !== undefined) date = date === "{Y}" ? era : `${date ?? ""}${date ? " " : ""}{e}`;
     let time;
     const key = (asked.hour ? "h" : "") + (asked.minute ? "m" : "") + (asked.second ? "s" : "");
     if (key !== "") {
       const clock = hour12 ? 12 : 24;
-      time = asked.hour ? times[`${key === "hs" ? "hms" : key}${clock}`] : times[key];
+      const two = asked.minute === "2-digit" ? "t" : "";
+      time = asked.hour ? times[`${key === "hs" ? "hms" : key}${two}${clock}`] : times[key];
       if (asked.hour === "2-digit") time = time.replace("{h}", "{hh}");
     }
     if (asked.fractionalSecondDigits !== undefined) {
@@ -163,7 +167,7 @@ class DateTimeFormatClass {
       else date += `${dayZone}{z}`;
     }
     if (date === undefined || time === undefined) return date ?? time;
-    const kind = month === "l" ? (asked.weekday && asked.year && asked.day ? "w" : "l") : month === "s" ? "s" : "n";
+    const kind = asked.weekday && !asked.year && !asked.month && !asked.day ? "d" : month === "l" ? (asked.weekday && asked.year && asked.day ? "w" : "l") : month === "s" ? "s" : "n";
     return joined(joins[kind], date, time);
   }
 
@@ -179,7 +183,7 @@ class DateTimeFormatClass {
     const isEnglish = this.#data.startsWith("en");
     if (this.#zone === "UTC" && kind === "short") return "UTC";
     if (this.#zone === "UTC" && kind === "long") return this.#dates.utc;
-    const list = kind === "short" && isEnglish ? zoneNames(this.#data, "abbreviations")
+    const list = kind === "short" ? zoneNames(this.#data, "abbreviations")
       : kind.startsWith("long") && kind !== "longOffset" && isEnglish ? zoneNames("en", "zones")
       : kind === "shortGeneric" && isEnglish ? zoneNames(this.#data, "abbreviations") : undefined;
     const names = list?.get(this.#zone) ?? list?.get(OLDER[this.#zone]);
@@ -203,13 +207,13 @@ class DateTimeFormatClass {
     const year = at.getUTCFullYear() + (this.#buddhist ? 543 : 0);
     const hours = at.getUTCHours();
     switch (token) {
-      case "w": return ["weekday", words(this.#pattern === "{w}" ? dates.aloneDays : dates.weekdays, "weekday")[at.getUTCDay()]];
+      case "w": return ["weekday", words(this.#has("D") ? dates.weekdays : dates.aloneDays, "weekday")[at.getUTCDay()]];
       case "e": return ["era", dates.eras[options.era ?? "short"][at.getUTCFullYear() > 0 ? 1 : 0]];
       case "Y": return ["year", this.#shown(String(year > 0 ? year : 1 - year))];
       case "YY": return ["year", this.#shown(pad(Math.abs(year) % 100))];
       case "L": {
-        const withDay = this.#pattern.includes("{D}") || this.#pattern.includes("{DD}");
-        return ["month", words(withDay ? dates.months : dates.alone, "month")[at.getUTCMonth()]];
+        const list = this.#has("D") ? dates.months : this.#has("Y") ? dates.alone : dates.single;
+        return ["month", words(list, "month")[at.getUTCMonth()]];
       }
       case "M": return ["month", this.#shown(String(at.getUTCMonth() + 1))];
       case "MM": return ["month", this.#shown(pad(at.getUTCMonth() + 1))];
@@ -228,6 +232,8 @@ class DateTimeFormatClass {
       default: return ["timeZoneName", this.#zoneName(clock)];
     }
   }
+
+  #has(token) { return this.#pattern.includes(`{${token}}`) || this.#pattern.includes(`{${token}${token}}`); }
 
   #shown(text) { return this.#digits === null ? text : text.replace(/\d/g, (digit) => this.#digits[digit]); }
 

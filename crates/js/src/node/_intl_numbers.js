@@ -202,7 +202,7 @@ class NumberFormatClass {
     const unitDisplay = read.text("unitDisplay", ["short", "narrow", "long"], "short");
     const notation = read.text("notation", ["standard", "scientific", "engineering", "compact"], "standard");
     const code = currency?.toUpperCase();
-    const places = style === "currency" && notation === "standard" ? CURRENCY_DIGITS[code] ?? 2 : 0;
+    const places = style === "currency" && notation !== "compact" ? CURRENCY_DIGITS[code] ?? 2 : 0;
     this.#rules = digitRules(read, places, style === "currency" ? places : style === "percent" ? 0 : 3, notation === "compact");
     const compactDisplay = read.text("compactDisplay", ["short", "long"], "short");
     let useGrouping = read.raw("useGrouping");

@@ -167,7 +167,7 @@ Object.assign(Buffer, {
     if (length === undefined) {
       length = 0;
       for (const part of list) if (part?.length) length += part.length;
-    } else validateInteger(length, "length", 0);
+    } else validateInteger(length, "length", 0, MAX_LENGTH);
     const all = new FastBuffer(length);
     let at = 0;
     for (let index = 0; index < list.length; index++) {
@@ -227,9 +227,9 @@ function fillIn(buffer, value, offset, end, encoding) {
     offset = 0;
     end = buffer.length;
   } else {
-    validateNumber(offset, "offset", 0, MAX_LENGTH);
+    validateInteger(offset, "offset", 0, MAX_LENGTH);
     if (end === undefined) end = buffer.length;
-    else validateNumber(end, "end", 0, buffer.length);
+    else validateInteger(end, "end", 0, buffer.length);
   }
   if (offset >= end) return buffer;
   if (value === "") value = 0;
@@ -238,8 +238,6 @@ function fillIn(buffer, value, offset, end, encoding) {
   }
   const pattern = typeof value === "string" ? encode(value, encoding) : value;
   if (pattern.length === 0) throw invalidValue("value", value);
-  offset = Math.trunc(offset);
-  end = Math.trunc(end);
   let done = Math.min(pattern.length, end - offset);
   buffer.set(pattern.subarray(0, done), offset);
   for (; offset + done < end; done *= 2) buffer.copyWithin(offset + done, offset, Math.min(offset + done, end - done));
@@ -307,7 +305,7 @@ function read(buffer, offset, bytes, little, signed) {
 
 function write(buffer, value, offset, bytes, little, signed) {
   value = +value;
-  if (typeof offset !== "number") throw invalidType("offset", "number", offset);
+  if (bytes === 1 && typeof offset !== "number") throw invalidType("offset", "number", offset);
   const bits = 8 * bytes - (signed ? 1 : 0);
   const min = signed ? -(2 ** bits) : 0, max = 2 ** bits - 1;
   if (value > max || value < min) {
@@ -470,9 +468,9 @@ add({
   inspect: inspectBuffer,
   compare(target, targetStart, targetEnd, sourceStart, sourceEnd) {
     if (!isBytes(target)) throw invalidType("target", BYTES, target);
-    if (targetStart !== undefined) validateInteger(targetStart, "targetStart", 0);
+    if (targetStart !== undefined) validateInteger(targetStart, "targetStart", 0, MAX_LENGTH);
     if (targetEnd !== undefined) validateInteger(targetEnd, "targetEnd", 0, target.length);
-    if (sourceStart !== undefined) validateInteger(sourceStart, "sourceStart", 0);
+    if (sourceStart !== undefined) validateInteger(sourceStart, "sourceStart", 0, MAX_LENGTH);
     if (sourceEnd !== undefined) validateInteger(sourceEnd, "sourceEnd", 0, this.length);
     targetStart ??= 0;
     targetEnd ??= target.length;
@@ -489,7 +487,8 @@ add({
   write(text, offset, length, encoding) {
     let at = 0, most = this.length;
     if (length === undefined && typeof offset === "string") encoding = offset;
-    else if (offset !== undefined) {
+    else if (offset === undefined) encoding = undefined;
+    else {
       validateInteger(offset, "offset", 0, this.length);
       at = offset;
       most = this.length - offset;

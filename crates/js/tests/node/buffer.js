@@ -162,3 +162,17 @@ t(() => [1, 2, 3, 4, 5, 6].map((n) => { const c = Buffer.alloc(6); c.writeUIntLE
 t(() => { const c = Buffer.alloc(8); c.writeDoubleLE(-1.5); return [c, c.readDoubleLE(), c.writeFloatBE(0.1), c, c.readFloatBE(), c.readBigInt64LE(), c.writeBigInt64BE(-5n), c]; });
 t(() => Buffer.from('abc').swap16);
 t(() => [Buffer.from('abcd').swap16(), Buffer.from('abcd').swap32(), Buffer.from('abcdefgh').swap64()]);
+// Calls put together at random, the same at each run.
+let seed = 11;
+const random = (count) => { seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0; return Math.floor(seed / 4294967296 * count); };
+const pick = (list) => list[random(list.length)];
+const bytes = () => Buffer.from(Array.from({ length: random(12) }, () => random(256)));
+const ENCODINGS = ['utf8', 'hex', 'base64', 'base64url', 'latin1', 'ascii', 'ucs2', 'utf16le', 'binary', undefined], TEXTS = ['', 'a', 'abc', 'é€', '😀', '\ud800', '00ff', 'YWJj', 'YQ==', 'zz', 'a b\n', '-_', 'ÿ\u0100'], PLACES = [0, 1, 2, 3, 5, 8, 9, -1, -3, 100, 1.5, NaN, undefined, null, '2'];
+const READS = ['readUInt8', 'readInt8', 'readUInt16LE', 'readInt16BE', 'readUInt32LE', 'readInt32BE', 'readFloatLE', 'readDoubleBE', 'readBigInt64LE', 'readBigUInt64BE'], WRITES = ['writeUInt8', 'writeInt8', 'writeUInt16LE', 'writeInt16BE', 'writeUInt32LE', 'writeInt32BE', 'writeFloatLE', 'writeDoubleBE'], VALUES = [0, 1, -1, 255, 256, -128, -129, 65535, 1e10, 1.9, -1.9, 2 ** 40, -(2 ** 47), NaN, Infinity, '7', 'x', undefined];
+const CASES = [
+  (one, text, encoding) => Buffer.from(text, encoding), (one, text, encoding, a, b) => one.toString(encoding, a, b), (one, text, encoding, a, b) => [one.write(text, a, b, encoding), one],
+  (one, text, encoding, a, b) => one.fill(text, a, b, encoding), (one, text, encoding, a) => one.indexOf(text, a, encoding), (one, text, encoding, a) => one.lastIndexOf(text, a, encoding), (one, text, encoding, a, b) => one.slice(a, b),
+  (one, text, encoding, a, b, c) => { const target = Buffer.alloc(6); return [one.copy(target, a, b, c), target]; }, (one, text, encoding, a, b) => one.compare(bytes(), a, b), (one, text, encoding, a) => one[pick(READS)](a), (one, text, encoding, a, b) => one[pick(['readUIntLE', 'readIntLE', 'readUIntBE', 'readIntBE'])](a, b),
+  (one, text, encoding, a) => [one[pick(WRITES)](pick(VALUES), a), one], (one, text, encoding, a, b) => [one[pick(['writeUIntLE', 'writeIntLE', 'writeUIntBE', 'writeIntBE'])](pick(VALUES), a, b), one], (one, text, encoding, a) => [Buffer.byteLength(text, encoding), Buffer.concat([one, bytes()], a)],
+];
+for (let count = 0; count < 1500; count++) { const probe = pick(CASES), given = [bytes(), pick(TEXTS), pick(ENCODINGS), pick(PLACES), pick(PLACES), pick(PLACES)]; t(() => probe(...given)); }

@@ -47,3 +47,21 @@ t(() => new Date(new Date(d).toLocaleString('en-US', { timeZone: 'Asia/Tokyo' })
 t(() => new Date(d).toLocaleDateString('th-TH', { calendar: 'gregory' }) + new Date(d).toLocaleDateString('ar-EG', { numberingSystem: 'latn', year: N }));
 t(() => new Date(d).toLocaleDateString('sv-SE') + new Date(d).toLocaleDateString('fr-CA') + new Date(d).toLocaleDateString('en-CA'));
 t(() => Date.prototype.toLocaleString.length + Date.prototype.toLocaleString.name);
+// Options put together at random, the same at each run.
+let seed = 3;
+const random = (count) => { seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0; return Math.floor(seed / 4294967296 * count); };
+const pick = (list) => list[random(list.length)];
+const maybe = (options, name, values) => { if (random(3) === 0) options[name] = pick(values); };
+for (let count = 0; count < 600; count++) {
+  const options = { timeZone: pick(['UTC', 'America/New_York', 'Europe/London', 'Asia/Kolkata', 'America/Los_Angeles', 'Asia/Tokyo', 'Europe/Berlin']) };
+  const locale = pick(['en-US', 'en-US', 'en-GB', 'en-CA', 'en-AU', 'de', 'es', 'sv', 'pt-BR', 'it']), date = Math.floor(random(4294967296) * 400);
+  if (random(4) === 0) { options.dateStyle = pick(['full', 'long', 'medium', 'short']); maybe(options, 'timeStyle', ['long', 'medium', 'short']); } else {
+    maybe(options, 'weekday', [L, S]); maybe(options, 'month', [N, T, L, S]); maybe(options, 'day', [N, T]);
+    if (options.month && options.day || random(3) === 0 && !options.day && !options.weekday) maybe(options, 'year', [N, T]);
+    if (options.weekday && !options.day) { delete options.month; delete options.year; } if (options.month === T) options.day &&= T;
+    if (!options.weekday || options.day) maybe(options, 'hour', [N, T]); if (options.hour) maybe(options, 'minute', [N, T]); if (options.minute) maybe(options, 'second', [N, T]);
+    if (options.minute && random(4) === 0) options.timeZoneName = pick([S, 'shortOffset', 'longOffset']); if (options.second && random(4) === 0) options.fractionalSecondDigits = 1 + random(3);
+  }
+  if (/^en-(US|CA|AU)/.test(locale)) maybe(options, 'hour12', [true]);
+  t(() => [locale, JSON.stringify(options), date, f(locale, options, date)]);
+}

@@ -37,3 +37,19 @@ for (const locale of ['en', 'de', 'fr', 'es', 'it', 'pt', 'pt-PT', 'nl', 'sv', '
   t(() => { const rules = new Intl.PluralRules(locale, { type: 'ordinal' }); return [locale, Array.from({ length: 125 }, (_, i) => rules.select(i)[0]).join(''), rules.select(800), rules.resolvedOptions().pluralCategories.length]; });
 }
 t(() => new Intl.PluralRules('en', { minimumFractionDigits: 1 }).select(1)); t(() => Intl.PluralRules.name + typeof Intl.PluralRules.supportedLocalesOf);
+t(() => n('en', { style: 'currency', currency: 'USD', notation: 'scientific' }, 1234.5, 0.5));
+// Options put together at random, the same at each run.
+let seed = 3;
+const random = (count) => { seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0; return Math.floor(seed / 4294967296 * count); };
+const pick = (list) => list[random(list.length)];
+const maybe = (options, name, values) => { if (random(3) === 0) options[name] = pick(values); };
+for (let count = 0; count < 600; count++) {
+  const options = {}, locale = pick(['en-US', 'en-GB', 'en-IN', 'de', 'es', 'it', 'nl', 'sv', 'pt-BR', 'ja']);
+  maybe(options, 'style', ['decimal', 'percent', 'currency', 'unit']);
+  if (options.style === 'currency') { options.currency = pick(['USD', 'EUR', 'JPY', 'GBP', 'CHF', 'INR']); maybe(options, 'currencyDisplay', ['code', 'symbol', 'narrowSymbol']); }
+  if (options.style === 'unit') { options.unit = pick(['kilometer', 'day', 'byte', 'celsius']); maybe(options, 'unitDisplay', ['long', 'short', 'narrow']); }
+  maybe(options, 'notation', ['standard', 'compact', 'scientific', 'engineering']); maybe(options, 'signDisplay', ['auto', 'never', 'always', 'exceptZero']); maybe(options, 'useGrouping', [true, false]);
+  if (random(3) === 0) { maybe(options, 'minimumFractionDigits', [0, 1, 2]); maybe(options, 'maximumFractionDigits', [2, 3, 4]); } else if (random(3) === 0) maybe(options, 'maximumSignificantDigits', [2, 3, 4, 5]);
+  const value = pick([0, 1, -1, random(1000), random(1e6) / 100, -random(1e6) / 1000, random(4e9) * random(1000), 1 / (1 + random(1000)), 0.5, 1.5, 2.5, 1e-7, 999.995, 999999, -0, 123456789.987]);
+  t(() => [locale, JSON.stringify(options), value, ...n(locale, options, value)]);
+}

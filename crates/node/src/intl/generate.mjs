@@ -145,6 +145,11 @@ function datePattern(format, date) {
   }).join("");
 }
 
+const widened = (pattern, { month, day }) => {
+  const wide = month === "2-digit" ? pattern.replace("{M}", "{MM}") : pattern;
+  return day === "2-digit" ? wide.replace("{D}", "{DD}") : wide;
+};
+
 function dates(tag) {
   const zone = { timeZone: "UTC", calendar: "gregory" };
   // 3 February 2024, a Saturday.
@@ -161,7 +166,15 @@ function dates(tag) {
     if (y) options.year = "numeric";
     if (m) options.month = months[m];
     if (d) options.day = "numeric";
-    made.days[`w${w}y${y ? 1 : ""}m${m}d${d ? 1 : ""}`] = pattern(options);
+    const key = `w${w}y${y ? 1 : ""}`, plainPattern = pattern(options);
+    made.days[`${key}m${m}d${d ? 1 : ""}`] = plainPattern;
+    // Where two digits are more than the field with two digits.
+    for (const month of m === "n" ? ["n", "t"] : [m]) for (const day of d ? ["1", "t"] : [""]) {
+      if (month !== "t" && day !== "t") continue;
+      const asked = { ...options, ...(month === "t" ? { month: "2-digit" } : {}), ...(day === "t" ? { day: "2-digit" } : {}) };
+      const simple = widened(plainPattern, asked), wanted = pattern(asked);
+      if (simple !== wanted) made.days[`${key}m${month}d${day}`] = wanted;
+    }
   }
   const cycle = { h: "numeric" };
   for (const hour12 of [true, false]) {
@@ -170,6 +183,7 @@ function dates(tag) {
       if (fields.includes("m")) options.minute = "numeric";
       if (fields.includes("s")) options.second = "numeric";
       made.times[`${fields}${hour12 ? 12 : 24}`] = pattern(options);
+      if (options.minute) made.times[`${fields}t${hour12 ? 12 : 24}`] = pattern({ ...options, minute: "2-digit" });
     }
   }
   made.times.m = pattern({ minute: "numeric" });
@@ -184,7 +198,7 @@ function dates(tag) {
   const clock = { hour: "numeric", minute: "numeric" };
   for (const [kind, date] of Object.entries({
     n: { year: "numeric", month: "numeric", day: "numeric" }, s: { year: "numeric", month: "short", day: "numeric" },
-    l: { year: "numeric", month: "long", day: "numeric" }, w: { weekday: "long", year: "numeric", month: "long", day: "numeric" },
+    l: { year: "numeric", month: "long", day: "numeric" }, d: { weekday: "long" }, w: { weekday: "long", year: "numeric", month: "long", day: "numeric" },
   })) made.joins[kind] = between({ ...date, ...clock }, date, clock);
   for (const style of ["full", "long", "medium", "short"]) {
     made.styles[style] = [pattern({ dateStyle: style }), pattern({ timeStyle: style }), between({ dateStyle: style, timeStyle: "short" }, { dateStyle: style }, { timeStyle: "short" })];
@@ -202,6 +216,7 @@ function dates(tag) {
     made.months[width] = month({ weekday: "long", month: width, day: "numeric", year: "numeric" });
     made.alone[width] = month({ month: width, year: "numeric" });
     if (made.alone[width].every((name) => isNumber(name))) made.alone[width] = month({ month: width });
+    (made.single ??= {})[width] = month({ month: width });
     const weekday = (options) => Array.from({ length: 7 }, (_, index) => part("weekday", { weekday: width, ...options }, Date.UTC(2024, 1, 4 + index)));
     made.weekdays[width] = weekday({ month: "long", day: "numeric" });
     (made.aloneDays ??= {})[width] = weekday({});
@@ -275,7 +290,7 @@ for (const tag of LOCALES) {
   const sections = { numbers: numbers(tag), dates: dates(tag), units: units(tag), currencies: currencies(tag), relative: relative(tag), lists: lists(tag) };
   if (!tag.includes("-")) sections.names = names(tag);
   if (tag === "en") sections.zones = zones("en-US", "long");
-  if (tag.startsWith("en")) sections.abbreviations = zones(tag === "en" ? "en-US" : tag, "short");
+  sections.abbreviations = zones(tag === "en" ? "en-US" : tag, "short");
   for (const [section, value] of Object.entries(sections)) {
     const text = JSON.stringify(value), parent = `${tag.split("-")[0]} ${section}`;
     known[`${tag} ${section}`] = text;
