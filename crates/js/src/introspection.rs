@@ -15,6 +15,7 @@ pub(crate) const NATIVES: &[(&CStr, Native)] = &[
     (c"promise", promise),
     (c"proxy", proxy),
     (c"now", now),
+    (c"tick", tick),
     (c"context", context),
     (c"setContext", set_context),
     (c"followContext", follow_context),
@@ -104,6 +105,18 @@ unsafe extern "C" fn now(_: *mut JSContext, _: JSValue, _: c_int, _: *mut JSValu
     // SAFETY: the pointer is to a live value.
     unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut time) };
     float(time.tv_sec as f64 * 1e3 + time.tv_nsec as f64 / 1e6)
+}
+
+/// Keeps the function that runs ticks, until it has run.
+unsafe extern "C" fn tick(ctx: *mut JSContext, _: JSValue, n: c_int, a: *mut JSValue) -> JSValue {
+    // SAFETY: as for `kind`; the run gets a reference of its own.
+    unsafe {
+        let value = q::JS_DupValue(ctx, argument(n, a, 0));
+        if let Some(before) = realm().run.tick.replace(value) {
+            q::JS_FreeValue(ctx, before);
+        }
+    }
+    q::JS_UNDEFINED
 }
 
 /// The value that follows the call through promises and timers.

@@ -84,6 +84,8 @@ pub(crate) struct Run {
     pub(crate) entered: HashMap<(i32, String), (Vec<u8>, i32)>,
     /// What each frame's `context` holds.
     pub(crate) contexts: Vec<(i32, RawDocumentBuf)>,
+    /// Runs ticks, when there are any.
+    pub(crate) tick: Option<JSValue>,
     /// What follows the call through promises and timers.
     pub(crate) follows: Option<JSValue>,
     pub(crate) operations: u32,

@@ -368,6 +368,7 @@ unsafe fn drain(realm: &mut Realm, may_freeze: bool) -> Drained {
     unsafe {
         loop {
             let mut ctx = ptr::null_mut();
+            tick(realm);
             loop {
                 let done = q::JS_ExecutePendingJob(realm.runtime, &raw mut ctx);
                 if done < 0 {
@@ -381,6 +382,9 @@ unsafe fn drain(realm: &mut Realm, may_freeze: bool) -> Drained {
                 if done == 0 {
                     break;
                 }
+            }
+            if realm.run.tick.is_some() {
+                continue;
             }
             if let Some(reply) = realm.run.replies.pop_front() {
                 settle(realm, &reply);
@@ -474,6 +478,23 @@ unsafe fn ring(realm: &mut Realm) {
             let reason = q::JS_GetException(realm.context);
             realm.run.uncaught.get_or_insert(reason);
         }
+    }
+}
+
+/// Runs what `process.nextTick` was given: before the jobs of promises, and
+/// again when these are done.
+unsafe fn tick(realm: &mut Realm) {
+    let Some(run) = realm.run.tick.take() else {
+        return;
+    };
+    // SAFETY: as for `start`; the function was kept for this, and catches what
+    // callbacks throw.
+    unsafe {
+        let result = q::JS_Call(realm.context, run, q::JS_UNDEFINED, 0, ptr::null_mut());
+        if q::JS_IsException(result) {
+            q::JS_FreeValue(realm.context, q::JS_GetException(realm.context));
+        }
+        q::JS_FreeValue(realm.context, run);
     }
 }
 

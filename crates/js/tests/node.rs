@@ -64,6 +64,7 @@ modules! {
     events
     stream
     util
+    order
     console
     web_streams
     modules

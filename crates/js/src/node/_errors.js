@@ -83,7 +83,8 @@ class AbortError extends Error {
   }
 }
 
-const unknownEncoding = (name) => coded(TypeError, "ERR_UNKNOWN_ENCODING", `Unknown encoding: ${name}`);
+const unknownEncoding = (name) =>
+  coded(TypeError, "ERR_UNKNOWN_ENCODING", `Unknown encoding: ${typeof name === "string" ? name : require("_inspect").inspect(name)}`);
 const missingArguments = (...names) =>
   coded(TypeError, "ERR_MISSING_ARGS",
     `The ${listed(names.map((name) => `"${name}"`), "and")} argument${names.length > 1 ? "s" : ""} must be specified`);

@@ -39,7 +39,7 @@ Stream.prototype.pipe = function (target, options) {
   };
   const onError = function (error) {
     clean();
-    if (this.listenerCount("error") === 0) this.emit("error", error);
+    if (EventEmitter.listenerCount(this, "error") === 0) this.emit("error", error);
   };
   const clean = () => {
     source.removeListener("data", onData);

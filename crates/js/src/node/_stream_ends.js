@@ -7,7 +7,6 @@ const { is, destroyer } = base;
 
 const prematureClose = () => errors.coded(Error, "ERR_STREAM_PREMATURE_CLOSE", "Premature close");
 const isRequest = (stream) => is.request(stream);
-const nothing = () => {};
 
 // Calls back once when a stream has ended, failed or closed; answers a
 // function that stops listening.
@@ -329,8 +328,8 @@ function run(streams, callback, options) {
     } else if (is.node(stream)) {
       if (is.node(current) && is.readable(current)) {
         left += 2;
-        pipe(current, stream, step, { end });
-        if (isLast && is.readable(stream)) lasts.push(nothing);
+        const clean = pipe(current, stream, step, { end });
+        if (isLast && is.readable(stream)) lasts.push(clean);
       } else if (is.iterable(current) || is.readableStream(current) || is.transformStream(current)) {
         left++;
         pump(is.transformStream(current) ? current.readable : current, stream, step, { end });
@@ -377,7 +376,7 @@ function pipe(source, target, step, { end }) {
       step(error);
     }
   });
-  eos(target, { readable: false, writable: true }, step);
+  return eos(target, { readable: false, writable: true }, step);
 }
 
 const missingStreams = () => errors.missingArguments("streams");
@@ -474,6 +473,7 @@ function compose(...streams) {
 // ---- As promises.
 
 function finishedPromise(stream, options) {
+  if (options?.cleanup) errors.validateBoolean(options.cleanup, "cleanup");
   return new Promise((resolve, reject) => {
     const clean = eos(stream, options ?? {}, (error) => {
       if (options?.cleanup) clean();

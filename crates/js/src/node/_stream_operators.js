@@ -13,6 +13,7 @@ function checked(options) {
   if (options === undefined || options === null) return {};
   errors.validateObject(options, "options");
   errors.validateAbortSignal(options.signal, "options.signal");
+  concurrencyOf(options);
   return options;
 }
 

@@ -382,7 +382,7 @@ Readable.prototype.pipe = function (target, options) {
   const onError = (error) => {
     source.unpipe(target);
     target.removeListener("error", onError);
-    if (target.listenerCount("error") === 0) {
+    if (EventEmitter.listenerCount(target, "error") === 0) {
       const end = target._writableState ?? target._readableState;
       if (end && !end.errorEmitted) errorOrDestroy(target, error);
       else target.emit("error", error);
@@ -541,6 +541,20 @@ Readable.prototype[Symbol.asyncIterator] = function () { return iterate(this); }
 Readable.prototype.iterator = function (options) {
   if (options !== undefined) errors.validateObject(options, "options");
   return iterate(this, options);
+};
+
+Readable.prototype[Symbol.asyncDispose] = function () {
+  let reason;
+  if (!this.destroyed) {
+    reason = this.readableEnded ? null : new errors.AbortError();
+    this.destroy(reason);
+  }
+  return new Promise((resolve, reject) => {
+    require("_stream_ends").eos(this, (error) => {
+      if (error && error !== reason) reject(error);
+      else resolve(null);
+    });
+  });
 };
 
 function iterate(stream, options) {

@@ -98,7 +98,7 @@ function write(stream, chunk, encoding, callback) {
   } else {
     if (!encoding) encoding = state.defaultEncoding;
     else if (encoding !== "buffer" && !Buffer.isEncoding(encoding)) {
-      throw errors.coded(TypeError, "ERR_UNKNOWN_ENCODING", `Unknown encoding: ${encoding}`);
+      throw errors.unknownEncoding(encoding);
     }
     if (typeof callback !== "function") callback = nothing;
   }
@@ -269,7 +269,7 @@ Writable.prototype.uncork = function () {
 
 Writable.prototype.setDefaultEncoding = function (encoding) {
   const name = typeof encoding === "string" ? encoding.toLowerCase() : encoding;
-  if (!Buffer.isEncoding(name)) throw errors.coded(TypeError, "ERR_UNKNOWN_ENCODING", `Unknown encoding: ${encoding}`);
+  if (!Buffer.isEncoding(name)) throw errors.unknownEncoding(encoding);
   this._writableState.defaultEncoding = name;
   return this;
 };

@@ -3,10 +3,9 @@
 const EventEmitter = require("events");
 const errors = require("_errors");
 
-// Ticks run before the jobs of promises that are queued after them.
+// Ticks run when nothing else does, before the jobs of promises.
 let ticks = [];
 let running = false;
-const settled = Promise.resolve();
 
 function runTicks() {
   for (let index = 0; index < ticks.length; index++) {
@@ -14,7 +13,8 @@ function runTicks() {
     try {
       callback(...args);
     } catch (error) {
-      inner.uncaught(error);
+      if (process.listenerCount("uncaughtException") > 0) process.emit("uncaughtException", error, "uncaughtException");
+      else inner.uncaught(error);
     }
     // What ran is not kept for long.
     if (index === 1023) {
@@ -31,7 +31,7 @@ function nextTick(callback, ...args) {
   ticks.push({ callback: inner.inContext(callback), args });
   if (running) return;
   running = true;
-  settled.then(runTicks);
+  inner.tick(runTicks);
 }
 
 const begin = inner.now();
