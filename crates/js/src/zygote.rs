@@ -7,7 +7,7 @@
 
 use std::io::{self, IoSliceMut};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, BorrowedFd, FromRawFd as _, OwnedFd, RawFd};
+use std::os::fd::{BorrowedFd, FromRawFd as _, OwnedFd, RawFd};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
@@ -40,8 +40,8 @@ pub(crate) fn serve() -> io::Result<Option<Box<Realm>>> {
     // Whatever the server's own parent left open is none of ours.
     crate::sandbox::close_from(3);
     // SAFETY: the server passes its socket as standard input, and nothing else
-    // in this process uses it.
-    let control = unsafe { OwnedFd::from_raw_fd(0) };
+    // in this process uses it. The realm owns it, as it does a worker's pipe.
+    let control = unsafe { BorrowedFd::borrow_raw(0) };
     let realm = Realm::new()?;
     crate::worker::handle_signals()?;
     let mut ending: Vec<i32> = Vec::new();
@@ -71,19 +71,18 @@ pub(crate) fn serve() -> io::Result<Option<Box<Realm>>> {
             Err(rustix::io::Errno::INTR) => continue,
             Err(error) => return Err(error.into()),
         }
-        match receive(control.as_fd())? {
+        match receive(control)? {
             None => return Ok(None),
             Some(Request::Ended(pid)) => ending.push(pid),
             Some(Request::Fork(input, output)) => {
                 // SAFETY: this process has one thread.
                 let pid = unsafe { libc::fork() };
                 if pid == 0 {
-                    drop(control);
                     become_worker(input, output)?;
                     return Ok(Some(realm));
                 }
                 drop((input, output));
-                rustix::io::write(&control, &pid.to_le_bytes())?;
+                rustix::io::write(control, &pid.to_le_bytes())?;
             }
         }
     }

@@ -10,6 +10,7 @@ mod limits;
 mod natives;
 mod node;
 mod packages;
+mod reach;
 mod realm;
 mod service_crypto;
 mod values;

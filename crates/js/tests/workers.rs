@@ -126,7 +126,7 @@ async fn a_worker_is_confined() {
     assert_eq!(field("Seccomp:").as_deref(), Some("2"), "{status}");
     assert_eq!(field("NoNewPrivs:").as_deref(), Some("1"));
     let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap();
-    assert_eq!(environment, b"TZ=UTC\0");
+    assert_eq!(environment, b"MIMALLOC_ARENA_RESERVE=65536\0TZ=UTC\0");
     let files = std::fs::read_dir(format!("/proc/{pid}/fd"))
         .unwrap()
         .count();
