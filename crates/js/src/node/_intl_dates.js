@@ -237,10 +237,21 @@ class DateTimeFormatClass {
 
   #shown(text) { return this.#digits === null ? text : text.replace(/\d/g, (digit) => this.#digits[digit]); }
 
-  #parts(date) {
+  #moment(date) {
     const milliseconds = date === undefined ? Date.now() : Math.trunc(Number(date));
     if (!(Math.abs(milliseconds) <= 864e13)) throw new RangeError("Invalid time value");
-    const clock = this.#clock(milliseconds);
+    return this.#clock(milliseconds);
+  }
+
+  #text(date) {
+    const clock = this.#moment(date);
+    let text = "";
+    for (const piece of this.#pieces) text += piece.field === undefined ? piece.text : this.#part(piece.field, clock)[1];
+    return text;
+  }
+
+  #parts(date) {
+    const clock = this.#moment(date);
     const parts = [];
     for (const { text, field } of this.#pieces) {
       if (field === undefined) parts.push({ type: "literal", value: text });
@@ -253,7 +264,7 @@ class DateTimeFormatClass {
   }
 
   get format() {
-    const format = (date = undefined) => this.#parts(date).map((part) => part.value).join("");
+    const format = (date = undefined) => this.#text(date);
     Object.defineProperty(format, "name", { value: "" });
     Object.defineProperty(this, "format", { value: format, writable: true, configurable: true });
     return format;

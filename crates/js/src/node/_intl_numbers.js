@@ -181,6 +181,7 @@ class NumberFormatClass {
   #numbers;
   #digits;
   #rules;
+  #isPlain;
 
   constructor(locales = undefined, options = undefined) {
     const { locale, data, keywords } = resolve(locales);
@@ -212,6 +213,10 @@ class NumberFormatClass {
     else if (!["min2", "auto", "always"].includes(useGrouping)) {
       throw new RangeError(`Value ${useGrouping} out of range for Intl.NumberFormat options property useGrouping`);
     }
+    const { minInteger, minDigits, strip } = this.#rules, { sizes, mark } = this.#numbers;
+    this.#isPlain = style === "decimal" && notation === "standard" && minDigits === undefined && minInteger === 1 && !strip
+      && (useGrouping === "auto" || useGrouping === false) && sizes[0] === 3 && sizes[1] === 3 && mark === "" && system === "latn"
+      && (read.raw("signDisplay") ?? "auto") === "auto";
     const signDisplay = read.text("signDisplay", ["auto", "never", "always", "exceptZero", "negative"], "auto");
     this.#options = {
       locale: system === keywords.nu && asked === undefined ? `${locale}-u-nu-${system}` : locale,
@@ -230,7 +235,7 @@ class NumberFormatClass {
   static supportedLocalesOf(locales) { return supported(locales); }
 
   get format() {
-    const format = (value) => this.#parts(numeric(value)).map((part) => part.value).join("");
+    const format = (value) => this.#quickly(value) ?? this.#parts(numeric(value)).map((part) => part.value).join("");
     Object.defineProperty(format, "name", { value: "" });
     Object.defineProperty(this, "format", { value: format, writable: true, configurable: true });
     return format;
@@ -241,6 +246,29 @@ class NumberFormatClass {
     return one === other ? `~${one}` : `${one}–${other}`;
   }
   resolvedOptions() { return { ...this.#options }; }
+
+  // Plain numbers that need no rounding, which are most; undefined for others.
+  #quickly(value) {
+    if (!this.#isPlain || typeof value !== "number" || !Number.isFinite(value) || Object.is(value, -0)) return undefined;
+    const { minFraction, maxFraction } = this.#rules;
+    let text = String(value < 0 ? -value : value), fraction = "";
+    if (text.includes("e")) return undefined;
+    const point = text.indexOf(".");
+    if (point >= 0) {
+      fraction = text.slice(point + 1);
+      text = text.slice(0, point);
+      if (fraction.length > maxFraction) return undefined;
+    }
+    const { group, decimal, minus, least } = this.#numbers;
+    if (this.#options.useGrouping !== false && text.length >= 3 + least) {
+      let grouped = text.slice(-3), end = text.length - 3;
+      for (; end > 3; end -= 3) grouped = text.slice(end - 3, end) + group + grouped;
+      text = text.slice(0, end) + group + grouped;
+    }
+    if (fraction.length < minFraction) fraction = fraction.padEnd(minFraction, "0");
+    if (fraction !== "") text += decimal + fraction;
+    return value < 0 ? minus + text : text;
+  }
 
   #shown(text) { return this.#options.numberingSystem === "latn" ? text : text.replace(/\d/g, (digit) => this.#digits[digit]); }
 
