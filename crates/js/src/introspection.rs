@@ -15,6 +15,7 @@ pub(crate) const NATIVES: &[(&CStr, Native)] = &[
     (c"promise", promise),
     (c"proxy", proxy),
     (c"now", now),
+    (c"began", began),
     (c"tick", tick),
     (c"context", context),
     (c"setContext", set_context),
@@ -98,13 +99,12 @@ unsafe extern "C" fn proxy(ctx: *mut JSContext, _: JSValue, n: c_int, a: *mut JS
 
 /// Milliseconds of the machine's steady clock.
 unsafe extern "C" fn now(_: *mut JSContext, _: JSValue, _: c_int, _: *mut JSValue) -> JSValue {
-    let mut time = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
-    // SAFETY: the pointer is to a live value.
-    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut time) };
-    float(time.tv_sec as f64 * 1e3 + time.tv_nsec as f64 / 1e6)
+    float(crate::freeze::now() as f64 / 1e6)
+}
+
+/// When the call began, by the clock of `now`.
+unsafe extern "C" fn began(_: *mut JSContext, _: JSValue, _: c_int, _: *mut JSValue) -> JSValue {
+    float(realm().run.start as f64 / 1e6)
 }
 
 /// Keeps the function that runs ticks, until it has run.

@@ -533,3 +533,97 @@ async fn built_in_modules_are_required_by_both_of_their_names() {
         "Error: Cannot find module 'nothing'"
     );
 }
+
+#[tokio::test]
+async fn time_begins_with_the_call() {
+    let source = "exports = () => {
+        const { performance } = require('perf_hooks');
+        return [performance.now(), process.uptime() * 1000].every((ms) => ms > 0 && ms < 20000);
+    }";
+    assert_eq!(value(source).await, Bson::Boolean(true));
+    // Also when modules are loaded ahead of calls: each call has its own.
+    let pool = pool();
+    let times = "exports = async () => {
+        const begun = process.uptime();
+        await new Promise((resolve) => setTimeout(resolve, 60));
+        return [begun < 0.05, process.uptime() >= 0.06];
+    }";
+    for _ in 0..8 {
+        let outcome = pool
+            .call(call(times, Vec::new()), Arc::new(World::default()))
+            .await;
+        assert_eq!(outcome.result, Ok(bson!([true, true])));
+    }
+}
+
+#[tokio::test]
+async fn what_callbacks_throw_ends_the_call() {
+    for (source, wanted) in [
+        (
+            "process.nextTick(() => { throw new Error('in a tick') })",
+            "Error: in a tick",
+        ),
+        (
+            "queueMicrotask(() => { throw new Error('in a microtask') })",
+            "Error: in a microtask",
+        ),
+        (
+            "setImmediate(() => { throw new TypeError('at once') })",
+            "TypeError: at once",
+        ),
+        (
+            "new (require('events'))().emit('error', new Error('unheard'))",
+            "Error: unheard",
+        ),
+        (
+            "new (require('stream').Writable)({ write(c, e, done) { done(new Error('full')) } }).write('x')",
+            "Error: full",
+        ),
+        (
+            "const target = new EventTarget(); target.addEventListener('a', () => { throw new Error('in a listener') }); target.dispatchEvent(new Event('a'))",
+            "Error: in a listener",
+        ),
+    ] {
+        let source = format!("exports = () => {{ {source}; return 1 }}");
+        assert_eq!(thrown(&source).await, wanted, "{source}");
+    }
+    // A tick that throws does not keep the others from running.
+    let source = "exports = () => {
+        process.nextTick(() => { throw new Error('first') });
+        process.nextTick(() => console.log('second'));
+    }";
+    let outcome = run(source, Vec::new()).await;
+    assert_eq!(outcome.logs[0].text, "second");
+    assert!(outcome.result.is_err());
+}
+
+#[tokio::test]
+async fn modules_that_are_not_supported_load_and_say_so() {
+    for (module, used) in [
+        ("child_process", "exec('ls')"),
+        ("child_process", "spawnSync('ls', ['-l'])"),
+        ("cluster", "fork()"),
+        ("domain", "create()"),
+        ("inspector", "open()"),
+        ("repl", "start()"),
+        ("tty", "ReadStream(0)"),
+        ("trace_events", "createTracing({})"),
+        ("v8", "serialize({})"),
+        ("vm", "runInNewContext('1')"),
+        ("worker_threads", "Worker('x.js')"),
+        ("fs", "openSync('/etc/passwd')"),
+        ("fs", "watch('/')"),
+    ] {
+        let source = format!("exports = () => {{ require('{module}').{used} }}");
+        assert_eq!(
+            thrown(&source).await,
+            format!("Error: '{module}' module: not supported"),
+            "{used}"
+        );
+    }
+    // Writing says what lies behind: there is nowhere to write to.
+    assert_eq!(
+        thrown("exports = () => require('fs').writeFileSync('/tmp/x', 'y')").await,
+        "Error: EROFS: read-only file system, open '/tmp/x'"
+    );
+}

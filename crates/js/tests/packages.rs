@@ -200,6 +200,51 @@ async fn es_modules_can_be_required() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn files_of_packages_can_be_read_and_no_others() {
+    let files = "=== node_modules/a/package.json\n{}\n=== node_modules/a/index.js\nmodule.exports = require('fs').readFileSync(require('path').join(__dirname, 'data', 'text.txt'), 'utf8');\n=== node_modules/a/data/text.txt\nwords";
+    let shop = Shop::new(InMemory::new(files));
+    let source = "exports = async () => {
+        const fs = require('fs');
+        const fails = (body) => { try { return body() } catch (e) { return e.code } };
+        const at = '/node_modules/a';
+        const stat = fs.statSync(at + '/data/text.txt');
+        let streamed = '';
+        for await (const part of fs.createReadStream(at + '/data/text.txt', { encoding: 'utf8', start: 1, highWaterMark: 2 })) streamed += part;
+        return [
+            require('a'), fs.readdirSync(at).join(), fs.existsSync(at + '/nothing'), stat.isFile(), stat.size,
+            fs.statSync(at).isDirectory(), (await fs.promises.readFile(at + '/data/text.txt')).toString('hex'), streamed,
+            fs.readdirSync(at, { withFileTypes: true }).map((each) => each.name + each.isDirectory()).join(),
+            fails(() => fs.readFileSync(at)), fails(() => fs.readdirSync(at + '/index.js')),
+            fails(() => fs.readFileSync('/etc/passwd')), fails(() => fs.readFileSync(at + '/../../../../etc/passwd')),
+            fails(() => fs.readFileSync('/proc/self/environ')), fails(() => fs.writeFileSync(at + '/x', '')),
+            fails(() => fs.unlinkSync(at + '/index.js')), fs.realpathSync(at + '/data/../index.js'),
+        ];
+    }";
+    assert_eq!(
+        value(&pool(), &shop, source).await,
+        bson::bson!([
+            "words",
+            "data,index.js,package.json",
+            false,
+            true,
+            5,
+            true,
+            "776f726473",
+            "ords",
+            "datatrue,index.jsfalse,package.jsonfalse",
+            "EISDIR",
+            "ENOTDIR",
+            "ENOENT",
+            "ENOENT",
+            "ENOENT",
+            "EROFS",
+            "EROFS",
+            "/node_modules/a/index.js"
+        ])
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_loaded_says_why() {
     let (pool, shop) = (pool(), Shop::new(InMemory::new(FILES)));
     for (source, wanted) in [

@@ -19,7 +19,6 @@ class PerformanceMark extends PerformanceEntry {
 }
 class PerformanceMeasure extends PerformanceEntry {}
 
-const origin = inner.now();
 let entries = [];
 const observers = new Set();
 
@@ -38,7 +37,7 @@ function timeOf(mark) {
 
 class Performance extends require("_event_target").EventTarget {
   get timeOrigin() { return Date.now() - this.now(); }
-  now() { return inner.now() - origin; }
+  now() { return inner.now() - inner.began(); }
   mark(name, options) { return note(new PerformanceMark(name, options)); }
   measure(name, startOrOptions, end) {
     errors.validateString(name, "name");

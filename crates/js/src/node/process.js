@@ -34,8 +34,6 @@ function nextTick(callback, ...args) {
   inner.tick(runTicks);
 }
 
-const begin = inner.now();
-
 function hrtime(before) {
   const now = inner.now();
   let seconds = Math.floor(now / 1e3);
@@ -121,14 +119,14 @@ Object.assign(process, {
   domain: null,
   nextTick, hrtime, emitWarning,
   cwd: () => "/",
-  uptime: () => (inner.now() - begin) / 1e3,
+  uptime: () => (inner.now() - inner.began()) / 1e3,
   umask: () => 0o22,
   memoryUsage: Object.assign(() => ({ rss: 0, heapTotal: 0, heapUsed: 0, external: 0, arrayBuffers: 0 }), { rss: () => 0 }),
   cpuUsage: (before) => {
-    const user = Math.floor((inner.now() - begin) * 1e3);
+    const user = Math.floor((inner.now() - inner.began()) * 1e3);
     return { user: user - (before?.user ?? 0), system: 0 };
   },
-  resourceUsage: () => ({ userCPUTime: Math.floor((inner.now() - begin) * 1e3), systemCPUTime: 0, maxRSS: 0 }),
+  resourceUsage: () => ({ userCPUTime: Math.floor((inner.now() - inner.began()) * 1e3), systemCPUTime: 0, maxRSS: 0 }),
   getuid: () => 0,
   geteuid: () => 0,
   getgid: () => 0,

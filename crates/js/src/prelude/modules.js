@@ -22,6 +22,7 @@ const inner = {
   promise: natives.promise,
   proxy: natives.proxy,
   now: natives.now,
+  began: natives.began,
   tick: natives.tick,
   log: natives.log,
   console: { print, indent: (by) => { indentation = by < 0 ? indentation.slice(0, by) : indentation + " ".repeat(by); } },
