@@ -24,6 +24,9 @@ exports = async function everything(/** @type {string} */ summary, ...rest) {
   const reply = await context.http.post({ url: "https://example.com", body: { a: 1 }, encodeBodyAsJSON: true });
   const answer = EJSON.parse(reply.body.text());
   const page = await fetch(new URL("/a?b=c", "https://example.com"), { method: "POST", headers: { a: "b" } });
+  const form = new FormData();
+  form.append("file", new Blob(["a"], { type: "text/plain" }), "a.txt");
+  await fetch("https://example.com", { method: "POST", body: form, signal: AbortSignal.timeout(100) });
   setTimeout((n) => console.warn(n), 10, 5);
 
   const id = BSON.ObjectId("5f1f4a4a4a4a4a4a4a4a4a4a");

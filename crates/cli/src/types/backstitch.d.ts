@@ -548,6 +548,30 @@ declare class AbortController {
   abort(reason?: any): void;
 }
 
+declare class Blob {
+  constructor(parts?: any[], options?: { type?: string });
+  readonly size: number;
+  readonly type: string;
+  slice(start?: number, end?: number, type?: string): Blob;
+  text(): Promise<string>;
+  arrayBuffer(): Promise<ArrayBuffer>;
+}
+declare class File extends Blob {
+  constructor(parts: any[], name: string, options?: { type?: string; lastModified?: number });
+  readonly name: string;
+  readonly lastModified: number;
+}
+declare class FormData {
+  append(name: string, value: string | Blob, fileName?: string): void;
+  set(name: string, value: string | Blob, fileName?: string): void;
+  get(name: string): string | File | null;
+  getAll(name: string): (string | File)[];
+  has(name: string): boolean;
+  delete(name: string): void;
+  entries(): IterableIterator<[string, string | File]>;
+  [Symbol.iterator](): IterableIterator<[string, string | File]>;
+}
+
 declare class Headers {
   constructor(init?: Record<string, string> | Iterable<[string, string]> | Headers);
   append(name: string, value: string): void;
@@ -596,3 +620,9 @@ declare var crypto: {
   readonly subtle: any;
 };
 declare var performance: { now(): number; readonly timeOrigin: number; [member: string]: any };
+declare var ReadableStream: any;
+declare var WritableStream: any;
+declare var TransformStream: any;
+declare var CompressionStream: any;
+declare var DecompressionStream: any;
+declare var MessageChannel: any;
