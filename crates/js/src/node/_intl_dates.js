@@ -183,10 +183,13 @@ class DateTimeFormatClass {
     const isEnglish = this.#data.startsWith("en");
     if (this.#zone === "UTC" && kind === "short") return "UTC";
     if (this.#zone === "UTC" && kind === "long") return this.#dates.utc;
-    const list = kind === "short" ? zoneNames(this.#data, "abbreviations")
-      : kind.startsWith("long") && kind !== "longOffset" && isEnglish ? zoneNames("en", "zones")
-      : kind === "shortGeneric" && isEnglish ? zoneNames(this.#data, "abbreviations") : undefined;
-    const names = list?.get(this.#zone) ?? list?.get(OLDER[this.#zone]);
+    const isLong = kind === "long" || kind === "longGeneric";
+    const list = kind === "short" || (kind === "shortGeneric" && isEnglish) ? zoneNames(this.#data, "abbreviations") : isLong ? zoneNames("en", "zones") : undefined;
+    let names = list?.get(this.#zone) ?? list?.get(OLDER[this.#zone]);
+    // Other languages have words for some of what English has names for.
+    if (names !== undefined && isLong && !isEnglish) {
+      names = kind === "long" ? section(this.#data, "zoneNames")[names.join("|")]?.split("|") : undefined;
+    }
     // Names are known since 1970 only.
     if (names !== undefined && clock.milliseconds >= 0) {
       const name = names[clock.isSummer ? 1 : 0] ?? names[0];

@@ -1,7 +1,11 @@
 // `querystring`: the old form of query strings.
 
-const unescapeBuffer = (text) => inner.node("url.percentDecode", String(text));
 const { Buffer } = require("buffer");
+
+// Each character is a byte, what stands behind a percent sign too.
+function unescapeBuffer(text) {
+  return Buffer.from(`${text}`.replace(/%([0-9a-f]{2})/gi, (_, digits) => String.fromCharCode(parseInt(digits, 16))), "latin1");
+}
 
 function escape(text) {
   if (typeof text !== "string") text = typeof text === "object" ? String(text) : `${text}`;
@@ -15,7 +19,7 @@ function unescape(text, bytesOnly) {
       return decodeURIComponent(text);
     } catch {}
   }
-  return Buffer.from(unescapeBuffer(text)).toString();
+  return unescapeBuffer(text).toString();
 }
 
 function primitive(value) {
@@ -70,6 +74,6 @@ function parse(text, separator, equals, options) {
 }
 
 Object.assign(exports, {
-  unescapeBuffer: (text) => Buffer.from(unescapeBuffer(text)),
+  unescapeBuffer,
   unescape, escape, stringify, encode: stringify, parse, decode: parse,
 });

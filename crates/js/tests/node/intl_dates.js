@@ -47,6 +47,7 @@ t(() => new Date(new Date(d).toLocaleString('en-US', { timeZone: 'Asia/Tokyo' })
 t(() => new Date(d).toLocaleDateString('th-TH', { calendar: 'gregory' }) + new Date(d).toLocaleDateString('ar-EG', { numberingSystem: 'latn', year: N }));
 t(() => new Date(d).toLocaleDateString('sv-SE') + new Date(d).toLocaleDateString('fr-CA') + new Date(d).toLocaleDateString('en-CA'));
 t(() => Date.prototype.toLocaleString.length + Date.prototype.toLocaleString.name);
+for (const locale of ['de', 'fr', 'es', 'it', 'ja', 'pt-BR', 'zh', 'ru']) t(() => [locale, ...['America/New_York', 'Europe/Berlin', 'Asia/Tokyo', 'Asia/Kolkata', 'Australia/Sydney', 'Pacific/Auckland'].flatMap((timeZone) => [d, night].map((date) => f(locale, { timeZone, timeStyle: 'full' }, date)))]);
 // Options put together at random, the same at each run.
 let seed = 3;
 const random = (count) => { seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0; return Math.floor(seed / 4294967296 * count); };

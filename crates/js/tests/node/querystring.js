@@ -21,3 +21,4 @@ t(() => qs.escape(5)); t(() => qs.escape({})); t(() => qs.escape({ toString: () 
 t(() => qs.unescape('a%20b+%zz')); t(() => qs.unescape('%E4x')); t(() => qs.unescapeBuffer('a%20%zz%e4'));
 t(() => qs.encode === qs.stringify && qs.decode === qs.parse);
 t(() => Object.keys(qs).sort());
+for (const text of ['Þ%E4=é%zz', 'a=%', 'a=%4', 'é=%C3%A9', '€%E4']) t(() => [qs.parse(text), qs.unescapeBuffer(text), qs.unescape(text, true)]);

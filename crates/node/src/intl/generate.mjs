@@ -284,11 +284,30 @@ function zones(tag, width) {
   return made;
 }
 
+// The English names of zones that many people live in, in a language's words.
+const LIVED_IN = `America/New_York America/Chicago America/Denver America/Los_Angeles America/Phoenix America/Anchorage Pacific/Honolulu America/Halifax
+  America/St_Johns America/Mexico_City America/Bogota America/Lima America/Santiago America/Buenos_Aires America/Sao_Paulo America/Caracas Europe/London
+  Europe/Dublin Europe/Lisbon Europe/Paris Europe/Athens Europe/Moscow Europe/Istanbul Asia/Jerusalem Asia/Riyadh Asia/Dubai Asia/Tehran Asia/Karachi
+  Asia/Calcutta Asia/Dhaka Asia/Saigon Asia/Jakarta Asia/Shanghai Asia/Hong_Kong Asia/Taipei Asia/Singapore Asia/Manila Asia/Seoul Asia/Tokyo
+  Australia/Perth Australia/Adelaide Australia/Darwin Australia/Brisbane Australia/Sydney Pacific/Auckland Africa/Lagos Africa/Johannesburg Africa/Nairobi
+  Africa/Cairo`.split(/\s+/);
+const ENGLISH = Object.entries(zones("en-US", "long"));
+function zoneNames(tag) {
+  const made = {};
+  for (const [name, inside] of Object.entries(zones(tag, "long"))) {
+    const zone = inside.find((one) => LIVED_IN.includes(one));
+    const [english] = ENGLISH.find(([, all]) => zone && all.includes(zone)) ?? [];
+    if (english) made[english] = name;
+  }
+  return made;
+}
+
 const lines = [`# CLDR ${process.versions.cldr}, © Unicode, Inc.; written by generate.mjs`];
 const known = {};
 for (const tag of LOCALES) {
   const sections = { numbers: numbers(tag), dates: dates(tag), units: units(tag), currencies: currencies(tag), relative: relative(tag), lists: lists(tag) };
   if (!tag.includes("-")) sections.names = names(tag);
+  if (!tag.includes("-") && tag !== "en") sections.zoneNames = zoneNames(tag);
   if (tag === "en") sections.zones = zones("en-US", "long");
   sections.abbreviations = zones(tag === "en" ? "en-US" : tag, "short");
   for (const [section, value] of Object.entries(sections)) {
