@@ -13,13 +13,12 @@ function escape(text) {
   return encodeURIComponent(text);
 }
 
-function unescape(text, bytesOnly) {
-  if (!bytesOnly) {
-    try {
-      return decodeURIComponent(text);
-    } catch {}
+function unescape(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return unescapeBuffer(text).toString();
   }
-  return unescapeBuffer(text).toString();
 }
 
 function primitive(value) {
@@ -52,11 +51,11 @@ function parse(text, separator, equals, options) {
   const isOwn = custom !== unescape;
   const decode = (part) => {
     const spaced = part.replaceAll("+", isOwn ? "%20" : " ");
-    if (!isOwn && !spaced.includes("%")) return spaced;
+    if (!isOwn && !/%[0-9a-f]{2}/i.test(spaced)) return spaced;
     try {
       return custom(spaced);
     } catch {
-      return unescape(spaced, true);
+      return unescape(spaced);
     }
   };
   let count = 0;
