@@ -65,19 +65,19 @@ export function makeUtils({ Binary }) {
     jwt: {
       encode: (algorithm, payload, secret, headers) => {
         const { family, hash, options } = signed(algorithm);
-        const text = `${part({ alg: algorithm, typ: "JWT", ...headers })}.${part(payload)}`;
+        const text = `${part({ alg: algorithm, typ: "JWT", ...headers, alg: algorithm })}.${part(payload)}`;
         const signature = family === "HS"
           ? crypto.createHmac(hash, secret).update(text).digest()
           : crypto.sign(hash, Buffer.from(text), { key: secret, ...options });
         return `${text}.${signature.toString("base64url")}`;
       },
-      decode: (jwt, secret, returnHeader = false, algorithms = []) => {
+      decode: (jwt, secret, returnHeader = false, algorithms = undefined) => {
         const [head, body, signature, more] = String(jwt).split(".");
         if (signature === undefined || more !== undefined) throw new Error("the token is malformed");
         const read = (text) => JSON.parse(Buffer.from(text, "base64url").toString("utf8"));
         const header = read(head);
         const { family, hash, options } = signed(header.alg);
-        if (algorithms.length > 0 && !algorithms.includes(header.alg)) throw new Error(`the algorithm ${header.alg} is not accepted`);
+        if (algorithms != null && !algorithms.includes(header.alg)) throw new Error(`the algorithm ${header.alg} is not accepted`);
         // A public key is no secret.
         if (family === "HS" && /-----BEGIN/.test(secret)) throw new Error("a public key verifies no HMAC");
         const text = Buffer.from(`${head}.${body}`);

@@ -23,9 +23,9 @@ const base64url = (bytes) => native("buffer.decode", bytes, "base64url");
 
 // ---- utils.crypto
 
-const HASHES = { __proto__: null, md5: 1, sha1: 1, sha256: 1, sha512: 1 };
-function hashFunction(name) {
-  if (!(name in HASHES)) throw new TypeError(`unknown hash function '${name}'`);
+const HMACS = ["sha1", "sha256", "sha512"], HASHES = ["md5", ...HMACS];
+function hashFunction(name, known) {
+  if (!known.includes(name)) throw new TypeError(`unknown hash function '${name}'`);
   return name;
 }
 
@@ -81,10 +81,10 @@ function keyOf(kind, pem) {
 }
 
 const crypto = {
-  hash: (name, input) => new Binary(native("crypto.hash", hashFunction(name), bytesOf(input, "the input"))),
+  hash: (name, input) => new Binary(native("crypto.hash", hashFunction(name, HASHES), bytesOf(input, "the input"))),
   hmac(input, secret, name, format = "hex") {
     if (format !== "hex" && format !== "base64") throw new TypeError(`unsupported output format '${format}'`);
-    const made = native("crypto.hmac", hashFunction(name), bytesOf(secret, "the secret"), bytesOf(input, "the input"));
+    const made = native("crypto.hmac", hashFunction(name, HMACS), bytesOf(secret, "the secret"), bytesOf(input, "the input"));
     return native("buffer.decode", made, format);
   },
   encrypt,
@@ -177,6 +177,9 @@ function decode(token, key, returnHeader = false, accepted = undefined) {
   } else sound = native("crypto.verify", hash, bytes, ...how, signature);
   if (!sound) throw new Error("the token's signature is invalid");
   const payload = parsed(parts[1], doubles);
+  const now = Date.now() / 1000;
+  if (typeof payload.exp === "number" && now >= payload.exp) throw new Error("the token is expired");
+  if (typeof payload.nbf === "number" && now < payload.nbf) throw new Error("the token is not valid yet");
   return returnHeader ? { header, payload } : payload;
 }
 
