@@ -24,7 +24,7 @@ usage: cargo xtask <command>
   fetch           only fetch what the tests need (mongod, npm packages, Schemathesis)
   bench [NAME]    side-by-side measurements: call, find, insert (default: all three);
                   admin: administration of large apps; rules: what rules cost;
-                  identity: logging in;
+                  identity: logging in; functions [PART…]: next to Node and Parse Server;
                   waist [ROW…] and waist-growth: the embedded engine and mongod
 ";
 

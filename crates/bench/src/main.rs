@@ -4,14 +4,16 @@
 //! process of its own, loads each in turns from 32 keep-alive connections, and
 //! prints medians, the ratio to the bare server, and what the server computed
 //! for a request; or the two engines at the waist; or administration of large
-//! apps; or what rules cost; or logging in. Figures are for reading,
+//! apps; or what rules cost; or logging in; or functions beside their peers. Figures are for reading,
 //! not for asserting: the machine may be busy.
 
 mod access;
 mod administration;
+mod functions;
 mod hello;
 mod identity;
 mod load;
+mod peers;
 mod process;
 mod subject;
 mod waist;
@@ -40,6 +42,9 @@ fn main() -> ExitCode {
     let words: Vec<&str> = names.iter().map(String::as_str).collect();
     let done = match words.as_slice() {
         ["admin"] => administration::run(),
+        ["functions", parts @ ..] => {
+            functions::run(parts).map_err(|error| error.to_string().into())
+        }
         ["identity"] => identity::run().map_err(|error| error.to_string().into()),
         ["rules", rows @ ..] => access::run(rows),
         ["waist", rows @ ..] => waist::run(rows, false),

@@ -7,8 +7,18 @@ use std::time::Duration;
 /// Length of the ticks in which `/proc` counts time.
 const TICK: Duration = Duration::from_millis(10);
 
-/// The children of a process.
-pub(crate) fn children(id: u32) -> Vec<u32> {
+/// A process and all that it started, directly or not; itself first.
+pub(crate) fn descendants(id: u32) -> Vec<u32> {
+    let mut found = vec![id];
+    let mut next = 0;
+    while let Some(id) = found.get(next).copied() {
+        found.extend(children(id));
+        next += 1;
+    }
+    found
+}
+
+fn children(id: u32) -> Vec<u32> {
     fs::read_dir(format!("/proc/{id}/task"))
         .into_iter()
         .flatten()
@@ -22,7 +32,7 @@ pub(crate) fn children(id: u32) -> Vec<u32> {
         .collect()
 }
 
-/// Time that a process and its children have computed.
+/// Time that a process and its descendants have computed.
 pub(crate) fn cpu(id: u32) -> Duration {
     let own = |id: u32| -> Option<u32> {
         let stat = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
@@ -33,8 +43,19 @@ pub(crate) fn cpu(id: u32) -> Duration {
             (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
         Some(user + system)
     };
-    let ticks: u32 = children(id).into_iter().chain([id]).filter_map(own).sum();
+    let ticks: u32 = descendants(id).into_iter().filter_map(own).sum();
     TICK * ticks
+}
+
+/// Memory of a process in KiB, shared pages in parts.
+pub(crate) fn proportional_kib(id: u32) -> u64 {
+    fs::read_to_string(format!("/proc/{id}/smaps_rollup"))
+        .ok()
+        .and_then(|rollup| {
+            let line = rollup.lines().find(|line| line.starts_with("Pss:"))?;
+            line.split_whitespace().nth(1)?.parse().ok()
+        })
+        .unwrap_or(0)
 }
 
 /// Resident memory of a process in KiB.

@@ -49,12 +49,18 @@ impl Subject {
 
     /// Starts `backstitch serve`, without an app, and logs its administrator in.
     pub(crate) fn launch() -> Result<Self, Error> {
+        Self::launch_with(&[])
+    }
+
+    /// The same with more options.
+    pub(crate) fn launch_with(options: &[&str]) -> Result<Self, Error> {
         let home = TempDir::new()?;
         let mut child = Command::new(binary()?)
             .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
             .arg(home.path().join("data"))
             .args(["--project-id", PROJECT, "--admin-public-key", PUBLIC_KEY])
             .args(["--admin-private-key", PRIVATE_KEY])
+            .args(options)
             .stderr(Stdio::piped())
             .spawn()?;
         let mut lines = BufReader::new(child.stderr.take().ok_or("no output")?);
@@ -102,8 +108,24 @@ impl Subject {
 
     /// Calls a function as the user.
     pub(crate) fn call(&self, name: &str) -> Result<Value, Error> {
-        let call = json!({ "name": name, "arguments": [] });
+        self.call_with(name, &[])
+    }
+
+    /// The same with arguments.
+    pub(crate) fn call_with(&self, name: &str, arguments: &[Value]) -> Result<Value, Error> {
+        let call = json!({ "name": name, "arguments": arguments });
         self.client("functions/call", &call)
+    }
+
+    /// The user's access token.
+    pub(crate) fn token(&self) -> &str {
+        &self.token
+    }
+
+    /// Memory of the server and its workers in KiB, shared pages counted once.
+    pub(crate) fn private_kib(&self) -> u64 {
+        let all = process::descendants(self.child.id());
+        all.into_iter().map(process::proportional_kib).sum()
     }
 
     /// Time that the server and its workers have computed.
@@ -163,8 +185,8 @@ impl Subject {
     /// Resident memory of the server's worker processes in MiB, shared pages
     /// counted in each.
     pub(crate) fn workers_resident_mib(&self) -> u64 {
-        let workers = process::children(self.child.id());
-        workers.into_iter().map(process::resident_kib).sum::<u64>() / 1024
+        let workers = process::descendants(self.child.id()).into_iter().skip(1);
+        workers.map(process::resident_kib).sum::<u64>() / 1024
     }
 
     fn load(&self, body: &Value) -> Load {
