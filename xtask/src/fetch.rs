@@ -74,11 +74,26 @@ pub(crate) fn document_tests(report: &mut Report) -> Option<Command> {
     Some(command)
 }
 
-/// Installs the SDK tests' npm packages; false when they cannot be had.
+/// The tests that run in Node.js, each in a folder with packages of its own:
+/// what they are called, and where they are.
+const NODE_TESTS: [(&str, &str); 2] = [
+    ("SDK tests", "tests/sdk"),
+    ("npm packages in functions", "tests/npm"),
+];
+
+/// Installs the npm packages of all tests; false when they cannot be had.
 pub(crate) fn npm(report: &mut Report) -> bool {
-    let folder = root().join("tests/sdk");
+    NODE_TESTS
+        .into_iter()
+        .all(|(name, folder)| packages(report, name, folder))
+}
+
+fn packages(report: &mut Report, name: &str, folder: &str) -> bool {
+    let folder = root().join(folder);
     if on_path("node").is_none() || on_path("npm").is_none() {
-        report.left_out("SDK tests: Node.js 18 or newer with npm is not installed");
+        report.left_out(format!(
+            "{name}: Node.js 18 or newer with npm is not installed"
+        ));
         return false;
     }
     let stamp = folder.join("node_modules/.package-lock.json");
@@ -88,22 +103,32 @@ pub(crate) fn npm(report: &mut Report) -> bool {
     }
     let installed = Command::new("npm")
         .args(["ci", "--no-audit", "--no-fund", "--loglevel=error"])
+        .arg("--ignore-scripts")
         .current_dir(&folder)
         .status()
         .is_ok_and(|status| status.success());
     if !installed {
-        report.left_out("SDK tests: npm could not install their packages");
+        report.left_out(format!("{name}: npm could not install their packages"));
     }
     installed
 }
 
 /// The command that runs the SDK tests of a folder.
 pub(crate) fn sdk_tests(folder: &str) -> Command {
+    node_tests("tests/sdk", folder)
+}
+
+/// The command that runs npm packages in functions.
+pub(crate) fn npm_tests() -> Command {
+    node_tests("tests/npm", "tests/")
+}
+
+fn node_tests(of: &str, folder: &str) -> Command {
     let mut command = Command::new("node");
     command
         .args(["--test", "--test-reporter=spec", "--test-concurrency=1"])
         .arg(folder)
-        .current_dir(root().join("tests/sdk"))
+        .current_dir(root().join(of))
         .env("BACKSTITCH", root().join("target/debug/backstitch"));
     command
 }

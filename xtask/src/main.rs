@@ -93,6 +93,7 @@ fn test(quick: bool) -> ExitCode {
     {
         if fetch::npm(&mut report) {
             report.node_tests("SDK tests", fetch::sdk_tests("tests/"));
+            report.node_tests("npm packages in functions", fetch::npm_tests());
             if fetch::browser(&mut report) {
                 report.node_tests("tests in a real browser", fetch::sdk_tests("in_browser/"));
             }

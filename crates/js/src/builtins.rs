@@ -95,6 +95,7 @@ const SOURCES: &[(&str, &str)] = &[
     ("dgram", include_str!("node/dgram.js")),
     ("dns", include_str!("node/dns.js")),
     ("http", include_str!("node/http.js")),
+    ("http2", include_str!("node/http2.js")),
     ("https", include_str!("node/https.js")),
     ("net", include_str!("node/net.js")),
     ("tls", include_str!("node/tls.js")),

@@ -52,6 +52,7 @@ modules! {
     buffer
     fetch
     http
+    http2
     net
     encoding
     intl_dates

@@ -84,7 +84,7 @@ function made(path, by) {
 }
 
 // Files of packages that have a native half here.
-const NATIVE = /\/node_modules\/bcrypt[^/]*\/(?:[^/]+\/)?[^/]+\.js$/;
+const NATIVE = /\/node_modules\/(?:bcrypt[^/]*\/(?:[^/]+\/)?[^/]+|pngjs\/lib\/sync-inflate|http2-wrapper\/source\/utils\/js-stream-socket)\.js$/;
 
 function evaluate(module, path) {
   const instead = NATIVE.test(path) ? requireBuiltin("_packages").instead(path) : undefined;

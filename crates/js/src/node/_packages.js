@@ -166,7 +166,12 @@ function bcrypt() {
     return deferred(callback, () => run(...args));
   };
   return {
-    genSaltSync, genSalt: last(genSaltSync), hashSync, hash: last(hashSync), compareSync, compare: last(compareSync), getRounds,
+    genSaltSync, genSalt: last(genSaltSync), hashSync, hash: last(hashSync), compareSync, getRounds,
+    compare: last((data, known) => {
+      const given = data != null && known != null;
+      if (given && (!isData(data) || typeof known !== "string")) throw new Error("data and hash must be strings");
+      return compareSync(data, known);
+    }),
   };
 }
 
@@ -178,5 +183,22 @@ exports.patch = (path, value) => {
   const found = PATCHED.exec(path);
   if (found && typeof value === "object" && value !== null) patchBcrypt(value, found[1] === "bcrypt-nodejs");
 };
-// What a package is that cannot be loaded; undefined for others.
-exports.instead = (path) => (/\/node_modules\/bcrypt\/bcrypt\.js$/.test(path) ? bcrypt() : undefined);
+
+// pngjs reaches into zlib's insides to stop where the picture ends.
+function pngjsInflate() {
+  const zlib = require("zlib");
+  const inflateSync = (bytes, options) => {
+    const whole = zlib.inflateSync(bytes, { finishFlush: zlib.constants.Z_SYNC_FLUSH });
+    return whole.subarray(0, options?.maxLength ?? whole.length);
+  };
+  return Object.assign(inflateSync, { Inflate: zlib.Inflate, createInflate: zlib.createInflate, inflateSync });
+}
+
+// What a file is that cannot be loaded, or do its work; undefined for others.
+exports.instead = (path) => {
+  if (/\/node_modules\/bcrypt\/bcrypt\.js$/.test(path)) return bcrypt();
+  if (path.endsWith("/node_modules/pngjs/lib/sync-inflate.js")) return pngjsInflate();
+  // It looks for a class inside of Node, to speak HTTP/2 through proxies.
+  if (path.endsWith("/js-stream-socket.js")) return require("_inert").inert("http2", "JSStreamSocket");
+  return undefined;
+};

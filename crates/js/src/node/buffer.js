@@ -112,7 +112,7 @@ const outOfBounds = (name) =>
 
 Object.assign(Buffer, {
   poolSize: 8192,
-  from(value, encodingOrOffset, length) {
+  from: function from(value, encodingOrOffset, length) {
     if (typeof value === "string") return fromText(value, encodingOrOffset);
     if (typeof value === "object" && value !== null) {
       if (isArrayBuffer(value)) return fromArrayBuffer(value, encodingOrOffset, length);
@@ -140,17 +140,18 @@ Object.assign(Buffer, {
   of(...items) {
     return new FastBuffer(items);
   },
-  alloc(length, fill, encoding) {
+  // Some packages call these with `new`.
+  alloc: function alloc(length, fill, encoding) {
     size(length);
     if (fill === undefined || fill === 0 || length <= 0) return new FastBuffer(length);
     if (encoding !== undefined) validateString(encoding, "encoding");
     return fillIn(new FastBuffer(length), fill, encoding);
   },
-  allocUnsafe(length) {
+  allocUnsafe: function allocUnsafe(length) {
     size(length);
     return new FastBuffer(length);
   },
-  allocUnsafeSlow(length) {
+  allocUnsafeSlow: function allocUnsafeSlow(length) {
     size(length);
     return new FastBuffer(length);
   },
