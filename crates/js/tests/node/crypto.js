@@ -284,6 +284,52 @@ await t(() => require("util").promisify(c.generateKeyPair)("ed25519").then((k) =
 await t(() => require("util").promisify(c.scrypt)("a", "b", 8));
 await t(() => require("util").promisify(c.pbkdf2)("a", "b", 2, 8, "sha1"));
 
+// ---- Put together at random, the same each time: short hashes of what came out.
+let seed = 12345;
+const roll = (sides) => {
+  seed = (Math.imul(seed, 1103515245) + 12345) & 0x7fffffff;
+  return (seed >>> 8) % sides;
+};
+const pick = (list) => list[roll(list.length)];
+const some = (length) => Buffer.from(Array.from({ length }, () => roll(256)));
+const brief = (...parts) => c.createHash("sha256").update(Buffer.concat(parts.map((part) => Buffer.from(part)))).digest("hex").slice(0, 8);
+// Gives data in pieces.
+const fed = (work, bytes) => {
+  const out = [];
+  for (let at = 0; at < bytes.length;) {
+    const size = 1 + roll(40);
+    out.push(work.update(bytes.subarray(at, at + size)));
+    at += size;
+  }
+  return Buffer.concat(out);
+};
+for (const name of ["aes-128-cbc", "aes-192-cbc", "aes-256-cbc", "aes-128-ctr", "aes-256-ctr", "aes-128-cfb", "aes-192-cfb8", "aes-256-ofb", "aes-128-ecb",
+  "des-ede3-cbc", "des-ede3-cfb", "des-ede-cbc", "chacha20", "aes-128-gcm", "aes-256-gcm", "chacha20-poly1305"]) {
+  t(() => Array.from({ length: 25 }, () => {
+    const { keyLength, ivLength = 0, mode } = c.getCipherInfo(name);
+    const aead = mode === "gcm" || name === "chacha20-poly1305";
+    const key = some(keyLength), iv = ivLength ? some(mode === "gcm" ? 1 + roll(40) : ivLength) : null, data = some(roll(200)), extra = some(roll(50));
+    const options = aead ? { authTagLength: 16 } : undefined, pads = data.length % 16 !== 0 || roll(2) === 0;
+    const e = c.createCipheriv(name, key, iv, options);
+    if (aead) e.setAAD(extra, { plaintextLength: data.length });
+    if (!pads) e.setAutoPadding(false);
+    const sealed = Buffer.concat([fed(e, data), e.final()]), tag = aead ? e.getAuthTag() : "";
+    const d = c.createDecipheriv(name, key, iv, options);
+    if (aead) { d.setAuthTag(tag); d.setAAD(extra, { plaintextLength: data.length }); }
+    if (!pads) d.setAutoPadding(false);
+    const opened = Buffer.concat([fed(d, sealed), d.final()]);
+    return brief(sealed, tag) + (opened.equals(data) ? "" : " differs");
+  }).join(" "));
+}
+t(() => Array.from({ length: 60 }, () => { const h = c.createHash(pick(["md5", "sha1", "sha224", "sha256", "sha384", "sha512", "sha3-256", "ripemd160", "blake2b512", "sha512-256"])); for (let n = roll(5); n > 0; n--) h.update(some(roll(300))); return brief(h.digest()); }).join(" "));
+t(() => Array.from({ length: 60 }, () => { const h = c.createHmac(pick(["md5", "sha1", "sha256", "sha384", "sha512", "sha3-512", "ripemd160", "blake2s256"]), some(roll(300))); for (let n = roll(5); n > 0; n--) h.update(some(roll(300))); return brief(h.digest()); }).join(" "));
+t(() => Array.from({ length: 30 }, () => brief(c.pbkdf2Sync(some(roll(100)), some(roll(40)), 1 + roll(20), roll(100), pick(["md5", "sha1", "sha256", "sha384", "sha512", "sha3-256"])))).join(" "));
+t(() => Array.from({ length: 15 }, () => brief(c.scryptSync(some(roll(100)), some(roll(40)), roll(100), { N: 2 << roll(6), r: 1 + roll(8), p: 1 + roll(3) }))).join(" "));
+t(() => Array.from({ length: 30 }, () => brief(c.hkdfSync(pick(["sha1", "sha256", "sha512"]), some(1 + roll(80)), some(roll(80)), some(roll(80)), 1 + roll(200)))).join(" "));
+t(() => Array.from({ length: 20 }, () => brief(c.sign(pick(["md5", "sha1", "sha256", "sha384", "sha512", "sha3-384"]), some(roll(300)), RSA))).join(" "));
+t(() => Array.from({ length: 20 }, () => { const data = some(roll(80)), o = { padding: pick([4, 4, 3]), oaepHash: pick(["sha1", "md5"]), oaepLabel: some(roll(20)) }; const input = o.padding === 3 ? Buffer.concat([Buffer.alloc(128 - data.length), data]) : data; return c.privateDecrypt({ key: RSA, ...o }, c.publicEncrypt({ key: RSA_PUBLIC, ...o }, input)).equals(input); }));
+t(() => Array.from({ length: 20 }, () => { const curve = pick(["prime256v1", "secp384r1", "secp521r1", "secp256k1"]); const a = c.createECDH(curve), size = { prime256v1: 32, secp384r1: 48, secp521r1: 66, secp256k1: 32 }[curve]; const secret = some(size); secret[0] = 0; a.setPrivateKey(secret); return brief(a.getPublicKey(), a.getPublicKey(null, "compressed"), a.computeSecret(c.ECDH.convertKey(a.getPublicKey(), curve))); }).join(" "));
+
 // ---- Certificates.
 const CA = "-----BEGIN CERTIFICATE-----\nMIIByjCCAXCgAwIBAgIUOJLXmzoqqWiSg+S+cfe7B84IdTIwCgYIKoZIzj0EAwIw\nNDELMAkGA1UEBhMCREUxEzARBgNVBAoMClRlc3QsIEluYy4xEDAOBgNVBAMMB1Jv\nb3Qgw6kwHhcNMjYxMTI2MTAwMjA1WhcNMzYxMTIzMTAwMjA1WjA0MQswCQYDVQQG\nEwJERTETMBEGA1UECgwKVGVzdCwgSW5jLjEQMA4GA1UEAwwHUm9vdCDDqTBZMBMG\nByqGSM49AgEGCCqGSM49AwEHA0IABJffyYhQQRwemWJhT31u50dcD1zFvWknaATu\n2FZQvD/+uALXkKJBeIsVRN/JIwlg3QnLGi7L45QpeKUmb4MMLfCjYDBeMB0GA1Ud\nDgQWBBSxsfU3vcmUhImPac/Sv0pW9mlsAzAfBgNVHSMEGDAWgBSxsfU3vcmUhImP\nac/Sv0pW9mlsAzAPBgNVHRMBAf8EBTADAQH/MAsGA1UdDwQEAwIBBjAKBggqhkjO\nPQQDAgNIADBFAiEA7kHinUKqrTdDO5tQDIThXL+/72G0JJaxETMEo1HU0EACIHGB\n2+Q9HLAyW6twykqenU8nyEzmwv210Ij2wtOYaMx0\n-----END CERTIFICATE-----\n";
 const LEAF = "-----BEGIN CERTIFICATE-----\nMIICVzCCAf2gAwIBAgIUENiIYq5Y7iARo1uSIRdzTUr5IJwwCgYIKoZIzj0EAwIw\nNDELMAkGA1UEBhMCREUxEzARBgNVBAoMClRlc3QsIEluYy4xEDAOBgNVBAMMB1Jv\nb3Qgw6kwHhcNMjYxMTI2MTAwMjA1WhcNMjcxMTI2MTAwMjA1WjAsMRQwEgYDVQQD\nDAtleGFtcGxlLmNvbTEUMBIGCSqGSIb3DQEJARYFYUBiLmMwgZ8wDQYJKoZIhvcN\nAQEBBQADgY0AMIGJAoGBAL7SYhKkpAU79ru4EGGgwuAhUDRMcgzhebzW13vIwBGl\n1tYbUVNSYmwrdRPm3EY24S/iIldhY5qFgcEb+NRKF0MEUOf/hXRazlnAD16FIpd6\n8oZPCMrcyI7tfliN+komrpYRjfVYJeJiaJafKzzNar/yTnM0JfOyH6FBfW21qYgh\nAgMBAAGjga0wgaowPgYDVR0RBDcwNYILZXhhbXBsZS5jb22CDSouZXhhbXBsZS5v\ncmeHBH8AAAGBBWFAYi5jhgpodHRwOi8veC95MB0GA1UdJQQWMBQGCCsGAQUFBwMB\nBggrBgEFBQcDAjAJBgNVHRMEAjAAMB0GA1UdDgQWBBQwpY6QS2sfhJWFpvj0yzqO\nJNM/+zAfBgNVHSMEGDAWgBSxsfU3vcmUhImPac/Sv0pW9mlsAzAKBggqhkjOPQQD\nAgNIADBFAiEAgF+mw0qPv63ZKSBmFOiEzXYMWDp7wAxZIS3hbR20mTECIGeRqbY0\n0uFT3rVtF/wq1eigI6/thv6tGRzO4ZhbMAFb\n-----END CERTIFICATE-----\n";
