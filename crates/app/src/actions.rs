@@ -1,6 +1,7 @@
 //! Actions of services that are no data sources, such as `http`: who may run
 //! them (triggers-ops.md §14). Nothing is allowed that no rule allows.
 
+mod aws;
 mod digest;
 mod http;
 mod twilio;
@@ -29,7 +30,7 @@ pub struct Service {
 }
 
 /// Types of services that have actions here, or none anywhere.
-pub(crate) const KINDS: [&str; 3] = ["http", "twilio", "github"];
+pub(crate) const KINDS: [&str; 4] = ["http", "aws", "twilio", "github"];
 
 /// Compiles the rules of every such service, by name.
 pub(crate) fn compile(config: &AppConfig, flaws: &mut Vec<Flaw>) -> HashMap<String, Arc<Service>> {
@@ -102,6 +103,12 @@ impl Cx {
         action: &str,
         arguments: &RawDocument,
     ) -> Result<RawBson, Problem> {
+        if service.kind == "aws"
+            && action == "execute"
+            && let Some((action, arguments)) = aws::of_old_sdks(arguments)
+        {
+            return Box::pin(self.act(name, service, &action, &arguments)).await;
+        }
         if !self.may_act(name, service, action, arguments, None).await? {
             return Err(refused(name, action));
         }
@@ -117,6 +124,7 @@ impl Cx {
                 http::send(&self.egress(), action, arguments).await
             }
             "twilio" => twilio::run(self, service, action, arguments).await,
+            "aws" => aws::run(self, service, action, arguments).await,
             kind => Err(crate::host::execution(format!(
                 "the service type '{kind}' has no action '{action}' on this server"
             ))),

@@ -37,6 +37,8 @@ const ENDPOINTS: &[(&str, &str)] = &[
     ("apple.keys", "https://appleid.apple.com/auth/keys"),
     ("apple.issuer", "https://appleid.apple.com"),
     ("twilio", "https://api.twilio.com"),
+    // Amazon's services, which else are at a host for each of them.
+    ("aws", ""),
 ];
 
 /// Where the providers Google, Facebook and Apple and the services of others are
@@ -72,6 +74,11 @@ impl ProviderEndpoints {
             endpoints.insert(*name, url.trim_end_matches('/').to_owned());
         }
         Ok(Self(endpoints))
+    }
+
+    /// The URL of one that the operator names.
+    pub(crate) fn elsewhere(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
     }
 
     /// The URL of one, such as `google.token`.

@@ -54,7 +54,10 @@ async fn on_mongodb() {
 /// Runs every case and shows all that is not as it should be.
 async fn run(engine: SharedEngine, database: &str) {
     let others = Loopback::start().await;
-    let endpoints = [format!("twilio={}/twilio", others.url)];
+    let endpoints = [
+        format!("twilio={}/twilio", others.url),
+        format!("aws={}/aws", others.url),
+    ];
     let storage = Storage {
         engine,
         clusters: HashMap::new(),

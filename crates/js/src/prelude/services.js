@@ -2,11 +2,14 @@
 
 const act = (frame, service, action, sent) =>
   natives.call(frame, "service", { service, action, arguments: sent ?? {} });
-// svc.s3("us-east-1").PutObject({…}) is the action s3:PutObject.
+const actNow = (frame, service, action, sent) =>
+  natives.sync(frame, "service", { service, action, arguments: sent });
+// svc.s3("us-east-1").PutObject({…}) is the action s3:PutObject. To sign a URL
+// takes no time, so that its result is there at once.
 const awsService = (frame, name, service, region) => new Proxy({}, {
   get: (_, operation) => (typeof operation === "symbol" || operation === "then" || operation === "toJSON"
     ? undefined
-    : (sent) => act(frame, name, `${service}:${operation}`, { ...sent, region })),
+    : (sent) => (operation === "PresignURL" ? actNow : act)(frame, name, `${service}:${operation}`, { ...sent, region })),
 });
 
 function makeService(frame, name, type) {

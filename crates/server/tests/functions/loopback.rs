@@ -233,8 +233,78 @@ fn twilio(asked: &Asked, path: &str) -> Answer {
     plain("201 Created", json!({ "sid": "SM1" }).to_string())
 }
 
-/// Services of AWS; not here: whether signatures are right.
+/// Services of AWS. Not here: whether signatures are right.
 fn aws(asked: &Asked, path: &str, objects: &Objects) -> Answer {
-    let _ = (asked, path, objects);
-    plain("404 Not Found", "")
+    let authorization = asked.header("authorization");
+    let credential = authorization
+        .strip_prefix("AWS4-HMAC-SHA256 Credential=")
+        .and_then(|rest| rest.split(',').next())
+        .unwrap_or_default();
+    let scope: Vec<&str> = credential.split('/').collect();
+    let [_, _, region, service, _] = scope[..] else {
+        return plain("403 Forbidden", "<Error><Code>AccessDenied</Code></Error>");
+    };
+    match service {
+        "s3" => s3(asked, path, objects),
+        "kinesis" => {
+            let body: Value = serde_json::from_slice(&asked.body).unwrap_or_default();
+            if body["StreamName"] == "none" {
+                let error =
+                    json!({ "__type": "ResourceNotFoundException", "message": "no stream" });
+                return plain("400 Bad Request", error.to_string());
+            }
+            let data = body["Data"].as_str().unwrap_or_default();
+            let target = asked.header("x-amz-target");
+            of_json(&json!({ "ShardId": format!("{target} {region}"), "SequenceNumber": data }))
+        }
+        "lambda" => {
+            let name = path.split('/').nth(3).unwrap_or_default();
+            of_json(&json!({ "name": name, "got": asked.text() }))
+        }
+        "ses" => {
+            let body = asked.text();
+            let to = web::values(&body, "Destination.ToAddresses.member.1").next();
+            let action = web::values(&body, "Action").next();
+            let text = format!(
+                "<SendEmailResponse><SendEmailResult><MessageId>{} {}</MessageId></SendEmailResult></SendEmailResponse>",
+                action.unwrap_or_default(),
+                to.unwrap_or_default()
+            );
+            plain("200 OK", text)
+        }
+        "states" => of_json(&json!({
+            "executionArn": String::from_utf8_lossy(&asked.body), "startDate": 1_600_000_000,
+        })),
+        _ => plain("404 Not Found", ""),
+    }
+}
+
+fn s3(asked: &Asked, path: &str, objects: &Objects) -> Answer {
+    let mut objects = objects.lock().unwrap();
+    match asked.method.as_str() {
+        "PUT" => {
+            let kind = asked.header("content-type").to_owned();
+            objects.insert(path.to_owned(), (kind, asked.body.clone()));
+            Answer {
+                status: "200 OK",
+                headers: vec![("ETag", "\"tag\"".to_owned())],
+                body: Vec::new(),
+            }
+        }
+        "GET" => match objects.get(path) {
+            Some((kind, bytes)) => Answer {
+                status: "200 OK",
+                headers: vec![
+                    ("ETag", "\"tag\"".to_owned()),
+                    ("Content-Type", kind.clone()),
+                ],
+                body: bytes.clone(),
+            },
+            None => plain(
+                "404 Not Found",
+                "<Error><Code>NoSuchKey</Code><Message>The specified key does not exist.</Message><RequestId>R</RequestId></Error>",
+            ),
+        },
+        _ => plain("405 Method Not Allowed", ""),
+    }
 }
