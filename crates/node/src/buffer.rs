@@ -106,34 +106,24 @@ fn find(arguments: &Arguments) -> Result<Value, NodeError> {
     let start = (arguments.number(2)?.max(0.0) as usize).min(haystack.len());
     let forward = arguments.flag(3);
     let step = if arguments.number(4)? == 2.0 { 2 } else { 1 };
-    let aligned = |place: &usize| place.is_multiple_of(step);
     let found = if needle.is_empty() {
         Some(start)
+    } else if step == 2 {
+        // A place that is not aligned may overlap one that is: each is tried.
+        let is_there = |place: &usize| haystack[*place..].starts_with(needle);
+        let mut places = (0..haystack.len()).step_by(2);
+        if forward {
+            places.find(|place| *place >= start && is_there(place))
+        } else {
+            places.rfind(|place| *place <= start && is_there(place))
+        }
     } else if forward {
-        memmem::find_iter(&haystack[start..], needle)
-            .map(|place| place + start)
-            .find(aligned)
-            .or_else(|| slow(haystack, needle, start, step))
+        memmem::find(&haystack[start..], needle).map(|place| place + start)
     } else {
         let end = start.saturating_add(needle.len()).min(haystack.len());
-        memmem::rfind_iter(&haystack[..end], needle)
-            .find(aligned)
-            .or_else(|| slow_back(haystack, needle, end, step))
+        memmem::rfind(&haystack[..end], needle)
     };
     Ok(Value::Number(found.map_or(-1.0, |place| place as f64)))
-}
-
-/// Aligned places that overlap one which is not.
-fn slow(haystack: &[u8], needle: &[u8], start: usize, step: usize) -> Option<usize> {
-    (step > 1).then_some(())?;
-    let mut places = (start..haystack.len()).filter(|place| place.is_multiple_of(step));
-    places.find(|place| haystack[*place..].starts_with(needle))
-}
-
-fn slow_back(haystack: &[u8], needle: &[u8], end: usize, step: usize) -> Option<usize> {
-    (step > 1).then_some(())?;
-    let mut places = (0..end).rev().filter(|place| place.is_multiple_of(step));
-    places.find(|place| haystack[*place..end].starts_with(needle))
 }
 
 #[cfg(test)]

@@ -2,3 +2,4 @@
 //! functions pass. What Node answers is compared in the crate `js`.
 
 mod crypto;
+mod text;

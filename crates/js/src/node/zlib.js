@@ -151,6 +151,8 @@ function zlibBase(Transform) {
       hide(this, "_segments", []);
       hide(this, "_chunks", []);
       hide(this, "_given", 0);
+      hide(this, "_waits", 0);
+      hide(this, "_next", 65536);
     },
   };
   Object.assign(prototype, {
@@ -160,6 +162,14 @@ function zlibBase(Transform) {
       this._chunks.push(bytes);
       const { flush } = this._settings;
       if (flush !== 0) return this._emit(flushOf(this._settings, flush), callback);
+      // What is unpacked is given out before the end as well, each time that
+      // twice as much has come.
+      this._waits += bytes.length;
+      if (!this._settings.compresses && this._waits >= this._next) {
+        this._next = Math.max(this._next, this.bytesWritten);
+        this._waits = 0;
+        return this._emit(2, callback);
+      }
       callback();
     },
     _flush(callback) {
@@ -220,6 +230,8 @@ function zlibBase(Transform) {
       this._segments = [];
       this._chunks = [];
       this._given = 0;
+      this._waits = 0;
+      this._next = 65536;
     },
   });
   return made;
