@@ -113,7 +113,7 @@ fn find(arguments: &Arguments) -> Result<Value, NodeError> {
         let is_there = |place: &usize| haystack[*place..].starts_with(needle);
         let mut places = (0..haystack.len()).step_by(2);
         if forward {
-            places.find(|place| *place >= start && is_there(place))
+            places.find(|place| *place >= start & !1 && is_there(place))
         } else {
             places.rfind(|place| *place <= start && is_there(place))
         }

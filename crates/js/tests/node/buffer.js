@@ -176,3 +176,4 @@ const CASES = [
   (one, text, encoding, a) => [one[pick(WRITES)](pick(VALUES), a), one], (one, text, encoding, a, b) => [one[pick(['writeUIntLE', 'writeIntLE', 'writeUIntBE', 'writeIntBE'])](pick(VALUES), a, b), one], (one, text, encoding, a) => [Buffer.byteLength(text, encoding), Buffer.concat([one, bytes()], a)],
 ];
 for (let count = 0; count < 1500; count++) { const probe = pick(CASES), given = [bytes(), pick(TEXTS), pick(ENCODINGS), pick(PLACES), pick(PLACES), pick(PLACES)]; t(() => probe(...given)); }
+t(() => [0, 1, 2, 3, 4, 5, 6, 7, 8].map((at) => [Buffer.from('aabb', 'ucs2').indexOf('b', at, 'ucs2'), Buffer.from('aabb', 'ucs2').lastIndexOf('a', at, 'ucs2'), Buffer.from('abab', 'ucs2').indexOf(Buffer.from('b', 'ucs2'), at, 'ucs2')]));
