@@ -20,6 +20,8 @@ const digestLength = (name) => native("crypto.hash.info", name);
 
 class Hash {
   #algorithm;
+  // Of those that have any length.
+  #length;
   #chunks = [];
   #made;
   #done = false;
@@ -33,13 +35,14 @@ class Hash {
       validateString(algorithm, "algorithm");
       this.#algorithm = algorithm;
     }
-    const length = digestLength(this.#algorithm);
+    const length = native("crypto.hash.info", this.#algorithm, true);
     if (length === undefined) throw new Error("Digest method not supported");
     Object.defineProperty(this, "_options", { value: options, configurable: true });
     const wanted = options?.outputLength;
     if (wanted !== undefined) {
       validateUint32(wanted, "options.outputLength");
-      if (wanted !== length) {
+      if (/^shake(128|256)$/i.test(this.#algorithm)) this.#length = wanted;
+      else if (wanted !== length) {
         throw coded(Error, "ERR_OSSL_EVP_NOT_XOF_OR_INVALID_LENGTH",
           "error:030000B2:digital envelope routines::not XOF or invalid length");
       }
@@ -59,7 +62,7 @@ class Hash {
   }
 
   #result() {
-    this.#made ??= native("crypto.hash", this.#algorithm, joined(this.#chunks));
+    this.#made ??= native("crypto.hash", this.#algorithm, joined(this.#chunks), this.#length);
     this.#chunks = [];
     return this.#made.slice();
   }
@@ -131,7 +134,7 @@ const HASHES = [
   "md5", "md5WithRSAEncryption", "ripemd", "ripemd160", "ripemd160WithRSA", "rmd160", "sha1", "sha1WithRSAEncryption",
   "sha224", "sha224WithRSAEncryption", "sha256", "sha256WithRSAEncryption", "sha3-224", "sha3-256", "sha3-384",
   "sha3-512", "sha384", "sha384WithRSAEncryption", "sha512", "sha512-224", "sha512-224WithRSAEncryption", "sha512-256",
-  "sha512-256WithRSAEncryption", "sha512WithRSAEncryption", "ssl3-md5", "ssl3-sha1",
+  "sha512-256WithRSAEncryption", "sha512WithRSAEncryption", "shake128", "shake256", "ssl3-md5", "ssl3-sha1",
 ];
 
 // ---- Random numbers.

@@ -71,6 +71,9 @@ await t(() => new Promise((done) => { const { PassThrough } = require("stream");
 t(() => { const h = c.createHash("sha1"); h.write("abc"); h.end(); return h.digest("hex"); });
 t(() => { const h = c.createHash("sha1"); return [typeof h.pipe, typeof h.on, h instanceof require("stream").Transform, h.writable]; });
 
+for (const name of ["shake128", "SHAKE256"]) for (const outputLength of [undefined, 0, 5, 300]) t(() => [name, c.createHash(name, { outputLength }).update("abc").digest()]);
+t(() => c.createHash("shake128").update("abc").copy({ outputLength: 3 }).digest("hex"));
+
 // ---- Random numbers: their forms.
 t(() => c.randomBytes(16).length + c.randomBytes(0).length);
 t(() => c.randomBytes(8) instanceof Buffer);

@@ -1,7 +1,9 @@
 //! Hash functions by the names that Node knows, and HMAC.
 
-use hmac13::{KeyInit as _, Mac as _, SimpleHmac};
+use hmac13::{KeyInit as _, Mac, SimpleHmac};
+use shake::digest::{ExtendableOutput, Update};
 
+use super::{BYTES_MAX, zeroed};
 use crate::arguments::Arguments;
 use crate::{NodeError, Value};
 
@@ -172,7 +174,7 @@ impl Algorithm {
     pub(super) fn hmac(self, key: &[u8], data: &[u8]) -> Vec<u8> {
         with_digest!(self, D => match SimpleHmac::<D>::new_from_slice(key) {
             Ok(mut mac) => {
-                mac.update(data);
+                Mac::update(&mut mac, data);
                 mac.finalize().into_bytes().to_vec()
             }
             // A key of any length will do.
@@ -181,18 +183,46 @@ impl Algorithm {
     }
 }
 
-/// `(algorithm, data)` to a hash.
+/// Bytes that a hash function of any length has when nobody says how many.
+fn extendable(name: &str) -> Option<usize> {
+    match name.to_ascii_lowercase().as_str() {
+        "shake128" => Some(16),
+        "shake256" => Some(32),
+        _ => None,
+    }
+}
+
+fn extended<D: Default + Update + ExtendableOutput>(data: &[u8], out: &mut [u8]) {
+    let mut hash = D::default();
+    hash.update(data);
+    hash.finalize_xof_into(out);
+}
+
+/// `(algorithm, data, length)` to a hash; the length is for those of any length.
 pub(super) fn hash(a: &Arguments) -> Result<Value, NodeError> {
+    if let Some(usual) = extendable(a.text(0)?) {
+        let length = match a.get(2) {
+            Value::Undefined => usual,
+            _ => a.count(2, BYTES_MAX as u64)? as usize,
+        };
+        let mut out = zeroed(length)?;
+        if usual == 16 {
+            extended::<shake::Shake128>(a.bytes(1)?, &mut out);
+        } else {
+            extended::<shake::Shake256>(a.bytes(1)?, &mut out);
+        }
+        return Ok(Value::Bytes(out));
+    }
     Ok(Value::Bytes(Algorithm::of(a.text(0)?)?.digest(a.bytes(1)?)))
 }
 
-/// `(algorithm)` to the bytes of its hashes; undefined for one that is not known.
+/// `(algorithm, any)` to the bytes of its hashes; undefined for one that is not
+/// known. `any`: also those of any length.
 pub(super) fn info(a: &Arguments) -> Result<Value, NodeError> {
-    Ok(
-        Algorithm::named(a.text(0)?).map_or(Value::Undefined, |algorithm| {
-            Value::Number(algorithm.length() as f64)
-        }),
-    )
+    let name = a.text(0)?;
+    let any = a.flag(1).then(|| extendable(name)).flatten();
+    let length = any.or_else(|| Algorithm::named(name).map(Algorithm::length));
+    Ok(length.map_or(Value::Undefined, |length| Value::Number(length as f64)))
 }
 
 /// `(algorithm, key, data)` to a message authentication code.
