@@ -65,6 +65,7 @@ modules! {
     events
     stream
     util
+    random_values
     order
     console
     web_streams

@@ -1,6 +1,7 @@
 // `util.inspect`: any value as text that people read, as Node words it.
 
 const errors = require("_errors");
+const types = require("_types");
 
 const custom = Symbol.for("nodejs.util.inspect.custom");
 const defaults = {
@@ -653,7 +654,7 @@ function columns(ctx, output, value) {
     for (let index = column; index < count; index += perLine) most = Math.max(most, widths[index]);
     room.push(most + gap);
   }
-  const right = value !== undefined && Array.prototype.slice.call(value, 0, output.length).every((item) => typeof item === "number" || typeof item === "bigint");
+  const right = value !== undefined && output.every((_, index) => typeof value[index] === "number" || typeof value[index] === "bigint");
   const lines = [];
   for (let start = 0; start < count; start += perLine) {
     const end = Math.min(start + perLine, count);
@@ -675,7 +676,7 @@ function columns(ctx, output, value) {
 const hasOwnText = (value) => {
   // Whether a class of the function's own says how it is written.
   if (typeof value[custom] === "function") return false;
-  if (Object.hasOwn(value, "toString")) return true;
+  if (Object.hasOwn(value, "toString") || types.isTypedArray(value)) return true;
   let at = value;
   do at = Object.getPrototypeOf(at); while (at !== null && !Object.hasOwn(at, "toString"));
   const Class = at === null ? undefined : Object.getOwnPropertyDescriptor(at, "constructor")?.value;
@@ -686,8 +687,7 @@ function asText(value, options) {
   if (typeof value === "number") return number({ ...defaults, stylize: bareStyle }, value);
   if (typeof value === "bigint") return `${value}n`;
   if (typeof value !== "object" || value === null) return String(value);
-  const isText = value instanceof Error || value instanceof Date ? Object.hasOwn(value, "toString") || value instanceof Error : hasOwnText(value);
-  return isText ? String(value) : inspect(value, { ...options, depth: 0, colors: false, compact: 3 });
+  return hasOwnText(value) ? String(value) : inspect(value, { ...options, depth: 0, colors: false, compact: 3 });
 }
 
 function asNumber(value, convert) {
