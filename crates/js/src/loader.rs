@@ -234,13 +234,11 @@ unsafe fn loadable(ctx: *mut JSContext, path: &str) -> Result<(String, &'static 
         };
         match (&*file.format, code) {
             ("broken", _) => {
-                let message = file.broken.strip_prefix("SyntaxError: ");
-                Err(throw(
-                    ctx,
-                    "SyntaxError",
-                    message.unwrap_or(&file.broken),
-                    "",
-                ))
+                let (name, message) = match file.broken.strip_prefix("SyntaxError: ") {
+                    Some(message) => ("SyntaxError", message),
+                    None => ("RangeError", &*file.broken),
+                };
+                Err(throw(ctx, name, message, ""))
             }
             (_, Some(code)) => Ok((file.format, code)),
             ("addon", None) => Ok((file.format, &[])),

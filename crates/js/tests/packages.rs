@@ -320,3 +320,52 @@ async fn traces_name_the_files_of_packages() {
     );
     assert!(!stack.contains("_loader"), "{stack}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_and_chains_have_limits() {
+    const LINKS: usize = 19_000;
+    let file = |name: &str, text: String| (format!("/node_modules/{name}"), text.into_bytes());
+    let large = format!("//{}", "x".repeat(kit::limit::MODULE_BYTES_MAX));
+    let nested =
+        |open: &str, close: &str, n: usize| format!("{}1{}", open.repeat(n), close.repeat(n));
+    let exports = format!("{{\"exports\":{}}}", nested("{\"a\":", "}", 5000));
+    let mut files = BTreeMap::from([
+        file("large/index.js", large),
+        file("deep/package.json", exports),
+        file("deep/index.js", "module.exports = 'its index'".to_owned()),
+        file("data/x.json", nested("[", "]", 100_000)),
+    ]);
+    for link in 0..LINKS {
+        let next = (link + 1) % LINKS;
+        let required = format!("module.exports = require('./{next}.js')");
+        let imported = format!("import './{next}.mjs'; export default {link}");
+        files.extend([
+            file(&format!("chain/{link}.js"), required),
+            file(&format!("chain/{link}.mjs"), imported),
+        ]);
+    }
+    let (pool, shop) = (pool(), Shop::new(InMemory(files)));
+    for (source, wanted) in [
+        (
+            "exports = () => require('large')",
+            "RangeError: /node_modules/large/index.js has more than 16777216 bytes",
+        ),
+        ("exports = () => require('deep')", "its index"),
+        ("exports = () => require('data/x.json')", "RangeError"),
+        ("exports = () => require('chain/0.js')", "RangeError"),
+        (
+            "exports = async () => (await import('chain/0.mjs')).default",
+            "RangeError",
+        ),
+    ] {
+        let outcome = run(&pool, &shop, source).await;
+        match outcome.result {
+            Err(Failure::Threw { message, .. }) => {
+                assert!(message.contains(wanted), "{source}: {message}");
+            }
+            Ok(Bson::String(text)) => assert_eq!(text, wanted, "{source}"),
+            other => panic!("{source}: {other:?}"),
+        }
+        crate::serves(&pool, source).await;
+    }
+}
