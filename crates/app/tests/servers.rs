@@ -172,6 +172,7 @@ async fn changes_are_known(feeds: bool) {
         on_b,
     } = World::new(feeds).await;
     assert_eq!(said(&on_b).await.unwrap(), Bson::Int32(1));
+    the_other_has_the_packages(&on_a, &on_b).await;
     push(&on_a, "exports = () => context.values.get('key')").await;
     let one = Bson::String("one".to_owned());
     until("an edit", async || said(&on_b).await.unwrap() == one).await;
@@ -237,6 +238,30 @@ async fn changes_are_known(feeds: bool) {
 
 /// A key that signs on one server is known to the other with the first token,
 /// and what it ends is ended.
+/// Packages that were installed on one server are loaded on the other.
+async fn the_other_has_the_packages(on_a: &Arc<App>, on_b: &Arc<App>) {
+    push(on_a, "exports = () => require('p')").await;
+    for version in ["one", "two"] {
+        let text = format!("module.exports = '{version}'");
+        let mut builder = tar::Builder::new(Vec::new());
+        let mut header = tar::Header::new_gnu();
+        header.set_size(text.len() as u64);
+        header.set_mode(0o644);
+        let path = "node_modules/p/index.js";
+        builder
+            .append_data(&mut header, path, text.as_bytes())
+            .unwrap();
+        let archive = builder.into_inner().unwrap();
+        let author = author();
+        let installed = on_a.install_dependencies(&author, "node_modules.tar", archive);
+        installed.await.unwrap();
+        until("packages", || async {
+            matches!(said(on_b).await, Ok(Bson::String(text)) if text == version)
+        })
+        .await;
+    }
+}
+
 async fn the_other_knows_the_keys(on_a: &Arc<App>, on_b: &Arc<App>) {
     let before = login(on_b).await;
     on_a.authenticate(&before.access_token).await.unwrap();
