@@ -83,6 +83,21 @@ fn requests_are_those_of_amazons_own_sdk() {
 }
 
 #[test]
+fn what_the_oldest_sdks_send() {
+    let sent = json!({
+        "aws_service": "s3", "aws_action": "PutObject", "aws_region": "eu-west-1",
+        "aws_arguments": { "Bucket": "b" },
+    });
+    let (action, input) = super::of_old_sdks(&raw(&sent)).unwrap();
+    assert_eq!(action, "s3:PutObject");
+    assert_eq!(
+        input,
+        bson::rawdoc! { "Bucket": "b", "region": "eu-west-1" }
+    );
+    assert!(super::of_old_sdks(&raw(&json!({ "aws_service": "s3" }))).is_none());
+}
+
+#[test]
 fn tokens_are_made_as_by_sdks() {
     let operation = operation("athena", "StartQueryExecution");
     let body = || {
