@@ -113,7 +113,7 @@ async fn serve(stream: TcpStream) -> std::io::Result<()> {
             "/size" => {
                 stream
                     .write_all(answer(&body.len().to_string()).as_bytes())
-                    .await?
+                    .await?;
             }
             "/headers" => {
                 let text = "HTTP/1.1 404 Gone fishing\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2\r\nX-Many: 1\r\nx-many: 2\r\nServer: one\r\nServer: two\r\nContent-Length: 0\r\n\r\n";
