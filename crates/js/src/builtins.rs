@@ -100,6 +100,7 @@ const SOURCES: &[(&str, &str)] = &[
     ("net", include_str!("node/net.js")),
     ("tls", include_str!("node/tls.js")),
     ("dns/promises", include_str!("node/dns_promises.js")),
+    ("_mime", include_str!("node/_mime.js")),
     ("timers", include_str!("node/timers.js")),
     ("timers/promises", include_str!("node/timers_promises.js")),
     ("_crypto_cipher", include_str!("node/_crypto_cipher.js")),

@@ -290,3 +290,6 @@ Object.assign(exports, {
   TextEncoder: globalThis.TextEncoder,
   TextDecoder: globalThis.TextDecoder,
 });
+for (const name of ["MIMEType", "MIMEParams"]) {
+  Object.defineProperty(exports, name, { configurable: true, enumerable: true, get: () => require("_mime")[name] });
+}

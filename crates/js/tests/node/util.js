@@ -147,3 +147,13 @@ t(() => [same({ a: [1, { b: 2 }] }, { a: [1, { b: 2 }] }), same([1], ["1"]), sam
 t(() => [same(new Map([[1, 2]]), new Map([[1, 3]])), same(new Set([1]), new Set([2])), same([, 1], [undefined, 1]), same(Object.create(null), {}), same(new Point(1, 2), { x: 1, y: 2 }), same(Object(1), Object(1)), same(Object(1), Object(2)), same(new Uint8Array([1]), new Uint8Array([1])), same(Buffer.from([1]), new Uint8Array([1])), same(new Error("a"), new Error("b"))]);
 t(() => { const a = { x: 1 }; a.self = a; const b = { x: 1 }; b.self = b; return same(a, b); });
 t(() => { const s = Symbol(); return [same({ [s]: 1 }, { [s]: 1 }), same({ [s]: 1 }, { [s]: 2 }), same({ [s]: 1 }, {})]; });
+
+const { MIMEType, MIMEParams } = util;
+for (const text of ["Text/HTML; charset=utf-8; q=\"a b\"", "x", "/x", "a/", "a/b;", "a/b;c", "a/b; c=\"", "a b/c", "a/b c", "a/b;c=d;c=e", "a/b;C=\"x\\\"y\"", " a/b ", "a/b;c=d e", "a/b;=x;d=e", "a/b;c=\"d\"x;e=f"]) {
+  t(Object.assign(() => String(new MIMEType(text)), { toString: () => text }));
+}
+t(() => { const m = new MIMEType("a/b;c=d"); m.type = "X"; m.subtype = "Y+z"; m.params.set("q", "a b"); m.params.delete("c"); return [m.type, m.essence, JSON.stringify(m), m.params.get("q"), m.params.get("none"), m.params.has("q"), [...m.params.keys()]]; });
+t(() => { new MIMEType("a/b").type = "a b"; });
+t(() => { new MIMEType("a/b").params.set("a b", "c"); });
+t(() => { new MIMEType("a/b").params.set("a", "\u4e00"); });
+t(() => String(new MIMEParams()));
