@@ -23,6 +23,8 @@ mod packages;
 mod registrations;
 #[path = "functions/rules.rs"]
 mod rules;
+#[path = "functions/secured.rs"]
+mod secured;
 
 use std::collections::HashMap;
 use std::sync::Arc;

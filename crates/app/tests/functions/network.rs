@@ -168,7 +168,7 @@ async fn serve(stream: TcpStream) -> std::io::Result<()> {
     }
 }
 
-fn reaching(networks: &[&str]) -> app::Outbound {
+pub(super) fn reaching(networks: &[&str]) -> app::Outbound {
     let mut outbound = app::Outbound::default();
     outbound.http.allowed = networks.iter().map(|text| text.parse().unwrap()).collect();
     outbound
@@ -179,7 +179,7 @@ async fn world(functions: &[Source<'_>]) -> World {
 }
 
 /// What a function answers, as JSON in a text, or its error.
-async fn told(world: &World, name: &str, arguments: Bson) -> serde_json::Value {
+pub(super) async fn told(world: &World, name: &str, arguments: Bson) -> serde_json::Value {
     match world.result(&world.alice, name, arguments).await {
         Ok(Bson::String(text)) => serde_json::from_str(&text).unwrap_or(text.into()),
         Ok(other) => panic!("{name}: {other:?}"),
