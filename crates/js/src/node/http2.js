@@ -1,5 +1,5 @@
-// HTTP/2 to be used directly is not there; `fetch` and `https` speak it where
-// a server does. What packages ask of the module before they use it is.
+// HTTP/2 is not spoken. What packages ask of the module before they use it is
+// there.
 
 const { fill } = require("_inert");
 
