@@ -10,6 +10,7 @@ mod limits;
 mod natives;
 mod node;
 mod packages;
+mod programs;
 mod reach;
 mod realm;
 mod service_crypto;

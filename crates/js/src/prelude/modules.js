@@ -58,8 +58,9 @@ function requireBuiltin(name) {
 const notFound = (name) =>
   Object.assign(new Error(`Cannot find module '${name}'`), { code: "MODULE_NOT_FOUND" });
 
-// What begins with a line is for built-in modules only.
-const publicBuiltin = (name) => (name.startsWith("_") ? undefined : builtin(name));
+// What begins with a line is for built-in modules only, also when a function has
+// changed what texts can do.
+const publicBuiltin = (name) => (name[0] === "_" ? undefined : builtin(name));
 
 const require = (name) => {
   const found = typeof name === "string" ? publicBuiltin(name.startsWith("node:") ? name.slice(5) : name) : undefined;
