@@ -30,6 +30,8 @@ const PATIENCE: Duration = Duration::from_millis(2);
 const FROZEN_BYTES_MAX: usize = 1 << 30;
 /// Bytes of images that one worker keeps, before those of one more call.
 const IMAGES_PER_WORKER_BYTES_MAX: usize = 64 << 20;
+/// Operations of one call without a reply yet: more than functions may start.
+const OPEN_MAX: usize = 4 * kit::limit::CALL_HOST_OPERATIONS_MAX as usize;
 /// Bytes read at once.
 const READ_BYTES: usize = 16 << 10;
 /// Functions whose code one worker keeps, before those of one more call.
@@ -220,6 +222,11 @@ impl Worker {
                         "aborted" => return Ok(Ran::OutOfMemory),
                         "host" | "enter" => {
                             talk.open += 1;
+                            // The engine counts what functions start; a worker
+                            // that was taken over does not.
+                            if talk.open > OPEN_MAX {
+                                return Err(io::Error::other("too many operations at once"));
+                            }
                             let (replies, _) = talk.replies.get_or_insert_with(mpsc::unbounded_channel);
                             serve(&message, talk.host, replies);
                             if patient {

@@ -2,6 +2,8 @@
 
 mod ahead;
 mod bcrypt;
+mod boundary;
+mod crowd;
 mod errors;
 mod forms;
 mod frozen;

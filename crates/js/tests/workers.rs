@@ -12,7 +12,7 @@ use js::{Failure, Pool, PoolSettings};
 use crate::{World, call, compiled, serves};
 
 /// A pool whose workers can be told from others by an argument.
-fn marked() -> (Pool, String) {
+pub(crate) fn marked() -> (Pool, String) {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     let mark = format!("mark-{}-{number}", std::process::id());
@@ -22,7 +22,7 @@ fn marked() -> (Pool, String) {
 
 /// The processes with a mark that still run, without the one that they are
 /// forked from.
-fn workers(mark: &str) -> Vec<i32> {
+pub(crate) fn workers(mark: &str) -> Vec<i32> {
     let of_pool = std::process::id();
     let mut found = processes(mark);
     found.retain(|(_, parent)| *parent != of_pool);
@@ -30,7 +30,7 @@ fn workers(mark: &str) -> Vec<i32> {
 }
 
 /// Processes with a mark, and their parents.
-fn processes(mark: &str) -> Vec<(i32, u32)> {
+pub(crate) fn processes(mark: &str) -> Vec<(i32, u32)> {
     let processes = std::fs::read_dir("/proc").unwrap().flatten();
     processes
         .filter_map(|entry| {
@@ -47,7 +47,7 @@ fn processes(mark: &str) -> Vec<(i32, u32)> {
         .collect()
 }
 
-fn kill(pid: i32) {
+pub(crate) fn kill(pid: i32) {
     // SAFETY: a signal to a process that this test started.
     assert_eq!(unsafe { libc::kill(pid, libc::SIGKILL) }, 0);
     let lives = || {
@@ -157,7 +157,7 @@ async fn a_program_that_is_no_worker_is_noticed() {
 }
 
 /// A field of `/proc/PID/status` in bytes.
-fn memory(pid: i32, field: &str) -> usize {
+pub(crate) fn memory(pid: i32, field: &str) -> usize {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let line = status.lines().find(|line| line.starts_with(field)).unwrap();
     let number = line.split_whitespace().nth(1).unwrap();
