@@ -15,6 +15,8 @@ mod creation;
 mod errors;
 #[path = "functions/federated.rs"]
 mod federated;
+#[path = "functions/http2.rs"]
+mod http2;
 #[path = "functions/network.rs"]
 mod network;
 #[path = "functions/packages.rs"]

@@ -138,7 +138,14 @@ pub struct Exchange {
     /// Path and query as they are sent, to the URL's host; what was signed must
     /// not be written in another way.
     pub target: Option<String>,
+    /// What it is sent over, with the security that was said there.
+    pub session: Option<Session>,
 }
+
+/// Sends with HTTP/2 only, over connections that nobody else uses. Clones share
+/// them; they are closed after the last clone and the last answer.
+#[derive(Clone)]
+pub struct Session(HttpClient);
 
 /// An answer whose body is still to be read.
 pub struct Answer {
@@ -411,17 +418,20 @@ impl Http {
         mut request: Request,
         mut exchange: Exchange,
     ) -> Result<Answer, EgressError> {
-        let client = match (&exchange.tls, &exchange.server_name) {
-            (None, None) => self.client().await?.clone(),
-            (tls, name) => {
-                let usual = Tls::default();
-                let config = self.tls_config(tls.as_ref().unwrap_or(&usual)).await?;
-                self.made(&config, name.as_deref(), 0)?
-            }
+        let (tls, name) = (exchange.tls.as_ref(), exchange.server_name.as_deref());
+        let client = match &exchange.session {
+            Some(session) => session.0.clone(),
+            None if tls.is_none() && name.is_none() => self.client().await?.clone(),
+            None => self.special(tls, name, Speaks::Http1 { idle: 0 }).await?,
         };
         let mut url = parsed(&request.url)?;
         for name in OF_THE_CONNECTION {
-            let kept = exchange.upgrade && matches!(*name, header::CONNECTION | header::UPGRADE);
+            let kept = match *name {
+                header::CONNECTION | header::UPGRADE => exchange.upgrade,
+                // That trailers are understood, which gRPC asks for.
+                header::TE => exchange.session.is_some(),
+                _ => false,
+            };
             if !kept {
                 request.headers.remove(name);
             }
@@ -489,20 +499,48 @@ impl Http {
     async fn client(&self) -> Result<&HttpClient, EgressError> {
         let made = self.0.client.get_or_try_init(|| async {
             let config = &self.tls().await?.config;
-            self.made(config, None, IDLE_PER_HOST_MAX)
+            let idle = IDLE_PER_HOST_MAX;
+            self.made(ClientConfig::clone(config), None, Speaks::Http1 { idle })
         });
         made.await
     }
 
-    /// A client that keeps so many connections to a host that wait.
+    /// For requests of HTTP/2; nothing is connected yet. The server has to speak
+    /// it: over `http` that is taken for granted, over `https` it is agreed on.
+    ///
+    /// # Errors
+    /// [`EgressError::Unreachable`]: the security that is asked for is none.
+    pub async fn session(
+        &self,
+        tls: Option<&Tls>,
+        server_name: Option<&str>,
+    ) -> Result<Session, EgressError> {
+        let made = self.special(tls, server_name, Speaks::Http2).await?;
+        Ok(Session(made))
+    }
+
+    /// A client with connections of its own.
+    async fn special(
+        &self,
+        tls: Option<&Tls>,
+        server_name: Option<&str>,
+        speaks: Speaks,
+    ) -> Result<HttpClient, EgressError> {
+        let usual = Tls::default();
+        let config = self.tls_config(tls.unwrap_or(&usual)).await?;
+        self.made(ClientConfig::clone(&config), server_name, speaks)
+    }
+
     fn made(
         &self,
-        config: &Arc<ClientConfig>,
+        mut config: ClientConfig,
         server_name: Option<&str>,
-        idle: usize,
+        speaks: Speaks,
     ) -> Result<HttpClient, EgressError> {
+        // What is spoken is said here, not by who asks.
+        config.alpn_protocols.clear();
         let builder = HttpsConnectorBuilder::new()
-            .with_tls_config(ClientConfig::clone(config))
+            .with_tls_config(config)
             .https_or_http();
         let builder = match server_name {
             Some(name) => {
@@ -512,17 +550,31 @@ impl Http {
             }
             None => builder,
         };
-        let connector = builder
-            .enable_http1()
-            .wrap_connector(self.0.connector.clone());
-        Ok(Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(IDLE)
-            .pool_max_idle_per_host(idle)
-            .http1_max_buf_size(HEAD_BYTES_MAX)
-            .http1_max_headers(HEADERS_MAX)
-            .build(connector))
+        let connector = self.0.connector.clone();
+        let mut client = Client::builder(TokioExecutor::new());
+        client.pool_timer(TokioTimer::new()).pool_idle_timeout(IDLE);
+        Ok(match speaks {
+            Speaks::Http1 { idle } => client
+                .pool_max_idle_per_host(idle)
+                .http1_max_buf_size(HEAD_BYTES_MAX)
+                .http1_max_headers(HEADERS_MAX)
+                .build(builder.enable_http1().wrap_connector(connector)),
+            Speaks::Http2 => client
+                .http2_only(true)
+                .http2_max_header_list_size(HEAD_BYTES_MAX as u32)
+                .build(builder.enable_http2().wrap_connector(connector)),
+        })
     }
+}
+
+/// What a client speaks.
+#[derive(Clone, Copy)]
+enum Speaks {
+    /// With so many connections to a host that wait.
+    Http1 {
+        idle: usize,
+    },
+    Http2,
 }
 
 fn unusable(why: &dyn std::fmt::Display) -> EgressError {

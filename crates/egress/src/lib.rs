@@ -23,7 +23,7 @@ pub use body::{Upload, Uploaded, upload};
 pub use connect::{Resolve, Resolving};
 pub use connection::{Connection, Secured};
 pub use error::EgressError;
-pub use http::{Answer, Chunk, Exchange, Http, Limits, Patience, Request, Response};
+pub use http::{Answer, Chunk, Exchange, Http, Limits, Patience, Request, Response, Session};
 pub use mail::{Letter, Mail, MailError};
 pub use policy::{HostPattern, Policy};
 pub use tls::{Identity, Roots, Tls};

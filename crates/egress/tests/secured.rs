@@ -2,7 +2,11 @@
 
 use std::sync::Arc;
 
-use egress::{EgressError, Http, Request, Roots, Settings};
+use egress::{EgressError, Exchange, Http, Request, Roots, Settings, Tls};
+use http_body_util::Empty;
+use hyper::body::{Bytes, Incoming};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpListener;
@@ -83,6 +87,64 @@ async fn certificates_are_of_the_system_or_of_the_operator() {
         panic!("{error:?}");
     };
     assert!(why.contains("certificate"), "{why}");
+}
+
+/// One request whose connection is secured without a look at certificates.
+fn unverified(alpn: &[&str]) -> Tls {
+    Tls {
+        unverified: true,
+        alpn: alpn.iter().map(|name| name.as_bytes().to_vec()).collect(),
+        ..Tls::default()
+    }
+}
+
+#[tokio::test]
+async fn what_a_request_speaks_is_not_its_writer_s_to_say() {
+    let (port, _) = server().await;
+    let http = Http::new(settings(&["127.0.0.1"]));
+    let exchange = Exchange {
+        tls: Some(unverified(&["h2", "http/1.1"])),
+        body_bytes: 100,
+        ..Exchange::default()
+    };
+    let url = format!("https://localhost:{port}/");
+    let answer = http.open(Request::get(url), exchange).await.unwrap();
+    assert_eq!(answer.version, "1.1");
+}
+
+#[tokio::test]
+async fn sessions_agree_on_http2_or_fail() {
+    let (mut config, _) = authority();
+    config.alpn_protocols = vec![b"http/1.1".to_vec(), b"h2".to_vec()];
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let stream = acceptor.accept(stream).await.unwrap();
+            assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
+            let answer = async |_: hyper::Request<Incoming>| {
+                Ok::<_, hyper::Error>(hyper::Response::new(Empty::<Bytes>::new()))
+            };
+            let server = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+            tokio::spawn(server.serve_connection(TokioIo::new(stream), service_fn(answer)));
+        }
+    });
+    let http = Http::new(settings(&["127.0.0.1"]));
+    let session = http.session(Some(&unverified(&[])), None).await.unwrap();
+    let asked = async |port: u16| {
+        let exchange = Exchange {
+            session: Some(session.clone()),
+            body_bytes: 100,
+            ..Exchange::default()
+        };
+        let url = format!("https://localhost:{port}/");
+        http.open(Request::get(url), exchange).await
+    };
+    assert_eq!(asked(port).await.unwrap().version, "2.0");
+    // One that speaks HTTP/1.1 only.
+    let (old, _) = server().await;
+    assert!(asked(old).await.is_err());
 }
 
 #[test]

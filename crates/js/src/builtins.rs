@@ -88,6 +88,7 @@ const SOURCES: &[(&str, &str)] = &[
     ("_blob", include_str!("node/_blob.js")),
     ("_fetch", include_str!("node/_fetch.js")),
     ("_fetch_headers", include_str!("node/_fetch_headers.js")),
+    ("_http2_client", include_str!("node/_http2_client.js")),
     ("_http_client", include_str!("node/_http_client.js")),
     ("_http_message", include_str!("node/_http_message.js")),
     ("_http_socket", include_str!("node/_http_socket.js")),

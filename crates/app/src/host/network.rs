@@ -15,7 +15,7 @@ use bson::{Binary, RawArrayBuf, RawBson, RawDocument, RawDocumentBuf, cstr, rawd
 use bytes::Bytes;
 use egress::{
     Answer, Chunk, Connection, EgressError, Exchange, HeaderMap, HeaderName, HeaderValue, Http,
-    Identity, Method, Patience, Request, Roots, Tls, Upload, Uploaded, upload,
+    Identity, Method, Patience, Request, Roots, Session, Tls, Upload, Uploaded, upload,
 };
 use js::HostError;
 use kit::limit;
@@ -54,6 +54,8 @@ struct Open {
     last: i32,
     over: bool,
     handles: HashMap<i32, Handle>,
+    /// Of HTTP/2, by the numbers that the function gives them.
+    sessions: HashMap<i32, Session>,
 }
 
 #[derive(Clone)]
@@ -97,6 +99,7 @@ impl Network {
     pub(super) fn finish(&self) {
         let mut open = self.open();
         open.over = true;
+        open.sessions.clear();
         for (_, handle) in open.handles.drain() {
             if let Handle::Socket(socket) = handle {
                 socket.connection.close();
@@ -205,15 +208,21 @@ impl Network {
                 )
             }
         };
+        let (tls, server_name) = (tls(asked)?, asked.get_str("serverName").ok());
+        let session = match asked.get_i32("session") {
+            Ok(number) => Some(self.session(number, tls.as_ref(), server_name).await?),
+            Err(_) => None,
+        };
         let redirects = asked.get_i32("redirects").unwrap_or(0).max(0) as usize;
         let exchange = Exchange {
             body,
             redirects: redirects.min(REDIRECTS_MAX),
             body_bytes: limit::CALL_ANSWER_BYTES_MAX,
-            tls: tls(asked)?,
-            server_name: asked.get_str("serverName").ok().map(str::to_owned),
+            tls,
+            server_name: server_name.map(str::to_owned),
             upgrade: asked.get_bool("upgrade").unwrap_or(false),
             target: asked.get_str("target").ok().map(str::to_owned),
+            session,
         };
         let (place, answer) = {
             let _asking = self.asking.acquire().await.map_err(invalid)?;
@@ -222,6 +231,28 @@ impl Network {
             (place, answer.map_err(thrown)?)
         };
         self.answered(answer, place, pause(asked)).await
+    }
+
+    /// The session of HTTP/2 with this number, new at its first request.
+    async fn session(
+        &self,
+        number: i32,
+        tls: Option<&Tls>,
+        server_name: Option<&str>,
+    ) -> Outcome<Session> {
+        if let Some(session) = self.open().sessions.get(&number) {
+            return Ok(session.clone());
+        }
+        let made = self.http.session(tls, server_name).await.map_err(thrown)?;
+        let mut open = self.open();
+        if open.over {
+            return Err(failed("ECANCELED", "the call is over"));
+        }
+        // What is under way on the others goes on, and what is idle ends.
+        if open.sessions.len() >= limit::CALL_SOCKETS_MAX {
+            open.sessions.clear();
+        }
+        Ok(open.sessions.entry(number).or_insert(made).clone())
     }
 
     async fn answered(

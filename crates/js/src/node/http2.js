@@ -1,7 +1,9 @@
-// HTTP/2 is not spoken. What packages ask of the module before they use it is
-// there.
+// HTTP/2 for clients; there are no servers.
 
+const { Buffer } = require("buffer");
+const errors = require("_errors");
 const { fill } = require("_inert");
+const { connect, sensitiveHeaders } = require("_http2_client");
 
 const HEADERS = "STATUS METHOD AUTHORITY SCHEME PATH PROTOCOL ACCEPT_ENCODING ACCEPT_LANGUAGE ACCEPT_RANGES ACCEPT ACCESS_CONTROL_ALLOW_CREDENTIALS ACCESS_CONTROL_ALLOW_HEADERS ACCESS_CONTROL_ALLOW_METHODS ACCESS_CONTROL_ALLOW_ORIGIN ACCESS_CONTROL_EXPOSE_HEADERS ACCESS_CONTROL_REQUEST_HEADERS ACCESS_CONTROL_REQUEST_METHOD AGE AUTHORIZATION CACHE_CONTROL CONNECTION CONTENT_DISPOSITION CONTENT_ENCODING CONTENT_LENGTH CONTENT_TYPE COOKIE DATE ETAG FORWARDED HOST IF_MODIFIED_SINCE IF_NONE_MATCH IF_RANGE LAST_MODIFIED LINK LOCATION RANGE REFERER SERVER SET_COOKIE STRICT_TRANSPORT_SECURITY TRANSFER_ENCODING TE UPGRADE_INSECURE_REQUESTS UPGRADE USER_AGENT VARY X_CONTENT_TYPE_OPTIONS X_FRAME_OPTIONS KEEP_ALIVE PROXY_CONNECTION X_XSS_PROTECTION ALT_SVC CONTENT_SECURITY_POLICY EARLY_DATA EXPECT_CT ORIGIN PURPOSE TIMING_ALLOW_ORIGIN X_FORWARDED_FOR PRIORITY ACCEPT_CHARSET ACCESS_CONTROL_MAX_AGE ALLOW CONTENT_LANGUAGE CONTENT_LOCATION CONTENT_MD5 CONTENT_RANGE DNT EXPECT EXPIRES FROM IF_MATCH IF_UNMODIFIED_SINCE MAX_FORWARDS PREFER PROXY_AUTHENTICATE PROXY_AUTHORIZATION REFRESH RETRY_AFTER TRAILER TK VIA WARNING WWW_AUTHENTICATE HTTP2_SETTINGS";
 const METHODS = "ACL BASELINE_CONTROL BIND CHECKIN CHECKOUT CONNECT COPY DELETE GET HEAD LABEL LINK LOCK MERGE MKACTIVITY MKCALENDAR MKCOL MKREDIRECTREF MKWORKSPACE MOVE OPTIONS ORDERPATCH PATCH POST PRI PROPFIND PROPPATCH PUT REBIND REPORT SEARCH TRACE UNBIND UNCHECKOUT UNLINK UNLOCK UPDATE UPDATEREDIRECTREF VERSION_CONTROL";
@@ -38,13 +40,64 @@ for (const part of STATUSES.split(" ")) {
   constants[`HTTP_STATUS_${name}`] = last;
 }
 
-exports.constants = Object.freeze(constants);
-exports.sensitiveHeaders = Symbol("nodejs.http2.sensitiveHeaders");
-exports.getDefaultSettings = () => ({
-  headerTableSize: 4096, enablePush: true, initialWindowSize: 65535, maxFrameSize: 16384, maxConcurrentStreams: 4294967295,
-  maxHeaderSize: 65535, maxHeaderListSize: 65535, enableConnectProtocol: false,
+// Name, number and the values that are allowed.
+const SETTINGS = [
+  ["headerTableSize", 1, 0, 2 ** 32 - 1], ["enablePush", 2], ["maxConcurrentStreams", 3, 0, 2 ** 32 - 1],
+  ["initialWindowSize", 4, 0, 2 ** 32 - 1], ["maxFrameSize", 5, 16384, 2 ** 24 - 1], ["maxHeaderListSize", 6, 0, 2 ** 32 - 1],
+  ["enableConnectProtocol", 8],
+];
+function checked(settings) {
+  for (const [name, , least, most] of [...SETTINGS, ["maxHeaderSize", 6, 0, 2 ** 32 - 1]]) {
+    const value = settings[name];
+    const good = least === undefined ? typeof value === "boolean" : typeof value === "number" && value >= least && value <= most;
+    if (value !== undefined && !good) {
+      throw errors.coded(least === undefined ? TypeError : RangeError, "ERR_HTTP2_INVALID_SETTING_VALUE",
+        `Invalid value for setting "${name}": ${value}`);
+    }
+  }
+}
+
+function getPackedSettings(settings = {}) {
+  errors.validateObject(settings, "settings");
+  checked(settings);
+  const parts = [];
+  for (const [name, id] of SETTINGS) {
+    const value = name === "maxHeaderListSize" ? settings.maxHeaderSize ?? settings[name] : settings[name];
+    if (value === undefined) continue;
+    const part = Buffer.alloc(6);
+    part.writeUInt16BE(id, 0);
+    part.writeUInt32BE(Number(value), 2);
+    parts.push(part);
+  }
+  return Buffer.concat(parts);
+}
+
+function getUnpackedSettings(packed, options = {}) {
+  if (!ArrayBuffer.isView(packed) || packed instanceof DataView) throw errors.invalidType("buf", ["Buffer", "TypedArray"], packed);
+  if (packed.byteLength % 6 !== 0) {
+    throw errors.coded(RangeError, "ERR_HTTP2_INVALID_PACKED_SETTINGS_LENGTH", "Packed settings length must be a multiple of six");
+  }
+  const bytes = Buffer.from(packed.buffer, packed.byteOffset, packed.byteLength);
+  const settings = {};
+  for (let at = 0; at < bytes.length; at += 6) {
+    const id = bytes.readUInt16BE(at), value = bytes.readUInt32BE(at + 2);
+    const known = SETTINGS.find(([, number]) => number === id);
+    if (known === undefined) (settings.customSettings ??= {})[id] = value;
+    else if (known[2] === undefined) settings[known[0]] = value !== 0;
+    else {
+      if (id === 6) settings.maxHeaderSize = value;
+      settings[known[0]] = value;
+    }
+  }
+  if (options.validate) checked(settings);
+  return settings;
+}
+
+Object.assign(exports, {
+  connect, constants: Object.freeze(constants), sensitiveHeaders, getPackedSettings, getUnpackedSettings,
+  getDefaultSettings: () => ({
+    headerTableSize: 4096, enablePush: true, initialWindowSize: 65535, maxFrameSize: 16384, maxConcurrentStreams: 4294967295,
+    maxHeaderSize: 65535, maxHeaderListSize: 65535, enableConnectProtocol: false,
+  }),
 });
-fill(exports, "http2", [
-  "connect", "createServer", "createSecureServer", "performServerHandshake", "getPackedSettings", "getUnpackedSettings",
-  "Http2ServerRequest", "Http2ServerResponse",
-]);
+fill(exports, "http2", ["createServer", "createSecureServer", "performServerHandshake", "Http2ServerRequest", "Http2ServerResponse"]);
