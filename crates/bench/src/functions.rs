@@ -9,8 +9,11 @@ use serde_json::{Value, json};
 use crate::load::Load;
 use crate::peers::Peer;
 use crate::subject::{Asked, Subject};
-use crate::{ROUND, ROUNDS, WARM_UP, hello, median, rates};
+use crate::{WARM_UP, hello, median, rates_in};
 
+/// Shorter than elsewhere: there are many rows.
+const ROUND: Duration = Duration::from_secs(1);
+const ROUNDS: usize = 3;
 /// Clients of the trivial call.
 const CLIENTS: [usize; 4] = [1, 8, 64, 512];
 /// Functions of the app whose first call is measured.
@@ -87,19 +90,23 @@ fn beside_peers(with_rates: bool, with_clients: bool) -> Result<(), Error> {
             ("computing: primes below 5000", "primes", vec![json!(5000)]),
         ] {
             println!("\n{title}");
-            rates(&[
-                ("bare axum hello", hello.load()),
-                ("bare Node HTTP", node.load(name, &arguments)),
-                ("Parse Server", parse.load(name, &arguments)),
-                ("Backstitch", call(&subject, name, &arguments)),
-            ])?;
+            rates_in(
+                &[
+                    ("bare axum hello", hello.load()),
+                    ("bare Node HTTP", node.load(name, &arguments)),
+                    ("Parse Server", parse.load(name, &arguments)),
+                    ("Backstitch", call(&subject, name, &arguments)),
+                ],
+                ROUNDS,
+                ROUND,
+            )?;
         }
         for (title, name, count) in [
             ("one findOne", "one", 1),
             ("three findOne at once", "three", 3),
         ] {
             println!("\n{title}");
-            rates(&[
+            rates_in(&[
                 ("bare axum hello", hello.load()),
                 ("Parse Server (mongod)", parse.load(name, &ids[2][..count])),
                 (

@@ -80,19 +80,23 @@ fn run(names: &[String]) -> Result<(), Box<dyn std::error::Error>> {
 
 /// Measures loads in turns and prints their rates next to the first one's.
 fn rates(loads: &[(&str, Load)]) -> io::Result<()> {
+    rates_in(loads, ROUNDS, ROUND)
+}
+
+fn rates_in(loads: &[(&str, Load)], rounds: usize, round: Duration) -> io::Result<()> {
     let mut samples: Vec<Vec<Sample>> = vec![Vec::new(); loads.len()];
     for (_, load) in loads {
         load.run(CONNECTIONS, WARM_UP)?;
     }
     // In turns, so that a slow moment of the machine meets every load.
-    for _ in 0..ROUNDS {
+    for _ in 0..rounds {
         for ((_, load), samples) in loads.iter().zip(&mut samples) {
-            samples.push(load.run(CONNECTIONS, ROUND)?);
+            samples.push(load.run(CONNECTIONS, round)?);
         }
     }
     println!(
-        "{CONNECTIONS} connections, {ROUNDS} rounds of {} s, medians",
-        ROUND.as_secs()
+        "{CONNECTIONS} connections, {rounds} rounds of {} s, medians",
+        round.as_secs()
     );
     println!(
         "{:<34} {:>10} {:>8} {:>9} {:>9} {:>9}",

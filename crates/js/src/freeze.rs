@@ -15,6 +15,8 @@ use crate::realm::{Realm, Run, Timer};
 
 /// Most bytes of a frozen realm; larger ones keep their worker.
 const STATE_BYTES_MAX: usize = 4 << 20;
+/// Most bytes of a frozen call, its realm compressed.
+pub(crate) const FROZEN_BYTES_MAX: usize = 6 << 20;
 
 /// The message that ends a call's stay in this worker; `None` when it has to
 /// stay.
@@ -29,9 +31,11 @@ pub(crate) fn freeze(realm: &mut Realm) -> Option<RawDocumentBuf> {
     if let Some(wake) = wake {
         message.append(cstr!("wake"), wake.saturating_sub(now()) as i64);
     }
+    // Thousands may be kept, and most of a realm is pointers that look alike.
+    let state = lz4_flex::compress_prepend_size(&state);
     message.append(cstr!("state"), binary(&state));
     message.append(cstr!("run"), run_document(&realm.run));
-    Some(message)
+    (message.as_bytes().len() <= FROZEN_BYTES_MAX).then_some(message)
 }
 
 /// Puts a frozen call into a realm that nobody used.
@@ -40,7 +44,8 @@ pub(crate) fn thaw(realm: &mut Realm, message: &RawDocument) -> io::Result<()> {
     let Ok(Some(RawBsonRef::Binary(state))) = message.get("state") else {
         return Err(broken());
     };
-    realm.arena.apply(state.bytes)?;
+    let state = lz4_flex::decompress_size_prepended(state.bytes).map_err(|_| broken())?;
+    realm.arena.apply(&state)?;
     let run = message.get_document("run").map_err(|_| broken())?;
     realm.run = run_of(run).ok_or_else(broken)?;
     Ok(())

@@ -10,12 +10,14 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process, setpriority_process};
 use tokio::sync::oneshot;
 
 use crate::pool::PoolSettings;
 use crate::zygote::{ENDED, FORK, REQUEST_BYTES};
 
+/// The priority of those who stand back.
+const LAST: i32 = 19;
 /// How long the first process may take to make its image.
 const PREPARING_MAX: Duration = Duration::from_secs(20);
 
@@ -25,10 +27,49 @@ pub(crate) struct Process {
     pub(crate) generation: u64,
     pid: Pid,
     keeper: mpsc::Sender<Request>,
+    /// What it had computed before its call.
+    before: Duration,
+    stands_back: bool,
     /// Where its calls go.
     pub(crate) requests: tokio::net::unix::pipe::Sender,
     /// Where its answers come from.
     pub(crate) answers: tokio::net::unix::pipe::Receiver,
+}
+
+impl Process {
+    /// Lets a process that has computed for `busy` since its call began stand
+    /// back behind all others: the processor is theirs first. Answers whether it
+    /// does. It cannot come back, so that such a process is not used again.
+    pub(crate) fn stand_back(&mut self, busy: Duration) -> bool {
+        if !self.stands_back && self.computed().saturating_sub(self.before) >= busy {
+            self.stands_back = setpriority_process(Some(self.pid), LAST).is_ok();
+        }
+        self.stands_back
+    }
+
+    /// Begins to count anew; whether it can be used once more.
+    pub(crate) fn begin(&mut self) -> bool {
+        self.before = self.computed();
+        !self.stands_back
+    }
+
+    /// Time that the process has computed.
+    fn computed(&self) -> Duration {
+        let mut clock = 0;
+        let mut time = libc::timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        };
+        // SAFETY: the pointers are to live values.
+        unsafe {
+            if libc::clock_getcpuclockid(self.pid.as_raw_nonzero().get(), &raw mut clock) != 0
+                || libc::clock_gettime(clock, &raw mut time) != 0
+            {
+                return Duration::ZERO;
+            }
+        }
+        Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+    }
 }
 
 impl Drop for Process {
@@ -79,6 +120,8 @@ impl Keeper {
             generation: started.generation,
             pid: started.pid,
             keeper: self.0.clone(),
+            before: Duration::ZERO,
+            stands_back: false,
             requests: tokio::net::unix::pipe::Sender::from_owned_fd(started.requests)?,
             answers: tokio::net::unix::pipe::Receiver::from_owned_fd(started.answers)?,
         })

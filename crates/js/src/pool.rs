@@ -369,7 +369,10 @@ impl Pool {
         }
     }
 
-    fn put_back(&self, worker: Worker) {
+    fn put_back(&self, mut worker: Worker) {
+        if !worker.process.begin() {
+            return;
+        }
         let mut idle = self
             .shared
             .idle

@@ -13,7 +13,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{SemaphorePermit, mpsc};
 
 use crate::compile::append_code;
-use crate::freeze::binary;
+use crate::freeze::{self, binary};
 use crate::keeper::{Keeper, Process};
 use crate::learned::Image;
 use crate::queue::Queue;
@@ -23,6 +23,8 @@ use crate::{BoxFuture, Call, Compiled, Entered, Failure, Host, HostError, LogLin
 /// A call that takes longer, or that waits for the host, makes room for
 /// another.
 const START_TIME: Duration = Duration::from_millis(10);
+/// A call that has computed as long stands back behind others.
+const BUSY: Duration = Duration::from_millis(20);
 /// A call that has waited for its host as long gives up its worker when others
 /// want it: moving a call costs a tenth of this.
 const PATIENCE: Duration = Duration::from_millis(2);
@@ -178,7 +180,9 @@ impl Worker {
                     }
                     drop(talk.starting.take());
                     patient = false;
-                    timer.as_mut().reset(end);
+                    let now = tokio::time::Instant::now();
+                    let again = if self.process.stand_back(BUSY) { end } else { now + BUSY };
+                    timer.as_mut().reset(again.min(end));
                     if talk.queue.waiting() > 0 {
                         talk.queue.crowded.notify_one();
                     }
@@ -204,7 +208,11 @@ impl Worker {
                             self.process.requests.write_all(&output[sent..]).await?;
                             return Ok(Ran::Done(outcome(&message), loaded(&message)));
                         }
-                        "frozen" if asked => return Ok(Ran::Frozen(message)),
+                        "frozen"
+                            if asked && message.as_bytes().len() <= freeze::FROZEN_BYTES_MAX =>
+                        {
+                            return Ok(Ran::Frozen(message));
+                        }
                         "awake" if asked => {
                             // JavaScript waits on its stack: once more later.
                             asked = false;

@@ -164,6 +164,13 @@ pub(crate) fn memory(pid: i32, field: &str) -> usize {
     number.parse::<usize>().unwrap() << 10
 }
 
+/// Resident memory of a process that may be gone.
+fn resident(pid: i32) -> usize {
+    let pages = std::fs::read_to_string(format!("/proc/{pid}/statm")).unwrap_or_default();
+    let pages = pages.split_whitespace().nth(1).and_then(|n| n.parse().ok());
+    pages.map_or(0, |pages: usize| pages << 12)
+}
+
 #[tokio::test]
 async fn pages_are_bounded_and_not_only_what_is_held() {
     const LIMIT: usize = 64 << 20;
@@ -189,8 +196,12 @@ async fn pages_are_bounded_and_not_only_what_is_held() {
     assert!(grown > LIMIT / 2, "{grown}: the blocks were touched");
     assert!(grown < 2 * LIMIT + (8 << 20), "{grown}");
     serves(&pool, "much memory").await;
-    let kept = memory(pid, "VmRSS");
-    assert!(kept < before + (16 << 20), "{kept}: pages were given back");
+    // It gives pages back, or it computed for so long that it is not used again.
+    let start = std::time::Instant::now();
+    while workers(&mark).contains(&pid) && resident(pid) >= before + (16 << 20) {
+        assert!(start.elapsed().as_secs() < 20, "pages were not given back");
+        std::thread::yield_now();
+    }
 }
 
 #[tokio::test]

@@ -143,11 +143,23 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
     })
 }
 
+/// Lets this process open as many files as it may: the usual soft limit of 1,024
+/// is for programs that `select`, and each connection is one.
+fn raise_open_files() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::warn!(%error, "the limit of open files stays as it is");
+    }
+}
+
 /// Takes requests for a core. When it returns, they are answered.
 ///
 /// # Errors
 /// When an address cannot be used.
 pub async fn listen(core: Arc<Backstitch>, listening: &Listening) -> Result<Listener, StartError> {
+    raise_open_files();
     let (public, address) = bind(listening.listen).await?;
     let metrics = match listening.metrics_listen {
         Some(address) => Some(bind(address).await?),
