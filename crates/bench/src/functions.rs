@@ -106,18 +106,22 @@ fn beside_peers(with_rates: bool, with_clients: bool) -> Result<(), Error> {
             ("three findOne at once", "three", 3),
         ] {
             println!("\n{title}");
-            rates_in(&[
-                ("bare axum hello", hello.load()),
-                ("Parse Server (mongod)", parse.load(name, &ids[2][..count])),
-                (
-                    "Backstitch on mongod",
-                    call(&beside, name, &ids[1][..count]),
-                ),
-                (
-                    "Backstitch embedded",
-                    call(&subject, name, &ids[0][..count]),
-                ),
-            ])?;
+            rates_in(
+                &[
+                    ("bare axum hello", hello.load()),
+                    ("Parse Server (mongod)", parse.load(name, &ids[2][..count])),
+                    (
+                        "Backstitch on mongod",
+                        call(&beside, name, &ids[1][..count]),
+                    ),
+                    (
+                        "Backstitch embedded",
+                        call(&subject, name, &ids[0][..count]),
+                    ),
+                ],
+                ROUNDS,
+                ROUND,
+            )?;
         }
     }
     if with_clients {
