@@ -34,6 +34,9 @@ const FROZEN_BYTES_MAX: usize = 1 << 30;
 const IMAGES_PER_WORKER_BYTES_MAX: usize = 64 << 20;
 /// Operations of one call without a reply yet: more than functions may start.
 const OPEN_MAX: usize = 4 * kit::limit::CALL_HOST_OPERATIONS_MAX as usize;
+/// Bytes on their way to a worker that keep the next reply waiting: one that
+/// does not read its replies is to have no more of them here.
+const UNREAD_BYTES: usize = 1 << 20;
 /// Bytes read at once.
 const READ_BYTES: usize = 16 << 10;
 /// Functions whose code one worker keeps, before those of one more call.
@@ -86,6 +89,9 @@ impl Worker {
 
     /// Whether nothing came from it that nobody asked for: its end.
     pub(crate) fn is_alive(&self) -> bool {
+        if !self.input.is_empty() {
+            return false;
+        }
         let mut fds = [PollFd::new(&self.process.answers, PollFlags::IN)];
         matches!(poll(&mut fds, Some(&Timespec::default())), Ok(0))
     }
@@ -187,7 +193,9 @@ impl Worker {
                         talk.queue.crowded.notify_one();
                     }
                 }
-                Some(reply) = next(&mut talk.replies), if talk.replies.is_some() && !asked => {
+                Some(reply) = next(&mut talk.replies),
+                    if talk.replies.is_some() && !asked && output.len() < UNREAD_BYTES =>
+                {
                     talk.open -= 1;
                     let reply = reply.message(&mut self.codes, &mut talk.codes);
                     output.extend_from_slice(reply.as_bytes());

@@ -15,6 +15,7 @@ mod packages;
 mod programs;
 mod reach;
 mod realm;
+mod rogue;
 mod service_crypto;
 mod values;
 mod workers;

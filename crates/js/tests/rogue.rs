@@ -1,0 +1,126 @@
+//! The server beside workers that were taken over: whatever they send costs
+//! their own call alone.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use bson::{Bson, RawBson, RawDocumentBuf};
+use js::{BoxFuture, Entered, Failure, Frame, Host, HostError, Outcome, Pool, PoolSettings};
+
+use crate::{call, compiled, context};
+
+/// Bytes of each reply.
+const REPLY_BYTES: usize = 64 << 10;
+
+/// Answers at once, and counts.
+#[derive(Default)]
+struct Counting(AtomicUsize);
+
+impl Host for Counting {
+    fn call(
+        &self,
+        _: Frame,
+        _: &str,
+        _: RawDocumentBuf,
+    ) -> BoxFuture<'_, Result<RawBson, HostError>> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Box::pin(async { Ok(RawBson::String("x".repeat(REPLY_BYTES))) })
+    }
+
+    fn enter(&self, frame: Frame, _: &str) -> BoxFuture<'_, Result<Entered, HostError>> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Box::pin(async move {
+            let mut context = context(false);
+            context.append(bson::cstr!("pad"), "x".repeat(REPLY_BYTES));
+            Ok(Entered {
+                frame,
+                code: compiled("exports = 1"),
+                context,
+            })
+        })
+    }
+}
+
+fn rogues() -> Pool {
+    Pool::new(PoolSettings::new(
+        env!("CARGO_BIN_EXE_js-test-worker"),
+        ["rogue"],
+    ))
+}
+
+async fn sent(pool: &Pool, what: &str, host: &Arc<Counting>) -> Outcome {
+    let mut call = call("exports = 1", vec![Bson::String(what.to_owned())]);
+    call.limits.time_ms = 1000;
+    pool.call(call, host.clone()).await
+}
+
+async fn serves(pool: &Pool, what: &str) {
+    let call = call("exports = 1", Vec::new());
+    let next = pool.call(call, Arc::new(Counting::default())).await;
+    assert_eq!(next.result, Ok(Bson::Int32(1)), "after {what}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_makes_no_sense_ends_the_call() {
+    let (pool, host) = (rogues(), Arc::new(Counting::default()));
+    for what in [
+        "nothing", "empty", "kind", "no-kind", "frozen", "image", "awake", "deep", "too-long",
+        "long",
+    ] {
+        let ended = sent(&pool, what, &host).await.result;
+        assert_eq!(ended, Err(Failure::Crashed), "{what}");
+        serves(&pool, what).await;
+    }
+    for what in ["half", "silent"] {
+        let start = Instant::now();
+        let ended = sent(&pool, what, &host).await.result;
+        assert_eq!(ended, Err(Failure::TimeLimit), "{what}");
+        assert!(start.elapsed() < Duration::from_secs(10), "{what}");
+        serves(&pool, what).await;
+    }
+    assert_eq!(pool.running(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn random_messages_end_the_call() {
+    let (pool, host) = (rogues(), Arc::new(Counting::default()));
+    for seed in 1..=100 {
+        for what in ["random", "random-document"] {
+            let what = format!("{what} {seed}");
+            let ended = sent(&pool, &what, &host).await.result;
+            assert_eq!(ended, Err(Failure::Crashed), "{what}");
+        }
+        // These may still make sense, such as another value.
+        let what = format!("changed {seed}");
+        let ended = sent(&pool, &what, &host).await.result;
+        let failed = matches!(ended, Err(Failure::Crashed | Failure::TimeLimit));
+        assert!(failed || ended.is_ok(), "{what}: {ended:?}");
+        serves(&pool, &what).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn endless_requests_whose_replies_nobody_reads_are_bounded() {
+    let pool = rogues();
+    // Four times what a function may start, and what fits into the pipe.
+    let most = 4 * kit::limit::CALL_HOST_OPERATIONS_MAX as usize + 200;
+    for what in ["host", "enter"] {
+        let host = Arc::new(Counting::default());
+        let ended = sent(&pool, what, &host).await.result;
+        assert_eq!(ended, Err(Failure::Crashed), "{what}");
+        let asked = host.0.load(Ordering::Relaxed);
+        assert!(asked <= most, "{what}: {asked} replies were held");
+        serves(&pool, what).await;
+    }
+}
+
+#[tokio::test]
+async fn an_answer_too_many_is_not_the_next_calls() {
+    let (pool, host) = (rogues(), Arc::new(Counting::default()));
+    for _ in 0..10 {
+        let ended = sent(&pool, "twice", &host).await.result;
+        assert_eq!(ended, Ok(Bson::Int32(7)));
+        serves(&pool, "two answers").await;
+    }
+}
