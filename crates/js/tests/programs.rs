@@ -165,7 +165,7 @@ fn escape(program: &str) -> Call {
         "{head}\nexports = async function () {{\n{program}\nreturn found.slice(0, 20).map(String);\n}}"
     );
     let mut call = call(&source, Vec::new());
-    call.limits.time_ms = 10_000;
+    call.limits.time_ms = 60_000;
     call
 }
 
