@@ -39,7 +39,7 @@ pub struct Directory {
 
 enum Output {
     Plain(BufWriter<File>),
-    Packed(GzEncoder<BufWriter<File>>),
+    Packed(Box<GzEncoder<BufWriter<File>>>),
 }
 
 impl Directory {
@@ -103,7 +103,7 @@ impl Directory {
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let file = BufWriter::new(options.open(&full).map_err(ArchiveError::file(&full))?);
         let output = if self.gzip {
-            Output::Packed(GzEncoder::new(file, Compression::default()))
+            Output::Packed(Box::new(GzEncoder::new(file, Compression::default())))
         } else {
             Output::Plain(file)
         };

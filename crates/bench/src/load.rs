@@ -67,24 +67,18 @@ impl Load {
         Ok(cpu.as_secs_f64() / self.requests.len() as f64)
     }
 
-    /// Sends the first request once from each of `connections` connections, all
-    /// of which are open before it.
+    /// Sends the first request once from each of `connections` connections.
     pub(crate) fn all_at_once(&self, connections: usize) -> io::Result<()> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
         runtime.block_on(async {
-            let mut open = Vec::new();
-            for _ in 0..connections {
-                open.push(Connection::to(self.address).await?);
-            }
-            let tasks: Vec<_> = open
-                .into_iter()
-                .map(|mut connection| {
-                    let requests = self.requests.clone();
+            let tasks: Vec<_> = (0..connections)
+                .map(|_| {
+                    let (address, requests) = (self.address, self.requests.clone());
                     tokio::spawn(async move {
                         let request = requests.first().ok_or(io::ErrorKind::InvalidInput)?;
-                        connection.ask(request).await
+                        Connection::to(address).await?.ask(request).await
                     })
                 })
                 .collect();
