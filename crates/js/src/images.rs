@@ -11,11 +11,11 @@ use std::io;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
 
-use bson::raw::RawBsonRef;
 use bson::{RawDocument, RawDocumentBuf, cstr, rawdoc};
 
 use crate::freeze::binary;
 use crate::realm::{EXPIRED, Realm};
+use crate::wire::bytes;
 
 /// Most bytes of an image, beside what the first one has.
 const IMAGE_BYTES_MAX: usize = 24 << 20;
@@ -67,11 +67,4 @@ pub(crate) fn build(realm: &mut Realm, message: &RawDocument) -> io::Result<RawD
         Err(why) => answer.append(cstr!("refused"), why),
     }
     Ok(answer)
-}
-
-fn bytes<'d>(message: &'d RawDocument, name: &str) -> Option<&'d [u8]> {
-    match message.get(name) {
-        Ok(Some(RawBsonRef::Binary(binary))) => Some(binary.bytes),
-        _ => None,
-    }
 }

@@ -17,6 +17,7 @@ use rquickjs_sys::{JSContext, JSModuleDef, JSRuntime, JSValue};
 
 use crate::convert::{string, text_of};
 use crate::natives::{Message, Native, argument, realm, throw, wait};
+use crate::wire::bytes;
 
 /// Configurable, writable, enumerable.
 const PLAIN: c_int = 7;
@@ -102,13 +103,6 @@ fn documents<'d>(
 ) -> impl Iterator<Item = &'d RawDocument> + use<'d> {
     let list = told.get_array(name).into_iter().flatten().flatten();
     list.filter_map(RawBsonRef::as_document)
-}
-
-fn bytes<'d>(told: &'d RawDocument, name: &str) -> Option<&'d [u8]> {
-    match told.get(name) {
-        Ok(Some(RawBsonRef::Binary(binary))) => Some(binary.bytes),
-        _ => None,
-    }
 }
 
 /// Lets the engine load ES modules.

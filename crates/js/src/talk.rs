@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use bson::raw::RawBsonRef;
 use bson::{Bson, RawArray, RawArrayBuf, RawBson, RawDocument, RawDocumentBuf, cstr, rawdoc};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
@@ -17,7 +16,7 @@ use crate::freeze::{self, binary};
 use crate::keeper::{Keeper, Process};
 use crate::learned::Image;
 use crate::queue::Queue;
-use crate::wire::{MESSAGE_BYTES_MAX, is_shallow, length};
+use crate::wire::{MESSAGE_BYTES_MAX, bytes, is_shallow, length};
 use crate::{BoxFuture, Call, Compiled, Entered, Failure, Host, HostError, LogLine, Outcome};
 
 /// A call that takes longer, or that waits for the host, makes room for
@@ -229,11 +228,7 @@ impl Worker {
                             timer.as_mut().reset(wait.min(end));
                         }
                         "image" => {
-                            let state = match message.get("state") {
-                                Ok(Some(RawBsonRef::Binary(state))) => Some(state.bytes.to_vec()),
-                                _ => None,
-                            };
-                            return Ok(Ran::Image(state));
+                            return Ok(Ran::Image(bytes(&message, "state").map(<[u8]>::to_vec)));
                         }
                         "aborted" => return Ok(Ran::OutOfMemory),
                         "host" | "enter" => {

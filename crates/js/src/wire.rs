@@ -49,6 +49,14 @@ pub(crate) fn length(buffer: &[u8]) -> io::Result<Option<usize>> {
     Ok(Some(length))
 }
 
+/// The bytes under a name.
+pub(crate) fn bytes<'d>(message: &'d RawDocument, name: &str) -> Option<&'d [u8]> {
+    match message.get(name) {
+        Ok(Some(RawBsonRef::Binary(binary))) => Some(binary.bytes),
+        _ => None,
+    }
+}
+
 /// Whether a message is nested no deeper than values may be. Asked before
 /// anything recursive reads what a worker sent.
 pub(crate) fn is_shallow(document: &RawDocument) -> bool {
