@@ -65,8 +65,10 @@ impl Peer {
         headers: &'static str,
     ) -> Result<Self, Error> {
         let mut child = Command::new("node")
-            .arg(folder().join(script))
+            .arg(script)
             .args(arguments)
+            // Parse Server writes its log where it is started.
+            .current_dir(folder())
             .stdout(Stdio::piped())
             .spawn()?;
         let mut output = BufReader::new(child.stdout.take().ok_or("no output")?);
@@ -110,8 +112,11 @@ impl Peer {
         let mut answer = String::new();
         stream.read_to_string(&mut answer)?;
         let (_, body) = answer.split_once("\r\n\r\n").ok_or("no answer")?;
-        let body: Value = serde_json::from_str(body)?;
-        Ok(body["result"].clone())
+        let mut body: Value = serde_json::from_str(body)?;
+        match body.get_mut("result") {
+            Some(result) => Ok(result.take()),
+            None => Err(format!("{name} failed: {body}").into()),
+        }
     }
 
     fn message(&self, name: &str, arguments: &[Value]) -> String {
