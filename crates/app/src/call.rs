@@ -5,11 +5,11 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Instant;
 
-use bson::{Bson, Document, RawArrayBuf, RawBson, RawDocument, RawDocumentBuf, cstr, doc, rawdoc};
+use bson::{Bson, Document, RawArrayBuf, RawBson, RawDocument, RawDocumentBuf, cstr, rawdoc};
 use js::{Call, Failure, Outcome};
 use kit::{Kind, Problem};
 use rules::{Answers, Asked, Decided, Expansions, Expression, Needed, Scope};
-use state::LogEntry;
+use state::RawLogEntry;
 
 use crate::caller::{Caller, Cx};
 use crate::compile::{Function, Release};
@@ -83,21 +83,27 @@ impl App {
             ));
         }
         let started = Started::now(self);
-        let (outcome, result) = if let Err(problem) = may_run(cx, &function).await {
+        let allowed = may_run(cx, &function).await;
+        let passed = raw_array(&arguments);
+        // A call may wait for long, and a tree takes many times its bytes.
+        drop(arguments);
+        // Only calls of clients have entries of their own.
+        let is_logged = calling == Calling::Client;
+        let logged = passed.as_ref().ok();
+        let logged = logged.filter(|_| is_logged && !function.disable_arg_logs);
+        let logged = logged.cloned();
+        let (outcome, result) = if let Err(problem) = allowed {
             (None, Err(problem))
         } else {
-            let passed = raw_array(&arguments)?;
-            let mut outcome = self.run(cx, &function, passed, None).await;
+            let mut outcome = self.run(cx, &function, passed?, None).await;
             let result = value(&mut outcome);
             if calling == Calling::Client {
                 self.count_work(Area::Sdk, outcome.time_us, outcome.memory_bytes);
             }
             (Some(outcome), result)
         };
-        // Only calls of clients have entries of their own.
-        if calling == Calling::Client {
-            let arguments = (!function.disable_arg_logs).then_some(arguments);
-            self.log_call(cx, name, arguments, &started, outcome.as_ref(), &result);
+        if is_logged {
+            self.log_call(cx, name, logged, &started, outcome.as_ref(), &result);
         }
         result
     }
@@ -134,9 +140,9 @@ impl App {
         let started = Started::now(self);
         may_run(cx, &function).await?;
         let passed = raw_array(&arguments)?;
+        let logged = (!function.disable_arg_logs).then(|| passed.clone());
         let mut outcome = self.run(cx, &function, passed, evaluate).await;
         let result = value(&mut outcome);
-        let logged = (!function.disable_arg_logs).then_some(arguments);
         self.log_call(cx, name, logged, &started, Some(&outcome), &result);
         let lines = |only_errors: bool| {
             outcome
@@ -210,29 +216,27 @@ impl App {
         &self,
         cx: &Cx,
         name: &str,
-        arguments: Option<Vec<Bson>>,
+        arguments: Option<RawArrayBuf>,
         started: &Started,
         outcome: Option<&Outcome>,
         result: &Result<Bson, Problem>,
     ) {
-        let lines: Vec<Bson> = outcome
-            .into_iter()
-            .flat_map(|outcome| &outcome.logs)
-            .map(|line| line.text.clone().into())
-            .collect();
-        let mut details = doc! {
-            "function_name": name, "messages": lines,
-            "mem_time_usage": outcome.map_or(0, |o| (o.memory_bytes.saturating_mul(o.time_us) / 1000) as i64),
-        };
+        let mut details = RawDocumentBuf::new();
+        details.append(cstr!("function_name"), name);
+        let lines = outcome.into_iter().flat_map(|outcome| &outcome.logs);
+        let lines: RawArrayBuf = lines.map(|line| line.text.as_str()).collect();
+        details.append(cstr!("messages"), lines);
+        let usage = outcome.map_or(0, |o| o.memory_bytes.saturating_mul(o.time_us) / 1000);
+        details.append(cstr!("mem_time_usage"), usage as i64);
         if let Some(arguments) = arguments {
-            details.insert("arguments", arguments);
+            details.append(cstr!("arguments"), arguments);
         }
         if let Some(Failure::Threw { stack, .. }) = outcome.and_then(|o| o.result.as_ref().err())
             && !stack.is_empty()
         {
-            details.insert("stack", stack.clone());
+            details.append(cstr!("stack"), stack.as_str());
         }
-        self.log(cx, "FUNCTION", started, details, result.as_ref().err());
+        self.log_raw(cx, "FUNCTION", started, details, result.as_ref().err());
     }
 
     /// Adds a log entry.
@@ -241,33 +245,48 @@ impl App {
         cx: &Cx,
         kind: &str,
         started: &Started,
-        mut details: Document,
+        details: Document,
         problem: Option<&Problem>,
     ) {
-        details.insert("request_url", cx.request.path.clone());
-        details.insert("request_method", cx.request.method.clone());
-        details.insert("remote_ip_address", cx.request.remote_address.clone());
-        if let Some(metrics) = cx.rules.document() {
-            details.insert("rule_metrics", metrics);
+        let details = RawDocumentBuf::try_from(details).unwrap_or_else(|error| {
+            tracing::error!(kind, "a log entry has no details: {error}");
+            RawDocumentBuf::new()
+        });
+        self.log_raw(cx, kind, started, details, problem);
+    }
+
+    fn log_raw(
+        &self,
+        cx: &Cx,
+        kind: &str,
+        started: &Started,
+        mut details: RawDocumentBuf,
+        problem: Option<&Problem>,
+    ) {
+        details.append(cstr!("request_url"), cx.request.path.as_str());
+        details.append(cstr!("request_method"), cx.request.method.as_str());
+        details.append(
+            cstr!("remote_ip_address"),
+            cx.request.remote_address.as_str(),
+        );
+        if let Some(metrics) = cx.rules.document()
+            && let Ok(metrics) = RawDocumentBuf::try_from(metrics)
+        {
+            details.append(cstr!("rule_metrics"), metrics);
         }
-        let entry = LogEntry {
-            id: new_id(),
-            app_id: self.id.clone(),
+        let error = problem.map(|problem| cx.rules.explained(&problem.message));
+        self.core.logbook.add(&RawLogEntry {
+            id: &new_id(),
+            app_id: &self.id,
             started: started.at,
             completed: self.core.clock.now_ms(),
-            kind: kind.to_owned(),
-            co_id: cx.request.id.clone(),
-            user_id: cx
-                .user
-                .as_ref()
-                .map_or(String::new(), |user| user.id.clone()),
-            error: problem.map_or(String::new(), |problem| {
-                cx.rules.explained(&problem.message)
-            }),
-            error_code: problem.map_or(String::new(), |problem| problem.code.to_string()),
-            details,
-        };
-        self.core.logbook.add(entry);
+            kind,
+            co_id: &cx.request.id,
+            user_id: cx.user.as_ref().map_or("", |user| &user.id),
+            error: error.as_deref().unwrap_or_default(),
+            error_code: problem.map_or("", |problem| &problem.code),
+            details: &details,
+        });
     }
 }
 

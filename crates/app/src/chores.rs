@@ -218,13 +218,8 @@ mod tests {
         let (one, two) = (core(&engine, &clock).await, core(&engine, &clock).await);
         for (id, age_days) in [("old", 11), ("young", 9)] {
             let at = NOW_MS - age_days * 24 * 3_600_000;
-            let chunk = LogChunk {
-                id: id.to_owned(),
-                app_id: "a".to_owned(),
-                from: at,
-                to: at,
-                entries: Vec::new(),
-            };
+            let mut chunk = LogChunk::pack(id.to_owned(), "a".to_owned(), &[]).unwrap();
+            (chunk.from, chunk.to) = (at, at);
             one.state.logs.insert(&chunk).await.unwrap();
         }
         for (id, expires) in [("over", NOW_MS), ("good", NOW_MS + 1)] {

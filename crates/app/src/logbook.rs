@@ -1,15 +1,18 @@
 //! The log: entries are collected and written together, broadcast to whoever
 //! follows, and read back with filters.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use bson::{Bson, Document, doc};
+use bson::raw::{RawBsonRef, RawElement};
+use bson::{RawDocument, RawDocumentBuf, doc};
+use engine::CommandError;
 use kit::{Problem, limit};
-use state::{LogChunk, LogEntry, State};
-use tokio::sync::{broadcast, mpsc, oneshot};
+use state::{LogChunk, LogEntry, RawLogEntry, State};
+use tokio::sync::{Notify, broadcast, mpsc, oneshot};
 
 use crate::{new_id, stored};
 
@@ -17,15 +20,22 @@ use crate::{new_id, stored};
 const WRITE_EVERY: Duration = Duration::from_millis(100);
 /// Entries that wait to be written; more are dropped and counted.
 const WAITING_MAX: usize = 20_000;
+/// Bytes of entries that wait or are being written; what is more is dropped and
+/// counted. Packed, all of them fit into one command.
+const WAITING_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Entries that a slow follower may fall behind.
 const FOLLOWING_MAX: usize = 1024;
 /// How long entries are kept.
 const KEPT_MS: i64 = 10 * 24 * 3600 * 1000;
-/// Entries of one chunk; with the most bytes of an entry a chunk stays below
-/// the most of a document.
-const CHUNK_ENTRIES_MAX: usize = 200;
-/// Chunks that a reader takes at once.
-const CHUNKS_AT_ONCE: u64 = 16;
+/// Entries of one chunk.
+const CHUNK_ENTRIES_MAX: usize = 1000;
+/// Bytes of one chunk's entries before they are packed: what a reader of a single
+/// entry unpacks. A larger entry is a chunk by itself.
+const CHUNK_BYTES_MAX: usize = 1024 * 1024;
+/// Chunks that a reader takes at first: a busy app's newest page is in them.
+const CHUNKS_AT_FIRST: u64 = 2;
+/// Chunks that a reader takes at once, at most.
+const CHUNKS_AT_ONCE_MAX: u64 = 16;
 /// Entries on one page.
 const PAGE: u64 = 100;
 /// A request's id begins with the second of its arrival; its entries begin
@@ -38,12 +48,24 @@ pub struct Logbook {
     state: State,
     waiting: mpsc::Sender<Waiting>,
     live: broadcast::Sender<Arc<LogEntry>>,
-    dropped: Arc<AtomicU64>,
+    load: Arc<Load>,
+}
+
+/// What those who add entries and the writer tell each other.
+#[derive(Default)]
+struct Load {
+    /// Bytes of entries that are not written yet.
+    bytes: AtomicUsize,
+    /// Entries that were too many.
+    dropped: AtomicU64,
+    /// Asks the writer to wait for no more entries.
+    hurry: Notify,
 }
 
 /// What waits for the writer.
 enum Waiting {
-    Entry(Box<LogEntry>),
+    /// As it will be stored: nothing takes less memory.
+    Entry(RawDocumentBuf),
     /// Somebody wants to read what was added before.
     Reader(oneshot::Sender<()>),
 }
@@ -70,13 +92,13 @@ pub struct LogQuery {
 }
 
 impl LogQuery {
-    fn wants(&self, entry: &LogEntry) -> bool {
+    fn wants(&self, entry: &RawLogEntry<'_>) -> bool {
         let is = |wanted: &Option<String>, value: &str| {
             wanted.as_deref().is_none_or(|wanted| wanted == value)
         };
-        is(&self.co_id, &entry.co_id)
-            && is(&self.user_id, &entry.user_id)
-            && (self.kinds.is_empty() || self.kinds.contains(&entry.kind))
+        is(&self.co_id, entry.co_id)
+            && is(&self.user_id, entry.user_id)
+            && (self.kinds.is_empty() || self.kinds.iter().any(|kind| kind == entry.kind))
             && (!self.errors_only || !entry.error.is_empty())
             && self.after.is_none_or(|after| entry.started > after)
             && self.to.is_none_or(|to| entry.started <= to)
@@ -101,27 +123,47 @@ impl Logbook {
     pub(crate) fn start(state: State) -> Self {
         let (waiting, entries) = mpsc::channel(WAITING_MAX);
         let (live, _) = broadcast::channel(FOLLOWING_MAX);
-        let dropped = Arc::new(AtomicU64::new(0));
-        tokio::spawn(write(state.clone(), entries, dropped.clone()));
+        let load = Arc::new(Load::default());
+        tokio::spawn(write(state.clone(), entries, load.clone()));
         Self {
             state,
             waiting,
             live,
-            dropped,
+            load,
         }
     }
 
     /// Adds an entry. What is too large in it is left out.
-    pub(crate) fn add(&self, mut entry: LogEntry) {
-        shorten(&mut entry.details);
+    pub(crate) fn add(&self, entry: &RawLogEntry<'_>) {
+        let details = shortened(entry.details);
+        let entry = RawLogEntry {
+            details: &details,
+            ..*entry
+        };
         // Nobody may be following.
-        if self.live.receiver_count() > 0 {
-            let _ = self.live.send(Arc::new(entry.clone()));
+        if self.live.receiver_count() > 0
+            && let Ok(entry) = entry.to_entry()
+        {
+            let _ = self.live.send(Arc::new(entry));
         }
-        let entry = Waiting::Entry(Box::new(entry));
-        if self.waiting.try_send(entry).is_err() {
-            self.dropped.fetch_add(1, Ordering::Relaxed);
+        if !self.wait(entry.write()) {
+            self.load.dropped.fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    /// Gives an entry to the writer, unless too many wait.
+    fn wait(&self, entry: RawDocumentBuf) -> bool {
+        let bytes = entry.as_bytes().len();
+        let held = bytes + self.load.bytes.fetch_add(bytes, Ordering::Relaxed);
+        let fits = held <= WAITING_BYTES_MAX;
+        if !fits || self.waiting.try_send(Waiting::Entry(entry)).is_err() {
+            self.load.bytes.fetch_sub(bytes, Ordering::Relaxed);
+            return false;
+        }
+        if held > WAITING_BYTES_MAX / 2 || self.waiting.capacity() < WAITING_MAX / 2 {
+            self.load.hurry.notify_one();
+        }
+        true
     }
 
     /// When the newest entry of an app was made, in milliseconds.
@@ -150,6 +192,7 @@ impl Logbook {
     pub async fn written(&self) {
         let (written, done) = oneshot::channel();
         if self.waiting.send(Waiting::Reader(written)).await.is_ok() {
+            self.load.hurry.notify_one();
             // The writer answers unless the process is ending.
             let _ = done.await;
         }
@@ -169,6 +212,7 @@ impl Logbook {
             query.limit.min(PAGE)
         };
         let wanted = query.skip.saturating_add(limit).saturating_add(1);
+        let wanted = usize::try_from(wanted).unwrap_or(usize::MAX);
         let mut found = self.find(app_id, query, wanted).await?;
         found.drain(..(query.skip as usize).min(found.len()));
         let more = found.len() as u64 > limit;
@@ -181,12 +225,13 @@ impl Logbook {
         &self,
         app_id: &str,
         query: &LogQuery,
-        wanted: u64,
+        wanted: usize,
     ) -> Result<Vec<LogEntry>, Problem> {
         let (from, to) = query.span();
         let mut next = i64::MAX;
         let mut found: Vec<LogEntry> = Vec::new();
         let mut seen: Vec<String> = Vec::new();
+        let mut at_once = CHUNKS_AT_FIRST;
         loop {
             // Chunks by their latest entry. They overlap: an entry's place is
             // known when every chunk that is still to come ends before it.
@@ -195,145 +240,210 @@ impl Logbook {
                 "_id": { "$nin": &seen },
             };
             let order = doc! { "to": -1, "_id": -1 };
-            let chunks = self.state.logs.list(filter, order, 0, CHUNKS_AT_ONCE).await;
+            let chunks = self.state.logs.list(filter, order, 0, at_once).await;
             let chunks = chunks.map_err(stored)?;
-            let last = (chunks.len() as u64) < CHUNKS_AT_ONCE;
-            for chunk in chunks {
+            let last = (chunks.len() as u64) < at_once;
+            at_once = (at_once * 2).min(CHUNKS_AT_ONCE_MAX);
+            let mut chunks = chunks.into_iter().peekable();
+            while let Some(chunk) = chunks.next() {
                 if chunk.to < next {
                     seen.clear();
                 }
                 next = chunk.to;
+                let entries = chunk.entries(|entry| query.wants(entry));
+                found.extend(entries.map_err(stored)?);
                 seen.push(chunk.id);
-                let entries = chunk.entries.into_iter();
-                found.extend(entries.filter(|entry| query.wants(entry)));
+                if found.len() >= wanted {
+                    found.sort_by(|a, b| (b.started, &b.id).cmp(&(a.started, &a.id)));
+                    // Those that come cannot bring these back.
+                    found.truncate(wanted);
+                    let to_come = chunks.peek().map_or(next, |chunk| chunk.to);
+                    if found.last().is_none_or(|entry| entry.started > to_come) {
+                        return Ok(found);
+                    }
+                }
             }
-            let placed = found.iter().filter(|entry| entry.started > next).count();
-            if last || placed as u64 >= wanted {
+            if last {
                 found.sort_by(|a, b| (b.started, &b.id).cmp(&(a.started, &a.id)));
-                found.truncate(usize::try_from(wanted).unwrap_or(usize::MAX));
                 return Ok(found);
             }
         }
     }
 }
 
-/// Leaves out of an entry's details what would make it too large, the largest
-/// part first.
-fn shorten(details: &mut Document) {
-    let mut budget = limit::LOG_ENTRY_BYTES_MAX;
-    let too_large: Vec<String> = details
-        .iter()
-        .filter(|(name, value)| match size_within(value, budget) {
-            Some(size) => {
-                budget = budget.saturating_sub(size + name.len());
-                false
-            }
-            None => true,
-        })
-        .map(|(name, _)| name.clone())
-        .collect();
-    for name in too_large {
-        details.insert(name, "(too large for the log)");
+/// An entry's details without what would make it too large.
+fn shortened(details: &RawDocument) -> Cow<'_, RawDocument> {
+    // A value counts for at most eight times its bytes: `SMALL` for two of them.
+    if details.as_bytes().len() <= limit::LOG_ENTRY_BYTES_MAX / 8 {
+        return Cow::Borrowed(details);
     }
+    let mut budget = limit::LOG_ENTRY_BYTES_MAX;
+    let mut kept = RawDocumentBuf::new();
+    for field in details.iter_elements().flatten() {
+        match (size_within(&field, budget), field.value()) {
+            (Some(size), Ok(value)) => {
+                budget = budget.saturating_sub(size + field.key().as_str().len());
+                kept.append(field.key(), value);
+            }
+            _ => kept.append(field.key(), "(too large for the log)"),
+        }
+    }
+    Cow::Owned(kept)
 }
 
 /// About how many bytes a value takes, unless it is more than `budget`. Stops
 /// as soon as that is known.
-fn size_within(value: &Bson, budget: usize) -> Option<usize> {
+fn size_within(value: &RawElement<'_>, budget: usize) -> Option<usize> {
     const SMALL: usize = 16;
-    let own = match value {
-        Bson::String(text) | Bson::JavaScriptCode(text) | Bson::Symbol(text) => text.len(),
-        Bson::Binary(binary) => binary.bytes.len(),
-        _ => 0,
+    let parts = |mut size: usize, parts: &RawDocument, named: bool| {
+        for part in parts.iter_elements() {
+            let part = part.ok()?;
+            let name = if named { part.key().as_str().len() } else { 0 };
+            let left = budget.checked_sub(size + name)?;
+            size += name + size_within(&part, left)?;
+        }
+        Some(size)
     };
-    let mut size = own + SMALL;
-    let parts: Box<dyn Iterator<Item = (usize, &Bson)>> = match value {
-        Bson::Array(items) => Box::new(items.iter().map(|item| (0, item))),
-        Bson::Document(fields) => Box::new(fields.iter().map(|(name, v)| (name.len(), v))),
-        _ => Box::new(std::iter::empty()),
+    let size = match value.value().ok()? {
+        RawBsonRef::String(text) | RawBsonRef::JavaScriptCode(text) | RawBsonRef::Symbol(text) => {
+            SMALL + text.len()
+        }
+        RawBsonRef::Binary(binary) => SMALL + binary.bytes.len(),
+        RawBsonRef::RegularExpression(_)
+        | RawBsonRef::JavaScriptCodeWithScope(_)
+        | RawBsonRef::DbPointer(_) => SMALL + value.size(),
+        RawBsonRef::Array(items) => parts(
+            SMALL,
+            RawDocument::from_bytes(items.as_bytes()).ok()?,
+            false,
+        )?,
+        RawBsonRef::Document(fields) => parts(SMALL, fields, true)?,
+        _ => SMALL,
     };
-    for (name, part) in parts {
-        let left = budget.checked_sub(size + name)?;
-        size += name + size_within(part, left)?;
-    }
     (size <= budget).then_some(size)
 }
 
 /// Writes entries in batches until the logbook is gone.
-async fn write(state: State, mut waiting: mpsc::Receiver<Waiting>, dropped: Arc<AtomicU64>) {
+async fn write(state: State, mut waiting: mpsc::Receiver<Waiting>, load: Arc<Load>) {
     let mut batch = Vec::new();
     while waiting.recv_many(&mut batch, WAITING_MAX).await > 0 {
-        // Others that come meanwhile share the write, unless a reader waits.
-        let pause = tokio::time::sleep(WRITE_EVERY);
-        tokio::pin!(pause);
-        let read = |batch: &[Waiting]| batch.iter().any(|w| matches!(w, Waiting::Reader(_)));
-        while !read(&batch) {
+        // Others that come meanwhile share the write, unless a reader waits. They
+        // gather in the channel, as this task would wake for each of them.
+        if !batch.iter().any(|one| matches!(one, Waiting::Reader(_))) {
             tokio::select! {
-                () = &mut pause => break,
-                n = waiting.recv_many(&mut batch, WAITING_MAX) => if n == 0 { break },
+                () = tokio::time::sleep(WRITE_EVERY) => {}
+                () = load.hurry.notified() => {}
+            }
+            while batch.len() < WAITING_MAX
+                && let Ok(one) = waiting.try_recv()
+            {
+                batch.push(one);
             }
         }
-        let (mut apps, mut readers) = (BTreeMap::<String, Vec<LogEntry>>::new(), Vec::new());
+        let mut apps: BTreeMap<String, Vec<RawDocumentBuf>> = BTreeMap::new();
+        let mut readers = Vec::new();
+        let mut bytes = 0;
         for waiting in batch.drain(..) {
             match waiting {
-                Waiting::Entry(entry) => match apps.get_mut(&entry.app_id) {
-                    Some(entries) => entries.push(*entry),
-                    None => {
-                        apps.insert(entry.app_id.clone(), vec![*entry]);
+                Waiting::Entry(entry) => {
+                    bytes += entry.as_bytes().len();
+                    let app_id = entry.get_str("app_id").unwrap_or_default();
+                    match apps.get_mut(app_id) {
+                        None => drop(apps.insert(app_id.to_owned(), vec![entry])),
+                        Some(entries) => entries.push(entry),
                     }
-                },
+                }
                 Waiting::Reader(reader) => readers.push(reader),
             }
         }
-        let chunks = chunks(apps);
-        if !chunks.is_empty()
-            && let Err(error) = state.logs.insert_many(&chunks).await
-        {
-            tracing::error!("log entries are lost: {error}");
-        }
+        keep(&state, apps).await;
+        load.bytes.fetch_sub(bytes, Ordering::Relaxed);
         for reader in readers {
             // A reader that gave up needs no answer.
             let _ = reader.send(());
         }
-        let dropped = dropped.swap(0, Ordering::Relaxed);
+        let dropped = load.dropped.swap(0, Ordering::Relaxed);
         if dropped > 0 {
             tracing::warn!("the log is behind: {dropped} entries were dropped");
         }
     }
 }
 
-fn chunks(apps: BTreeMap<String, Vec<LogEntry>>) -> Vec<LogChunk> {
+/// Stores entries by app, in chunks.
+async fn keep(state: &State, apps: BTreeMap<String, Vec<RawDocumentBuf>>) {
+    let lost = |error: CommandError| tracing::error!("log entries are lost: {error}");
     let mut chunks = Vec::new();
     for (app_id, entries) in apps {
-        let mut entries = entries.into_iter().peekable();
-        while entries.peek().is_some() {
-            let entries: Vec<LogEntry> = entries.by_ref().take(CHUNK_ENTRIES_MAX).collect();
-            let times = || entries.iter().map(|entry| entry.started);
-            chunks.push(LogChunk {
-                id: new_id(),
-                app_id: app_id.clone(),
-                from: times().min().unwrap_or_default(),
-                to: times().max().unwrap_or_default(),
-                entries,
-            });
+        let mut rest = entries.as_slice();
+        while !rest.is_empty() {
+            let (entries, after) = rest.split_at(fitting(rest));
+            rest = after;
+            match LogChunk::pack(new_id(), app_id.clone(), entries) {
+                Ok(chunk) => chunks.push(chunk),
+                Err(error) => lost(error),
+            }
+            // Packing takes a while, and others need this thread too.
+            tokio::task::yield_now().await;
         }
     }
-    chunks
+    if !chunks.is_empty()
+        && let Err(error) = state.logs.insert_many(&chunks).await
+    {
+        lost(error);
+    }
+}
+
+/// How many of some entries make the next chunk.
+fn fitting(entries: &[RawDocumentBuf]) -> usize {
+    let mut bytes = 0;
+    let fit = entries.iter().take(CHUNK_ENTRIES_MAX).take_while(|entry| {
+        bytes += entry.as_bytes().len();
+        bytes <= CHUNK_BYTES_MAX
+    });
+    fit.count().max(1)
 }
 
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
+    use std::sync::atomic::Ordering;
 
-    use engine::SharedEngine;
+    use bson::spec::BinarySubtype;
+    use bson::{Binary, Bson, Document};
+    use engine::{Collection, SharedEngine};
     use engine_embedded::Embedded;
     use kit::{Clock, SystemClock};
 
-    use super::{Bson, LogEntry, LogQuery, Logbook, State, doc, limit, shorten};
+    use super::{
+        CHUNK_BYTES_MAX, CHUNK_ENTRIES_MAX, LogEntry, LogQuery, Logbook, RawDocumentBuf,
+        RawLogEntry, State, WAITING_BYTES_MAX, doc, limit, shortened,
+    };
 
     async fn logbook() -> Logbook {
+        logbook_and_records().await.0
+    }
+
+    async fn logbook_and_records() -> (Logbook, Collection) {
         let engine: SharedEngine = Arc::new(Embedded::in_memory(Arc::new(SystemClock)).unwrap());
-        Logbook::start(State::open(&engine, state::DATABASE).await.unwrap())
+        let records = Collection::new(&engine, state::DATABASE, "logs");
+        let state = State::open(&engine, state::DATABASE).await.unwrap();
+        (Logbook::start(state), records)
+    }
+
+    fn add(logbook: &Logbook, entry: &LogEntry) {
+        let details = RawDocumentBuf::try_from(&entry.details).unwrap();
+        logbook.add(&RawLogEntry {
+            id: &entry.id,
+            app_id: &entry.app_id,
+            started: entry.started,
+            completed: entry.completed,
+            kind: &entry.kind,
+            co_id: &entry.co_id,
+            user_id: &entry.user_id,
+            error: &entry.error,
+            error_code: &entry.error_code,
+            details: &details,
+        });
     }
 
     fn entry(number: i64, started: i64) -> LogEntry {
@@ -358,7 +468,7 @@ mod tests {
         // Late entries, entries of one moment, chunks that overlap.
         for number in 0..1500_i64 {
             let entry = entry(number, (number * 37 % 251) * 10 + number / 300);
-            logbook.add(entry.clone());
+            add(&logbook, &entry);
             all.push(entry);
             if number % 20 == 0 {
                 // A reader closes a chunk.
@@ -378,7 +488,12 @@ mod tests {
                 limit: 70,
                 ..LogQuery::default()
             };
-            let wanted: Vec<&LogEntry> = all.iter().filter(|entry| query.wants(entry)).collect();
+            let wanted = |entry: &&LogEntry| {
+                (100 < entry.started && entry.started <= 2200)
+                    && (kinds.is_empty() || entry.kind == "AUTH")
+                    && users.as_ref().is_none_or(|user| entry.user_id == *user)
+            };
+            let wanted: Vec<&LogEntry> = all.iter().filter(wanted).collect();
             let mut read = Vec::new();
             loop {
                 let query = LogQuery {
@@ -406,7 +521,7 @@ mod tests {
     #[tokio::test]
     async fn what_was_added_is_written_when_the_server_stops() {
         let logbook = logbook().await;
-        logbook.add(entry(1, 1));
+        add(&logbook, &entry(1, 1));
         logbook.written().await;
         assert_eq!(logbook.state.logs.count(doc! {}).await.unwrap(), 1);
     }
@@ -416,14 +531,13 @@ mod tests {
         let logbook = logbook().await;
         let now = SystemClock.now_ms();
         let id = crate::request_id();
-        logbook.add(LogEntry {
-            co_id: id.clone(),
-            ..entry(1, now)
-        });
-        logbook.add(LogEntry {
-            co_id: crate::request_id(),
-            ..entry(2, now)
-        });
+        for (number, id) in [(1, id.clone()), (2, crate::request_id())] {
+            let entry = LogEntry {
+                co_id: id,
+                ..entry(number, now)
+            };
+            add(&logbook, &entry);
+        }
         let query = LogQuery {
             co_id: Some(id.clone()),
             ..LogQuery::default()
@@ -437,24 +551,196 @@ mod tests {
         assert!(logbook.read("a", &query).await.unwrap().0.is_empty());
     }
 
+    /// All entries of the app, page by page.
+    async fn all(logbook: &Logbook) -> Vec<LogEntry> {
+        let mut read = Vec::new();
+        loop {
+            let query = LogQuery {
+                skip: read.len() as u64,
+                ..LogQuery::default()
+            };
+            let (page, more) = logbook.read("a", &query).await.unwrap();
+            read.extend(page);
+            if !more {
+                return read;
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn chunks_end_by_entries_and_by_bytes() {
+        let logbook = logbook().await;
+        let chunks = async || {
+            let order = doc! { "_id": 1 };
+            logbook.state.logs.list(doc! {}, order, 0, 0).await.unwrap()
+        };
+        let mut wanted = Vec::new();
+        let some = CHUNK_ENTRIES_MAX as i64 + 1;
+        for number in 0..some {
+            wanted.push(entry(number, number));
+        }
+        for entry in &wanted {
+            add(&logbook, entry);
+        }
+        logbook.written().await;
+        let of: Vec<(i64, i64)> = chunks().await.iter().map(|c| (c.from, c.to)).collect();
+        assert_eq!(of, [(0, some - 2), (some - 1, some - 1)]);
+        // The greatest entries, of what does not pack.
+        let mut noise = vec![0; limit::LOG_ENTRY_BYTES_MAX - 1024];
+        let greatest = 40;
+        for number in some..some + greatest {
+            noise_of(&mut noise, number as u64);
+            let entry = LogEntry {
+                details: doc! { "noise": Binary {
+                    subtype: BinarySubtype::Generic,
+                    bytes: noise.clone(),
+                } },
+                ..entry(number, number)
+            };
+            add(&logbook, &entry);
+            wanted.push(entry);
+        }
+        logbook.written().await;
+        let of: Vec<usize> = chunks()
+            .await
+            .iter()
+            .skip(2)
+            .map(|chunk| {
+                let size = bson::serialize_to_vec(chunk).unwrap().len();
+                assert!(size < CHUNK_BYTES_MAX + CHUNK_BYTES_MAX / 100, "{size}");
+                (chunk.to - chunk.from + 1) as usize
+            })
+            .collect();
+        assert_eq!(of, [16, 16, 8]);
+        wanted.reverse();
+        assert_eq!(all(&logbook).await, wanted);
+    }
+
+    /// Bytes without any order in them.
+    fn noise_of(bytes: &mut [u8], seed: u64) {
+        let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+        for byte in bytes {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            *byte = (state >> 32) as u8;
+        }
+    }
+
+    #[tokio::test]
+    async fn entries_that_wait_are_bounded_by_their_bytes() {
+        let logbook = logbook().await;
+        let large = |number: i64| LogEntry {
+            details: doc! { "text": "x".repeat(limit::LOG_ENTRY_BYTES_MAX / 2) },
+            ..entry(number, number)
+        };
+        let fit = WAITING_BYTES_MAX / (limit::LOG_ENTRY_BYTES_MAX / 2);
+        for round in 0..2 {
+            // Nobody writes before this task waits.
+            for number in 0..fit as i64 + 5 {
+                add(&logbook, &large(round * 10_000 + number));
+            }
+            let dropped = logbook.load.dropped.load(Ordering::Relaxed) as usize;
+            assert!((6..fit / 50).contains(&dropped), "{dropped}");
+            // What is written leaves room for others.
+            logbook.written().await;
+            assert_eq!(logbook.load.bytes.load(Ordering::Relaxed), 0);
+            assert_eq!(logbook.load.dropped.load(Ordering::Relaxed), 0);
+            let newest = logbook.newest("a").await.unwrap();
+            assert_eq!(newest, Some(round * 10_000 + (fit + 4 - dropped) as i64));
+        }
+    }
+
+    #[tokio::test]
+    async fn chunks_from_before_they_were_packed_are_read_among_others() {
+        let (logbook, records) = logbook_and_records().await;
+        let old = doc! {
+            "_id": crate::new_id(), "app_id": "a", "from": 2_i64, "to": 2_i64, "entries": [{
+                "_id": format!("{:024}", 2), "app_id": "a", "started": 2_i64, "completed": 2_i64,
+                "type": "FUNCTION", "co_id": "", "user_id": "u2", "error": "", "error_code": "",
+                "details": {},
+            }],
+        };
+        let old = RawDocumentBuf::try_from(old).unwrap();
+        records.insert_many(&[old]).await.unwrap();
+        add(&logbook, &entry(1, 1));
+        add(&logbook, &entry(3, 3));
+        assert_eq!(all(&logbook).await, [entry(3, 3), entry(2, 2), entry(1, 1)]);
+    }
+
+    #[tokio::test]
+    async fn a_broken_chunk_is_named_to_the_operator() {
+        let (logbook, records) = logbook_and_records().await;
+        add(&logbook, &entry(1, 1));
+        let broken = doc! {
+            "_id": "broken", "app_id": "a", "from": 5_i64, "to": 5_i64,
+            "packed": Binary { subtype: BinarySubtype::Generic, bytes: vec![255; 64] },
+        };
+        let broken = RawDocumentBuf::try_from(broken).unwrap();
+        records.insert_many(&[broken]).await.unwrap();
+        let problem = logbook.read("a", &LogQuery::default()).await.unwrap_err();
+        let because = problem.because.unwrap();
+        assert!(because.contains("the chunk broken: "), "{because}");
+        // It is in nobody's way who asks for other times.
+        let before = LogQuery {
+            to: Some(4),
+            ..LogQuery::default()
+        };
+        assert_eq!(logbook.read("a", &before).await.unwrap().0, [entry(1, 1)]);
+    }
+
+    #[tokio::test]
+    async fn followers_see_what_is_stored() {
+        let logbook = logbook().await;
+        let mut following = logbook.follow();
+        let large = LogEntry {
+            details: doc! { "n": 1, "text": "x".repeat(limit::LOG_ENTRY_BYTES_MAX) },
+            ..entry(1, 1)
+        };
+        add(&logbook, &large);
+        let told = following.recv().await.unwrap();
+        assert_eq!(
+            told.details,
+            doc! { "n": 1, "text": "(too large for the log)" }
+        );
+        assert_eq!(all(&logbook).await, [LogEntry::clone(&told)]);
+    }
+
+    /// Details as the log keeps them.
+    fn kept(details: &Document) -> Document {
+        let details = RawDocumentBuf::try_from(details).unwrap();
+        Document::try_from(shortened(&details).as_ref()).unwrap()
+    }
+
     #[test]
     fn what_is_too_large_is_left_out() {
+        let too_large = doc! { "arguments": "(too large for the log)" };
         let long = "x".repeat(limit::LOG_ENTRY_BYTES_MAX);
-        let mut details = doc! { "name": "f", "arguments": [{ "a": [&long] }], "time": 5 };
-        shorten(&mut details);
+        let details = doc! { "name": "f", "arguments": [{ "a": [&long] }], "time": 5 };
         assert_eq!(
-            details,
+            kept(&details),
             doc! { "name": "f", "arguments": "(too large for the log)", "time": 5 }
         );
         let many: Vec<Bson> = (0..limit::LOG_ENTRY_BYTES_MAX as i32)
             .map(Bson::from)
             .collect();
-        let mut details = doc! { "arguments": many };
-        shorten(&mut details);
-        assert_eq!(details, doc! { "arguments": "(too large for the log)" });
-        let mut details = doc! { "arguments": ["small", { "deep": { "deeper": 1.5 } }] };
-        let before = details.clone();
-        shorten(&mut details);
-        assert_eq!(details, before);
+        assert_eq!(kept(&doc! { "arguments": many }), too_large);
+        // Each counts for more than its bytes.
+        let nulls = |n: usize| doc! { "arguments": vec![Bson::Null; n] };
+        let most = limit::LOG_ENTRY_BYTES_MAX / 16 - 1;
+        assert_eq!(kept(&nulls(most)), nulls(most));
+        assert_eq!(kept(&nulls(most + 1)), too_large);
+        let pattern = bson::Regex {
+            pattern: bson::raw::CString::try_from(long.clone()).unwrap(),
+            options: bson::raw::CString::try_from(String::new()).unwrap(),
+        };
+        assert_eq!(kept(&doc! { "arguments": pattern }), too_large);
+        let code = bson::JavaScriptCodeWithScope {
+            code: String::new(),
+            scope: doc! { "a": long },
+        };
+        assert_eq!(kept(&doc! { "arguments": code }), too_large);
+        let details = doc! { "arguments": ["small", { "deep": { "deeper": 1.5 } }] };
+        assert_eq!(kept(&details), details);
     }
 }

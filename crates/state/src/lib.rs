@@ -8,6 +8,7 @@ mod bodies;
 pub mod change;
 mod devices;
 pub mod leases;
+mod logs;
 mod messages;
 mod records;
 mod seal;
@@ -21,14 +22,14 @@ use engine::{CommandError, SharedEngine};
 
 pub use bodies::{Bodies, PIECE_BYTES};
 pub use devices::Device;
+pub use logs::{LogChunk, LogEntry, RawLogEntry};
 pub use messages::Message;
 pub use records::{
     ANYWHERE, AccessListEntry, AdminKey, AdminSession, AdminUser, Agreement, ApiKey, App,
     AppSettings, Asset, Attribute, AuditEntry, Blob, BodyPiece, Dependencies, DeployConfig,
-    Deployment, Draft, FormerKey, Identity, InstalledPackage, LastInstall, Lease, LogChunk,
-    LogEntry, LooseBody, MailCount, Migration, NodeId, Password, PrivateEndpoint, Project,
-    ProjectRole, Record, Revision, RevisionFile, Secret, Session, User, UserpassToken,
-    is_anonymous,
+    Deployment, Draft, FormerKey, Identity, InstalledPackage, LastInstall, Lease, LooseBody,
+    MailCount, Migration, NodeId, Password, PrivateEndpoint, Project, ProjectRole, Record,
+    Revision, RevisionFile, Secret, Session, User, UserpassToken, is_anonymous,
 };
 pub use seal::{MasterKey, SealError, content_hash, digest, random_bytes, random_hex};
 pub use spent::SpentFlow;

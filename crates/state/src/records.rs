@@ -25,7 +25,7 @@ tables! {
     App => "apps", Revision => "revisions", Blob => "blobs", Deployment => "deployments",
     Draft => "drafts",
     Secret => "secrets", User => "users", Password => "passwords", Session => "sessions",
-    ApiKey => "api_keys", LogChunk => "logs", Agreement => "agreements", Lease => "leases",
+    ApiKey => "api_keys", Agreement => "agreements", Lease => "leases",
     Asset => "assets", BodyPiece => "body_pieces", LooseBody => "loose_bodies",
     Dependencies => "dependencies", MailCount => "mail_counts",
 }
@@ -597,50 +597,6 @@ pub struct ApiKey {
     pub hash: String,
     /// Whether it is turned off.
     pub disabled: bool,
-}
-
-/// Log entries of an app that were written together. One record for many makes
-/// a call's entry cost little.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct LogChunk {
-    /// Its id.
-    #[serde(rename = "_id")]
-    pub id: String,
-    /// The app.
-    pub app_id: String,
-    /// When the earliest of its entries began.
-    pub from: i64,
-    /// When the latest of its entries began.
-    pub to: i64,
-    /// The entries, in the order in which they were added.
-    pub entries: Vec<LogEntry>,
-}
-
-/// A log entry.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct LogEntry {
-    /// Its id.
-    #[serde(rename = "_id")]
-    pub id: String,
-    /// The app.
-    pub app_id: String,
-    /// When the request began.
-    pub started: i64,
-    /// When it ended.
-    pub completed: i64,
-    /// `FUNCTION`, `AUTH`, …
-    #[serde(rename = "type")]
-    pub kind: String,
-    /// The request's id.
-    pub co_id: String,
-    /// The user, if any.
-    pub user_id: String,
-    /// What failed; empty on success.
-    pub error: String,
-    /// The wire's error code; empty on success.
-    pub error_code: String,
-    /// Everything else, by the names of the Admin API.
-    pub details: Document,
 }
 
 /// What servers agreed on when the first of them started.

@@ -1,6 +1,7 @@
 //! Records at rest, and seals.
 
 mod changes;
+mod logs;
 
 use std::sync::{Arc, Mutex};
 
