@@ -416,7 +416,7 @@ mod tests {
 
     use super::{
         CHUNK_BYTES_MAX, CHUNK_ENTRIES_MAX, LogEntry, LogQuery, Logbook, RawDocumentBuf,
-        RawLogEntry, State, WAITING_BYTES_MAX, doc, limit, shortened,
+        RawLogEntry, State, WAITING_BYTES_MAX, WAITING_MAX, doc, limit, shortened,
     };
 
     async fn logbook() -> Logbook {
@@ -649,6 +649,20 @@ mod tests {
             let newest = logbook.newest("a").await.unwrap();
             assert_eq!(newest, Some(round * 10_000 + (fit + 4 - dropped) as i64));
         }
+    }
+
+    #[tokio::test]
+    async fn entries_that_wait_are_bounded_by_their_number() {
+        let logbook = logbook().await;
+        for number in 0..WAITING_MAX as i64 + 3 {
+            add(&logbook, &entry(number, number));
+        }
+        assert_eq!(logbook.load.dropped.load(Ordering::Relaxed), 3);
+        logbook.written().await;
+        let newest = logbook.newest("a").await.unwrap();
+        assert_eq!(newest, Some(WAITING_MAX as i64 - 1));
+        let chunks = logbook.state.logs.count(doc! {}).await.unwrap();
+        assert_eq!(chunks as usize, WAITING_MAX / CHUNK_ENTRIES_MAX);
     }
 
     #[tokio::test]

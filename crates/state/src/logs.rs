@@ -178,7 +178,7 @@ pub struct RawLogEntry<'a> {
 impl<'a> RawLogEntry<'a> {
     /// The document that is stored.
     pub fn write(&self) -> RawDocumentBuf {
-        const NAMES_AND_NUMBERS: usize = 192;
+        const NAMES_AND_NUMBERS: usize = 144;
         let texts = [
             self.id,
             self.app_id,
