@@ -18,7 +18,7 @@ use crate::realm::{EXPIRED, Realm};
 use crate::wire::bytes;
 
 /// Most bytes of an image, beside what the first one has.
-const IMAGE_BYTES_MAX: usize = 24 << 20;
+pub(crate) const IMAGE_BYTES_MAX: usize = 24 << 20;
 
 /// Images by their keys, without the first.
 pub(crate) type Images = HashMap<Vec<u8>, Rc<[u8]>>;

@@ -1,14 +1,16 @@
 //! What the pool has learned of functions: which modules they load, and the
 //! images with these that workers made.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sha2::Digest as _;
 
 use crate::Call;
 
-/// Bytes of images that are kept.
+/// Bytes of a module's name; longer ones are not loaded ahead.
+pub(crate) const NAME_BYTES_MAX: usize = 1024;
+/// Bytes of images and of modules' names that are kept.
 const BYTES_MAX: usize = 256 << 20;
 /// Functions that are kept.
 const FUNCTIONS_MAX: usize = 10_000;
@@ -105,13 +107,20 @@ impl Learned {
             return None;
         }
         function.tries += 1;
+        let before = function.bytes();
+        let mut known: HashSet<String> = function.modules.iter().cloned().collect();
         for module in modules {
-            if !function.modules.contains(&module) && function.modules.len() < MODULES_MAX {
+            if function.modules.len() >= MODULES_MAX {
+                break;
+            }
+            if known.insert(module.clone()) {
                 function.modules.push(module);
             }
         }
         let modules = function.modules.clone();
+        let after = function.bytes();
         state.building = true;
+        state.grew(before, after);
         Some(modules)
     }
 
@@ -123,26 +132,34 @@ impl Learned {
         let Some(function) = state.functions.get_mut(key) else {
             return;
         };
-        let before = function
-            .image
-            .as_ref()
-            .map_or(0, |image| image.changes.len());
+        let before = function.bytes();
         if image.is_none() {
             function.tries = TRIES_MAX;
         }
         function.image = image.map(Arc::new);
-        let after = function
-            .image
-            .as_ref()
-            .map_or(0, |image| image.changes.len());
-        state.bytes = state.bytes + after - before;
-        while state.bytes > BYTES_MAX {
-            state.forget_oldest();
-        }
+        let after = function.bytes();
+        state.grew(before, after);
+    }
+}
+
+impl Function {
+    /// What is kept of it.
+    fn bytes(&self) -> usize {
+        let names = self.modules.iter();
+        let names: usize = names.map(|name| size_of::<String>() + name.len()).sum();
+        names + self.image.as_ref().map_or(0, |image| image.changes.len())
     }
 }
 
 impl State {
+    /// Counts a function anew, and makes room for it.
+    fn grew(&mut self, before: usize, after: usize) {
+        self.bytes = self.bytes + after - before;
+        while self.bytes > BYTES_MAX {
+            self.forget_oldest();
+        }
+    }
+
     fn forget_oldest(&mut self) {
         let oldest = self
             .functions
@@ -152,7 +169,7 @@ impl State {
             return;
         };
         if let Some(function) = self.functions.remove(&key) {
-            self.bytes -= function.image.map_or(0, |image| image.changes.len());
+            self.bytes -= function.bytes();
         }
     }
 }

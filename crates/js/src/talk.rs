@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use bson::raw::RawBsonRef;
 use bson::{Bson, RawArray, RawArrayBuf, RawBson, RawDocument, RawDocumentBuf, cstr, rawdoc};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
@@ -13,8 +14,9 @@ use tokio::sync::{SemaphorePermit, mpsc};
 
 use crate::compile::append_code;
 use crate::freeze::{self, binary};
+use crate::images::IMAGE_BYTES_MAX;
 use crate::keeper::{Keeper, Process};
-use crate::learned::Image;
+use crate::learned::{Image, NAME_BYTES_MAX};
 use crate::queue::Queue;
 use crate::wire::{MESSAGE_BYTES_MAX, bytes, is_shallow, length};
 use crate::{BoxFuture, Call, Compiled, Entered, Failure, Host, HostError, LogLine, Outcome};
@@ -33,6 +35,8 @@ const FROZEN_BYTES_MAX: usize = 1 << 30;
 const IMAGES_PER_WORKER_BYTES_MAX: usize = 64 << 20;
 /// Operations of one call without a reply yet: more than functions may start.
 const OPEN_MAX: usize = 4 * kit::limit::CALL_HOST_OPERATIONS_MAX as usize;
+/// Modules that a call may say it loaded: each is asked for once at least.
+const LOADED_MAX: usize = kit::limit::CALL_MODULES_MAX as usize;
 /// Bytes on their way to a worker that keep the next reply waiting: one that
 /// does not read its replies is to have no more of them here.
 const UNREAD_BYTES: usize = 1 << 20;
@@ -228,7 +232,9 @@ impl Worker {
                             timer.as_mut().reset(wait.min(end));
                         }
                         "image" => {
-                            return Ok(Ran::Image(bytes(&message, "state").map(<[u8]>::to_vec)));
+                            let state = bytes(&message, "state");
+                            let state = state.filter(|state| state.len() <= IMAGE_BYTES_MAX);
+                            return Ok(Ran::Image(state.map(<[u8]>::to_vec)));
                         }
                         "aborted" => return Ok(Ran::OutOfMemory),
                         "host" | "enter" => {
@@ -409,10 +415,19 @@ async fn receive(
     }
 }
 
+/// The modules that a worker says its call loaded. A report that no call could
+/// have made comes from a worker that was taken over: nothing of it is taken.
 fn loaded(message: &RawDocument) -> Vec<String> {
-    let list = message.get_array("loaded").into_iter().flatten().flatten();
-    list.filter_map(|id| Some(id.as_str()?.to_owned()))
-        .collect()
+    let mut loaded = Vec::new();
+    for id in message.get_array("loaded").into_iter().flatten() {
+        match id.ok().and_then(RawBsonRef::as_str) {
+            Some(id) if id.len() <= NAME_BYTES_MAX && loaded.len() < LOADED_MAX => {
+                loaded.push(id.to_owned());
+            }
+            _ => return Vec::new(),
+        }
+    }
+    loaded
 }
 
 fn outcome(message: &RawDocument) -> Outcome {

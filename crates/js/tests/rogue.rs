@@ -124,3 +124,51 @@ async fn an_answer_too_many_is_not_the_next_calls() {
         serves(&pool, "two answers").await;
     }
 }
+
+/// Whether something is kept of what a worker says that a function loaded.
+async fn learns(pool: &Pool, function: usize, what: &str) -> bool {
+    let before = pool.prepared();
+    let source = format!("exports = {function}");
+    let call = call(&source, vec![Bson::String(what.to_owned())]);
+    let ended = pool.call(call, Arc::new(Counting::default())).await;
+    assert_eq!(ended.result, Ok(Bson::Int32(7)), "{what}");
+    // One thread: what is to be loaded ahead has not begun.
+    let asked = pool.preparing();
+    while pool.preparing() {
+        tokio::task::yield_now().await;
+    }
+    serves(pool, what).await;
+    assert!(asked || pool.prepared() == before, "{what}");
+    asked
+}
+
+#[tokio::test]
+async fn nothing_is_kept_of_modules_that_no_call_could_load() {
+    let pool = rogues();
+    let most = kit::limit::CALL_MODULES_MAX;
+    for what in [
+        &*format!("loaded {}", most + 1),
+        "loaded-long 0",
+        "loaded-long 10",
+        "loaded-values 10",
+        "loaded 0",
+    ] {
+        assert!(!learns(&pool, 0, what).await, "{what}");
+        assert_eq!(pool.prepared(), 0, "{what}");
+    }
+    assert!(learns(&pool, 0, "loaded 10").await);
+    assert!(learns(&pool, 1, &format!("loaded {most}")).await);
+    assert_eq!(pool.prepared(), 2);
+}
+
+#[tokio::test]
+async fn an_image_that_is_too_large_is_not_kept() {
+    let pool = rogues();
+    assert!(learns(&pool, 0, "loaded-one 25").await);
+    assert_eq!(pool.prepared(), 0);
+    // Many of the largest: the oldest are forgotten.
+    for function in 1..=12 {
+        assert!(learns(&pool, function, "loaded-one 24").await);
+        assert_eq!(pool.prepared(), function.min(10));
+    }
+}

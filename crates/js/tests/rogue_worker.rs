@@ -7,7 +7,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::process::ExitCode;
 
-use bson::{RawDocumentBuf, rawdoc};
+use bson::{RawArrayBuf, RawDocumentBuf, rawdoc};
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 
 /// Forks workers as the server asks, until it is gone.
@@ -50,6 +50,12 @@ pub(crate) fn main() -> ExitCode {
 /// Answers calls until a pipe closes.
 fn work(mut input: File, mut output: File) {
     while let Some(call) = next(&mut input) {
+        if matches!(call.get_str("k"), Ok("build")) {
+            if output.write_all(image(&call).as_bytes()).is_err() {
+                return;
+            }
+            continue;
+        }
         let first = call.get_array("arguments").ok().and_then(|all| {
             let first = all.get(0).ok().flatten()?;
             Some(first.as_str()?.to_owned())
@@ -59,7 +65,7 @@ fn work(mut input: File, mut output: File) {
             Some(what) => {
                 let (what, seed) = what.split_once(' ').unwrap_or((&what, "1"));
                 rogue(what, seed.parse().unwrap_or(1), &mut input, &mut output);
-                if what != "changed" {
+                if what != "changed" && !what.starts_with("loaded") {
                     return;
                 }
                 Ok(())
@@ -82,6 +88,21 @@ fn next(input: &mut File) -> Option<RawDocumentBuf> {
 
 fn done(value: i32) -> RawDocumentBuf {
     rawdoc! { "k": "done", "memory": 0_i64, "us": 0_i64, "logs": [], "value": value }
+}
+
+/// An image of as many MiB as the first module's name says.
+fn image(build: &RawDocumentBuf) -> RawDocumentBuf {
+    let modules = build.get_array("modules").unwrap();
+    let mib = modules.get_str(0).unwrap().parse().unwrap_or(0);
+    let mut image = rawdoc! { "k": "image" };
+    image.append(
+        bson::cstr!("state"),
+        bson::Binary {
+            subtype: bson::spec::BinarySubtype::Generic,
+            bytes: vec![0; mib << 20],
+        },
+    );
+    image
 }
 
 /// Sends what nobody expects.
@@ -166,6 +187,29 @@ fn rogue(what: &str, seed: u64, input: &mut File, output: &mut File) {
             let many = message.as_bytes().repeat(100);
             // What comes back is never read.
             while send(&many) {}
+        }
+        // As many modules as the number says, and others.
+        "loaded" | "loaded-long" | "loaded-values" => {
+            let mut loaded = RawArrayBuf::new();
+            for module in 0..seed {
+                loaded.push(format!("{module}"));
+            }
+            match what {
+                "loaded-long" => loaded.push("x".repeat(1025)),
+                "loaded-values" => loaded.push(1),
+                _ => {}
+            }
+            let mut done = done(7);
+            done.append(bson::cstr!("loaded"), loaded);
+            send(done.as_bytes());
+        }
+        // One module, named by a number.
+        "loaded-one" => {
+            let mut done = done(7);
+            let mut loaded = RawArrayBuf::new();
+            loaded.push(format!("{seed}"));
+            done.append(bson::cstr!("loaded"), loaded);
+            send(done.as_bytes());
         }
         "twice" => {
             let twice = [done(7).as_bytes(), done(8).as_bytes()].concat();
