@@ -11,6 +11,7 @@ mod compile;
 mod convert;
 mod errors;
 mod freeze;
+mod frozen;
 mod images;
 mod introspection;
 mod keeper;

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use bson::{Bson, RawArrayBuf, RawBson, RawDocument, RawDocumentBuf, cstr, rawdoc};
 use tokio::sync::Semaphore;
 
+use crate::frozen::Frozen;
 use crate::keeper::Keeper;
 use crate::learned::{self, Image, Learned};
 use crate::queue::{Admission, Bounds, Queue};
@@ -45,6 +46,9 @@ pub struct PoolSettings {
     pub waiting_max: usize,
     /// Calls of one owner, whether they run or wait; one more is refused.
     pub calls_of_owner_max: usize,
+    /// Bytes of calls that gave up their workers; one owner gets three quarters
+    /// of them. More calls keep their workers while they wait.
+    pub frozen_bytes_max: usize,
 }
 
 impl PoolSettings {
@@ -67,6 +71,7 @@ impl PoolSettings {
             workers_max: (cores() * 8).max(16),
             waiting_max: 20_000,
             calls_of_owner_max: kit::limit::CALLS_OF_APP_MAX,
+            frozen_bytes_max: 1 << 30,
         }
     }
 }
@@ -90,8 +95,7 @@ struct Shared {
     queues: [Arc<Queue>; DEPTHS],
     starting: Semaphore,
     running: AtomicUsize,
-    frozen: AtomicUsize,
-    frozen_bytes: AtomicUsize,
+    frozen: Frozen,
     learned: Learned,
 }
 
@@ -108,11 +112,10 @@ impl Pool {
                 queues: std::array::from_fn(|_| Arc::new(Queue::new(bounds))),
                 starting: Semaphore::new(cores() * STARTING_PER_CORE),
                 keeper: Keeper::new(settings.clone()),
+                frozen: Frozen::new(settings.frozen_bytes_max),
                 settings,
                 idle: Mutex::default(),
                 running: AtomicUsize::new(0),
-                frozen: AtomicUsize::new(0),
-                frozen_bytes: AtomicUsize::new(0),
                 learned: Learned::default(),
             }),
         }
@@ -151,7 +154,12 @@ impl Pool {
 
     /// Calls that gave up their workers while they wait for their hosts.
     pub fn frozen(&self) -> usize {
-        self.shared.frozen.load(Ordering::Relaxed)
+        self.shared.frozen.calls()
+    }
+
+    /// Bytes that those hold.
+    pub fn frozen_bytes(&self) -> usize {
+        self.shared.frozen.bytes()
     }
 
     /// Functions whose modules are loaded ahead of their calls.
@@ -198,7 +206,7 @@ impl Pool {
             return failed(Failure::Overloaded);
         };
         let starting = self.shared.starting.acquire().await.ok();
-        let _running = Counted::new(&self.shared.running, 1);
+        let _running = Counted::new(&self.shared.running);
         let Ok(mut worker) = self.worker().await else {
             return failed(Failure::Crashed);
         };
@@ -217,7 +225,8 @@ impl Pool {
         }
         let limit = tokio::time::Instant::now() + Duration::from_millis(call.limits.time_ms);
         let mut talk = Talk {
-            frozen_bytes: &self.shared.frozen_bytes,
+            owner: &call.owner,
+            frozen: &self.shared.frozen,
             queue,
             host: &host,
             replies: None,
@@ -301,7 +310,8 @@ impl Pool {
         let permit = admission.permit(false).await?;
         let mut worker = self.worker().await.ok()?;
         let mut talk = Talk {
-            frozen_bytes: &self.shared.frozen_bytes,
+            owner: &owner,
+            frozen: &self.shared.frozen,
             queue,
             host,
             replies: None,
@@ -329,9 +339,8 @@ impl Pool {
         admission: &Admission,
         limit: tokio::time::Instant,
     ) -> Result<(Worker, crate::queue::Permit, Vec<u8>), Failure> {
-        let _frozen = Counted::new(&self.shared.frozen, 1);
         let bytes = frozen.as_bytes().len();
-        let _bytes = Counted::new(&self.shared.frozen_bytes, bytes);
+        let _held = self.shared.frozen.hold(talk.owner, bytes);
         // Its timer, or its end, which the worker tells about.
         let wake = frozen.get_i64("wake").ok();
         let wake = wake.map(|ns| tokio::time::Instant::now() + Duration::from_nanos(ns as u64));
@@ -401,17 +410,17 @@ impl Host for Nobody {
 }
 
 /// Counts for as long as it lives.
-struct Counted<'a>(&'a AtomicUsize, usize);
+struct Counted<'a>(&'a AtomicUsize);
 
 impl<'a> Counted<'a> {
-    fn new(counter: &'a AtomicUsize, amount: usize) -> Self {
-        counter.fetch_add(amount, Ordering::Relaxed);
-        Self(counter, amount)
+    fn new(counter: &'a AtomicUsize) -> Self {
+        counter.fetch_add(1, Ordering::Relaxed);
+        Self(counter)
     }
 }
 
 impl Drop for Counted<'_> {
     fn drop(&mut self) {
-        self.0.fetch_sub(self.1, Ordering::Relaxed);
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -3,7 +3,6 @@
 use std::collections::HashSet;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bson::raw::RawBsonRef;
@@ -14,6 +13,7 @@ use tokio::sync::{SemaphorePermit, mpsc};
 
 use crate::compile::append_code;
 use crate::freeze::{self, binary};
+use crate::frozen::Frozen;
 use crate::images::IMAGE_BYTES_MAX;
 use crate::keeper::{Keeper, Process};
 use crate::learned::{Image, NAME_BYTES_MAX};
@@ -29,8 +29,6 @@ const BUSY: Duration = Duration::from_millis(20);
 /// A call that has waited for its host as long gives up its worker when others
 /// want it: moving a call costs a tenth of this.
 const PATIENCE: Duration = Duration::from_millis(2);
-/// Bytes of all calls that gave up their workers.
-const FROZEN_BYTES_MAX: usize = 1 << 30;
 /// Bytes of images that one worker keeps, before those of one more call.
 const IMAGES_PER_WORKER_BYTES_MAX: usize = 64 << 20;
 /// Operations of one call without a reply yet: more than functions may start.
@@ -47,8 +45,9 @@ const CODES_PER_WORKER_MAX: usize = 2000;
 
 /// What a call has with its host, wherever it runs.
 pub(crate) struct Talk<'a> {
-    /// Bytes of all frozen calls.
-    pub(crate) frozen_bytes: &'a AtomicUsize,
+    pub(crate) owner: &'a Arc<str>,
+    /// All frozen calls.
+    pub(crate) frozen: &'a Frozen,
     pub(crate) queue: &'a Queue,
     pub(crate) host: &'a Arc<dyn Host>,
     /// Most calls ask for nothing and need no channel.
@@ -177,8 +176,7 @@ impl Worker {
         // read, so waiting for one before the other could last forever.
         let (mut output, mut sent) = (message, 0);
         loop {
-            let crowded =
-                !patient && !asked && talk.frozen_bytes.load(Ordering::Relaxed) < FROZEN_BYTES_MAX;
+            let crowded = !patient && !asked && talk.frozen.has_room(talk.owner);
             tokio::select! {
                 // Time first, whatever a worker sends; then replies, which it
                 // is waiting for.

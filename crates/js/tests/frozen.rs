@@ -4,7 +4,9 @@
 use std::sync::Arc;
 
 use bson::{Bson, bson};
-use js::{Failure, Pool, PoolSettings};
+use bson::{RawBson, RawDocumentBuf};
+use js::{BoxFuture, Entered, Failure, Frame, Host, HostError, Pool, PoolSettings};
+use tokio::sync::Barrier;
 
 use crate::{World, call, serves};
 
@@ -144,4 +146,73 @@ async fn a_call_whose_caller_left_leaves_nothing() {
     }
     assert_eq!((pool.frozen(), pool.running(), pool.waiting()), (0, 0, 0));
     serves(&pool, "callers that left").await;
+}
+
+/// Answers when as many wait.
+struct Meeting(Barrier);
+
+impl Host for Meeting {
+    fn call(
+        &self,
+        _: Frame,
+        _: &str,
+        _: RawDocumentBuf,
+    ) -> BoxFuture<'_, Result<RawBson, HostError>> {
+        Box::pin(async {
+            self.0.wait().await;
+            Ok(RawBson::String("met".to_owned()))
+        })
+    }
+
+    fn enter(&self, _: Frame, _: &str) -> BoxFuture<'_, Result<Entered, HostError>> {
+        Box::pin(async { Err(HostError::new("there are no functions")) })
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_owners_frozen_calls_leave_room_for_anothers() {
+    const BYTES: usize = 2 << 20;
+    /// A frozen call of these is smaller.
+    const CALL_BYTES: usize = 32 << 10;
+    let mut settings = PoolSettings::new(env!("CARGO_BIN_EXE_js-test-worker"), [""; 0]);
+    // One owner gets three.
+    settings.workers_max = 4;
+    settings.frozen_bytes_max = BYTES;
+    let pool = Pool::new(settings);
+    let calls = |count: usize, owner: &'static str, host: &Arc<dyn Host>| {
+        let one = || {
+            let mut call = call(
+                "exports = () => context.services.get('mongodb-atlas').db('d').collection('c') \
+                    .findOne({}, {}, { do: 'gate' })",
+                Vec::new(),
+            );
+            call.owner = owner.into();
+            call.limits.time_ms = 120_000;
+            let (pool, host) = (pool.clone(), host.clone());
+            tokio::spawn(async move { pool.call(call, host).await.result })
+        };
+        (0..count).map(|_| one()).collect::<Vec<_>>()
+    };
+    let world = World::default();
+    let gate = world.gate.clone();
+    let world: Arc<dyn Host> = Arc::new(world);
+    let many = calls(600, "many", &world);
+    while pool.frozen_bytes() < BYTES / 4 * 3 {
+        tokio::task::yield_now().await;
+    }
+    // All of these have to wait at once, and there is one worker for them.
+    let meeting: Arc<dyn Host> = Arc::new(Meeting(Barrier::new(15)));
+    for met in calls(15, "few", &meeting) {
+        assert_eq!(met.await.unwrap(), Ok(Bson::from("met")));
+    }
+    assert!(pool.waiting() > 0);
+    // Three workers may have been asked just before the share was full.
+    let held = pool.frozen_bytes();
+    assert!(held <= BYTES / 4 * 3 + 3 * CALL_BYTES, "{held}");
+    println!("{} frozen calls hold {held} bytes", pool.frozen());
+    gate.close();
+    for call in many {
+        assert_eq!(call.await.unwrap(), Ok(Bson::from("open")));
+    }
+    assert_eq!((pool.frozen(), pool.frozen_bytes()), (0, 0));
 }
