@@ -237,7 +237,8 @@ impl Pool {
         let mut place = (worker, permit, message.into_bytes());
         loop {
             let (mut worker, permit, message) = place;
-            let end = limit.max(tokio::time::Instant::now()) + KILL_AFTER;
+            let now = tokio::time::Instant::now();
+            let end = limit.max(now) + KILL_AFTER;
             match worker.run(message, &mut talk, end).await {
                 Ok(Ran::Done(outcome, loaded)) => {
                     drop(permit);
@@ -245,6 +246,8 @@ impl Pool {
                     self.learn(function, &call, loaded, &host);
                     return outcome;
                 }
+                // It was to end, and waits once more: it would for ever.
+                Ok(Ran::Frozen(_)) if now >= limit => return failed(Failure::TimeLimit),
                 Ok(Ran::Frozen(frozen)) => {
                     drop(permit);
                     let generation = worker.process.generation;

@@ -213,8 +213,10 @@ impl Worker {
                     let message = message?;
                     match message.get_str("k").unwrap_or_default() {
                         "done" => {
-                            // The rest of replies that came too late.
-                            self.process.requests.write_all(&output[sent..]).await?;
+                            // The rest of replies that came too late; who was
+                            // taken over may not read them.
+                            let rest = self.process.requests.write_all(&output[sent..]);
+                            tokio::time::timeout_at(end, rest).await??;
                             return Ok(Ran::Done(outcome(&message), loaded(&message)));
                         }
                         "frozen"

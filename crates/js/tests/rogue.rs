@@ -10,6 +10,8 @@ use js::{BoxFuture, Entered, Failure, Frame, Host, HostError, Outcome, Pool, Poo
 
 use crate::{call, compiled, context};
 
+/// A call that takes as long does not end.
+const HANGS: Duration = Duration::from_secs(30);
 /// Bytes of each reply.
 const REPLY_BYTES: usize = 64 << 10;
 
@@ -171,4 +173,38 @@ async fn an_image_that_is_too_large_is_not_kept() {
         assert!(learns(&pool, function, "loaded-one 24").await);
         assert_eq!(pool.prepared(), function.min(10));
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_whose_sender_reads_nothing_ends_with_the_time() {
+    let (pool, host) = (rogues(), Arc::new(Counting::default()));
+    let ended = tokio::time::timeout(HANGS, sent(&pool, "deaf", &host)).await;
+    let ended = ended.expect("a call that does not end").result;
+    assert_eq!(ended, Err(Failure::TimeLimit));
+    assert_eq!(pool.running(), 0);
+    serves(&pool, "an answer").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_freezes_again_and_again_ends_with_the_time() {
+    let mut settings = PoolSettings::new(env!("CARGO_BIN_EXE_js-test-worker"), ["rogue"]);
+    settings.workers_max = 1;
+    let (pool, host) = (Pool::new(settings), Arc::new(Counting::default()));
+    let freezes = async {
+        let ended = tokio::time::timeout(HANGS, sent(&pool, "freezes", &host)).await;
+        ended.expect("a call that does not end").result
+    };
+    tokio::pin!(freezes);
+    let mut served = 0;
+    // Others keep asking for the only worker.
+    let ended = loop {
+        tokio::select! {
+            ended = &mut freezes => break ended,
+            () = serves(&pool, "a frozen call") => served += 1,
+        }
+    };
+    assert_eq!(ended, Err(Failure::TimeLimit));
+    assert!(served > 1, "{served}");
+    assert_eq!((pool.running(), pool.frozen(), pool.waiting()), (0, 0, 0));
+    serves(&pool, "many frozen calls").await;
 }

@@ -8,6 +8,7 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use std::process::ExitCode;
 
 use bson::{RawArrayBuf, RawDocumentBuf, rawdoc};
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 
 /// Forks workers as the server asks, until it is gone.
@@ -50,8 +51,13 @@ pub(crate) fn main() -> ExitCode {
 /// Answers calls until a pipe closes.
 fn work(mut input: File, mut output: File) {
     while let Some(call) = next(&mut input) {
-        if matches!(call.get_str("k"), Ok("build")) {
-            if output.write_all(image(&call).as_bytes()).is_err() {
+        let kind = call.get_str("k").unwrap_or_default();
+        if kind == "build" || kind == "thaw" {
+            let sent = match kind {
+                "build" => output.write_all(image(&call).as_bytes()).is_ok(),
+                _ => freezes(&mut input, &mut output),
+            };
+            if !sent {
                 return;
             }
             continue;
@@ -65,7 +71,7 @@ fn work(mut input: File, mut output: File) {
             Some(what) => {
                 let (what, seed) = what.split_once(' ').unwrap_or((&what, "1"));
                 rogue(what, seed.parse().unwrap_or(1), &mut input, &mut output);
-                if what != "changed" && !what.starts_with("loaded") {
+                if !matches!(what, "changed" | "freezes") && !what.starts_with("loaded") {
                     return;
                 }
                 Ok(())
@@ -179,6 +185,19 @@ fn rogue(what: &str, seed: u64, input: &mut File, output: &mut File) {
             wait(input);
         }
         "silent" => wait(input),
+        "freezes" => {
+            freezes(input, output);
+        }
+        // An answer while replies are under way, which are not read.
+        "deaf" => {
+            let ask = rawdoc! { "k": "host", "id": 1, "frame": 0, "op": "o", "args": {} };
+            send(&ask.as_bytes().repeat(10));
+            let mut some = [0; 4];
+            let _ = input.read_exact(&mut some);
+            send(done(7).as_bytes());
+            let mut end = [PollFd::new(output, PollFlags::empty())];
+            let _ = poll(&mut end, None);
+        }
         "host" | "enter" => {
             let mut message = rawdoc! { "k": "host", "id": 1, "frame": 0, "op": "o", "args": {} };
             if what == "enter" {
@@ -218,6 +237,18 @@ fn rogue(what: &str, seed: u64, input: &mut File, output: &mut File) {
         }
         _ => {}
     }
+}
+
+/// Answers that the call only waits, as soon as that is asked for; it wakes at
+/// once. Whether the server was there.
+fn freezes(input: &mut File, output: &mut File) -> bool {
+    while let Some(message) = next(input) {
+        if matches!(message.get_str("k"), Ok("freeze")) {
+            let frozen = rawdoc! { "k": "frozen", "state": "", "run": {}, "wake": 0_i64 };
+            return output.write_all(frozen.as_bytes()).is_ok();
+        }
+    }
+    false
 }
 
 /// Until the server closes the pipe, or kills this.
