@@ -149,13 +149,21 @@ impl Arena {
         // SAFETY: the image was copied from here, so the mapping is as long.
         unsafe { ptr::copy_nonoverlapping(self.image.as_ptr(), self.base, self.image.len()) };
         if dirty > KEEP_DIRTY_BYTES {
-            let start = self.image.len().next_multiple_of(PAGE_BYTES);
-            // SAFETY: the range is page-aligned and inside the mapping; nothing
-            // of the restored image lies in it.
-            unsafe { libc::madvise(self.base.add(start).cast(), dirty, libc::MADV_DONTNEED) };
+            self.empty_behind_image(dirty);
         }
         REFUSE.store(false, Ordering::Relaxed);
         OVER_MEMORY.store(false, Ordering::Relaxed);
+    }
+
+    /// Gives back whole pages of as many bytes behind the image: what is read of
+    /// them afterwards is zero.
+    fn empty_behind_image(&self, bytes: usize) {
+        let start = self.image.len().next_multiple_of(PAGE_BYTES);
+        // A call that was taken over may have written any length to the arena.
+        let bytes = bytes.min(MAPPING_BYTES - start);
+        // SAFETY: the range is page-aligned and inside the mapping; nothing of
+        // the image lies in it.
+        unsafe { libc::madvise(self.base.add(start).cast(), bytes, libc::MADV_DONTNEED) };
     }
 
     /// What differs from the image, as bytes that [`Arena::apply`] understands;
@@ -212,12 +220,16 @@ impl Arena {
         if length > MAPPING_BYTES || length < self.image.len() {
             return Err(broken());
         }
-        // SAFETY: the range is inside the mapping. What earlier calls left behind
-        // the image is not to be seen.
-        unsafe {
-            let behind = self.base.add(self.image.len());
-            ptr::write_bytes(behind, 0, length - self.image.len());
+        // What earlier calls left behind the image is not to be seen. Pages that
+        // the changes say nothing of are not to be there either: it may be all of
+        // the mapping.
+        let mut behind = length - self.image.len();
+        if behind > KEEP_DIRTY_BYTES {
+            self.empty_behind_image(behind);
+            behind = self.image.len().next_multiple_of(PAGE_BYTES) - self.image.len();
         }
+        // SAFETY: the range is inside the mapping.
+        unsafe { ptr::write_bytes(self.base.add(self.image.len()), 0, behind) };
         while let Some((head, body)) = rest.split_first_chunk::<8>() {
             let word = |at: usize| head.get(at..at + 4).and_then(|word| word.try_into().ok());
             let index = u32::from_le_bytes(word(0).ok_or_else(broken)?) as usize;

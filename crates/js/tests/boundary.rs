@@ -9,7 +9,7 @@ use js::{BoxFuture, Entered, Frame, Host, HostError};
 
 use crate::{World, call, compiled, pool, serves};
 
-fn rounds() -> u64 {
+pub(crate) fn rounds() -> u64 {
     let rounds = std::env::var("BACKSTITCH_BOUNDARY_ROUNDS");
     rounds.map_or(400, |rounds| rounds.parse().unwrap())
 }

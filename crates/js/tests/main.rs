@@ -9,6 +9,7 @@ mod forms;
 mod frozen;
 mod hostile;
 mod limits;
+mod mangled;
 mod natives;
 mod node;
 mod packages;
@@ -21,6 +22,7 @@ mod values;
 mod workers;
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use bson::{Bson, RawBson, RawDocumentBuf, rawdoc};
@@ -35,6 +37,7 @@ pub(crate) struct World {
     frames: Mutex<Vec<bool>>,
     /// Opens for operations that do `gate`.
     gate: Arc<tokio::sync::Semaphore>,
+    asked: AtomicUsize,
 }
 
 impl Default for World {
@@ -43,11 +46,17 @@ impl Default for World {
             functions: BTreeMap::new(),
             frames: Mutex::default(),
             gate: Arc::new(tokio::sync::Semaphore::new(0)),
+            asked: AtomicUsize::new(0),
         }
     }
 }
 
 impl World {
+    /// How many operations were asked for.
+    pub(crate) fn asked(&self) -> usize {
+        self.asked.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn with(mut self, name: &str, source: &str, system: bool) -> Self {
         self.functions
             .insert(name.to_owned(), (compiled(source), system));
@@ -63,6 +72,7 @@ impl Host for World {
         arguments: RawDocumentBuf,
     ) -> BoxFuture<'_, Result<RawBson, HostError>> {
         let operation = operation.to_owned();
+        self.asked.fetch_add(1, Ordering::Relaxed);
         Box::pin(async move {
             let inner = arguments.get_document("arguments").unwrap_or(&arguments);
             match arguments.get_str("name").or(inner.get_str("do")) {

@@ -18,21 +18,7 @@ pub(crate) fn main() -> ExitCode {
     unsafe { libc::signal(libc::SIGCHLD, libc::SIG_IGN) };
     // SAFETY: the server passes its socket as standard input.
     let control = unsafe { BorrowedFd::borrow_raw(0) };
-    loop {
-        let mut bytes = [0; 5];
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
-        let mut ancillary = RecvAncillaryBuffer::new(&mut space);
-        let mut into = [IoSliceMut::new(&mut bytes)];
-        let received = recvmsg(control, &mut into, &mut ancillary, RecvFlags::empty());
-        if received.map_or(0, |message| message.bytes) == 0 {
-            return ExitCode::SUCCESS;
-        }
-        let mut files: Vec<OwnedFd> = Vec::new();
-        for message in ancillary.drain() {
-            if let RecvAncillaryMessage::ScmRights(passed) = message {
-                files.extend(passed);
-            }
-        }
+    while let Some((_, mut files)) = received(control) {
         let (Some(output), Some(input)) = (files.pop(), files.pop()) else {
             continue;
         };
@@ -46,6 +32,24 @@ pub(crate) fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
     }
+    ExitCode::SUCCESS
+}
+
+/// What the server asks for, and the files that come with it; none when it is
+/// gone.
+pub(crate) fn received(control: BorrowedFd<'_>) -> Option<([u8; 5], Vec<OwnedFd>)> {
+    let mut bytes = [0; 5];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
+    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+    let mut into = [IoSliceMut::new(&mut bytes)];
+    let received = recvmsg(control, &mut into, &mut ancillary, RecvFlags::empty()).ok()?;
+    let mut files = Vec::new();
+    for message in ancillary.drain() {
+        if let RecvAncillaryMessage::ScmRights(passed) = message {
+            files.extend(passed);
+        }
+    }
+    (received.bytes > 0).then_some((bytes, files))
 }
 
 /// Answers calls until a pipe closes.
@@ -83,7 +87,8 @@ fn work(mut input: File, mut output: File) {
     }
 }
 
-fn next(input: &mut File) -> Option<RawDocumentBuf> {
+/// The next message; none when there is none any more.
+pub(crate) fn next(input: &mut File) -> Option<RawDocumentBuf> {
     let mut message = vec![0; 4];
     input.read_exact(&mut message).ok()?;
     let length = i32::from_le_bytes(message.as_slice().try_into().ok()?);

@@ -1,0 +1,152 @@
+//! Frozen calls of workers that were taken over, at random: what goes on from
+//! them ends with its time, and calls of others that wait, or begin in the same
+//! worker, are right. `BACKSTITCH_BOUNDARY_ROUNDS` makes a longer run.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bson::{Bson, bson};
+use js::{Failure, Outcome, Pool, PoolSettings};
+use tokio::task::JoinHandle;
+
+use crate::boundary::rounds;
+use crate::{World, call, compiled};
+
+/// What happens to a call, and how it may end.
+const KINDS: &[(&str, Ends)] = &[
+    ("nothing", Ends::Right),
+    ("wake", Ends::Right),
+    ("random", Ends::Lost),
+    ("random-realm", Ends::Lost),
+    ("truncated", Ends::Lost),
+    ("claims", Ends::Lost),
+    ("huge", Ends::Lost),
+    ("missing", Ends::Lost),
+    ("other", Ends::Lost),
+    ("extent", Ends::Somehow),
+    ("message", Ends::Somehow),
+    ("compressed", Ends::Somehow),
+    ("cut", Ends::Somehow),
+    ("head", Ends::Somehow),
+    ("allocator", Ends::Somehow),
+    ("bits", Ends::Somehow),
+    ("run", Ends::Somehow),
+];
+
+#[derive(Clone, Copy)]
+enum Ends {
+    /// As if nothing had been changed.
+    Right,
+    /// With its worker.
+    Lost,
+    /// What was changed may have been of no importance, or of any.
+    Somehow,
+}
+
+/// Has something of everything while it waits, and uses it afterwards.
+const SOURCE: &str = r#"
+exports = async function (what, n) {
+  const map = new Map([["n", n]]), typed = new Float64Array(50).fill(n), text = "x".repeat(100 + n);
+  class Counter { #n = n; get n() { return this.#n; } }
+  const counter = new Counter(), before = [typeof mine, [].of ?? null];
+  globalThis.mine = Array.prototype.of = n;
+  const events = new (require("events"))();
+  events.once("x", () => map.set("x", n + 1));
+  setTimeout(() => map.set("rang", n), 2);
+  console.log("waits", n);
+  await context.services.get("mongodb-atlas").db("d").collection("c").findOne({}, {}, { do: "gate" });
+  await new Promise((resolve) => setTimeout(resolve, 3));
+  events.emit("x");
+  const sorted = [...typed].map((x, i) => x + i).sort((a, b) => b - a);
+  return { before, map: JSON.stringify([...map]), sorted: sorted[0], text: text.length, n: counter.n, mine, of: [].of,
+    regex: /(?<y>\d+)/.exec("a" + n).groups.y };
+};
+"#;
+
+fn right(n: i32) -> Bson {
+    let map = format!(r#"[["n",{n}],["rang",{n}],["x",{}]]"#, n + 1);
+    bson!({
+        "before": ["undefined", null], "map": map, "sorted": f64::from(n + 49), "text": 100 + n, "n": n, "mine": n, "of": n,
+        "regex": n.to_string(),
+    })
+}
+
+/// A call that waits until its gate is closed.
+fn waits(pool: &Pool, owner: &str, what: &str, n: i32) -> (Arc<World>, JoinHandle<Outcome>) {
+    let mut call = call("exports = 0", vec![what.into(), n.into()]);
+    call.code = compiled(SOURCE);
+    call.owner = owner.into();
+    if owner == "hurt" {
+        call.limits.time_ms = 400;
+    }
+    let world = Arc::new(World::default());
+    let (pool, host) = (pool.clone(), world.clone());
+    (
+        world,
+        tokio::spawn(async move { pool.call(call, host).await }),
+    )
+}
+
+/// Until as many calls are frozen, or one of them has ended.
+async fn frozen(pool: &Pool, count: usize, call: &JoinHandle<Outcome>) {
+    while pool.frozen() < count && !call.is_finished() {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_a_frozen_call_becomes_others_are_right() {
+    let mut settings = PoolSettings::new(env!("CARGO_BIN_EXE_js-test-worker"), ["mangling"]);
+    // All goes on in the same worker, as long as it lives.
+    settings.workers_max = 1;
+    let pool = Pool::new(settings);
+    let mut seen = BTreeMap::<_, usize>::new();
+    for round in 1..=rounds() / 2 {
+        let (kind, ends) = KINDS[round as usize % KINDS.len()];
+        let what = format!("{kind} {round}");
+        let n = round as i32;
+        let (hurt_host, hurt) = waits(&pool, "hurt", &what, n);
+        while hurt_host.asked() == 0 {
+            tokio::task::yield_now().await;
+        }
+        // Each wants the worker of the one before.
+        let (waiting_host, waiting) = waits(&pool, "good", "", n + 1);
+        while waiting_host.asked() == 0 {
+            tokio::task::yield_now().await;
+        }
+        let (last_host, last) = waits(&pool, "good", "", n + 2);
+        frozen(&pool, 2, &hurt).await;
+        hurt_host.gate.close();
+        let hurt = tokio::time::timeout(Duration::from_secs(30), hurt).await;
+        let ended = hurt.expect("a call that does not end").unwrap().result;
+        match ends {
+            Ends::Right => assert_eq!(ended, Ok(right(n)), "{what}"),
+            Ends::Lost => assert!(
+                matches!(ended, Err(Failure::Crashed | Failure::MemoryLimit)),
+                "{what}: {ended:?}"
+            ),
+            Ends::Somehow => {}
+        }
+        let how = match &ended {
+            Ok(value) if *value == right(n) => "right",
+            Ok(_) => "another value",
+            Err(Failure::Threw { .. }) => "threw",
+            Err(Failure::Crashed) => "crashed",
+            Err(Failure::TimeLimit) => "time",
+            Err(Failure::MemoryLimit) => "memory",
+            Err(Failure::Overloaded) => panic!("{what}: overloaded"),
+        };
+        *seen.entry((kind, how)).or_default() += 1;
+        waiting_host.gate.close();
+        assert_eq!(waiting.await.unwrap().result, Ok(right(n + 1)), "{what}");
+        last_host.gate.close();
+        assert_eq!(last.await.unwrap().result, Ok(right(n + 2)), "{what}");
+        assert_eq!(
+            (pool.running(), pool.frozen(), pool.waiting()),
+            (0, 0, 0),
+            "{what}"
+        );
+    }
+    println!("{seen:#?}");
+}
