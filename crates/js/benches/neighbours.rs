@@ -4,8 +4,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bson::{RawArrayBuf, RawBson, RawDocumentBuf, rawdoc};
-use js::{BoxFuture, Call, Entered, Frame, Host, HostError, Limits, Pool, PoolSettings, compile};
+use bson::{RawArrayBuf, rawdoc};
+use js::{Call, Limits, Nobody, Pool, PoolSettings, compile};
 
 /// Calls of the hostile owner at once.
 const HOSTILE: usize = 16;
@@ -37,23 +37,6 @@ const PROGRAMS: &[(&str, &str)] = &[
     ),
     ("calls that end", "exports = () => 1"),
 ];
-
-struct Nobody;
-
-impl Host for Nobody {
-    fn call(
-        &self,
-        _: Frame,
-        _: &str,
-        _: RawDocumentBuf,
-    ) -> BoxFuture<'_, Result<RawBson, HostError>> {
-        Box::pin(async { Ok(RawBson::Null) })
-    }
-
-    fn enter(&self, _: Frame, _: &str) -> BoxFuture<'_, Result<Entered, HostError>> {
-        Box::pin(async { Err(HostError::new("none")) })
-    }
-}
 
 fn call(owner: &str, source: &str) -> Call {
     Call {

@@ -11,11 +11,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use bson::{Bson, RawArrayBuf, RawBson, RawDocumentBuf, rawdoc};
-use js::{
-    BoxFuture, Call, Compiled, Entered, Failure, Frame, Host, HostError, Limits, Pool,
-    PoolSettings, compile,
-};
+use bson::{Bson, RawArrayBuf, rawdoc};
+use js::{Call, Compiled, Failure, Limits, Nobody, Pool, PoolSettings, compile};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
@@ -109,23 +106,6 @@ const SKIPPED_HOST: &[&str] = &[
     "$262.IsHTMLDDA",
     "$262.AbstractModuleSource",
 ];
-
-struct Nobody;
-
-impl Host for Nobody {
-    fn call(
-        &self,
-        _: Frame,
-        _: &str,
-        _: RawDocumentBuf,
-    ) -> BoxFuture<'_, Result<RawBson, HostError>> {
-        Box::pin(async { Ok(RawBson::Null) })
-    }
-
-    fn enter(&self, _: Frame, _: &str) -> BoxFuture<'_, Result<Entered, HostError>> {
-        Box::pin(async { Err(HostError::new("none")) })
-    }
-}
 
 /// A test as its comment describes it.
 struct Test {

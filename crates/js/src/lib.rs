@@ -38,7 +38,7 @@ use std::sync::Arc;
 use bson::{Bson, RawArrayBuf, RawBson, RawDocumentBuf};
 
 pub use compile::{CompileError, Compiled, compile};
-pub use pool::{Pool, PoolSettings};
+pub use pool::{Nobody, Pool, PoolSettings};
 pub use source_map::{Origin, original};
 
 /// A boxed future.

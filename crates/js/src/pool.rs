@@ -394,8 +394,9 @@ impl Pool {
     }
 }
 
-/// The host of a call that asks for nothing.
-struct Nobody;
+/// The host of calls that ask for nothing: whatever they ask for is an error.
+#[derive(Debug, Clone, Copy)]
+pub struct Nobody;
 
 impl Host for Nobody {
     fn call(
