@@ -2,12 +2,11 @@
 
 use std::ffi::CString;
 
-use bson::raw::RawBinaryRef;
-use bson::spec::BinarySubtype;
 use bson::{RawDocumentBuf, cstr};
 use rquickjs_sys as q;
 
 use crate::convert::text_of;
+use crate::wire::binary;
 
 /// A compiled function file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -203,12 +202,5 @@ pub(crate) fn append_code(message: &mut RawDocumentBuf, code: &Compiled, with_by
     message.append(cstr!("hash"), binary(&code.hash));
     if with_bytes {
         message.append(cstr!("code"), binary(&code.bytecode));
-    }
-}
-
-fn binary(bytes: &[u8]) -> RawBinaryRef<'_> {
-    RawBinaryRef {
-        subtype: BinarySubtype::Generic,
-        bytes,
     }
 }

@@ -187,7 +187,7 @@ unsafe fn document_to_js(ctx: *mut JSContext, shapes: &Shapes, document: &RawDoc
 
 const UINT8_ARRAY: c_int = q::JSTypedArrayEnum_JS_TYPED_ARRAY_UINT8 as c_int;
 /// Configurable, writable, enumerable.
-const PLAIN: c_int = 7;
+pub(crate) const PLAIN: c_int = 7;
 
 unsafe fn object(
     ctx: *mut JSContext,

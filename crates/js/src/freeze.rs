@@ -6,17 +6,17 @@ use std::collections::{HashMap, VecDeque};
 use std::io;
 
 use bson::raw::RawBsonRef;
-use bson::spec::BinarySubtype;
-use bson::{RawArrayBuf, RawBinaryRef, RawDocument, RawDocumentBuf, cstr, rawdoc};
+use bson::{RawArrayBuf, RawDocument, RawDocumentBuf, cstr, rawdoc};
 use rquickjs_sys::JSValue;
 
 use crate::LogLine;
 use crate::realm::{Realm, Run, Timer};
+use crate::wire::binary;
 
 /// Most bytes of a frozen realm; larger ones keep their worker.
 const STATE_BYTES_MAX: usize = 4 << 20;
 /// Most bytes of a frozen call, its realm compressed.
-pub(crate) const FROZEN_BYTES_MAX: usize = 6 << 20;
+pub(crate) const CALL_BYTES_MAX: usize = 6 << 20;
 
 /// The message that ends a call's stay in this worker; `None` when it has to
 /// stay.
@@ -35,7 +35,7 @@ pub(crate) fn freeze(realm: &mut Realm) -> Option<RawDocumentBuf> {
     let state = lz4_flex::compress_prepend_size(&state);
     message.append(cstr!("state"), binary(&state));
     message.append(cstr!("run"), run_document(&realm.run));
-    (message.as_bytes().len() <= FROZEN_BYTES_MAX).then_some(message)
+    (message.as_bytes().len() <= CALL_BYTES_MAX).then_some(message)
 }
 
 /// Puts a frozen call into a realm that nobody used.
@@ -60,13 +60,6 @@ pub(crate) fn now() -> u64 {
     // SAFETY: the pointer is to a live value.
     unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut time) };
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
-}
-
-pub(crate) fn binary(bytes: &[u8]) -> RawBinaryRef<'_> {
-    RawBinaryRef {
-        subtype: BinarySubtype::Generic,
-        bytes,
-    }
 }
 
 /// Engine values as bytes: they point into the arena, which comes along.

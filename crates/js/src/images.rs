@@ -13,9 +13,8 @@ use std::sync::atomic::Ordering;
 
 use bson::{RawDocument, RawDocumentBuf, cstr, rawdoc};
 
-use crate::freeze::binary;
 use crate::realm::{EXPIRED, Realm};
-use crate::wire::bytes;
+use crate::wire::{binary, bytes};
 
 /// Most bytes of an image, beside what the first one has.
 pub(crate) const IMAGE_BYTES_MAX: usize = 24 << 20;
@@ -32,24 +31,25 @@ pub(crate) fn take(realm: &mut Realm, message: &RawDocument) -> io::Result<()> {
         realm.images.clear();
     }
     let Some(key) = bytes(message, "image") else {
-        return realm.use_image(None);
+        realm.use_image(None);
+        return Ok(());
     };
     if let Some(changes) = bytes(message, "image_bytes") {
-        realm.use_image(None)?;
+        realm.use_image(None);
         realm.arena.apply(changes)?;
         let image = realm.arena.content();
         realm.images.insert(key.to_vec(), image);
     }
     let image = realm.images.get(key).cloned();
-    realm.use_image(Some(
-        image.ok_or_else(|| io::Error::other("an unknown image"))?,
-    ))
+    let image = image.ok_or_else(|| io::Error::other("an unknown image"))?;
+    realm.use_image(Some(image));
+    Ok(())
 }
 
 /// Makes an image of the modules that a message names: the message with it, or
 /// with why there is none.
 pub(crate) fn build(realm: &mut Realm, message: &RawDocument) -> io::Result<RawDocumentBuf> {
-    realm.use_image(None)?;
+    realm.use_image(None);
     crate::natives::learn_context(message);
     let ids = message.get_array("modules").into_iter().flatten().flatten();
     let ids = ids.filter_map(|id| Some(id.as_str()?.to_owned()));

@@ -15,12 +15,9 @@ use kit::limit;
 use rquickjs_sys as q;
 use rquickjs_sys::{JSContext, JSModuleDef, JSRuntime, JSValue};
 
-use crate::convert::{string, text_of};
+use crate::convert::{PLAIN, string, text_of};
 use crate::natives::{Message, Native, argument, realm, throw, wait};
 use crate::wire::bytes;
-
-/// Configurable, writable, enumerable.
-const PLAIN: c_int = 7;
 
 /// The functions that `node/_loader.js` calls.
 pub(crate) const NATIVES: &[(&CStr, Native)] = &[

@@ -7,12 +7,10 @@ use node::Value;
 use rquickjs_sys as q;
 use rquickjs_sys::{JSContext, JSValue};
 
-use crate::convert::{Unconvertible, float, int, string, text_of};
+use crate::convert::{PLAIN, Unconvertible, float, int, string, text_of};
 
 /// Levels of arrays and objects that an operation takes.
 const DEPTH_MAX: usize = 8;
-/// Configurable, writable, enumerable.
-const PLAIN: c_int = 7;
 
 /// A value that the caller owns.
 ///

@@ -211,11 +211,10 @@ impl Realm {
     }
 
     /// Goes to the realm of an image, or to the first one.
-    pub(crate) fn use_image(&mut self, image: Option<Rc<[u8]>>) -> std::io::Result<()> {
+    pub(crate) fn use_image(&mut self, image: Option<Rc<[u8]>>) {
         self.arena.use_image(image);
         // SAFETY: as for `reset`.
         unsafe { q::JS_UpdateStackTop(self.runtime) };
-        Ok(())
     }
 
     /// Loads modules by their ids: `node:NAME`, or a file's path in the packages.

@@ -12,13 +12,13 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{SemaphorePermit, mpsc};
 
 use crate::compile::append_code;
-use crate::freeze::{self, binary};
+use crate::freeze;
 use crate::frozen::Frozen;
 use crate::images::IMAGE_BYTES_MAX;
 use crate::keeper::{Keeper, Process};
 use crate::learned::{Image, NAME_BYTES_MAX};
 use crate::queue::Queue;
-use crate::wire::{MESSAGE_BYTES_MAX, bytes, is_shallow, length};
+use crate::wire::{MESSAGE_BYTES_MAX, binary, bytes, is_shallow, length};
 use crate::{BoxFuture, Call, Compiled, Entered, Failure, Host, HostError, LogLine, Outcome};
 
 /// A call that takes longer, or that waits for the host, makes room for
@@ -220,7 +220,7 @@ impl Worker {
                             return Ok(Ran::Done(outcome(&message), loaded(&message)));
                         }
                         "frozen"
-                            if asked && message.as_bytes().len() <= freeze::FROZEN_BYTES_MAX =>
+                            if asked && message.as_bytes().len() <= freeze::CALL_BYTES_MAX =>
                         {
                             return Ok(Ran::Frozen(message));
                         }

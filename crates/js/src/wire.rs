@@ -4,7 +4,8 @@
 use std::io::{self, Read, Write};
 use std::sync::atomic::Ordering;
 
-use bson::raw::RawBsonRef;
+use bson::raw::{RawBinaryRef, RawBsonRef};
+use bson::spec::BinarySubtype;
 use bson::{RawDocument, RawDocumentBuf};
 
 use crate::realm::EXPIRED;
@@ -47,6 +48,14 @@ pub(crate) fn length(buffer: &[u8]) -> io::Result<Option<usize>> {
         return Err(io::Error::other("a message of impossible length"));
     }
     Ok(Some(length))
+}
+
+/// Bytes as a part of a message.
+pub(crate) fn binary(bytes: &[u8]) -> RawBinaryRef<'_> {
+    RawBinaryRef {
+        subtype: BinarySubtype::Generic,
+        bytes,
+    }
 }
 
 /// The bytes under a name.
