@@ -216,10 +216,11 @@ impl Arena {
     pub(crate) fn apply(&mut self, changes: &[u8]) -> std::io::Result<()> {
         let broken = || std::io::Error::other("changes that are none");
         let (bump, mut rest) = changes.split_first_chunk::<8>().ok_or_else(broken)?;
-        let length = (u64::from_le_bytes(*bump) as usize).next_multiple_of(BLOCK_BYTES);
-        if length > MAPPING_BYTES || length < self.image.len() {
+        let bump = u64::from_le_bytes(*bump) as usize;
+        if bump > MAPPING_BYTES || bump < self.image.len() {
             return Err(broken());
         }
+        let length = bump.next_multiple_of(BLOCK_BYTES);
         // What earlier calls left behind the image is not to be seen. Pages that
         // the changes say nothing of are not to be there either: it may be all of
         // the mapping.
@@ -243,7 +244,13 @@ impl Arena {
             unsafe { ptr::copy_nonoverlapping(blocks.as_ptr(), self.base.add(at), bytes) };
             rest = after;
         }
-        Ok(())
+        // What is copied and emptied from now on goes by these.
+        let state = self.state();
+        if state.bump == bump && state.returned <= bump {
+            Ok(())
+        } else {
+            Err(broken())
+        }
     }
 
     /// Limits what is allocated from now on, on top of the image.

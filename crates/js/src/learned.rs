@@ -124,6 +124,11 @@ impl Learned {
         Some(modules)
     }
 
+    /// Forgets a function, as if it had never been called.
+    pub(crate) fn forget(&self, key: &Key) {
+        self.state().forget(key);
+    }
+
     /// Keeps an image that was made; `None` when it could not be, which is not
     /// tried again.
     pub(crate) fn built(&self, key: &Key, image: Option<Image>) {
@@ -168,7 +173,11 @@ impl State {
         let Some(key) = oldest.map(|(key, _)| *key) else {
             return;
         };
-        if let Some(function) = self.functions.remove(&key) {
+        self.forget(&key);
+    }
+
+    fn forget(&mut self, key: &Key) {
+        if let Some(function) = self.functions.remove(key) {
             self.bytes -= function.bytes();
         }
     }

@@ -239,7 +239,8 @@ impl Pool {
             let (mut worker, permit, message) = place;
             let now = tokio::time::Instant::now();
             let end = limit.max(now) + KILL_AFTER;
-            match worker.run(message, &mut talk, end).await {
+            let ran = worker.run(message, &mut talk, end).await;
+            let failure = match ran {
                 Ok(Ran::Done(outcome, loaded)) => {
                     drop(permit);
                     self.put_back(worker);
@@ -264,14 +265,20 @@ impl Pool {
                         Ok(next) => place = next,
                         Err(failure) => return failed(failure),
                     }
+                    continue;
                 }
-                Ok(Ran::OutOfMemory) => return failed(Failure::MemoryLimit),
                 // Dropping the worker kills it.
                 Err(error) if error.kind() == io::ErrorKind::TimedOut => {
                     return failed(Failure::TimeLimit);
                 }
-                Ok(Ran::Image(_)) | Err(_) => return failed(Failure::Crashed),
+                Ok(Ran::OutOfMemory) => Failure::MemoryLimit,
+                Ok(Ran::Image(_)) | Err(_) => Failure::Crashed,
+            };
+            if image.is_some() {
+                // It may be the image, and would be in every call.
+                self.shared.learned.forget(&function);
             }
+            return failed(failure);
         }
     }
 

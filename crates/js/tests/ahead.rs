@@ -33,7 +33,8 @@ console.log('loaded');
 Promise.reject(new Error('nobody cares'));
 ";
 
-async fn settled(pool: &Pool) {
+/// Until nothing is loaded ahead any more.
+pub(crate) async fn settled(pool: &Pool) {
     while pool.preparing() {
         tokio::task::yield_now().await;
     }

@@ -10,27 +10,28 @@ use bson::{Bson, bson};
 use js::{Failure, Outcome, Pool, PoolSettings};
 use tokio::task::JoinHandle;
 
+use crate::ahead::settled;
 use crate::boundary::rounds;
-use crate::{World, call, compiled};
+use crate::{World, call, compiled, serves};
 
 /// What happens to a call, and how it may end.
 const KINDS: &[(&str, Ends)] = &[
     ("nothing", Ends::Right),
     ("wake", Ends::Right),
     ("random", Ends::Lost),
-    ("random-realm", Ends::Lost),
+    ("realm-random", Ends::Lost),
     ("truncated", Ends::Lost),
     ("claims", Ends::Lost),
     ("huge", Ends::Lost),
     ("missing", Ends::Lost),
     ("other", Ends::Lost),
-    ("extent", Ends::Somehow),
+    ("realm-extent", Ends::Somehow),
     ("message", Ends::Somehow),
     ("compressed", Ends::Somehow),
-    ("cut", Ends::Somehow),
-    ("head", Ends::Somehow),
-    ("allocator", Ends::Somehow),
-    ("bits", Ends::Somehow),
+    ("realm-cut", Ends::Somehow),
+    ("realm-head", Ends::Somehow),
+    ("realm-allocator", Ends::Somehow),
+    ("realm-bits", Ends::Somehow),
     ("run", Ends::Somehow),
 ];
 
@@ -142,6 +143,7 @@ async fn whatever_a_frozen_call_becomes_others_are_right() {
         assert_eq!(waiting.await.unwrap().result, Ok(right(n + 1)), "{what}");
         last_host.gate.close();
         assert_eq!(last.await.unwrap().result, Ok(right(n + 2)), "{what}");
+        settled(&pool).await;
         assert_eq!(
             (pool.running(), pool.frozen(), pool.waiting()),
             (0, 0, 0),
@@ -149,4 +151,48 @@ async fn whatever_a_frozen_call_becomes_others_are_right() {
         );
     }
     println!("{seen:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_that_does_not_work_is_given_up() {
+    let mut settings = PoolSettings::new(env!("CARGO_BIN_EXE_js-test-worker"), ["mangling"]);
+    settings.workers_max = 1;
+    let pool = Pool::new(settings);
+    let mut lost = 0;
+    for round in 1..=rounds() / 8 {
+        let kinds = ["random", "cut", "extent", "head", "allocator", "bits"];
+        let kind = kinds[round as usize % kinds.len()];
+        let what = format!("image-{kind} {round}");
+        let n = round as i32;
+        let source = format!(
+            "exports = () => [typeof mine, new (require('events'))().listenerCount('x'), {n}]"
+        );
+        let run = async |argument: &str| {
+            let mut call = call(&source, vec![argument.into()]);
+            call.owner = "hurt".into();
+            call.limits.time_ms = 400;
+            let ended = pool.call(call, Arc::new(World::default()));
+            let ended = tokio::time::timeout(Duration::from_secs(30), ended).await;
+            let ended = ended.expect("a call that does not end").result;
+            settled(&pool).await;
+            ended
+        };
+        let wanted = Ok(bson!(["undefined", 0, n]));
+        assert_eq!(run(&what).await, wanted, "{what}");
+        // An image that kills its worker does so once. Others may be anything.
+        let mut crashed = 0;
+        for _ in 0..3 {
+            let ended = run("").await;
+            if matches!(ended, Err(Failure::Crashed | Failure::MemoryLimit)) {
+                crashed += 1;
+            } else if crashed > 0 || kind == "random" {
+                assert_eq!(ended, wanted, "{what}");
+            }
+        }
+        assert!(crashed <= 1, "{what}: {crashed} calls were lost");
+        lost += crashed;
+        serves(&pool, &what).await;
+    }
+    println!("{lost} calls were lost");
+    assert!(lost > 0);
 }

@@ -20,6 +20,9 @@ use crate::rogue_worker::{next, received};
 /// What is to be changed of the call that runs in a worker.
 type Wanted = Arc<Mutex<Option<(String, u64)>>>;
 
+/// What is to be changed of the next image that a worker makes.
+static OF_IMAGE: Mutex<Option<(String, u64)>> = Mutex::new(None);
+
 /// Stands between the server and the process that workers are forked from.
 pub(crate) fn main() -> ExitCode {
     match relay() {
@@ -66,7 +69,14 @@ fn pass_on(mut from: File, mut to: File, wanted: &Wanted) {
     while let Some(message) = next(&mut from) {
         let kind = message.get_str("k").unwrap_or_default();
         if kind == "call" || kind == "thaw" {
-            *wanted.lock().unwrap() = wish(&message);
+            let wish = wish(&message);
+            match wish
+                .as_ref()
+                .and_then(|(what, _)| what.strip_prefix("image-"))
+            {
+                Some(what) => *OF_IMAGE.lock().unwrap() = Some((what.to_owned(), wish.unwrap().1)),
+                None => *wanted.lock().unwrap() = wish,
+            }
         }
         if to.write_all(message.as_bytes()).is_err() {
             return;
@@ -83,12 +93,22 @@ fn wish(call: &RawDocument) -> Option<(String, u64)> {
 /// Brings the worker's answers back, some of them changed.
 fn bring_back(mut from: File, mut to: File, wanted: &Wanted) {
     while let Some(message) = next(&mut from) {
-        let frozen = matches!(message.get_str("k"), Ok("frozen"));
-        let wanted = frozen.then(|| wanted.lock().unwrap().take()).flatten();
-        let bytes = match wanted {
-            Some((what, seed)) => mangled(&message, &what, &mut Dice::new(seed)),
-            None => message.into_bytes(),
-        };
+        let mut bytes = message.as_bytes().to_vec();
+        match message.get_str("k").unwrap_or_default() {
+            "frozen" => {
+                if let Some((what, seed)) = wanted.lock().unwrap().take() {
+                    bytes = mangled(&message, &what, &mut Dice::new(seed));
+                }
+            }
+            "image" => {
+                if let Some((what, seed)) = OF_IMAGE.lock().unwrap().take() {
+                    let mut image = binary_of(&message, "state");
+                    change(&mut image, &what, &mut Dice::new(seed));
+                    bytes = changed(&message, "state", Some(binary(image)));
+                }
+            }
+            _ => {}
+        }
         if to.write_all(&bytes).is_err() {
             return;
         }
@@ -124,13 +144,13 @@ impl Dice {
 }
 
 fn mangled(message: &RawDocument, what: &str, dice: &mut Dice) -> Vec<u8> {
-    let state = match message.get("state") {
-        Ok(Some(RawBsonRef::Binary(state))) => state.bytes.to_vec(),
-        _ => Vec::new(),
-    };
-    let realm = lz4_flex::decompress_size_prepended(&state).unwrap();
+    let state = binary_of(message, "state");
+    let mut realm = lz4_flex::decompress_size_prepended(&state).unwrap();
     let with = |state: Vec<u8>| changed(message, "state", Some(binary(state)));
-    let with_realm = |realm: &[u8]| with(lz4_flex::compress_prepend_size(realm));
+    if let Some(what) = what.strip_prefix("realm-") {
+        change(&mut realm, what, dice);
+        return with(lz4_flex::compress_prepend_size(&realm));
+    }
     match what {
         // As it is.
         "nothing" => message.as_bytes().to_vec(),
@@ -138,10 +158,6 @@ fn mangled(message: &RawDocument, what: &str, dice: &mut Dice) -> Vec<u8> {
         "random" => {
             let length = dice.roll(1 << 16);
             with(dice.bytes(length))
-        }
-        "random-realm" => {
-            let length = dice.roll(1 << 16);
-            with_realm(&dice.bytes(length))
         }
         // The message's own bytes, or those of the compressed realm.
         "message" => {
@@ -161,31 +177,6 @@ fn mangled(message: &RawDocument, what: &str, dice: &mut Dice) -> Vec<u8> {
             state[3] = 0x40 << dice.roll(2);
             with(state)
         }
-        // Places and lengths in the arena: what a taker-over writes first.
-        "head" => {
-            let mut realm = realm;
-            dice.flip(&mut realm[..24]);
-            with_realm(&realm)
-        }
-        "allocator" => {
-            let mut realm = realm;
-            // Behind the length and the first block's head.
-            dice.flip(&mut realm[16..80]);
-            with_realm(&realm)
-        }
-        // As much as can be, of the only call that waits.
-        "extent" => {
-            let mut realm = realm;
-            let mib = [1_u64 << 9, 4 << 10, (4 << 10) + 1, 1 << 40][dice.roll(4)];
-            realm[..8].copy_from_slice(&(mib << 20).to_le_bytes());
-            with_realm(&realm)
-        }
-        "bits" => {
-            let mut realm = realm;
-            dice.flip(&mut realm[8..]);
-            with_realm(&realm)
-        }
-        "cut" => with_realm(&realm[..dice.roll(realm.len())]),
         "huge" => with(vec![0; 7 << 20]),
         "run" => {
             let mut run = message.get_document("run").unwrap().as_bytes().to_vec();
@@ -205,6 +196,34 @@ fn mangled(message: &RawDocument, what: &str, dice: &mut Dice) -> Vec<u8> {
             changed(message, "wake", Some(wakes[dice.roll(6)].into()))
         }
         other => panic!("nobody knows what {other} means"),
+    }
+}
+
+/// Changes what a realm has beside its image.
+fn change(realm: &mut Vec<u8>, what: &str, dice: &mut Dice) {
+    match what {
+        "random" => {
+            let length = dice.roll(1 << 16);
+            *realm = dice.bytes(length);
+        }
+        "cut" => realm.truncate(dice.roll(realm.len())),
+        // Its length, the first place, and the beginning of the allocator's state.
+        "head" => dice.flip(&mut realm[..24]),
+        "allocator" => dice.flip(&mut realm[16..80]),
+        // As much as the arena has, and more.
+        "extent" => {
+            let mib = [1_u64 << 9, 4 << 10, (4 << 10) + 1, 1 << 40][dice.roll(4)];
+            realm[..8].copy_from_slice(&(mib << 20).to_le_bytes());
+        }
+        "bits" => dice.flip(&mut realm[8..]),
+        other => panic!("nobody knows what {other} means"),
+    }
+}
+
+fn binary_of(message: &RawDocument, name: &str) -> Vec<u8> {
+    match message.get(name) {
+        Ok(Some(RawBsonRef::Binary(found))) => found.bytes.to_vec(),
+        _ => Vec::new(),
     }
 }
 

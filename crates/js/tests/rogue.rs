@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use bson::{Bson, RawBson, RawDocumentBuf};
 use js::{BoxFuture, Entered, Failure, Frame, Host, HostError, Outcome, Pool, PoolSettings};
 
+use crate::ahead::settled;
 use crate::{call, compiled, context};
 
 /// A call that takes as long does not end.
@@ -136,9 +137,7 @@ async fn learns(pool: &Pool, function: usize, what: &str) -> bool {
     assert_eq!(ended.result, Ok(Bson::Int32(7)), "{what}");
     // One thread: what is to be loaded ahead has not begun.
     let asked = pool.preparing();
-    while pool.preparing() {
-        tokio::task::yield_now().await;
-    }
+    settled(pool).await;
     serves(pool, what).await;
     assert!(asked || pool.prepared() == before, "{what}");
     asked
