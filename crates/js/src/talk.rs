@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bson::raw::RawBsonRef;
 use bson::{Bson, RawArray, RawArrayBuf, RawBson, RawDocument, RawDocumentBuf, cstr, rawdoc};
+use kit::limit;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{SemaphorePermit, mpsc};
@@ -18,7 +19,7 @@ use crate::images::IMAGE_BYTES_MAX;
 use crate::keeper::{Keeper, Process};
 use crate::learned::{Image, NAME_BYTES_MAX};
 use crate::queue::Queue;
-use crate::wire::{MESSAGE_BYTES_MAX, binary, bytes, is_shallow, length};
+use crate::wire::{MESSAGE_BYTES_MAX, binary, bytes, count, is_shallow, length};
 use crate::{BoxFuture, Call, Compiled, Entered, Failure, Host, HostError, LogLine, Outcome};
 
 /// A call that takes longer, or that waits for the host, makes room for
@@ -32,9 +33,9 @@ const PATIENCE: Duration = Duration::from_millis(2);
 /// Bytes of images that one worker keeps, before those of one more call.
 const IMAGES_PER_WORKER_BYTES_MAX: usize = 64 << 20;
 /// Operations of one call without a reply yet: more than functions may start.
-const OPEN_MAX: usize = 4 * kit::limit::CALL_HOST_OPERATIONS_MAX as usize;
+const OPEN_MAX: usize = 4 * limit::CALL_HOST_OPERATIONS_MAX as usize;
 /// Modules that a call may say it loaded: each is asked for once at least.
-const LOADED_MAX: usize = kit::limit::CALL_MODULES_MAX as usize;
+const LOADED_MAX: usize = limit::CALL_MODULES_MAX as usize;
 /// Bytes on their way to a worker that keep the next reply waiting: one that
 /// does not read its replies is to have no more of them here.
 const UNREAD_BYTES: usize = 1 << 20;
@@ -432,6 +433,13 @@ fn loaded(message: &RawDocument) -> Vec<String> {
 
 fn outcome(message: &RawDocument) -> Outcome {
     let flag = |name| message.get_bool(name).unwrap_or(false);
+    let threw = |message: String| {
+        Err(Failure::Threw {
+            message,
+            stack: String::new(),
+            code: String::new(),
+        })
+    };
     let result = if flag("time_limit") {
         Err(Failure::TimeLimit)
     } else if flag("memory_limit") {
@@ -447,13 +455,20 @@ fn outcome(message: &RawDocument) -> Outcome {
                 })
             }
             Err(_) => match message.get("value") {
+                Ok(Some(value)) if count(value) > limit::CALL_RESULT_VALUES_MAX => {
+                    let most = limit::CALL_RESULT_VALUES_MAX;
+                    threw(format!(
+                        "RangeError: the result has more than {most} values"
+                    ))
+                }
                 Ok(Some(value)) => Ok(Bson::try_from(value).unwrap_or(Bson::Null)),
                 _ => Ok(Bson::Undefined),
             },
         }
     };
     let mut logs = Vec::new();
-    for line in message.get_array("logs").into_iter().flatten().flatten() {
+    let lines = message.get_array("logs").into_iter().flatten().flatten();
+    for line in lines.take(limit::CALL_LOG_LINES_MAX) {
         let Some(line) = line.as_document() else {
             continue;
         };

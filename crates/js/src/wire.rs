@@ -99,6 +99,20 @@ fn within(value: RawBsonRef<'_>, levels: usize) -> bool {
     }
 }
 
+/// How many values there are in one that is shallow, itself included.
+pub(crate) fn count(value: RawBsonRef<'_>) -> usize {
+    let fields = |document: &RawDocument| -> usize {
+        let values = document.iter().flatten();
+        values.map(|(_, value)| count(value)).sum()
+    };
+    1 + match value {
+        RawBsonRef::Document(document) => fields(document),
+        RawBsonRef::JavaScriptCodeWithScope(code) => fields(code.scope),
+        RawBsonRef::Array(array) => array.into_iter().flatten().map(count).sum(),
+        _ => 0,
+    }
+}
+
 /// Writes one message whole.
 pub(crate) fn write(to: &mut impl Write, message: &RawDocument) -> io::Result<()> {
     let mut rest = message.as_bytes();
@@ -117,7 +131,7 @@ pub(crate) fn write(to: &mut impl Write, message: &RawDocument) -> io::Result<()
 mod tests {
     use bson::{RawArrayBuf, RawDocumentBuf, cstr, rawdoc};
 
-    use super::is_shallow;
+    use super::{RawBsonRef, count, is_shallow};
 
     fn nested(levels: usize) -> RawDocumentBuf {
         let mut document = RawDocumentBuf::new();
@@ -131,6 +145,12 @@ mod tests {
             }
         }
         document
+    }
+
+    #[test]
+    fn values_are_counted_at_all_levels() {
+        let document = rawdoc! { "a": 1, "b": [1, "x", { "c": [] }], "d": {} };
+        assert_eq!(count(RawBsonRef::Document(&document)), 8);
     }
 
     #[test]

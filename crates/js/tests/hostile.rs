@@ -100,6 +100,10 @@ async fn floods_meet_a_limit() {
             "TypeError: the result cannot be returned: the value is too large",
         ),
         (
+            "exports = () => new Array(2e6)",
+            "RangeError: the result has more than 1000000 values",
+        ),
+        (
             "exports = () => context.services.get('mongodb-atlas').db('d').collection('c').insertOne({ s: 'x'.repeat(60 << 20) })",
             "RangeError: the value is too large",
         ),

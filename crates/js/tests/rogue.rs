@@ -207,3 +207,27 @@ async fn who_freezes_again_and_again_ends_with_the_time() {
     assert_eq!((pool.running(), pool.frozen(), pool.waiting()), (0, 0, 0));
     serves(&pool, "many frozen calls").await;
 }
+
+#[tokio::test]
+async fn answers_of_very_many_parts_are_not_held() {
+    let (pool, host) = (rogues(), Arc::new(Counting::default()));
+    let most = kit::limit::CALL_RESULT_VALUES_MAX;
+    // The array is one of them.
+    let held = sent(&pool, &format!("values {}", most - 1), &host).await;
+    let held = held.result.unwrap();
+    assert_eq!(held.as_array().unwrap().len(), most - 1);
+    for count in [most, 40_000_000] {
+        let ended = sent(&pool, &format!("values {count}"), &host).await.result;
+        let Err(Failure::Threw { message, .. }) = ended else {
+            panic!("{count}: {:?}", ended.map(|_| "a value"));
+        };
+        assert_eq!(
+            message,
+            format!("RangeError: the result has more than {most} values")
+        );
+        serves(&pool, "many values").await;
+    }
+    let many = sent(&pool, "lines 1000000", &host).await;
+    assert_eq!(many.result, Ok(Bson::Int32(7)));
+    assert_eq!(many.logs.len(), kit::limit::CALL_LOG_LINES_MAX);
+}

@@ -212,6 +212,31 @@ fn rogue(what: &str, seed: u64, input: &mut File, output: &mut File) {
             // What comes back is never read.
             while send(&many) {}
         }
+        // As many values as the number says, in as few bytes as can be.
+        "values" => {
+            let values = [0x0a, 0].repeat(seed as usize);
+            let length = values.len() as i32 + 5;
+            let document = [&length.to_le_bytes()[..], &values, &[0]].concat();
+            let mut done = rawdoc! { "k": "done", "memory": 0_i64, "us": 0_i64, "logs": [] };
+            let kind = done.as_bytes().len() - 1;
+            done.append(
+                bson::cstr!("value"),
+                RawDocumentBuf::from_bytes(document).unwrap(),
+            );
+            let mut done = done.into_bytes();
+            // An array is written as a document is.
+            done[kind] = 0x04;
+            send(&done);
+        }
+        "lines" => {
+            let mut lines = RawArrayBuf::new();
+            for _ in 0..seed {
+                lines.push(rawdoc! {});
+            }
+            let mut done = rawdoc! { "k": "done", "memory": 0_i64, "us": 0_i64, "value": 7 };
+            done.append(bson::cstr!("logs"), lines);
+            send(done.as_bytes());
+        }
         // As many modules as the number says, and others.
         "loaded" | "loaded-long" | "loaded-values" => {
             let mut loaded = RawArrayBuf::new();

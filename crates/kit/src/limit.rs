@@ -42,6 +42,8 @@ pub const CALLS_OF_APP_MAX: usize = 10_000;
 pub const CALL_NESTING_DEPTH_MAX: u32 = 8;
 /// Values in a text that a function parses as Extended JSON at once.
 pub const CALL_PARSED_VALUES_MAX: usize = 2_000_000;
+/// Values in what a function returns: the server holds each in a hundred bytes.
+pub const CALL_RESULT_VALUES_MAX: usize = 1_000_000;
 /// Sockets that one call may have open, and requests that wait for their answers.
 pub const CALL_SOCKETS_MAX: usize = 25;
 /// Answers that one call may leave unread.
