@@ -6,7 +6,7 @@ use js::Pool;
 
 use crate::frozen::narrow;
 use crate::packages::{InMemory, Shop, using, value};
-use crate::pool;
+use crate::{pool, until};
 
 const FILES: &str = "\
 === node_modules/plain/index.js
@@ -35,9 +35,7 @@ Promise.reject(new Error('nobody cares'));
 
 /// Until nothing is loaded ahead any more.
 pub(crate) async fn settled(pool: &Pool) {
-    while pool.preparing() {
-        tokio::task::yield_now().await;
-    }
+    until(|| !pool.preparing()).await;
 }
 
 const USES: &str = "exports = () => {
@@ -138,9 +136,7 @@ async fn calls_with_modules_give_up_their_workers_too() {
         tokio::spawn(async move { value(&pool, &shop, source).await })
     });
     let calls: Vec<_> = calls.collect();
-    while pool.frozen() < 3 {
-        tokio::task::yield_now().await;
-    }
+    until(|| pool.frozen() >= 3).await;
     for call in calls {
         assert_eq!(call.await.unwrap(), bson!([2, true, 3]));
     }

@@ -11,7 +11,7 @@ use bson::{Bson, bson};
 use js::Failure;
 
 use crate::workers::{kill, marked, memory, processes, workers};
-use crate::{World, call, compiled, serves};
+use crate::{World, call, compiled, serves, until};
 
 /// Calls at once; `BACKSTITCH_CROWD` sets another number, such as 10000.
 const CALLS: usize = 600;
@@ -47,9 +47,7 @@ async fn a_crowd_of_two_owners_comes_back_right() {
             tokio::spawn(async move { (n, owner, pool.call(call, world).await) })
         })
         .collect();
-    while pool.running() < count && start.elapsed() < Duration::from_secs(60) {
-        tokio::task::yield_now().await;
-    }
+    until(|| pool.running() >= count || start.elapsed() >= Duration::from_secs(60)).await;
     let begun = start.elapsed();
     let of_workers = processes(&mark).into_iter().map(|(pid, _)| pid);
     let of_workers: usize = of_workers.map(|pid| memory(pid, "RssAnon")).sum();

@@ -8,7 +8,7 @@ use bson::{RawBson, RawDocumentBuf};
 use js::{BoxFuture, Entered, Failure, Frame, Host, HostError, Pool, PoolSettings};
 use tokio::sync::Barrier;
 
-use crate::{World, call, serves};
+use crate::{World, call, serves, until};
 
 pub(crate) fn narrow(workers: usize) -> Pool {
     let mut settings = PoolSettings::new(env!("CARGO_BIN_EXE_js-test-worker"), [""; 0]);
@@ -73,9 +73,7 @@ async fn calls_that_wait_make_room_for_others() {
         })
         .collect();
     // One worker that still waits may stay where it is.
-    while pool.frozen() < 58 {
-        tokio::task::yield_now().await;
-    }
+    until(|| pool.frozen() >= 58).await;
     serves(&pool, "calls that wait").await;
     gate.close();
     for (n, outcome) in calls.into_iter().enumerate() {
@@ -135,9 +133,7 @@ async fn a_call_whose_caller_left_leaves_nothing() {
             })
         })
         .collect();
-    while pool.frozen() < 7 {
-        tokio::task::yield_now().await;
-    }
+    until(|| pool.frozen() >= 7).await;
     for call in &calls {
         call.abort();
     }
@@ -197,9 +193,7 @@ async fn one_owners_frozen_calls_leave_room_for_anothers() {
     let gate = world.gate.clone();
     let world: Arc<dyn Host> = Arc::new(world);
     let many = calls(600, "many", &world);
-    while pool.frozen_bytes() < BYTES / 4 * 3 {
-        tokio::task::yield_now().await;
-    }
+    until(|| pool.frozen_bytes() >= BYTES / 4 * 3).await;
     // All of these have to wait at once, and there is one worker for them.
     let meeting: Arc<dyn Host> = Arc::new(Meeting(Barrier::new(15)));
     for met in calls(15, "few", &meeting) {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use bson::Bson;
 use js::{Failure, Limits};
 
-use crate::{World, call, pool, serves};
+use crate::{World, call, pool, serves, until};
 
 /// None of these ends by itself.
 const RUNAWAYS: &[&str] = &[
@@ -236,9 +236,7 @@ async fn a_full_queue_refuses() {
         tokio::spawn(async move { pool.call(call, Arc::new(World::default())).await })
     };
     let tasks = [long(pool.clone()), long(pool.clone())];
-    while pool.running() + pool.waiting() < 2 {
-        tokio::task::yield_now().await;
-    }
+    until(|| pool.running() + pool.waiting() >= 2).await;
     let refused = pool
         .call(
             call("exports = () => 1", Vec::new()),

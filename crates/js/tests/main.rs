@@ -24,6 +24,7 @@ mod workers;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use bson::{Bson, RawBson, RawDocumentBuf, rawdoc};
 use js::{
@@ -164,6 +165,14 @@ pub(crate) async fn thrown(source: &str) -> String {
     match run(source, Vec::new()).await.result {
         Err(Failure::Threw { message, .. }) => message,
         other => panic!("{source}: {other:?}"),
+    }
+}
+
+/// Waits for what others bring about, and leaves the processor to them.
+pub(crate) async fn until(is_so: impl Fn() -> bool) {
+    let mut every = tokio::time::interval(Duration::from_millis(1));
+    while !is_so() {
+        every.tick().await;
     }
 }
 

@@ -4,7 +4,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bson::{Bson, bson};
 use js::{Failure, Outcome, Pool, PoolSettings};
@@ -12,7 +11,8 @@ use tokio::task::JoinHandle;
 
 use crate::ahead::settled;
 use crate::boundary::rounds;
-use crate::{World, call, compiled, serves};
+use crate::rogue::HANGS;
+use crate::{World, call, compiled, serves, until};
 
 /// What happens to a call, and how it may end.
 const KINDS: &[(&str, Ends)] = &[
@@ -34,6 +34,11 @@ const KINDS: &[(&str, Ends)] = &[
     ("realm-bits", Ends::Somehow),
     ("run", Ends::Somehow),
 ];
+
+/// How long a call may take that may never end by itself.
+const HURT_MS: u64 = 2000;
+/// How long one may take that ends, on a busy machine.
+const ENDS_MS: u64 = 30_000;
 
 #[derive(Clone, Copy)]
 enum Ends {
@@ -73,27 +78,17 @@ fn right(n: i32) -> Bson {
     })
 }
 
-/// A call that waits until its gate is closed.
-fn waits(pool: &Pool, owner: &str, what: &str, n: i32) -> (Arc<World>, JoinHandle<Outcome>) {
+/// A call that waits until its gate is closed, once it does or has ended.
+async fn waits(pool: &Pool, time_ms: u64, what: &str, n: i32) -> (Arc<World>, JoinHandle<Outcome>) {
     let mut call = call("exports = 0", vec![what.into(), n.into()]);
     call.code = compiled(SOURCE);
-    call.owner = owner.into();
-    if owner == "hurt" {
-        call.limits.time_ms = 400;
-    }
+    call.owner = if what.is_empty() { "good" } else { "hurt" }.into();
+    call.limits.time_ms = time_ms;
     let world = Arc::new(World::default());
     let (pool, host) = (pool.clone(), world.clone());
-    (
-        world,
-        tokio::spawn(async move { pool.call(call, host).await }),
-    )
-}
-
-/// Until as many calls are frozen, or one of them has ended.
-async fn frozen(pool: &Pool, count: usize, call: &JoinHandle<Outcome>) {
-    while pool.frozen() < count && !call.is_finished() {
-        tokio::task::yield_now().await;
-    }
+    let call = tokio::spawn(async move { pool.call(call, host).await });
+    until(|| world.asked() > 0 || call.is_finished()).await;
+    (world, call)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -107,19 +102,16 @@ async fn whatever_a_frozen_call_becomes_others_are_right() {
         let (kind, ends) = KINDS[round as usize % KINDS.len()];
         let what = format!("{kind} {round}");
         let n = round as i32;
-        let (hurt_host, hurt) = waits(&pool, "hurt", &what, n);
-        while hurt_host.asked() == 0 {
-            tokio::task::yield_now().await;
-        }
         // Each wants the worker of the one before.
-        let (waiting_host, waiting) = waits(&pool, "good", "", n + 1);
-        while waiting_host.asked() == 0 {
-            tokio::task::yield_now().await;
-        }
-        let (last_host, last) = waits(&pool, "good", "", n + 2);
-        frozen(&pool, 2, &hurt).await;
+        let time_ms = match ends {
+            Ends::Right | Ends::Lost => ENDS_MS,
+            Ends::Somehow => HURT_MS,
+        };
+        let (hurt_host, hurt) = waits(&pool, time_ms, &what, n).await;
+        let (waiting_host, waiting) = waits(&pool, ENDS_MS, "", n + 1).await;
+        let (last_host, last) = waits(&pool, ENDS_MS, "", n + 2).await;
         hurt_host.gate.close();
-        let hurt = tokio::time::timeout(Duration::from_secs(30), hurt).await;
+        let hurt = tokio::time::timeout(HANGS, hurt).await;
         let ended = hurt.expect("a call that does not end").unwrap().result;
         match ends {
             Ends::Right => assert_eq!(ended, Ok(right(n)), "{what}"),
@@ -167,25 +159,26 @@ async fn an_image_that_does_not_work_is_given_up() {
         let source = format!(
             "exports = () => [typeof mine, new (require('events'))().listenerCount('x'), {n}]"
         );
-        let run = async |argument: &str| {
+        let run = async |argument: &str, time_ms: u64| {
             let mut call = call(&source, vec![argument.into()]);
             call.owner = "hurt".into();
-            call.limits.time_ms = 400;
+            call.limits.time_ms = time_ms;
             let ended = pool.call(call, Arc::new(World::default()));
-            let ended = tokio::time::timeout(Duration::from_secs(30), ended).await;
+            let ended = tokio::time::timeout(HANGS, ended).await;
             let ended = ended.expect("a call that does not end").result;
             settled(&pool).await;
             ended
         };
         let wanted = Ok(bson!(["undefined", 0, n]));
-        assert_eq!(run(&what).await, wanted, "{what}");
+        assert_eq!(run(&what, ENDS_MS).await, wanted, "{what}");
         // An image that kills its worker does so once. Others may be anything.
         let mut crashed = 0;
         for _ in 0..3 {
-            let ended = run("").await;
+            let ends = kind == "random" || crashed > 0;
+            let ended = run("", if ends { ENDS_MS } else { HURT_MS }).await;
             if matches!(ended, Err(Failure::Crashed | Failure::MemoryLimit)) {
                 crashed += 1;
-            } else if crashed > 0 || kind == "random" {
+            } else if ends {
                 assert_eq!(ended, wanted, "{what}");
             }
         }

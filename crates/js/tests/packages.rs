@@ -9,6 +9,7 @@ use bson::{Bson, RawBson, RawDocumentBuf, rawdoc};
 use js::packages::{Codes, Entry, Files, Packages};
 use js::{BoxFuture, Call, Entered, Failure, Frame, Host, HostError, Outcome, Pool};
 
+use crate::ahead::settled;
 use crate::{call, pool};
 
 const FILES: &str = include_str!("packages/files.txt");
@@ -144,9 +145,7 @@ async fn what_was_loaded_once_comes_at_once() {
     let (pool, shop) = (pool(), Shop::new(InMemory::new(FILES)));
     let source = "exports = () => { require('with-main'); require('@scope/pkg'); require('exp'); return 1; }";
     value(&pool, &shop, source).await;
-    while pool.preparing() {
-        tokio::task::yield_now().await;
-    }
+    settled(&pool).await;
     let first = shop.asked.swap(0, Ordering::Relaxed);
     assert!(first > 10, "{first}");
     // The same worker knows everything.

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use bson::{Bson, bson};
 use js::{Failure, Pool, PoolSettings};
 
-use crate::{World, call, compiled, serves};
+use crate::{World, call, compiled, serves, until};
 
 /// A pool whose workers can be told from others by an argument.
 pub(crate) fn marked() -> (Pool, String) {
@@ -77,9 +77,7 @@ async fn a_worker_that_is_killed_costs_one_call() {
                 pool.call(call, Arc::new(World::default())).await
             })
         };
-        while pool.running() < 1 || workers(&mark).len() != 1 {
-            tokio::task::yield_now().await;
-        }
+        until(|| pool.running() >= 1 && workers(&mark).len() == 1).await;
         kill(workers(&mark)[0]);
         assert_eq!(victim.await.unwrap().result, Err(Failure::Crashed));
         serves(&pool, "a kill").await;
@@ -276,19 +274,13 @@ async fn callers_that_leave_leave_no_process() {
             let pool = pool.clone();
             tokio::spawn(async move { pool.call(call, Arc::new(World::default())).await })
         };
-        while pool.running() < 1 || workers(&mark).is_empty() {
-            tokio::task::yield_now().await;
-        }
+        until(|| pool.running() >= 1 && !workers(&mark).is_empty()).await;
         task.abort();
         assert!(task.await.unwrap_err().is_cancelled());
-        while !workers(&mark).is_empty() {
-            tokio::task::yield_now().await;
-        }
+        until(|| workers(&mark).is_empty()).await;
         assert_eq!(pool.running(), 0);
     }
     serves(&pool, "callers that left").await;
     drop(pool);
-    while !workers(&mark).is_empty() {
-        tokio::task::yield_now().await;
-    }
+    until(|| workers(&mark).is_empty()).await;
 }
