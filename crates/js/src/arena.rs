@@ -246,7 +246,7 @@ impl Arena {
         }
         // What is copied and emptied from now on goes by these.
         let state = self.state();
-        if state.bump == bump && state.returned <= bump {
+        if rest.is_empty() && state.bump == bump && state.returned <= bump {
             Ok(())
         } else {
             Err(broken())

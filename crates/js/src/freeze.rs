@@ -44,7 +44,15 @@ pub(crate) fn thaw(realm: &mut Realm, message: &RawDocument) -> io::Result<()> {
     let Ok(Some(RawBsonRef::Binary(state))) = message.get("state") else {
         return Err(broken());
     };
-    let state = lz4_flex::decompress_size_prepended(state.bytes).map_err(|_| broken())?;
+    let (size, packed) = lz4_flex::block::uncompressed_size(state.bytes).map_err(|_| broken())?;
+    if size > STATE_BYTES_MAX {
+        return Err(broken());
+    }
+    let state = lz4_flex::decompress(packed, size).map_err(|_| broken())?;
+    // Bytes whose end is missing are no error of their own.
+    if state.len() != size {
+        return Err(broken());
+    }
     realm.arena.apply(&state)?;
     let run = message.get_document("run").map_err(|_| broken())?;
     realm.run = run_of(run).ok_or_else(broken)?;
