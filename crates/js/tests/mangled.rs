@@ -28,7 +28,7 @@ const KINDS: &[(&str, Ends)] = &[
     ("realm-extent", Ends::Somehow),
     ("message", Ends::Somehow),
     ("compressed", Ends::Somehow),
-    ("realm-cut", Ends::Somehow),
+    ("realm-cut", Ends::Lost),
     ("realm-head", Ends::Somehow),
     ("realm-allocator", Ends::Somehow),
     ("realm-bits", Ends::Somehow),

@@ -210,10 +210,13 @@ fn change(realm: &mut Vec<u8>, what: &str, dice: &mut Dice) {
         // Its length, the first place, and the beginning of the allocator's state.
         "head" => dice.flip(&mut realm[..24]),
         "allocator" => dice.flip(&mut realm[16..80]),
-        // As much as the arena has, and more.
+        // As much as the arena has, and more: in its length, and as the allocator's
+        // state says it, which is what changed first.
         "extent" => {
             let mib = [1_u64 << 9, 4 << 10, (4 << 10) + 1, 1 << 40][dice.roll(4)];
-            realm[..8].copy_from_slice(&(mib << 20).to_le_bytes());
+            for place in [0..8, 16..24] {
+                realm[place].copy_from_slice(&(mib << 20).to_le_bytes());
+            }
         }
         "bits" => dice.flip(&mut realm[8..]),
         other => panic!("nobody knows what {other} means"),
