@@ -215,8 +215,8 @@ impl Arena {
     /// When the bytes are none of [`Arena::changes`].
     pub(crate) fn apply(&mut self, changes: &[u8]) -> std::io::Result<()> {
         let broken = || std::io::Error::other("changes that are none");
-        let (bump, mut rest) = changes.split_first_chunk::<8>().ok_or_else(broken)?;
-        let bump = u64::from_le_bytes(*bump) as usize;
+        let bump = length(changes).ok_or_else(broken)?;
+        let mut rest = &changes[8..];
         if bump > MAPPING_BYTES || bump < self.image.len() {
             return Err(broken());
         }
@@ -280,6 +280,12 @@ impl Arena {
         let state = self.state();
         state.bump - state.returned
     }
+}
+
+/// How long the content is that [`Arena::changes`] are about.
+pub(crate) fn length(changes: &[u8]) -> Option<usize> {
+    let (bump, _) = changes.split_first_chunk::<8>()?;
+    Some(u64::from_le_bytes(*bump) as usize)
 }
 
 /// The allocator as the engine calls it.

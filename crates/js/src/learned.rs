@@ -12,6 +12,9 @@ use crate::Call;
 pub(crate) const NAME_BYTES_MAX: usize = 1024;
 /// Bytes of images and of modules' names that are kept.
 const BYTES_MAX: usize = 256 << 20;
+/// Bytes that a worker keeps of one image: freed ones are among them, which its
+/// changes say nothing of.
+const KEPT_BYTES_MAX: usize = 96 << 20;
 /// Functions that are kept.
 const FUNCTIONS_MAX: usize = 10_000;
 /// Modules of one image.
@@ -27,6 +30,8 @@ pub(crate) struct Image {
     /// Of the image itself: a function may get another.
     pub(crate) key: Key,
     pub(crate) changes: Vec<u8>,
+    /// Bytes that a worker keeps of it.
+    pub(crate) kept: usize,
     /// The process that workers with its addresses are forked from.
     pub(crate) generation: u64,
 }
@@ -184,12 +189,15 @@ impl State {
 }
 
 impl Image {
-    /// An image as a worker made it.
-    pub(crate) fn new(changes: Vec<u8>, generation: u64) -> Self {
-        Self {
+    /// An image as a worker made it; none when each worker would keep too much
+    /// of it.
+    pub(crate) fn new(changes: Vec<u8>, generation: u64) -> Option<Self> {
+        let kept = crate::arena::length(&changes)?;
+        (kept <= KEPT_BYTES_MAX).then(|| Self {
             key: sha2::Sha256::digest(&changes).into(),
             changes,
+            kept,
             generation,
-        }
+        })
     }
 }

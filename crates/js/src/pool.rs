@@ -336,7 +336,7 @@ impl Pool {
         let generation = worker.process.generation;
         drop(permit);
         self.put_back(worker);
-        Some(Image::new(image?, generation))
+        Image::new(image?, generation)
     }
 
     /// Waits until a frozen call can go on, and finds it a worker.

@@ -31,7 +31,7 @@ const BUSY: Duration = Duration::from_millis(20);
 /// want it: moving a call costs a tenth of this.
 const PATIENCE: Duration = Duration::from_millis(2);
 /// Bytes of images that one worker keeps, before those of one more call.
-const IMAGES_PER_WORKER_BYTES_MAX: usize = 64 << 20;
+const IMAGES_PER_WORKER_BYTES_MAX: usize = 128 << 20;
 /// Operations of one call without a reply yet: more than functions may start.
 const OPEN_MAX: usize = 4 * limit::CALL_HOST_OPERATIONS_MAX as usize;
 /// Modules that a call may say it loaded: each is asked for once at least.
@@ -306,7 +306,7 @@ impl Images {
         message.append(cstr!("image"), binary(&image.key));
         if self.keys.insert(image.key) {
             message.append(cstr!("image_bytes"), binary(&image.changes));
-            self.bytes += image.changes.len();
+            self.bytes += image.kept;
         }
     }
 }

@@ -110,7 +110,8 @@ fn image(build: &RawDocumentBuf) -> RawDocumentBuf {
         bson::cstr!("state"),
         bson::Binary {
             subtype: bson::spec::BinarySubtype::Generic,
-            bytes: vec![0; mib << 20],
+            // At least the length that it begins with.
+            bytes: vec![0; (mib << 20).max(8)],
         },
     );
     image
