@@ -50,10 +50,9 @@ pub(crate) fn take(realm: &mut Realm, message: &RawDocument) -> io::Result<()> {
 /// with why there is none.
 pub(crate) fn build(realm: &mut Realm, message: &RawDocument) -> io::Result<RawDocumentBuf> {
     realm.use_image(None);
-    crate::natives::learn_context(message);
     let ids = message.get_array("modules").into_iter().flatten().flatten();
     let ids = ids.filter_map(|id| Some(id.as_str()?.to_owned()));
-    let built = crate::worker::load_ahead(realm, &ids.collect::<Vec<_>>());
+    let built = crate::worker::load_ahead(realm, message, &ids.collect::<Vec<_>>());
     let built = built.and_then(|()| {
         let changes = realm.arena.changes(IMAGE_BYTES_MAX);
         changes.ok_or_else(|| "the modules are too large".to_owned())

@@ -84,7 +84,7 @@ pub fn realms(modules: &[&str], calls: usize) -> io::Result<(usize, Vec<Row>)> {
 fn made(preload: &[String]) -> io::Result<Box<Realm>> {
     let mut realm = Realm::new()?;
     REALM.store(&raw mut *realm, Ordering::Relaxed);
-    realm.preload(preload).map_err(io::Error::other)?;
+    realm.preload(preload, false).map_err(io::Error::other)?;
     Ok(realm)
 }
 

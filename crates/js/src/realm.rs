@@ -218,19 +218,20 @@ impl Realm {
     }
 
     /// Loads modules by their ids: `node:NAME`, or a file's path in the packages.
+    /// `checked` for whether they change what they share with functions.
     ///
     /// # Errors
-    /// What one of them throws.
-    pub(crate) fn preload(&mut self, ids: &[String]) -> Result<(), String> {
+    /// What one of them throws or changes.
+    pub(crate) fn preload(&mut self, ids: &[String], checked: bool) -> Result<(), String> {
         let list: Vec<Bson> = ids.iter().map(|id| id.as_str().into()).collect();
         let list = self.value(&Bson::Array(list));
-        let mut arguments = [list];
         // SAFETY: the context is live, on the thread that made it; values are
         // released.
         unsafe {
             let context = self.context;
             let undefined = q::JS_UNDEFINED;
-            let done = q::JS_Call(context, self.preload, undefined, 1, arguments.as_mut_ptr());
+            let mut arguments = [list, if checked { q::JS_TRUE } else { q::JS_FALSE }];
+            let done = q::JS_Call(context, self.preload, undefined, 2, arguments.as_mut_ptr());
             q::JS_FreeValue(context, list);
             if q::JS_IsException(done) {
                 let exception = q::JS_GetException(context);

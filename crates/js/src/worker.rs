@@ -3,7 +3,7 @@
 
 use std::process::ExitCode;
 use std::ptr;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bson::{RawArrayBuf, RawBson, RawDocument, RawDocumentBuf, cstr, rawdoc};
@@ -55,9 +55,9 @@ fn serve(mut realm: Box<Realm>) -> std::io::Result<()> {
                 go_on(&mut realm, &call)?
             }
             Ok("build") => {
-                begin_alarm(&call);
+                begin_time(&call);
                 let image = crate::images::build(&mut realm, &call)?;
-                alarm(Duration::ZERO);
+                end_time();
                 image
             }
             // What came after its call ended.
@@ -95,24 +95,42 @@ extern "C" fn aborted(_: libc::c_int) {
     unsafe { libc::write(1, MESSAGE.as_ptr().cast(), MESSAGE.len()) };
 }
 
+/// When the running call's time is up, in nanoseconds of the machine's clock;
+/// zero when none runs.
+static DEADLINE: AtomicU64 = AtomicU64::new(0);
+/// When the timer rings next; zero when it does not.
+static RINGS: AtomicU64 = AtomicU64::new(0);
+
 extern "C" fn expired(_: libc::c_int) {
+    RINGS.store(0, Ordering::Relaxed);
+    let deadline = DEADLINE.load(Ordering::Relaxed);
+    if deadline == 0 {
+        return;
+    }
+    let now = now();
+    if now < deadline {
+        ring_at(deadline, now);
+        return;
+    }
     if EXPIRED.swap(true, Ordering::Relaxed) {
         REFUSE.store(true, Ordering::Relaxed);
     }
+    // Again, for a read that had not begun to wait.
+    ring_at(now + REFUSE_AFTER.as_nanos() as u64, now);
 }
 
-/// Rings at the time limit, and again to refuse allocations; zero turns it off.
-fn alarm(after: Duration) {
-    let time = |duration: Duration| libc::timeval {
-        tv_sec: duration.as_secs() as _,
-        tv_usec: i64::from(duration.subsec_micros()) as _,
-    };
+/// Sets the timer, in nanoseconds of the machine's clock.
+fn ring_at(at: u64, now: u64) {
+    RINGS.store(at, Ordering::Relaxed);
+    let left = Duration::from_nanos(at.saturating_sub(now).max(1000));
     let timer = libc::itimerval {
-        it_value: time(after),
-        it_interval: if after.is_zero() {
-            time(after)
-        } else {
-            time(REFUSE_AFTER)
+        it_value: libc::timeval {
+            tv_sec: left.as_secs() as _,
+            tv_usec: i64::from(left.subsec_micros()) as _,
+        },
+        it_interval: libc::timeval {
+            tv_sec: 0,
+            tv_usec: 0,
         },
     };
     // SAFETY: the pointer is to a live value.
@@ -129,7 +147,7 @@ fn run(realm: &mut Realm, call: &RawDocument) -> RawDocumentBuf {
     realm.run.start = now();
     let memory = call.get_i64("memory_bytes").unwrap_or(0).max(1);
     realm.arena.limit(memory as usize);
-    begin_alarm(call);
+    begin_time(call);
     // SAFETY: this thread is the realm's, and nothing of an earlier call is
     // left in it.
     let thrown = unsafe { start(realm, call) };
@@ -142,13 +160,26 @@ fn go_on(realm: &mut Realm, call: &RawDocument) -> std::io::Result<RawDocumentBu
     thaw(realm, call)?;
     // SAFETY: the runtime is the thawed one, on the thread that made its image.
     unsafe { q::JS_UpdateStackTop(realm.runtime) };
-    begin_alarm(call);
+    begin_time(call);
     Ok(finish(realm, None))
 }
 
-fn begin_alarm(call: &RawDocument) {
-    let ms = call.get_i64("time_ms").unwrap_or(0).max(1);
-    alarm(Duration::from_millis(ms as u64));
+/// Begins a call's time. The timer stays set from call to call, since setting
+/// it costs more than a short call: only an earlier end needs it anew.
+fn begin_time(call: &RawDocument) {
+    let ms = call.get_i64("time_ms").unwrap_or(0).max(1) as u64;
+    let now = now();
+    let deadline = now.saturating_add(ms.saturating_mul(1_000_000));
+    DEADLINE.store(deadline, Ordering::Relaxed);
+    let rings = RINGS.load(Ordering::Relaxed);
+    if rings == 0 || rings > deadline {
+        ring_at(deadline, now);
+    }
+}
+
+/// Ends it: what rings from now on is nobody's.
+fn end_time() {
+    DEADLINE.store(0, Ordering::Relaxed);
 }
 
 /// Runs what a call left to be done: the message that ends it here.
@@ -157,14 +188,14 @@ fn finish(realm: &mut Realm, thrown: Option<Thrown>) -> RawDocumentBuf {
     // SAFETY: this thread is the realm's.
     let ended = match unsafe { drain(realm, thrown.is_none()) } {
         Drained::Frozen(message) => {
-            alarm(Duration::ZERO);
+            end_time();
             return message;
         }
         Drained::Stopped => Ended::Threw(Thrown::new("Error", "the call was stopped")),
         // SAFETY: as above.
         Drained::Whole => thrown.map_or_else(|| unsafe { conclude(realm) }, Ended::Threw),
     };
-    alarm(Duration::ZERO);
+    end_time();
     let time = now().saturating_sub(realm.run.start);
     let mut answer = rawdoc! {
         "k": "done", "memory": realm.arena.peak() as i64, "us": (time / 1000) as i64,
@@ -199,13 +230,31 @@ fn finish(realm: &mut Realm, thrown: Option<Thrown>) -> RawDocumentBuf {
     answer
 }
 
-/// Loads modules into a realm that nobody used.
+/// Loads modules into a realm that nobody used, for who sent a message: once to look at what they do,
+/// and once more without what looking leaves behind, which every call would
+/// copy.
 ///
 /// # Errors
 /// When one of them cannot be loaded so that no call could tell.
-pub(crate) fn load_ahead(realm: &mut Realm, ids: &[String]) -> Result<(), String> {
+pub(crate) fn load_ahead(
+    realm: &mut Realm,
+    message: &RawDocument,
+    ids: &[String],
+) -> Result<(), String> {
+    load_quietly(realm, message, ids, true)?;
+    realm.reset();
+    load_quietly(realm, message, ids, false)
+}
+
+fn load_quietly(
+    realm: &mut Realm,
+    message: &RawDocument,
+    ids: &[String],
+    checked: bool,
+) -> Result<(), String> {
+    crate::natives::learn_context(message);
     realm.arena.limit(kit::limit::CALL_MEMORY_BYTES_MAX);
-    realm.preload(ids)?;
+    realm.preload(ids, checked)?;
     // SAFETY: this thread is the realm's.
     let drained = unsafe { drain(realm, false) };
     let run = &realm.run;
