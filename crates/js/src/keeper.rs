@@ -10,14 +10,12 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
-use rustix::process::{Pid, Signal, kill_process, setpriority_process};
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::sync::oneshot;
 
 use crate::pool::PoolSettings;
 use crate::zygote::{ENDED, FORK, REQUEST_BYTES};
 
-/// The priority of those who stand back.
-const LAST: i32 = 19;
 /// How long the first process may take to make its image.
 const PREPARING_MAX: Duration = Duration::from_secs(20);
 
@@ -27,9 +25,10 @@ pub(crate) struct Process {
     pub(crate) generation: u64,
     pid: Pid,
     keeper: mpsc::Sender<Request>,
-    /// What it had computed before its call.
-    before: Duration,
+    /// What it had computed when that was last looked at.
+    looked_at: Duration,
     stands_back: bool,
+    is_paused: bool,
     /// Where its calls go.
     pub(crate) requests: tokio::net::unix::pipe::Sender,
     /// Where its answers come from.
@@ -37,24 +36,42 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Lets a process that has computed for `busy` since its call began stand
-    /// back behind all others: the processor is theirs first. Answers whether it
-    /// does. It cannot come back, so that such a process is not used again.
-    pub(crate) fn stand_back(&mut self, busy: Duration) -> bool {
-        if !self.stands_back && self.computed().saturating_sub(self.before) >= busy {
-            self.stands_back = setpriority_process(Some(self.pid), LAST).is_ok();
+    /// Lets the process stand back behind all others: the processor is theirs
+    /// first. It cannot come back.
+    pub(crate) fn stand_back(&mut self) {
+        if !self.stands_back {
+            self.stands_back = crate::sandbox::stand_back(self.pid);
         }
+    }
+
+    /// Whether it stands back.
+    pub(crate) fn stands_back(&self) -> bool {
         self.stands_back
     }
 
-    /// Begins to count anew; whether it can be used once more.
-    pub(crate) fn begin(&mut self) -> bool {
-        self.before = self.computed();
-        !self.stands_back
+    /// Whether it computes nothing for now.
+    pub(crate) fn is_paused(&self) -> bool {
+        self.is_paused
+    }
+
+    /// Lets the process compute nothing for now, or go on.
+    pub(crate) fn pause(&mut self, paused: bool) {
+        if self.is_paused != paused {
+            let signal = if paused { Signal::STOP } else { Signal::CONT };
+            let _ = kill_process(self.pid, signal);
+            self.is_paused = paused;
+        }
+    }
+
+    /// Time that the process has computed since this was last asked.
+    pub(crate) fn computed(&mut self) -> Duration {
+        let now = self.clock();
+        let before = std::mem::replace(&mut self.looked_at, now);
+        now.saturating_sub(before)
     }
 
     /// Time that the process has computed.
-    fn computed(&self) -> Duration {
+    fn clock(&self) -> Duration {
         let mut clock = 0;
         let mut time = libc::timespec {
             tv_sec: 0,
@@ -120,8 +137,9 @@ impl Keeper {
             generation: started.generation,
             pid: started.pid,
             keeper: self.0.clone(),
-            before: Duration::ZERO,
+            looked_at: Duration::ZERO,
             stands_back: false,
+            is_paused: false,
             requests: tokio::net::unix::pipe::Sender::from_owned_fd(started.requests)?,
             answers: tokio::net::unix::pipe::Receiver::from_owned_fd(started.answers)?,
         })

@@ -6,22 +6,21 @@ use std::ffi::OsString;
 use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bson::{Bson, RawArrayBuf, RawBson, RawDocument, RawDocumentBuf, cstr, rawdoc};
-use tokio::sync::Semaphore;
 
 use crate::frozen::Frozen;
 use crate::keeper::Keeper;
 use crate::learned::{self, Image, Learned};
-use crate::queue::{Admission, Bounds, Queue};
+use crate::queue::{Admission, Bounds, Permit, Queue};
+use crate::rotation::Rotation;
+use crate::shares::Shares;
 use crate::talk::{Codes, Images, Ran, Talk, Worker, next};
 use crate::wire::MESSAGE_BYTES_MAX;
 use crate::{BoxFuture, Call, Entered, Failure, Frame, Host, HostError, Limits, Outcome};
 
-/// From the time limit to the kill of a worker that has not answered.
-const KILL_AFTER: Duration = Duration::from_millis(250);
 /// Calls that start at once, for each core: more would only trade places and
 /// caches.
 const STARTING_PER_CORE: usize = 2;
@@ -29,6 +28,8 @@ const STARTING_PER_CORE: usize = 2;
 const WARM_MS_MAX: u64 = 10_000;
 /// How long modules may take to load ahead.
 const BUILD_MS_MAX: u64 = 20_000;
+/// How often a call is given another worker because one was gone.
+const TRIES_MAX: u32 = 3;
 /// Levels of depth.
 const DEPTHS: usize = kit::limit::CALL_NESTING_DEPTH_MAX as usize;
 
@@ -80,6 +81,9 @@ fn cores() -> usize {
     std::thread::available_parallelism().map_or(2, usize::from)
 }
 
+/// A worker, the right to use it, and the message that it goes on from.
+type Place = (Worker, Permit, Vec<u8>);
+
 /// The worker processes. Cloning shares them; they end with the last clone.
 #[derive(Clone)]
 pub struct Pool {
@@ -89,14 +93,25 @@ pub struct Pool {
 struct Shared {
     settings: PoolSettings,
     keeper: Keeper,
-    idle: Mutex<Vec<Worker>>,
+    idle: Mutex<Idle>,
     /// One for each level of depth, so that calls never wait for a worker that
     /// waits for them.
     queues: [Arc<Queue>; DEPTHS],
-    starting: Semaphore,
+    /// Those who start; owners take turns here too.
+    starting: Arc<Queue>,
+    shares: Shares,
+    rotation: Rotation,
     running: AtomicUsize,
     frozen: Frozen,
     learned: Learned,
+}
+
+/// Workers without a call.
+#[derive(Default)]
+struct Idle {
+    ready: Vec<Worker>,
+    /// Those who stand back behind all others.
+    behind: Vec<Worker>,
 }
 
 impl Pool {
@@ -107,10 +122,17 @@ impl Pool {
             running_of_owner: (settings.workers_max * 3 / 4).max(1),
             calls_of_owner: settings.calls_of_owner_max.max(1),
         };
+        let starting = cores() * STARTING_PER_CORE;
         Self {
             shared: Arc::new(Shared {
                 queues: std::array::from_fn(|_| Arc::new(Queue::new(bounds))),
-                starting: Semaphore::new(cores() * STARTING_PER_CORE),
+                starting: Arc::new(Queue::new(Bounds {
+                    running: starting,
+                    running_of_owner: (starting - 1).max(1),
+                    calls_of_owner: usize::MAX,
+                })),
+                shares: Shares::new(cores()),
+                rotation: Rotation::new(cores()),
                 keeper: Keeper::new(settings.clone()),
                 frozen: Frozen::new(settings.frozen_bytes_max),
                 settings,
@@ -205,42 +227,36 @@ impl Pool {
         let Some(permit) = admission.permit(false).await else {
             return failed(Failure::Overloaded);
         };
-        let starting = self.shared.starting.acquire().await.ok();
-        let _running = Counted::new(&self.shared.running);
-        let Ok(mut worker) = self.worker().await else {
-            return failed(Failure::Crashed);
+        let starting = match self.shared.starting.admit(&call.owner) {
+            Some(start) => start.permit(false).await,
+            None => None,
         };
+        let _running = Counted::new(&self.shared.running);
         let function = learned::key(&call);
-        let image = self
-            .shared
-            .learned
-            .image(&function, worker.process.generation);
-        let message = worker.message(&call, image.as_deref());
-        if message.as_bytes().len() > MESSAGE_BYTES_MAX {
-            // It did not get the code either.
-            worker.codes = Codes::default();
-            worker.images = Images::default();
-            self.put_back(worker);
-            return refused("RangeError: the arguments are too large");
-        }
         let limit = tokio::time::Instant::now() + Duration::from_millis(call.limits.time_ms);
         let mut talk = Talk {
             owner: &call.owner,
             frozen: &self.shared.frozen,
             queue,
+            shares: &self.shared.shares,
+            rotation: &self.shared.rotation,
             host: &host,
             replies: None,
             open: 0,
             codes: vec![call.code.clone()],
             starting,
         };
-        let mut place = (worker, permit, message.into_bytes());
+        let (mut place, mut image) = match self.place(&call, &function, permit).await {
+            Ok(begun) => begun,
+            Err(Some(text)) => return refused(text),
+            Err(None) => return failed(Failure::Crashed),
+        };
+        let mut tries = 0;
         loop {
             let (mut worker, permit, message) = place;
             let now = tokio::time::Instant::now();
-            let end = limit.max(now) + KILL_AFTER;
-            let ran = worker.run(message, &mut talk, end).await;
-            let failure = match ran {
+            let until = limit.max(now);
+            let failure = match worker.run(message, &mut talk, until).await {
                 Ok(Ran::Done(outcome, loaded)) => {
                     drop(permit);
                     self.put_back(worker);
@@ -250,6 +266,7 @@ impl Pool {
                 // It was to end, and waits once more: it would for ever.
                 Ok(Ran::Frozen(_)) if now >= limit => return failed(Failure::TimeLimit),
                 Ok(Ran::Frozen(frozen)) => {
+                    tries = TRIES_MAX;
                     drop(permit);
                     let generation = worker.process.generation;
                     self.put_back(worker);
@@ -267,6 +284,15 @@ impl Pool {
                     }
                     continue;
                 }
+                // It was gone before its call.
+                Err(error) if error.kind() == io::ErrorKind::BrokenPipe && tries < TRIES_MAX => {
+                    tries += 1;
+                    let Ok(begun) = self.place(&call, &function, permit).await else {
+                        return failed(Failure::Crashed);
+                    };
+                    (place, image) = begun;
+                    continue;
+                }
                 // Dropping the worker kills it.
                 Err(error) if error.kind() == io::ErrorKind::TimedOut => {
                     return failed(Failure::TimeLimit);
@@ -280,6 +306,29 @@ impl Pool {
             }
             return failed(failure);
         }
+    }
+
+    /// Finds a call its first worker, with the message that begins it; else what
+    /// is wrong with the call, or nothing when there is no worker.
+    async fn place(
+        &self,
+        call: &Call,
+        function: &learned::Key,
+        permit: Permit,
+    ) -> Result<(Place, Option<Arc<Image>>), Option<&'static str>> {
+        let worker = self.worker(&call.owner).await;
+        let mut worker = worker.map_err(|_| None)?;
+        let generation = worker.process.generation;
+        let image = self.shared.learned.image(function, generation);
+        let message = worker.message(call, image.as_deref());
+        if message.as_bytes().len() > MESSAGE_BYTES_MAX {
+            // It did not get the code either.
+            worker.codes = Codes::default();
+            worker.images = Images::default();
+            self.put_back(worker);
+            return Err(Some("RangeError: the arguments are too large"));
+        }
+        Ok(((worker, permit, message.into_bytes()), image))
     }
 
     /// Learns what a call loaded: makes an image of it, in the background.
@@ -318,19 +367,21 @@ impl Pool {
         let queue = &self.shared.queues[0];
         let admission = queue.admit(&owner)?;
         let permit = admission.permit(false).await?;
-        let mut worker = self.worker().await.ok()?;
+        let mut worker = self.worker(&owner).await.ok()?;
         let mut talk = Talk {
             owner: &owner,
             frozen: &self.shared.frozen,
             queue,
+            shares: &self.shared.shares,
+            rotation: &self.shared.rotation,
             host,
             replies: None,
             open: 0,
             codes: Vec::new(),
             starting: None,
         };
-        let end = tokio::time::Instant::now() + Duration::from_millis(BUILD_MS_MAX) + KILL_AFTER;
-        let Ok(Ran::Image(image)) = worker.run(message, &mut talk, end).await else {
+        let limit = tokio::time::Instant::now() + Duration::from_millis(BUILD_MS_MAX);
+        let Ok(Ran::Image(image)) = worker.run(message, &mut talk, limit).await else {
             return None;
         };
         let generation = worker.process.generation;
@@ -348,7 +399,7 @@ impl Pool {
         talk: &mut Talk<'_>,
         admission: &Admission,
         limit: tokio::time::Instant,
-    ) -> Result<(Worker, crate::queue::Permit, Vec<u8>), Failure> {
+    ) -> Result<Place, Failure> {
         let bytes = frozen.as_bytes().len();
         let _held = self.shared.frozen.hold(talk.owner, bytes);
         // Its timer, or its end, which the worker tells about.
@@ -360,7 +411,7 @@ impl Pool {
             () = tokio::time::sleep_until(wake) => None,
         };
         let permit = admission.permit(true).await.ok_or(Failure::Overloaded)?;
-        let worker = self.worker().await;
+        let worker = self.worker(talk.owner).await;
         let mut worker = worker.map_err(|_| Failure::Crashed)?;
         if worker.process.generation != generation {
             return Err(Failure::Crashed);
@@ -370,34 +421,46 @@ impl Pool {
         Ok((worker, permit, message))
     }
 
-    /// A worker that lives: an idle one, else a new one.
-    async fn worker(&self) -> io::Result<Worker> {
+    /// A worker that lives, for a call of an owner: an idle one, else a new one.
+    /// Those who compute more than their share get one that stands back.
+    async fn worker(&self, owner: &Arc<str>) -> io::Result<Worker> {
+        let now = Instant::now();
+        let heavy = self.shared.shares.is_heavy(owner, now);
+        if !heavy {
+            self.shared.rotation.others_call(now);
+        }
         loop {
-            let idle = self
-                .shared
-                .idle
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .pop();
-            let Some(worker) = idle else {
-                return Worker::start(&self.shared.keeper).await;
+            let idle = {
+                let mut idle = self.idle();
+                let behind = if heavy { idle.behind.pop() } else { None };
+                behind.or_else(|| idle.ready.pop())
             };
-            if worker.is_alive() {
-                return Ok(worker);
+            let mut worker = match idle {
+                Some(worker) if !worker.is_alive() => continue,
+                Some(worker) => worker,
+                None => Worker::start(&self.shared.keeper).await?,
+            };
+            if heavy {
+                worker.process.stand_back();
             }
+            return Ok(worker);
         }
     }
 
-    fn put_back(&self, mut worker: Worker) {
-        if !worker.process.begin() {
-            return;
+    fn put_back(&self, worker: Worker) {
+        let mut idle = self.idle();
+        if !worker.process.stands_back() {
+            idle.ready.push(worker);
+        } else if idle.behind.len() < self.shared.settings.workers_max {
+            idle.behind.push(worker);
         }
-        let mut idle = self
-            .shared
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Idle> {
+        self.shared
             .idle
             .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        idle.push(worker);
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 

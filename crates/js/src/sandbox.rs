@@ -3,6 +3,8 @@
 
 use std::io;
 
+use rustix::process::Pid;
+
 /// Open files of a worker: the standard ones, and some to spare.
 const FILES_MAX: u64 = 16;
 /// Address space: the arena's mapping and room for the process itself.
@@ -27,6 +29,31 @@ pub(crate) fn die_with_parent() {
     unsafe {
         libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
     }
+}
+
+/// What wakes up in this process, and in those that it forks, waits until others
+/// make room: the server goes on feeding workers when it has fed one.
+pub(crate) fn give_way() {
+    #[cfg(target_os = "linux")]
+    schedule(None, libc::SCHED_BATCH);
+}
+
+/// Lets a process compute only when no other wants to; whether that is so now.
+/// There is no way back without privileges.
+pub(crate) fn stand_back(process: Pid) -> bool {
+    // Priorities alone let others wait for several milliseconds.
+    #[cfg(target_os = "linux")]
+    return schedule(Some(process), libc::SCHED_IDLE);
+    #[cfg(not(target_os = "linux"))]
+    return rustix::process::setpriority_process(Some(process), 19).is_ok();
+}
+
+#[cfg(target_os = "linux")]
+fn schedule(process: Option<Pid>, policy: libc::c_int) -> bool {
+    let process = process.map_or(0, |process| process.as_raw_nonzero().get());
+    let parameters = libc::sched_param { sched_priority: 0 };
+    // SAFETY: the pointer is to a live value.
+    unsafe { libc::sched_setscheduler(process, policy, &raw const parameters) == 0 }
 }
 
 /// Closes every descriptor from `first` on, which nothing in this process uses.

@@ -3,14 +3,13 @@
 use std::collections::HashSet;
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bson::raw::RawBsonRef;
 use bson::{Bson, RawArray, RawArrayBuf, RawBson, RawDocument, RawDocumentBuf, cstr, rawdoc};
 use kit::limit;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
-use tokio::sync::{SemaphorePermit, mpsc};
+use tokio::sync::mpsc;
 
 use crate::compile::append_code;
 use crate::freeze;
@@ -18,15 +17,24 @@ use crate::frozen::Frozen;
 use crate::images::IMAGE_BYTES_MAX;
 use crate::keeper::{Keeper, Process};
 use crate::learned::{Image, NAME_BYTES_MAX};
-use crate::queue::Queue;
+use crate::queue::{Permit, Queue};
+use crate::rotation::{Member, Rotation, TURN};
+use crate::shares::Shares;
 use crate::wire::{MESSAGE_BYTES_MAX, binary, bytes, count, is_shallow, length};
 use crate::{BoxFuture, Call, Compiled, Entered, Failure, Host, HostError, LogLine, Outcome};
 
+/// From the time limit to the kill of a worker that has not answered.
+const KILL_AFTER: Duration = Duration::from_millis(250);
 /// A call that takes longer, or that waits for the host, makes room for
 /// another.
 const START_TIME: Duration = Duration::from_millis(10);
-/// A call that has computed as long stands back behind others.
+/// The same for an owner who computes more than its share.
+const START_TIME_BEHIND: Duration = Duration::from_millis(2);
+/// A call that has computed as long stands back behind others, as do all of an
+/// owner who computes more than its share.
 const BUSY: Duration = Duration::from_millis(20);
+/// What is computed by calls that compute less is not held against their owner.
+const LONG: Duration = Duration::from_millis(10);
 /// A call that has waited for its host as long gives up its worker when others
 /// want it: moving a call costs a tenth of this.
 const PATIENCE: Duration = Duration::from_millis(2);
@@ -50,6 +58,9 @@ pub(crate) struct Talk<'a> {
     /// All frozen calls.
     pub(crate) frozen: &'a Frozen,
     pub(crate) queue: &'a Queue,
+    /// What owners have computed.
+    pub(crate) shares: &'a Shares,
+    pub(crate) rotation: &'a Rotation,
     pub(crate) host: &'a Arc<dyn Host>,
     /// Most calls ask for nothing and need no channel.
     pub(crate) replies: Option<Replies>,
@@ -58,7 +69,7 @@ pub(crate) struct Talk<'a> {
     /// Code that a worker needs to go on with the call.
     pub(crate) codes: Vec<Arc<Compiled>>,
     /// Given back as soon as the call waits for the host, or has run for a while.
-    pub(crate) starting: Option<SemaphorePermit<'a>>,
+    pub(crate) starting: Option<Permit>,
 }
 
 /// How a call's stay in a worker ended.
@@ -92,11 +103,9 @@ impl Worker {
 
     /// Whether nothing came from it that nobody asked for: its end.
     pub(crate) fn is_alive(&self) -> bool {
-        if !self.input.is_empty() {
-            return false;
-        }
-        let mut fds = [PollFd::new(&self.process.answers, PollFlags::IN)];
-        matches!(poll(&mut fds, Some(&Timespec::default())), Ok(0))
+        // Asks the system only when it has told of something.
+        let read = self.process.answers.try_read(&mut [0]);
+        self.input.is_empty() && read.is_err_and(|e| e.kind() == io::ErrorKind::WouldBlock)
     }
 
     /// The message that begins a call.
@@ -158,16 +167,39 @@ impl Worker {
         message
     }
 
-    /// Runs a call until `end` at most, or until it only waits and others want
+    /// Runs a call until its time is up, and a little longer, or until it only waits and others want
     /// to run.
+    ///
+    /// # Errors
+    /// `TimedOut` at the end; `BrokenPipe` when the worker was gone before the
+    /// call, of which nothing was run; others when it is not to be used again.
     pub(crate) async fn run(
         &mut self,
         message: Vec<u8>,
         talk: &mut Talk<'_>,
-        end: tokio::time::Instant,
+        limit: tokio::time::Instant,
     ) -> io::Result<Ran> {
+        let mut meter = Meter::default();
+        let ran = self.talk(message, talk, limit, &mut meter).await;
+        meter.end(&mut self.process, talk);
+        ran
+    }
+
+    async fn talk<'a>(
+        &mut self,
+        message: Vec<u8>,
+        talk: &mut Talk<'a>,
+        limit: tokio::time::Instant,
+        meter: &mut Meter<'a>,
+    ) -> io::Result<Ran> {
+        let end = limit + KILL_AFTER;
         // One timer for all: first the start, then patience, then the end.
-        let first = tokio::time::Instant::now() + START_TIME;
+        let start = if self.process.stands_back() {
+            START_TIME_BEHIND
+        } else {
+            START_TIME
+        };
+        let first = tokio::time::Instant::now() + start;
         let mut timer = std::pin::pin!(tokio::time::sleep_until(first.min(end)));
         // Whether it has waited for its host for a while.
         let mut patient = true;
@@ -176,6 +208,8 @@ impl Worker {
         // Reading goes on while this is written: a worker that sends does not
         // read, so waiting for one before the other could last forever.
         let (mut output, mut sent) = (message, 0);
+        // Whether the worker has the whole message, and may have begun.
+        let mut began = false;
         loop {
             let crowded = !patient && !asked && talk.frozen.has_room(talk.owner);
             tokio::select! {
@@ -188,9 +222,8 @@ impl Worker {
                     }
                     drop(talk.starting.take());
                     patient = false;
-                    let now = tokio::time::Instant::now();
-                    let again = if self.process.stand_back(BUSY) { end } else { now + BUSY };
-                    timer.as_mut().reset(again.min(end));
+                    let again = meter.look(&mut self.process, talk, limit.into());
+                    timer.as_mut().reset(end.min(again.into()));
                     if talk.queue.waiting() > 0 {
                         talk.queue.crowded.notify_one();
                     }
@@ -203,8 +236,11 @@ impl Worker {
                     output.extend_from_slice(reply.as_bytes());
                 }
                 written = self.process.requests.write(&output[sent..]), if sent < output.len() => {
-                    sent += written?;
+                    sent += written.map_err(|error| {
+                        if began { io::Error::other(error) } else { error }
+                    })?;
                     if sent == output.len() {
+                        began = true;
                         output.clear();
                         sent = 0;
                     }
@@ -262,6 +298,71 @@ impl Worker {
                     }
                 }
             }
+        }
+    }
+}
+
+/// What a call computes in its worker, from when it has been there for a while:
+/// looking costs more than a short call is worth.
+#[derive(Default)]
+struct Meter<'a> {
+    busy: Duration,
+    is_on: bool,
+    /// Once it has computed for long.
+    member: Option<Member<'a>>,
+}
+
+impl<'a> Meter<'a> {
+    /// Looks at the process. One that computes for long stands back, and takes
+    /// turns with others of the kind, until the call's time is up. Answers when
+    /// to look again.
+    fn look(&mut self, process: &mut Process, talk: &Talk<'a>, limit: Instant) -> Instant {
+        let was_paused = process.is_paused();
+        let computed = if was_paused {
+            None
+        } else {
+            self.count(process, talk)
+        };
+        let now = Instant::now();
+        let waits = talk.open > 0 && !was_paused && computed.unwrap_or_default() < TURN / 5;
+        let is_long = self.busy >= BUSY || talk.shares.is_heavy(talk.owner, now);
+        if is_long {
+            process.stand_back();
+        }
+        if waits || !is_long {
+            self.member = None;
+            process.pause(false);
+            return now + BUSY;
+        }
+        let member = self.member.get_or_insert_with(|| talk.rotation.join());
+        let (is_its_turn, next) = member.turn(now);
+        // Whose time is up has to say so.
+        process.pause(!is_its_turn && now < limit);
+        if now < limit { next.min(limit) } else { next }
+    }
+
+    /// What the process has computed since it was last looked at, which goes to
+    /// its owner's account. Nothing the first time: that is of calls before.
+    fn count(&mut self, process: &mut Process, talk: &Talk<'a>) -> Option<Duration> {
+        let computed = process.computed();
+        if !std::mem::replace(&mut self.is_on, true) {
+            return None;
+        }
+        let before = self.busy;
+        self.busy += computed;
+        // Many short calls are what the machine is for.
+        if self.busy >= LONG {
+            let more = if before < LONG { self.busy } else { computed };
+            talk.shares.add(talk.owner, more, Instant::now());
+        }
+        Some(computed)
+    }
+
+    /// The call has left the process.
+    fn end(mut self, process: &mut Process, talk: &Talk<'a>) {
+        if self.is_on {
+            self.count(process, talk);
+            process.pause(false);
         }
     }
 }

@@ -37,6 +37,7 @@ enum Request {
 /// returns the realm, with its pipes in place of the standard files.
 pub(crate) fn serve() -> io::Result<Option<Box<Realm>>> {
     crate::sandbox::die_with_parent();
+    crate::sandbox::give_way();
     // Whatever the server's own parent left open is none of ours.
     crate::sandbox::close_from(3);
     // SAFETY: the server passes its socket as standard input, and nothing else

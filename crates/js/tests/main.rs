@@ -18,6 +18,7 @@ mod reach;
 mod realm;
 mod rogue;
 mod service_crypto;
+mod turns;
 mod values;
 mod workers;
 
