@@ -148,7 +148,7 @@ impl App {
 
     /// Makes another key that signs from now on. Tokens of those before are good
     /// for as long as they last, or for `grace_s` seconds at most: with 0, nobody
-    /// is logged in any longer.
+    /// is logged in any longer. Answers the keys that there are from then on.
     ///
     /// # Errors
     /// `BadRequest` for a time that is none, and when too many keys are still
@@ -202,7 +202,12 @@ impl App {
             let apps = &self.core.state.apps;
             if apps.change(at, to).await.map_err(stored)? {
                 self.adopt_keys(&record)?;
-                return Ok(self.known_signing_keys());
+                // Of this change: another may have followed already.
+                let former = record.former_signing_keys.iter();
+                return Ok(KnownSigningKeys {
+                    version: record.signing_version,
+                    former: former.map(|one| (one.version, one.until)).collect(),
+                });
             }
         }
         Err(keeps_changing())
