@@ -55,6 +55,7 @@ fn document() -> Value {
 
 fn beside_peers(with_rates: bool, with_clients: bool) -> Result<(), Error> {
     let hello = hello::Hello::start()?;
+    let asking = hello::Hello::asking()?;
     let runtime = tokio::runtime::Runtime::new()?;
     let mongod = runtime.block_on(testkit::mongod::Mongod::start());
     let mongod = mongod.ok_or("no mongod: Parse Server needs one")?;
@@ -128,6 +129,7 @@ fn beside_peers(with_rates: bool, with_clients: bool) -> Result<(), Error> {
         let sum = [json!(1), json!(2)];
         clients(&[
             ("bare axum hello", hello.load()),
+            ("axum asking a process", asking.load()),
             ("bare Node HTTP", node.load("sum", &sum)),
             ("Parse Server", parse.load("sum", &sum)),
             ("Backstitch", call(&subject, "sum", &sum)),
@@ -154,7 +156,7 @@ fn clients(loads: &[(&str, Load)]) -> Result<(), Error> {
                 base = rate;
             }
             println!(
-                "{count:>4} {title:<20} {rate:>9.0} {:>6.2} {p50:>9.0} {p99:>9.0} {:>6.1}",
+                "{count:>4} {title:<21} {rate:>9.0} {:>6.2} {p50:>9.0} {p99:>9.0} {:>6.1}",
                 rate / base,
                 p99 / p50
             );

@@ -36,10 +36,13 @@ const ROUND: Duration = Duration::from_secs(2);
 
 fn main() -> ExitCode {
     let names: Vec<String> = std::env::args().skip(1).collect();
-    if names.first().is_some_and(|name| name == "--hello") {
-        return hello::serve();
-    }
     let words: Vec<&str> = names.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        [hello::BARE] => return hello::serve(false),
+        [hello::ASKING] => return hello::serve(true),
+        [hello::ASKED] => return hello::answer(),
+        _ => {}
+    }
     let done = match words.as_slice() {
         ["admin"] => administration::run(),
         ["functions", parts @ ..] => {
@@ -62,8 +65,12 @@ fn main() -> ExitCode {
 
 fn run(names: &[String]) -> Result<(), Box<dyn std::error::Error>> {
     let hello = hello::Hello::start()?;
+    let asking = hello::Hello::asking()?;
     let subject = Subject::start()?;
-    let mut loads = vec![("bare axum hello", hello.load())];
+    let mut loads = vec![
+        ("bare axum hello", hello.load()),
+        ("axum asking another process", asking.load()),
+    ];
     for (name, title, load) in subject.loads()? {
         if names.is_empty() || names.iter().any(|wanted| wanted == name) {
             loads.push((title, load));
