@@ -10,6 +10,10 @@ use std::time::{Duration, Instant};
 /// How long a turn is.
 pub(crate) const TURN: Duration = Duration::from_millis(25);
 
+/// How long one takes to come to its end.
+const END: Duration = Duration::from_millis(5);
+/// How long all of them may take: less than until they are killed.
+const ENDS_MAX: Duration = Duration::from_millis(100);
 /// Turns after which a member looks again, since others may have come and gone.
 const LOOKED_FORWARD: usize = 4;
 /// How long a core is left to others after they have called.
@@ -99,6 +103,17 @@ impl Member<'_> {
     }
 }
 
+impl Member<'_> {
+    /// When it is let go on to its end although it is not its turn, after its
+    /// time was up at `limit`: those who began together do not all end at once.
+    pub(crate) fn end(&self, limit: Instant) -> Instant {
+        let members = self.rotation.members();
+        let place = members.iter().position(|id| *id == self.id).unwrap_or(0);
+        let before = place / self.rotation.cores.max(1);
+        limit + (END * before as u32).min(ENDS_MAX)
+    }
+}
+
 impl Drop for Member<'_> {
     fn drop(&mut self) {
         self.rotation.members().retain(|id| *id != self.id);
@@ -146,6 +161,16 @@ mod tests {
         assert!(turn(&first) && !turn(&second));
         drop(first);
         assert!(turn(&second));
+    }
+
+    #[test]
+    fn those_whose_time_is_up_end_one_after_the_other() {
+        let rotation = Rotation::new(2);
+        let members: Vec<_> = (0..100).map(|_| rotation.join()).collect();
+        let limit = rotation.since;
+        assert_eq!(members[1].end(limit), limit);
+        assert_eq!(members[2].end(limit), limit + super::END);
+        assert_eq!(members[99].end(limit), limit + super::ENDS_MAX);
     }
 
     #[test]

@@ -337,8 +337,9 @@ impl<'a> Meter<'a> {
         let member = self.member.get_or_insert_with(|| talk.rotation.join());
         let (is_its_turn, next) = member.turn(now);
         // Whose time is up has to say so.
-        process.pause(!is_its_turn && now < limit);
-        if now < limit { next.min(limit) } else { next }
+        let end = member.end(limit);
+        process.pause(!is_its_turn && now < end);
+        if now < end { next.min(end) } else { next }
     }
 
     /// What the process has computed since it was last looked at, which goes to
