@@ -99,6 +99,8 @@ struct Shared {
     queues: [Arc<Queue>; DEPTHS],
     /// Those who start; owners take turns here too.
     starting: Arc<Queue>,
+    /// Those of owners who compute more than their share.
+    starting_behind: Arc<Queue>,
     shares: Shares,
     rotation: Rotation,
     running: AtomicUsize,
@@ -122,15 +124,19 @@ impl Pool {
             running_of_owner: (settings.workers_max * 3 / 4).max(1),
             calls_of_owner: settings.calls_of_owner_max.max(1),
         };
-        let starting = cores() * STARTING_PER_CORE;
+        let starting = |running: usize| {
+            Arc::new(Queue::new(Bounds {
+                running: running.max(1),
+                running_of_owner: running.saturating_sub(1).max(1),
+                calls_of_owner: usize::MAX,
+            }))
+        };
         Self {
             shared: Arc::new(Shared {
                 queues: std::array::from_fn(|_| Arc::new(Queue::new(bounds))),
-                starting: Arc::new(Queue::new(Bounds {
-                    running: starting,
-                    running_of_owner: (starting - 1).max(1),
-                    calls_of_owner: usize::MAX,
-                })),
+                starting: starting(cores() * STARTING_PER_CORE),
+                // They leave a core to others.
+                starting_behind: starting(cores() - 1),
                 shares: Shares::new(cores()),
                 rotation: Rotation::new(cores()),
                 keeper: Keeper::new(settings.clone()),
@@ -227,7 +233,12 @@ impl Pool {
         let Some(permit) = admission.permit(false).await else {
             return failed(Failure::Overloaded);
         };
-        let starting = match self.shared.starting.admit(&call.owner) {
+        let starting = if self.shared.shares.is_heavy(&call.owner, start) {
+            &self.shared.starting_behind
+        } else {
+            &self.shared.starting
+        };
+        let starting = match starting.admit(&call.owner) {
             Some(start) => start.permit(false).await,
             None => None,
         };

@@ -10,7 +10,7 @@ const BURST: Duration = Duration::from_millis(100);
 /// The most that is remembered of an owner.
 const REMEMBERED_MAX: Duration = Duration::from_secs(1);
 /// An owner's share of the machine's processors.
-const SHARE_OF_PROCESSORS: f64 = 0.25;
+const SHARE_OF_PROCESSORS: f64 = 0.1;
 /// Accounts that are kept before those without anything on them go.
 const ACCOUNTS_KEPT: usize = 256;
 

@@ -291,6 +291,10 @@ impl Worker {
                         _ => return Err(io::Error::other("an unknown message")),
                     }
                 }
+                () = meter.others_left(), if self.process.is_paused() => {
+                    let again = meter.look(&mut self.process, talk, limit.into());
+                    timer.as_mut().reset(end.min(again.into()));
+                }
                 () = talk.queue.crowded.notified(), if crowded => {
                     if talk.queue.waiting() > 0 {
                         asked = true;
@@ -335,11 +339,19 @@ impl<'a> Meter<'a> {
             return now + BUSY;
         }
         let member = self.member.get_or_insert_with(|| talk.rotation.join());
-        let (is_its_turn, next) = member.turn(now);
+        let (is_its_turn, next) = member.turn(was_paused, now);
         // Whose time is up has to say so.
         let end = member.end(limit);
         process.pause(!is_its_turn && now < end);
         if now < end { next.min(end) } else { next }
+    }
+
+    /// Waits until the turn may have come earlier than was said.
+    async fn others_left(&mut self) {
+        match &mut self.member {
+            Some(member) => member.others_left().await,
+            None => std::future::pending().await,
+        }
     }
 
     /// What the process has computed since it was last looked at, which goes to
