@@ -21,8 +21,9 @@ const AFTER: Duration = Duration::from_millis(2);
 const END: Duration = Duration::from_millis(5);
 /// How long all of them may take: less than until they are killed.
 const ENDS_MAX: Duration = Duration::from_millis(100);
-/// How long a core is left to others after they have called.
-const LEFT_TO_OTHERS: Duration = Duration::from_secs(2);
+/// How long a core is left to others after they have called. Short, since an
+/// owner is one of them until it has computed for long.
+const LEFT_TO_OTHERS: Duration = Duration::from_millis(500);
 
 /// Those who compute.
 pub(crate) struct Rotation {
