@@ -236,8 +236,6 @@ async fn changes_are_known(feeds: bool) {
     .await;
 }
 
-/// A key that signs on one server is known to the other with the first token,
-/// and what it ends is ended.
 /// Packages that were installed on one server are loaded on the other.
 async fn the_other_has_the_packages(on_a: &Arc<App>, on_b: &Arc<App>) {
     push(on_a, "exports = () => require('p')").await;
@@ -262,6 +260,8 @@ async fn the_other_has_the_packages(on_a: &Arc<App>, on_b: &Arc<App>) {
     }
 }
 
+/// A key that signs on one server is known to the other with the first token,
+/// and what it ends is ended.
 async fn the_other_knows_the_keys(on_a: &Arc<App>, on_b: &Arc<App>) {
     let before = login(on_b).await;
     on_a.authenticate(&before.access_token).await.unwrap();

@@ -6,7 +6,7 @@ use std::ffi::{CStr, c_int, c_void};
 use rquickjs_sys as q;
 use rquickjs_sys::{JSContext, JSValue};
 
-use crate::convert::{float, int};
+use crate::convert::{PLAIN, float, int};
 use crate::natives::{Native, argument, realm};
 
 /// Natives of this file.
@@ -46,7 +46,7 @@ unsafe fn pair(ctx: *mut JSContext, first: JSValue, second: JSValue) -> JSValue 
         let list = q::JS_NewArray(ctx);
         for (index, value) in [first, second].into_iter().enumerate() {
             if q::JS_IsException(list)
-                || q::JS_DefinePropertyValueUint32(ctx, list, index as u32, value, 7) < 0
+                || q::JS_DefinePropertyValueUint32(ctx, list, index as u32, value, PLAIN) < 0
             {
                 return q::JS_EXCEPTION;
             }
@@ -107,15 +107,23 @@ unsafe extern "C" fn began(_: *mut JSContext, _: JSValue, _: c_int, _: *mut JSVa
     float(realm().run.start as f64 / 1e6)
 }
 
-/// Keeps the function that runs ticks, until it has run.
-unsafe extern "C" fn tick(ctx: *mut JSContext, _: JSValue, n: c_int, a: *mut JSValue) -> JSValue {
-    // SAFETY: as for `kind`; the run gets a reference of its own.
+/// Keeps a value for the run, in place of the one before.
+///
+/// # Safety
+/// `ctx` is live, and the values are its own.
+unsafe fn keep(ctx: *mut JSContext, kept: &mut Option<JSValue>, value: JSValue) {
+    // SAFETY: as the caller promises; the run gets a reference of its own.
     unsafe {
-        let value = q::JS_DupValue(ctx, argument(n, a, 0));
-        if let Some(before) = realm().run.tick.replace(value) {
+        if let Some(before) = kept.replace(q::JS_DupValue(ctx, value)) {
             q::JS_FreeValue(ctx, before);
         }
     }
+}
+
+/// Keeps the function that runs ticks, until it has run.
+unsafe extern "C" fn tick(ctx: *mut JSContext, _: JSValue, n: c_int, a: *mut JSValue) -> JSValue {
+    // SAFETY: as for `kind`.
+    unsafe { keep(ctx, &mut realm().run.tick, argument(n, a, 0)) };
     q::JS_UNDEFINED
 }
 
@@ -137,13 +145,8 @@ unsafe extern "C" fn set_context(
     n: c_int,
     a: *mut JSValue,
 ) -> JSValue {
-    // SAFETY: as for `kind`; the run gets a reference of its own.
-    unsafe {
-        let value = q::JS_DupValue(ctx, argument(n, a, 0));
-        if let Some(before) = realm().run.follows.replace(value) {
-            q::JS_FreeValue(ctx, before);
-        }
-    }
+    // SAFETY: as for `kind`.
+    unsafe { keep(ctx, &mut realm().run.follows, argument(n, a, 0)) };
     q::JS_UNDEFINED
 }
 

@@ -193,7 +193,8 @@ impl Worker {
         meter: &mut Meter<'a>,
     ) -> io::Result<Ran> {
         let end = limit + KILL_AFTER;
-        // One timer for all: first the start, then patience, then the end.
+        // One timer for all: first the start, then patience, then what it
+        // computes, then the end.
         let start = if self.process.stands_back() {
             START_TIME_BEHIND
         } else {
