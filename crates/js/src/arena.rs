@@ -19,6 +19,8 @@ const HEADER_BYTES: usize = 16;
 const CLASSES: usize = 128;
 /// What a call may leave dirty past the image before it is given back.
 const KEEP_DIRTY_BYTES: usize = 8 << 20;
+/// What is given back at once of that.
+const EMPTIED_BYTES: usize = 2 << 20;
 /// A page, or a multiple of the machine's.
 const PAGE_BYTES: usize = 64 << 10;
 /// Freed blocks from this size on give their pages back at once.
@@ -161,9 +163,13 @@ impl Arena {
         let start = self.image.len().next_multiple_of(PAGE_BYTES);
         // A call that was taken over may have written any length to the arena.
         let bytes = bytes.min(MAPPING_BYTES - start);
-        // SAFETY: the range is page-aligned and inside the mapping; nothing of
-        // the image lies in it.
-        unsafe { libc::madvise(self.base.add(start).cast(), bytes, libc::MADV_DONTNEED) };
+        // In parts, so that a worker which stands back steps aside meanwhile.
+        for part in (start..start + bytes).step_by(EMPTIED_BYTES) {
+            let bytes = EMPTIED_BYTES.min(start + bytes - part);
+            // SAFETY: the range is page-aligned and inside the mapping; nothing
+            // of the image lies in it.
+            unsafe { libc::madvise(self.base.add(part).cast(), bytes, libc::MADV_DONTNEED) };
+        }
     }
 
     /// What differs from the image, as bytes that [`Arena::apply`] understands;

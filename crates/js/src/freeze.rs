@@ -10,6 +10,7 @@ use bson::{RawArrayBuf, RawDocument, RawDocumentBuf, cstr, rawdoc};
 use rquickjs_sys::JSValue;
 
 use crate::LogLine;
+use crate::alarm::{self, now, stayed};
 use crate::realm::{Realm, Run, Timer};
 use crate::wire::binary;
 
@@ -17,6 +18,9 @@ use crate::wire::binary;
 const STATE_BYTES_MAX: usize = 4 << 20;
 /// Most bytes of a frozen call, its realm compressed.
 pub(crate) const CALL_BYTES_MAX: usize = 6 << 20;
+/// How long a call stays whose timer rings sooner, in nanoseconds: moving costs a
+/// millisecond.
+const STAY: u64 = 50_000_000;
 
 /// The message that ends a call's stay in this worker; `None` when it has to
 /// stay.
@@ -25,11 +29,16 @@ pub(crate) fn freeze(realm: &mut Realm) -> Option<RawDocumentBuf> {
     if !realm.run.replies.is_empty() || realm.run.broken {
         return None;
     }
+    let wake = realm.run.timers.iter().map(|timer| timer.due).min();
+    let wake = wake.map(|wake| wake.saturating_sub(now()));
+    if wake.is_some_and(|wake| wake.max(stayed()) < STAY) {
+        return None;
+    }
+    alarm::moves();
     let state = realm.arena.changes(STATE_BYTES_MAX)?;
     let mut message = rawdoc! { "k": "frozen" };
-    let wake = realm.run.timers.iter().map(|timer| timer.due).min();
     if let Some(wake) = wake {
-        message.append(cstr!("wake"), wake.saturating_sub(now()) as i64);
+        message.append(cstr!("wake"), wake as i64);
     }
     // Thousands may be kept, and most of a realm is pointers that look alike.
     let state = lz4_flex::compress_prepend_size(&state);
@@ -40,6 +49,7 @@ pub(crate) fn freeze(realm: &mut Realm) -> Option<RawDocumentBuf> {
 
 /// Puts a frozen call into a realm that nobody used.
 pub(crate) fn thaw(realm: &mut Realm, message: &RawDocument) -> io::Result<()> {
+    alarm::moves();
     let broken = || io::Error::other("a frozen call that cannot go on");
     let Ok(Some(RawBsonRef::Binary(state))) = message.get("state") else {
         return Err(broken());
@@ -57,17 +67,6 @@ pub(crate) fn thaw(realm: &mut Realm, message: &RawDocument) -> io::Result<()> {
     let run = message.get_document("run").map_err(|_| broken())?;
     realm.run = run_of(run).ok_or_else(broken)?;
     Ok(())
-}
-
-/// Nanoseconds of a clock that all processes of the machine share.
-pub(crate) fn now() -> u64 {
-    let mut time = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
-    // SAFETY: the pointer is to a live value.
-    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut time) };
-    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
 
 /// Engine values as bytes: they point into the arena, which comes along.

@@ -99,7 +99,7 @@ unsafe extern "C" fn proxy(ctx: *mut JSContext, _: JSValue, n: c_int, a: *mut JS
 
 /// Milliseconds of the machine's steady clock.
 unsafe extern "C" fn now(_: *mut JSContext, _: JSValue, _: c_int, _: *mut JSValue) -> JSValue {
-    float(crate::freeze::now() as f64 / 1e6)
+    float(crate::alarm::now() as f64 / 1e6)
 }
 
 /// When the call began, by the clock of `now`.

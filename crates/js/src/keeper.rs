@@ -13,6 +13,7 @@ use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg}
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::sync::oneshot;
 
+use crate::alarm::STAND_BACK;
 use crate::pool::PoolSettings;
 use crate::zygote::{ENDED, FORK, REQUEST_BYTES};
 
@@ -28,7 +29,6 @@ pub(crate) struct Process {
     /// What it had computed when that was last looked at.
     looked_at: Duration,
     stands_back: bool,
-    is_paused: bool,
     /// Where its calls go.
     pub(crate) requests: tokio::net::unix::pipe::Sender,
     /// Where its answers come from.
@@ -39,28 +39,14 @@ impl Process {
     /// Lets the process stand back behind all others: the processor is theirs
     /// first. It cannot come back.
     pub(crate) fn stand_back(&mut self) {
-        if !self.stands_back {
-            self.stands_back = crate::sandbox::stand_back(self.pid);
+        if !self.stands_back && crate::sandbox::stand_back(self.pid) {
+            self.stands_back = kill_process(self.pid, STAND_BACK).is_ok();
         }
     }
 
     /// Whether it stands back.
     pub(crate) fn stands_back(&self) -> bool {
         self.stands_back
-    }
-
-    /// Whether it computes nothing for now.
-    pub(crate) fn is_paused(&self) -> bool {
-        self.is_paused
-    }
-
-    /// Lets the process compute nothing for now, or go on.
-    pub(crate) fn pause(&mut self, paused: bool) {
-        if self.is_paused != paused {
-            let signal = if paused { Signal::STOP } else { Signal::CONT };
-            let _ = kill_process(self.pid, signal);
-            self.is_paused = paused;
-        }
     }
 
     /// Time that the process has computed since this was last asked.
@@ -139,7 +125,6 @@ impl Keeper {
             keeper: self.0.clone(),
             looked_at: Duration::ZERO,
             stands_back: false,
-            is_paused: false,
             requests: tokio::net::unix::pipe::Sender::from_owned_fd(started.requests)?,
             answers: tokio::net::unix::pipe::Receiver::from_owned_fd(started.answers)?,
         })

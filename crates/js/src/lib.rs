@@ -5,6 +5,7 @@
 //! (`docs/decisions/0003`). Not here: databases, users, apps. A call reaches
 //! them through its [`Host`].
 
+mod alarm;
 mod arena;
 mod builtins;
 mod compile;
@@ -25,7 +26,6 @@ pub mod packages;
 mod pool;
 mod queue;
 mod realm;
-mod rotation;
 mod sandbox;
 mod shares;
 mod source_map;

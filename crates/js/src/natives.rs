@@ -13,8 +13,8 @@ use rquickjs_sys as q;
 use rquickjs_sys::{JSContext, JSValue};
 
 use crate::LogLine;
+use crate::alarm::now;
 use crate::convert::{Unconvertible, from_js, int, start_of, string, text_of};
-use crate::freeze::now;
 use crate::realm::{Realm, Timer};
 
 /// The realm of this process. Natives find it here, since pointers inside the

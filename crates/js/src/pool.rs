@@ -15,7 +15,6 @@ use crate::frozen::Frozen;
 use crate::keeper::Keeper;
 use crate::learned::{self, Image, Learned};
 use crate::queue::{Admission, Bounds, Permit, Queue};
-use crate::rotation::Rotation;
 use crate::shares::Shares;
 use crate::talk::{Codes, Images, Ran, Talk, Worker, next};
 use crate::wire::MESSAGE_BYTES_MAX;
@@ -43,6 +42,8 @@ pub struct PoolSettings {
     /// Worker processes, and so calls that run at once; as many again for each
     /// level of [`Call::depth`]. One owner gets three quarters of them.
     pub workers_max: usize,
+    /// Workers that are ready for the next calls, beside those that have one.
+    pub ready_min: usize,
     /// Calls that wait to begin; one more is refused.
     pub waiting_max: usize,
     /// Calls of one owner, whether they run or wait; one more is refused.
@@ -70,6 +71,7 @@ impl PoolSettings {
             program: program.into(),
             arguments: arguments.into_iter().map(Into::into).collect(),
             workers_max: (cores() * 8).max(16),
+            ready_min: 1,
             waiting_max: 20_000,
             calls_of_owner_max: kit::limit::CALLS_OF_APP_MAX,
             frozen_bytes_max: 1 << 30,
@@ -102,7 +104,6 @@ struct Shared {
     /// Those of owners who compute more than their share.
     starting_behind: Arc<Queue>,
     shares: Shares,
-    rotation: Rotation,
     running: AtomicUsize,
     frozen: Frozen,
     learned: Learned,
@@ -114,6 +115,8 @@ struct Idle {
     ready: Vec<Worker>,
     /// Those who stand back behind all others.
     behind: Vec<Worker>,
+    /// Whether one more is on its way.
+    is_warming: bool,
 }
 
 impl Pool {
@@ -138,7 +141,6 @@ impl Pool {
                 // They leave a core to others.
                 starting_behind: starting(cores() - 1),
                 shares: Shares::new(cores()),
-                rotation: Rotation::new(cores()),
                 keeper: Keeper::new(settings.clone()),
                 frozen: Frozen::new(settings.frozen_bytes_max),
                 settings,
@@ -155,7 +157,14 @@ impl Pool {
     /// # Errors
     /// When the program cannot be started or does not answer.
     pub async fn warm(&self) -> io::Result<()> {
-        self.put_back(Worker::start(&self.shared.keeper).await?);
+        self.put_back(self.warmed().await?);
+        Ok(())
+    }
+
+    /// A new worker that has run a call: the first one costs several times what
+    /// others do.
+    async fn warmed(&self) -> io::Result<Worker> {
+        let mut worker = Worker::start(&self.shared.keeper).await?;
         let code = crate::compile("warm.js", "exports = () => 1").map_err(io::Error::other)?;
         let call = Call {
             owner: Arc::from(""),
@@ -169,9 +178,37 @@ impl Pool {
             evaluate: None,
             depth: 0,
         };
-        match self.call(call, Arc::new(Nobody)).await.result {
-            Ok(Bson::Int32(1)) => Ok(()),
+        let message = worker.message(&call, None).into_bytes();
+        let host: Arc<dyn Host> = Arc::new(Nobody);
+        let mut talk = self.talk(&call.owner, &self.shared.queues[0], &host);
+        let limit = tokio::time::Instant::now() + Duration::from_millis(WARM_MS_MAX);
+        let Ran::Done(outcome, _) = worker.run(message, &mut talk, limit).await? else {
+            return Err(io::Error::other("a worker does not end a call"));
+        };
+        match outcome.result {
+            Ok(Bson::Int32(1)) => Ok(worker),
             other => Err(io::Error::other(format!("a worker answered {other:?}"))),
+        }
+    }
+
+    /// What a call has with its host.
+    fn talk<'a>(
+        &'a self,
+        owner: &'a Arc<str>,
+        queue: &'a Queue,
+        host: &'a Arc<dyn Host>,
+    ) -> Talk<'a> {
+        Talk {
+            owner,
+            frozen: &self.shared.frozen,
+            queue,
+            shares: &self.shared.shares,
+            host,
+            replies: None,
+            open: 0,
+            codes: Vec::new(),
+            starting: None,
+            computed: Duration::ZERO,
         }
     }
 
@@ -245,18 +282,9 @@ impl Pool {
         let _running = Counted::new(&self.shared.running);
         let function = learned::key(&call);
         let limit = tokio::time::Instant::now() + Duration::from_millis(call.limits.time_ms);
-        let mut talk = Talk {
-            owner: &call.owner,
-            frozen: &self.shared.frozen,
-            queue,
-            shares: &self.shared.shares,
-            rotation: &self.shared.rotation,
-            host: &host,
-            replies: None,
-            open: 0,
-            codes: vec![call.code.clone()],
-            starting,
-        };
+        let mut talk = self.talk(&call.owner, queue, &host);
+        talk.codes.push(call.code.clone());
+        talk.starting = starting;
         let (mut place, mut image) = match self.place(&call, &function, permit).await {
             Ok(begun) => begun,
             Err(Some(text)) => return refused(text),
@@ -379,18 +407,7 @@ impl Pool {
         let admission = queue.admit(&owner)?;
         let permit = admission.permit(false).await?;
         let mut worker = self.worker(&owner).await.ok()?;
-        let mut talk = Talk {
-            owner: &owner,
-            frozen: &self.shared.frozen,
-            queue,
-            shares: &self.shared.shares,
-            rotation: &self.shared.rotation,
-            host,
-            replies: None,
-            open: 0,
-            codes: Vec::new(),
-            starting: None,
-        };
+        let mut talk = self.talk(&owner, queue, host);
         let limit = tokio::time::Instant::now() + Duration::from_millis(BUILD_MS_MAX);
         let Ok(Ran::Image(image)) = worker.run(message, &mut talk, limit).await else {
             return None;
@@ -433,18 +450,23 @@ impl Pool {
     }
 
     /// A worker that lives, for a call of an owner: an idle one, else a new one.
-    /// Those who compute more than their share get one that stands back.
+    /// Those who compute more than their share have workers of their own, which
+    /// stand back.
     async fn worker(&self, owner: &Arc<str>) -> io::Result<Worker> {
-        let now = Instant::now();
-        let heavy = self.shared.shares.is_heavy(owner, now);
-        if !heavy {
-            self.shared.rotation.others_call(now);
-        }
+        let heavy = self.shared.shares.is_heavy(owner, Instant::now());
         loop {
             let idle = {
                 let mut idle = self.idle();
-                let behind = if heavy { idle.behind.pop() } else { None };
-                behind.or_else(|| idle.ready.pop())
+                if heavy {
+                    idle.behind.pop()
+                } else {
+                    let worker = idle.ready.pop();
+                    if idle.ready.len() < self.shared.settings.ready_min && !idle.is_warming {
+                        idle.is_warming = true;
+                        self.keep_ready();
+                    }
+                    worker
+                }
             };
             let mut worker = match idle {
                 Some(worker) if !worker.is_alive() => continue,
@@ -456,6 +478,20 @@ impl Pool {
             }
             return Ok(worker);
         }
+    }
+
+    /// Starts a worker for whoever comes next: workers are lost to those who
+    /// compute more than their share.
+    fn keep_ready(&self) {
+        let pool = self.clone();
+        tokio::spawn(async move {
+            let worker = pool.warmed().await;
+            pool.idle().is_warming = false;
+            // Without it, the next call starts one.
+            if let Ok(worker) = worker {
+                pool.put_back(worker);
+            }
+        });
     }
 
     fn put_back(&self, worker: Worker) {

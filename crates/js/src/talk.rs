@@ -18,7 +18,6 @@ use crate::images::IMAGE_BYTES_MAX;
 use crate::keeper::{Keeper, Process};
 use crate::learned::{Image, NAME_BYTES_MAX};
 use crate::queue::{Permit, Queue};
-use crate::rotation::{Member, Rotation, TURN};
 use crate::shares::Shares;
 use crate::wire::{MESSAGE_BYTES_MAX, binary, bytes, count, is_shallow, length};
 use crate::{BoxFuture, Call, Compiled, Entered, Failure, Host, HostError, LogLine, Outcome};
@@ -36,8 +35,12 @@ const BUSY: Duration = Duration::from_millis(20);
 /// What is computed by calls that compute less is not held against their owner.
 const LONG: Duration = Duration::from_millis(10);
 /// A call that has waited for its host as long gives up its worker when others
-/// want it: moving a call costs a tenth of this.
+/// want it.
 const PATIENCE: Duration = Duration::from_millis(2);
+/// The same for an owner who computes more than its share.
+const PATIENCE_BEHIND: Duration = Duration::from_millis(20);
+/// What a move costs the machine: for its owner's account.
+const MOVING: Duration = Duration::from_millis(1);
 /// Bytes of images that one worker keeps, before those of one more call.
 const IMAGES_PER_WORKER_BYTES_MAX: usize = 128 << 20;
 /// Operations of one call without a reply yet: more than functions may start.
@@ -60,7 +63,6 @@ pub(crate) struct Talk<'a> {
     pub(crate) queue: &'a Queue,
     /// What owners have computed.
     pub(crate) shares: &'a Shares,
-    pub(crate) rotation: &'a Rotation,
     pub(crate) host: &'a Arc<dyn Host>,
     /// Most calls ask for nothing and need no channel.
     pub(crate) replies: Option<Replies>,
@@ -70,6 +72,8 @@ pub(crate) struct Talk<'a> {
     pub(crate) codes: Vec<Arc<Compiled>>,
     /// Given back as soon as the call waits for the host, or has run for a while.
     pub(crate) starting: Option<Permit>,
+    /// What it has computed, as far as that was looked at.
+    pub(crate) computed: Duration,
 }
 
 /// How a call's stay in a worker ended.
@@ -182,27 +186,30 @@ impl Worker {
         let mut meter = Meter::default();
         let ran = self.talk(message, talk, limit, &mut meter).await;
         meter.end(&mut self.process, talk);
+        if matches!(ran, Ok(Ran::Frozen(_))) {
+            talk.shares.add(talk.owner, MOVING, Instant::now());
+        }
         ran
     }
 
-    async fn talk<'a>(
+    async fn talk(
         &mut self,
         message: Vec<u8>,
-        talk: &mut Talk<'a>,
+        talk: &mut Talk<'_>,
         limit: tokio::time::Instant,
-        meter: &mut Meter<'a>,
+        meter: &mut Meter,
     ) -> io::Result<Ran> {
         let end = limit + KILL_AFTER;
         // One timer for all: first the start, then patience, then what it
         // computes, then the end.
-        let start = if self.process.stands_back() {
-            START_TIME_BEHIND
+        let (start, patience) = if self.process.stands_back() {
+            (START_TIME_BEHIND, PATIENCE_BEHIND)
         } else {
-            START_TIME
+            (START_TIME, PATIENCE)
         };
-        let first = tokio::time::Instant::now() + start;
-        let mut timer = std::pin::pin!(tokio::time::sleep_until(first.min(end)));
-        // Whether it has waited for its host for a while.
+        let mut since = tokio::time::Instant::now();
+        let mut timer = std::pin::pin!(tokio::time::sleep_until(end.min(since + start)));
+        // Until it has been here for a while.
         let mut patient = true;
         // Whether it was asked to go: replies stay here until it has answered.
         let mut asked = false;
@@ -218,14 +225,15 @@ impl Worker {
                 // is waiting for.
                 biased;
                 () = &mut timer => {
-                    if tokio::time::Instant::now() >= end {
+                    let now = tokio::time::Instant::now();
+                    if now >= end {
                         return Err(io::ErrorKind::TimedOut.into());
                     }
                     drop(talk.starting.take());
-                    patient = false;
-                    let again = meter.look(&mut self.process, talk, limit.into());
-                    timer.as_mut().reset(end.min(again.into()));
-                    if talk.queue.waiting() > 0 {
+                    patient = now < since + patience;
+                    meter.look(&mut self.process, talk);
+                    timer.as_mut().reset(end.min(now + BUSY));
+                    if !patient && talk.queue.waiting() > 0 {
                         talk.queue.crowded.notify_one();
                     }
                 }
@@ -263,11 +271,12 @@ impl Worker {
                             return Ok(Ran::Frozen(message));
                         }
                         "awake" if asked => {
-                            // JavaScript waits on its stack: once more later.
+                            // JavaScript waits on its stack, or not for long:
+                            // once more later.
                             asked = false;
                             patient = true;
-                            let wait = tokio::time::Instant::now() + PATIENCE;
-                            timer.as_mut().reset(wait.min(end));
+                            since = tokio::time::Instant::now() + PATIENCE_BEHIND - patience;
+                            timer.as_mut().reset(end.min(since + patience));
                         }
                         "image" => {
                             let state = bytes(&message, "state");
@@ -285,16 +294,12 @@ impl Worker {
                             let (replies, _) = talk.replies.get_or_insert_with(mpsc::unbounded_channel);
                             serve(&message, talk.host, replies);
                             if patient {
-                                let wait = tokio::time::Instant::now() + PATIENCE;
-                                timer.as_mut().reset(wait.min(end));
+                                let wait = tokio::time::Instant::now() + patience;
+                                timer.as_mut().reset(end.min(wait));
                             }
                         }
                         _ => return Err(io::Error::other("an unknown message")),
                     }
-                }
-                () = meter.others_left(), if self.process.is_paused() => {
-                    let again = meter.look(&mut self.process, talk, limit.into());
-                    timer.as_mut().reset(end.min(again.into()));
                 }
                 () = talk.queue.crowded.notified(), if crowded => {
                     if talk.queue.waiting() > 0 {
@@ -307,76 +312,47 @@ impl Worker {
     }
 }
 
-/// What a call computes in its worker, from when it has been there for a while:
-/// looking costs more than a short call is worth.
+/// Looks at what a call computes in its worker, from when it has been there for a
+/// while: looking costs more than a short call is worth.
 #[derive(Default)]
-struct Meter<'a> {
-    busy: Duration,
+struct Meter {
     is_on: bool,
-    /// Once it has computed for long.
-    member: Option<Member<'a>>,
 }
 
-impl<'a> Meter<'a> {
-    /// Looks at the process. One that computes for long stands back, and takes
-    /// turns with others of the kind, until the call's time is up. Answers when
-    /// to look again.
-    fn look(&mut self, process: &mut Process, talk: &Talk<'a>, limit: Instant) -> Instant {
-        let was_paused = process.is_paused();
-        let computed = if was_paused {
-            None
-        } else {
-            self.count(process, talk)
-        };
-        let now = Instant::now();
-        let waits = talk.open > 0 && !was_paused && computed.unwrap_or_default() < TURN / 5;
-        let is_long = self.busy >= BUSY || talk.shares.is_heavy(talk.owner, now);
-        if is_long {
+impl Meter {
+    /// Looks at the process: one that computes for long stands back.
+    fn look(&mut self, process: &mut Process, talk: &mut Talk<'_>) {
+        self.count(process, talk);
+        if talk.computed >= BUSY || talk.shares.is_heavy(talk.owner, Instant::now()) {
             process.stand_back();
         }
-        if waits || !is_long {
-            self.member = None;
-            process.pause(false);
-            return now + BUSY;
-        }
-        let member = self.member.get_or_insert_with(|| talk.rotation.join());
-        let (is_its_turn, next) = member.turn(was_paused, now);
-        // Whose time is up has to say so.
-        let end = member.end(limit);
-        process.pause(!is_its_turn && now < end);
-        if now < end { next.min(end) } else { next }
     }
 
-    /// Waits until the turn may have come earlier than was said.
-    async fn others_left(&mut self) {
-        match &mut self.member {
-            Some(member) => member.others_left().await,
-            None => std::future::pending().await,
-        }
-    }
-
-    /// What the process has computed since it was last looked at, which goes to
-    /// its owner's account. Nothing the first time: that is of calls before.
-    fn count(&mut self, process: &mut Process, talk: &Talk<'a>) -> Option<Duration> {
+    /// Adds what the process has computed since it was last looked at, which
+    /// goes to its owner's account. Nothing the first time: that is of calls
+    /// before.
+    fn count(&mut self, process: &mut Process, talk: &mut Talk<'_>) {
         let computed = process.computed();
         if !std::mem::replace(&mut self.is_on, true) {
-            return None;
+            return;
         }
-        let before = self.busy;
-        self.busy += computed;
+        let before = talk.computed;
+        talk.computed += computed;
         // Many short calls are what the machine is for.
-        if self.busy >= LONG {
-            let more = if before < LONG { self.busy } else { computed };
+        if talk.computed >= LONG {
+            let more = if before < LONG {
+                talk.computed
+            } else {
+                computed
+            };
             talk.shares.add(talk.owner, more, Instant::now());
         }
-        Some(computed)
     }
 
     /// The call has left the process.
-    fn end(mut self, process: &mut Process, talk: &Talk<'a>) {
+    fn end(mut self, process: &mut Process, talk: &mut Talk<'_>) {
         if self.is_on {
             self.count(process, talk);
-            process.pause(false);
         }
     }
 }

@@ -8,12 +8,13 @@ use bson::raw::{RawBinaryRef, RawBsonRef};
 use bson::spec::BinarySubtype;
 use bson::{RawDocument, RawDocumentBuf};
 
+use crate::alarm;
 use crate::realm::EXPIRED;
 
 /// Longest message: arguments, results and documents with room to spare.
 pub(crate) const MESSAGE_BYTES_MAX: usize = 96 << 20;
 
-/// Reads one message. While it waits, the time limit ends it with
+/// Reads one message, in a worker. While it waits, the time limit ends it with
 /// `ErrorKind::TimedOut`.
 pub(crate) fn read(from: &mut impl Read, buffer: &mut Vec<u8>) -> io::Result<RawDocumentBuf> {
     loop {
@@ -25,7 +26,7 @@ pub(crate) fn read(from: &mut impl Read, buffer: &mut Vec<u8>) -> io::Result<Raw
             return RawDocumentBuf::from_bytes(message).map_err(io::Error::other);
         }
         let mut chunk = [0; 8 * 1024];
-        match from.read(&mut chunk) {
+        match alarm::wait(|| from.read(&mut chunk)) {
             Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
             Ok(n) => buffer.extend_from_slice(&chunk[..n]),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {

@@ -3,22 +3,19 @@
 
 use std::process::ExitCode;
 use std::ptr;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::atomic::Ordering;
 
 use bson::{RawArrayBuf, RawBson, RawDocument, RawDocumentBuf, cstr, rawdoc};
 use rquickjs_sys as q;
 use rquickjs_sys::{JSContext, JSValue};
 
-use crate::arena::{OVER_MEMORY, REFUSE};
+use crate::alarm::{self, now};
+use crate::arena::OVER_MEMORY;
 use crate::convert::from_js;
 use crate::errors::{Thrown, described, threw};
-use crate::freeze::{freeze, now, thaw};
+use crate::freeze::{freeze, thaw};
 use crate::natives::{REALM, load};
 use crate::realm::{EXPIRED, Realm};
-
-/// From the time limit to the refusal of every allocation.
-const REFUSE_AFTER: Duration = Duration::from_millis(100);
 
 /// Forks workers as the server asks on standard input; each runs calls that
 /// arrive on its pipes, until they close. The whole of `backstitch worker`.
@@ -57,7 +54,7 @@ fn serve(mut realm: Box<Realm>) -> std::io::Result<()> {
             Ok("build") => {
                 begin_time(&call);
                 let image = crate::images::build(&mut realm, &call)?;
-                end_time();
+                alarm::end();
                 image
             }
             // What came after its call ended.
@@ -70,21 +67,8 @@ fn serve(mut realm: Box<Realm>) -> std::io::Result<()> {
 
 /// Installs what ends a call: its time, and this process's own memory.
 pub(crate) fn handle_signals() -> std::io::Result<()> {
-    for (signal, handler) in [
-        (libc::SIGALRM, expired as extern "C" fn(libc::c_int)),
-        (libc::SIGABRT, aborted),
-    ] {
-        // SAFETY: the handlers only store to atomics and write bytes.
-        unsafe {
-            let mut action: libc::sigaction = std::mem::zeroed();
-            action.sa_sigaction = handler as libc::sighandler_t;
-            // Without SA_RESTART: a blocked read has to wake up.
-            if libc::sigaction(signal, &raw const action, ptr::null_mut()) != 0 {
-                return Err(std::io::Error::last_os_error());
-            }
-        }
-    }
-    Ok(())
+    alarm::handle_signals()?;
+    alarm::handle(libc::SIGABRT, aborted)
 }
 
 /// Tells the server that the allocator gave up: what natives need lies outside
@@ -93,48 +77,6 @@ extern "C" fn aborted(_: libc::c_int) {
     const MESSAGE: &[u8] = b"\x14\0\0\0\x02k\0\x08\0\0\0aborted\0\0";
     // SAFETY: as many bytes as there are.
     unsafe { libc::write(1, MESSAGE.as_ptr().cast(), MESSAGE.len()) };
-}
-
-/// When the running call's time is up, in nanoseconds of the machine's clock;
-/// zero when none runs.
-static DEADLINE: AtomicU64 = AtomicU64::new(0);
-/// When the timer rings next; zero when it does not.
-static RINGS: AtomicU64 = AtomicU64::new(0);
-
-extern "C" fn expired(_: libc::c_int) {
-    RINGS.store(0, Ordering::Relaxed);
-    let deadline = DEADLINE.load(Ordering::Relaxed);
-    if deadline == 0 {
-        return;
-    }
-    let now = now();
-    if now < deadline {
-        ring_at(deadline, now);
-        return;
-    }
-    if EXPIRED.swap(true, Ordering::Relaxed) {
-        REFUSE.store(true, Ordering::Relaxed);
-    }
-    // Again, for a read that had not begun to wait.
-    ring_at(now + REFUSE_AFTER.as_nanos() as u64, now);
-}
-
-/// Sets the timer, in nanoseconds of the machine's clock.
-fn ring_at(at: u64, now: u64) {
-    RINGS.store(at, Ordering::Relaxed);
-    let left = Duration::from_nanos(at.saturating_sub(now).max(1000));
-    let timer = libc::itimerval {
-        it_value: libc::timeval {
-            tv_sec: left.as_secs() as _,
-            tv_usec: i64::from(left.subsec_micros()) as _,
-        },
-        it_interval: libc::timeval {
-            tv_sec: 0,
-            tv_usec: 0,
-        },
-    };
-    // SAFETY: the pointer is to a live value.
-    unsafe { libc::setitimer(libc::ITIMER_REAL, &raw const timer, ptr::null_mut()) };
 }
 
 /// How a call ended, inside the worker.
@@ -164,22 +106,9 @@ fn go_on(realm: &mut Realm, call: &RawDocument) -> std::io::Result<RawDocumentBu
     Ok(finish(realm, None))
 }
 
-/// Begins a call's time. The timer stays set from call to call, since setting
-/// it costs more than a short call: only an earlier end needs it anew.
+/// Begins the time that a message gives a call.
 fn begin_time(call: &RawDocument) {
-    let ms = call.get_i64("time_ms").unwrap_or(0).max(1) as u64;
-    let now = now();
-    let deadline = now.saturating_add(ms.saturating_mul(1_000_000));
-    DEADLINE.store(deadline, Ordering::Relaxed);
-    let rings = RINGS.load(Ordering::Relaxed);
-    if rings == 0 || rings > deadline {
-        ring_at(deadline, now);
-    }
-}
-
-/// Ends it: what rings from now on is nobody's.
-fn end_time() {
-    DEADLINE.store(0, Ordering::Relaxed);
+    alarm::begin(call.get_i64("time_ms").unwrap_or(0).max(1) as u64);
 }
 
 /// Runs what a call left to be done: the message that ends it here.
@@ -188,14 +117,14 @@ fn finish(realm: &mut Realm, thrown: Option<Thrown>) -> RawDocumentBuf {
     // SAFETY: this thread is the realm's.
     let ended = match unsafe { drain(realm, thrown.is_none()) } {
         Drained::Frozen(message) => {
-            end_time();
+            alarm::end();
             return message;
         }
         Drained::Stopped => Ended::Threw(Thrown::new("Error", "the call was stopped")),
         // SAFETY: as above.
         Drained::Whole => thrown.map_or_else(|| unsafe { conclude(realm) }, Ended::Threw),
     };
-    end_time();
+    alarm::end();
     let time = now().saturating_sub(realm.run.start);
     let mut answer = rawdoc! {
         "k": "done", "memory": realm.arena.peak() as i64, "us": (time / 1000) as i64,
@@ -504,7 +433,7 @@ fn readable(realm: &Realm, due: u64) -> bool {
     // Rounded up, so that the timer is due afterwards.
     let ms = i32::try_from(left / 1_000_000 + 1).unwrap_or(i32::MAX);
     // SAFETY: one live entry.
-    unsafe { libc::poll(&raw mut poll, 1, ms) == 1 }
+    alarm::wait(|| unsafe { libc::poll(&raw mut poll, 1, ms) == 1 })
 }
 
 /// Calls the timer that is due first; jobs run before the next one.

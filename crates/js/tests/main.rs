@@ -2,6 +2,7 @@
 
 mod ahead;
 mod bcrypt;
+mod behind;
 mod boundary;
 mod crowd;
 mod errors;
@@ -18,7 +19,7 @@ mod reach;
 mod realm;
 mod rogue;
 mod service_crypto;
-mod turns;
+
 mod values;
 mod workers;
 

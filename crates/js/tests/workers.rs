@@ -16,7 +16,9 @@ pub(crate) fn marked() -> (Pool, String) {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     let mark = format!("mark-{}-{number}", std::process::id());
-    let settings = PoolSettings::new(env!("CARGO_BIN_EXE_js-test-worker"), [&mark]);
+    let mut settings = PoolSettings::new(env!("CARGO_BIN_EXE_js-test-worker"), [&mark]);
+    // Only those that have had a call.
+    settings.ready_min = 0;
     (Pool::new(settings), mark)
 }
 
