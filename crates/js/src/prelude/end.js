@@ -60,11 +60,14 @@ const differs = (before, after) => {
   return undefined;
 };
 
+// That of the first frame is in the image: every call needs it.
+const firstContext = makeContext(0);
+
 return {
   prototypes, MinKey, MaxKey,
   // Makes a function of its factory, in a frame.
   load: (factory, frame) => {
-    const loaded = factory(makeContext(frame), require, console);
+    const loaded = factory(frame === 0 ? firstContext : makeContext(frame), require, console);
     if (typeof loaded !== "function") throw new TypeError("exports is not a function");
     return loaded;
   },
