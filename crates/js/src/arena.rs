@@ -4,12 +4,15 @@
 //!
 //! A worker process has one arena and one thread that uses it.
 
+use std::ops::Range;
 use std::ptr;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use libc::{MAP_ANONYMOUS, MAP_NORESERVE, MAP_PRIVATE, PROT_READ, PROT_WRITE, c_void};
 use rquickjs_sys::{JSMallocFunctions, size_t};
+
+use crate::written;
 
 /// Address space of the mapping; pages cost nothing until they are touched.
 const MAPPING_BYTES: usize = 4 << 30;
@@ -19,6 +22,9 @@ const HEADER_BYTES: usize = 16;
 const CLASSES: usize = 128;
 /// What a call may leave dirty past the image before it is given back.
 const KEEP_DIRTY_BYTES: usize = 8 << 20;
+/// Resets to one image in a row before it is watched what calls write of it:
+/// whose workers change images all the time gains nothing.
+const WATCHED_AFTER: u32 = 16;
 /// What is given back at once of that.
 const EMPTIED_BYTES: usize = 2 << 20;
 /// A page, or a multiple of the machine's.
@@ -63,6 +69,9 @@ pub(crate) struct Arena {
     image: Rc<[u8]>,
     /// The image without modules.
     first: Rc<[u8]>,
+    /// Whether writes may be watched, and resets to the same image in a row.
+    may_watch: bool,
+    resets: u32,
 }
 
 impl Arena {
@@ -97,6 +106,8 @@ impl Arena {
             base: base.cast(),
             image: Rc::from([]),
             first: Rc::from([]),
+            may_watch: false,
+            resets: 0,
         })
     }
 
@@ -109,6 +120,18 @@ impl Arena {
     /// What the engine gets as its allocator's opaque pointer.
     pub(crate) fn opaque(&self) -> *mut c_void {
         self.base.cast()
+    }
+
+    /// Watches from now on which pages calls write, and copies only these back.
+    /// For the one arena of a process whose calls follow each other.
+    ///
+    /// # Errors
+    /// When that cannot be.
+    pub(crate) fn watch_writes(&mut self) -> std::io::Result<()> {
+        written::install()?;
+        self.may_watch = true;
+        self.resets = 0;
+        Ok(())
     }
 
     /// Saves the present content as what [`Arena::reset`] goes back to.
@@ -128,6 +151,10 @@ impl Arena {
     pub(crate) fn use_image(&mut self, image: Option<Rc<[u8]>>) {
         let image = image.unwrap_or_else(|| self.first.clone());
         if !Rc::ptr_eq(&image, &self.image) {
+            if self.is_watched() {
+                written::stop();
+            }
+            self.resets = 0;
             self.image = image;
             self.reset();
         }
@@ -148,13 +175,30 @@ impl Arena {
     /// Goes back to the saved image.
     pub(crate) fn reset(&mut self) {
         let dirty = self.state().bump.saturating_sub(self.image.len());
+        let (image, base) = (&self.image, self.base);
         // SAFETY: the image was copied from here, so the mapping is as long.
-        unsafe { ptr::copy_nonoverlapping(self.image.as_ptr(), self.base, self.image.len()) };
+        let copy = |part: Range<usize>| unsafe {
+            let from = image[part.clone()].as_ptr();
+            ptr::copy_nonoverlapping(from, base.add(part.start), part.len());
+        };
+        if self.is_watched() {
+            written::written(image.len(), copy);
+        } else {
+            copy(0..image.len());
+            self.resets += 1;
+            if self.may_watch && self.resets == WATCHED_AFTER {
+                written::watch(self.base, self.image.len());
+            }
+        }
         if dirty > KEEP_DIRTY_BYTES {
             self.empty_behind_image(dirty);
         }
         REFUSE.store(false, Ordering::Relaxed);
         OVER_MEMORY.store(false, Ordering::Relaxed);
+    }
+
+    fn is_watched(&self) -> bool {
+        self.may_watch && written::is_on()
     }
 
     /// Gives back whole pages of as many bytes behind the image: what is read of
@@ -399,6 +443,7 @@ unsafe extern "C" fn free(opaque: *mut c_void, pointer: *mut c_void) {
         (*state).used -= size + HEADER_BYTES;
         let (start, length) = pages_of(block, size + HEADER_BYTES);
         if length > 0 {
+            written::note(start, length);
             libc::madvise(start.cast(), length, libc::MADV_DONTNEED);
             (*state).returned += length;
         }
@@ -448,7 +493,12 @@ unsafe extern "C" fn usable_size(pointer: *const c_void) -> size_t {
 
 #[cfg(test)]
 mod tests {
-    use super::{Arena, CLASSES, MAPPING_BYTES, class, free, malloc};
+    use std::ptr;
+
+    use super::{
+        Arena, CLASSES, LARGE_BYTES, MAPPING_BYTES, PAGE_BYTES, WATCHED_AFTER, class, free, malloc,
+        written,
+    };
 
     #[test]
     fn freed_blocks_of_other_sizes_do_not_add_up() {
@@ -487,6 +537,64 @@ mod tests {
         }
         arena.reset();
         assert_eq!(arena.held(), before);
+    }
+
+    #[test]
+    fn what_is_written_is_copied_back_however_it_is_written() {
+        let mut arena = Arena::new().unwrap();
+        let opaque = arena.opaque();
+        // SAFETY: the opaque pointer is this arena's.
+        let take = |size: usize| unsafe { malloc(opaque, size as u64) }.cast::<u8>();
+        // SAFETY: the block is this arena's, and freed once.
+        let give_back = |block: *mut u8| unsafe { free(opaque, block.cast()) };
+        // SAFETY: the block is as long as is written.
+        let fill = |block: *mut u8, bytes: usize, with: u8| unsafe {
+            ptr::write_bytes(block, with, bytes);
+        };
+        let sizes = [100, 40_000, 2 * LARGE_BYTES, 5000, 300_000, 70];
+        let blocks = sizes.map(take);
+        for (block, size) in blocks.into_iter().zip(sizes) {
+            fill(block, size, 1);
+        }
+        arena.save();
+        let first = arena.first.clone();
+        arena.watch_writes().unwrap();
+        let reset = |arena: &mut Arena, to: &[u8]| {
+            arena.reset();
+            assert!(arena.content()[..] == to[..]);
+        };
+        for _ in 0..2 {
+            for _ in 0..=WATCHED_AFTER {
+                reset(&mut arena, &first);
+            }
+            assert!(arena.is_watched());
+            // Bytes here and there, whole blocks, blocks that are given back
+            // with their pages, blocks behind the image.
+            for way in 0..20 {
+                let of = way % blocks.len();
+                fill(blocks[of], 1 + way * 3, 2);
+                fill(blocks[4].wrapping_add(way * 10_000), 1, 3);
+                if way % 3 == 2 {
+                    give_back(blocks[2]);
+                }
+                fill(take(5 * LARGE_BYTES), LARGE_BYTES, 4);
+                reset(&mut arena, &first);
+                if way == 1 {
+                    let mut copied = 0;
+                    written::written(first.len(), |part| copied += part.len());
+                    assert!(copied < 20 * PAGE_BYTES, "{copied}");
+                }
+            }
+            // Another image, which differs where nothing was written.
+            fill(blocks[4], 300_000, 5);
+            let other = arena.content();
+            arena.use_image(Some(other.clone()));
+            assert!(!arena.is_watched());
+            fill(blocks[1], 40_000, 6);
+            reset(&mut arena, &other);
+            arena.use_image(None);
+            assert!(arena.content()[..] == first[..]);
+        }
     }
 
     #[test]

@@ -32,6 +32,7 @@ mod source_map;
 mod talk;
 mod wire;
 pub mod worker;
+mod written;
 mod zygote;
 
 use std::pin::Pin;

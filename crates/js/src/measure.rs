@@ -49,6 +49,17 @@ pub fn realms(modules: &[&str], calls: usize) -> io::Result<(usize, Vec<Row>)> {
         call(&realm);
         realm.reset();
     }));
+    realm.arena.watch_writes()?;
+    rows.push(row(
+        "pages that were written copied back",
+        true,
+        calls,
+        || {
+            call(&realm);
+            realm.reset();
+        },
+    ));
+    crate::written::stop();
     rows.push(row("process forked", true, calls.min(500), || {
         // SAFETY: this process has one thread; the child only runs the call.
         unsafe {

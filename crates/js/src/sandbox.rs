@@ -103,6 +103,7 @@ mod linux {
         libc::SYS_mmap,
         libc::SYS_munmap,
         libc::SYS_mremap,
+        libc::SYS_mprotect,
         libc::SYS_madvise,
         libc::SYS_brk,
         libc::SYS_futex,

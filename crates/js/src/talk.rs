@@ -490,8 +490,13 @@ async fn receive(
         let mut more = READ_BYTES;
         if let Some(length) = length(input)? {
             if input.len() >= length {
-                let rest = input.split_off(length);
-                let message = std::mem::replace(input, rest);
+                let message = if length < READ_BYTES {
+                    // The buffer stays: it is larger than most messages.
+                    input.drain(..length).collect()
+                } else {
+                    let rest = input.split_off(length);
+                    std::mem::replace(input, rest)
+                };
                 let message = RawDocumentBuf::from_bytes(message).map_err(io::Error::other)?;
                 if !is_shallow(&message) {
                     return Err(io::Error::other("a message that is nested too deeply"));

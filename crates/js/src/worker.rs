@@ -36,6 +36,7 @@ pub fn main() -> ExitCode {
 fn serve(mut realm: Box<Realm>) -> std::io::Result<()> {
     REALM.store(&raw mut *realm, Ordering::Relaxed);
     crate::sandbox::enter()?;
+    realm.arena.watch_writes()?;
     loop {
         let call = match crate::wire::read(&mut *realm.server.input, &mut realm.input) {
             Ok(call) => call,

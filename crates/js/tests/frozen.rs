@@ -13,6 +13,7 @@ use crate::{World, call, serves, until};
 pub(crate) fn narrow(workers: usize) -> Pool {
     let mut settings = PoolSettings::new(env!("CARGO_BIN_EXE_js-test-worker"), [""; 0]);
     settings.workers_max = workers;
+    settings.ready_min = 0;
     Pool::new(settings)
 }
 

@@ -223,6 +223,7 @@ async fn no_trace_is_left() {
     // One worker, so that both calls share a realm if anything does.
     let mut settings = js::PoolSettings::new(env!("CARGO_BIN_EXE_js-test-worker"), [""; 0]);
     settings.workers_max = 1;
+    settings.ready_min = 0;
     let pool = js::Pool::new(settings);
     for (leave, find) in TRACES {
         let source = format!("exports = async () => {{ {leave} }}");
