@@ -39,8 +39,6 @@ const LONG: Duration = Duration::from_millis(10);
 const PATIENCE: Duration = Duration::from_millis(2);
 /// The same for an owner who computes more than its share.
 const PATIENCE_BEHIND: Duration = Duration::from_millis(20);
-/// What a move costs the machine: for its owner's account.
-const MOVING: Duration = Duration::from_millis(1);
 /// Bytes of images that one worker keeps, before those of one more call.
 const IMAGES_PER_WORKER_BYTES_MAX: usize = 128 << 20;
 /// Operations of one call without a reply yet: more than functions may start.
@@ -186,9 +184,6 @@ impl Worker {
         let mut meter = Meter::default();
         let ran = self.talk(message, talk, limit, &mut meter).await;
         meter.end(&mut self.process, talk);
-        if matches!(ran, Ok(Ran::Frozen(_))) {
-            talk.shares.add(talk.owner, MOVING, Instant::now());
-        }
         ran
     }
 

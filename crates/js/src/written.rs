@@ -36,8 +36,11 @@ pub(crate) fn install() -> io::Result<()> {
         action.sa_sigaction = faulted as *const () as libc::sighandler_t;
         action.sa_flags = libc::SA_SIGINFO;
         libc::sigfillset(&raw mut action.sa_mask);
-        if libc::sigaction(libc::SIGSEGV, &raw const action, std::ptr::null_mut()) != 0 {
-            return Err(io::Error::last_os_error());
+        // Which of them it is depends on the system.
+        for signal in [libc::SIGSEGV, libc::SIGBUS] {
+            if libc::sigaction(signal, &raw const action, std::ptr::null_mut()) != 0 {
+                return Err(io::Error::last_os_error());
+            }
         }
     }
     PAGE_BYTES.store(page, Ordering::Relaxed);
