@@ -1,6 +1,7 @@
 //! The worker process: waits for a call, runs it, answers, and resets its
 //! realm.
 
+use std::io::ErrorKind;
 use std::process::ExitCode;
 use std::ptr;
 use std::sync::atomic::Ordering;
@@ -26,6 +27,15 @@ pub fn main() -> ExitCode {
     });
     match served {
         Ok(()) => ExitCode::SUCCESS,
+        // The server is gone.
+        Err(error)
+            if matches!(
+                error.kind(),
+                ErrorKind::ConnectionReset | ErrorKind::BrokenPipe
+            ) =>
+        {
+            ExitCode::SUCCESS
+        }
         Err(error) => {
             eprintln!("worker: {error}");
             ExitCode::FAILURE
@@ -40,7 +50,7 @@ fn serve(mut realm: Box<Realm>) -> std::io::Result<()> {
     loop {
         let call = match crate::wire::read(&mut *realm.server.input, &mut realm.input) {
             Ok(call) => call,
-            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => return Ok(()),
+            Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(()),
             Err(error) => return Err(error),
         };
         let answer = match call.get_str("k") {
@@ -403,7 +413,7 @@ unsafe fn drain(realm: &mut Realm, may_freeze: bool) -> Drained {
                 }
                 Ok(reply) => settle(realm, &reply),
                 Err(error) => {
-                    realm.run.broken = error.kind() != std::io::ErrorKind::TimedOut;
+                    realm.run.broken = error.kind() != ErrorKind::TimedOut;
                     return Drained::Stopped;
                 }
             }
