@@ -16,6 +16,12 @@ use crate::realm::EXPIRED;
 const REFUSE_AFTER: u64 = 100_000_000;
 /// How long a worker that stands back computes between two yields.
 const ASIDE_AFTER: u64 = 100_000;
+/// One of so many parts of the time is a worker's that stands back, whatever
+/// others want. Workers alone with each other have four times as much.
+const SHARE: u64 = 32;
+/// How far that is looked back.
+const LOOK_BACK: u64 = 200_000_000;
+
 /// When the running call came, in nanoseconds of the machine's clock.
 static BEGAN: AtomicU64 = AtomicU64::new(0);
 /// When the running call's time is up, in nanoseconds of the machine's clock;
@@ -29,6 +35,9 @@ const NEVER: u64 = u64::MAX;
 static STANDS_BACK: AtomicBool = AtomicBool::new(false);
 /// What it had computed when it yielded last, in nanoseconds.
 static YIELDED: AtomicU64 = AtomicU64::new(0);
+/// When its share was begun to be looked at, and what it had computed then.
+static LOOKED_AT: AtomicU64 = AtomicU64::new(0);
+static COMPUTED_THEN: AtomicU64 = AtomicU64::new(0);
 /// Whether the running call is one that moves from worker to worker.
 static MOVES: AtomicBool = AtomicBool::new(false);
 /// Whether it waits for the server.
@@ -102,7 +111,9 @@ pub(crate) fn wait<T>(wait: impl FnOnce() -> T) -> T {
     ring(now());
     let waited = wait();
     WAITS.store(false, Ordering::Relaxed);
-    ring_in_time(now());
+    let now = now();
+    look_from(now, clock(libc::CLOCK_PROCESS_CPUTIME_ID));
+    ring_in_time(now);
     waited
 }
 
@@ -135,19 +146,36 @@ extern "C" fn rang(_: libc::c_int) {
         }
     }
     ring(now);
-    if steps_aside() {
-        step_aside();
+    // Whose time is up has to say so before it is killed.
+    let ends = deadline != 0 && (deadline..deadline + REFUSE_AFTER).contains(&now);
+    if steps_aside() && !ends {
+        step_aside(now);
     }
 }
 
-/// Yields the processor, unless the timer rang while others had it.
-fn step_aside() {
+/// Yields the processor, unless the timer rang while others had it, or they had
+/// it for too long: then the claim is of use.
+fn step_aside(now: u64) {
     let computed = clock(libc::CLOCK_PROCESS_CPUTIME_ID);
-    if computed.saturating_sub(YIELDED.load(Ordering::Relaxed)) > ASIDE_AFTER / 2 {
-        YIELDED.store(computed, Ordering::Relaxed);
+    if computed.saturating_sub(YIELDED.load(Ordering::Relaxed)) <= ASIDE_AFTER / 2 {
+        return;
+    }
+    YIELDED.store(computed, Ordering::Relaxed);
+    let passed = now.saturating_sub(LOOKED_AT.load(Ordering::Relaxed));
+    let since = computed.saturating_sub(COMPUTED_THEN.load(Ordering::Relaxed));
+    if passed > LOOK_BACK {
+        look_from(now, computed);
+    }
+    if since.saturating_mul(SHARE) >= passed {
         // SAFETY: without arguments; it may be called in a handler.
         unsafe { libc::sched_yield() };
     }
+}
+
+/// Begins to look at what share of the time it has.
+fn look_from(now: u64, computed: u64) {
+    LOOKED_AT.store(now, Ordering::Relaxed);
+    COMPUTED_THEN.store(computed, Ordering::Relaxed);
 }
 
 /// Sets the timer unless it rings early enough.

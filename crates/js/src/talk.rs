@@ -23,7 +23,7 @@ use crate::wire::{MESSAGE_BYTES_MAX, binary, bytes, count, is_shallow, length};
 use crate::{BoxFuture, Call, Compiled, Entered, Failure, Host, HostError, LogLine, Outcome};
 
 /// From the time limit to the kill of a worker that has not answered.
-const KILL_AFTER: Duration = Duration::from_millis(250);
+const KILL_AFTER: Duration = Duration::from_millis(600);
 /// A call that takes longer, or that waits for the host, makes room for
 /// another.
 const START_TIME: Duration = Duration::from_millis(10);
