@@ -55,10 +55,20 @@ pub(crate) fn handle_signals() -> io::Result<()> {
 
 /// Installs a handler, which may only do what is safe in one.
 pub(crate) fn handle(signal: libc::c_int, handler: extern "C" fn(libc::c_int)) -> io::Result<()> {
+    install(signal, handler as *const (), 0)
+}
+
+/// The same with flags, which tell what the handler takes.
+pub(crate) fn install(
+    signal: libc::c_int,
+    handler: *const (),
+    flags: libc::c_int,
+) -> io::Result<()> {
     // SAFETY: the pointer is to a live value.
     unsafe {
         let mut action: libc::sigaction = std::mem::zeroed();
-        action.sa_sigaction = handler as *const () as libc::sighandler_t;
+        action.sa_sigaction = handler as libc::sighandler_t;
+        action.sa_flags = flags;
         // One at a time.
         libc::sigfillset(&raw mut action.sa_mask);
         // Without SA_RESTART: a blocked read has to wake up.
@@ -139,16 +149,17 @@ extern "C" fn stands_back(_: libc::c_int) {
 
 extern "C" fn rang(_: libc::c_int) {
     let (now, deadline) = (now(), DEADLINE.load(Ordering::Relaxed));
-    if deadline != 0 && now >= deadline {
+    let is_over = deadline != 0 && now >= deadline;
+    let refuses = is_over && now >= deadline + REFUSE_AFTER;
+    if is_over {
         EXPIRED.store(true, Ordering::Relaxed);
-        if now >= deadline + REFUSE_AFTER {
-            REFUSE.store(true, Ordering::Relaxed);
-        }
+    }
+    if refuses {
+        REFUSE.store(true, Ordering::Relaxed);
     }
     ring(now);
     // Whose time is up has to say so before it is killed.
-    let ends = deadline != 0 && (deadline..deadline + REFUSE_AFTER).contains(&now);
-    if steps_aside() && !ends {
+    if steps_aside() && (refuses || !is_over) {
         step_aside(now);
     }
 }

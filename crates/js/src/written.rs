@@ -11,6 +11,8 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use libc::{PROT_READ, PROT_WRITE};
 
+use crate::alarm;
+
 /// Pages that can be watched at most: an image of 128 MiB on most machines.
 const PAGES_MAX: usize = 32 << 10;
 const WORD: usize = u64::BITS as usize;
@@ -29,42 +31,29 @@ pub(crate) fn install() -> io::Result<()> {
     // SAFETY: a constant argument.
     let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
     let page = usize::try_from(page).map_err(io::Error::other)?;
-    // SAFETY: the pointer is to a live value; the handler stores to atomics and
-    // makes a system call.
-    unsafe {
-        let mut action: libc::sigaction = std::mem::zeroed();
-        action.sa_sigaction = faulted as *const () as libc::sighandler_t;
-        action.sa_flags = libc::SA_SIGINFO;
-        libc::sigfillset(&raw mut action.sa_mask);
-        // Which of them it is depends on the system.
-        for signal in [libc::SIGSEGV, libc::SIGBUS] {
-            if libc::sigaction(signal, &raw const action, std::ptr::null_mut()) != 0 {
-                return Err(io::Error::last_os_error());
-            }
-        }
+    // Which of them it is depends on the system.
+    for signal in [libc::SIGSEGV, libc::SIGBUS] {
+        alarm::install(signal, faulted as *const (), libc::SA_SIGINFO)?;
     }
     PAGE_BYTES.store(page, Ordering::Relaxed);
     Ok(())
 }
 
-/// Watches the whole pages of memory that begins a mapping; whether that is so
-/// now.
-pub(crate) fn watch(base: *mut u8, bytes: usize) -> bool {
+/// Watches the whole pages of memory that begins a mapping, if that can be.
+pub(crate) fn watch(base: *mut u8, bytes: usize) {
     let page = PAGE_BYTES.load(Ordering::Relaxed);
     let pages = bytes.checked_div(page).unwrap_or_default();
     if pages == 0 || pages > PAGES_MAX {
-        return false;
+        return;
     }
     for word in &WRITTEN {
         word.store(0, Ordering::Relaxed);
     }
     BASE.store(base as usize, Ordering::Relaxed);
     PAGES.store(pages, Ordering::Relaxed);
-    let watched = protect(0..pages, PROT_READ);
-    if !watched {
+    if !protect(0..pages, PROT_READ) {
         stop();
     }
-    watched
 }
 
 /// Whether pages are watched.

@@ -19,7 +19,6 @@ mod reach;
 mod realm;
 mod rogue;
 mod service_crypto;
-
 mod values;
 mod workers;
 
