@@ -18,7 +18,7 @@ const REFUSE_AFTER: u64 = 100_000_000;
 const ASIDE_AFTER: u64 = 100_000;
 /// One of so many parts of the time is a worker's that stands back, whatever
 /// others want. Workers alone with each other have four times as much.
-const SHARE: u64 = 32;
+const SHARE: u64 = 16;
 /// How far that is looked back.
 const LOOK_BACK: u64 = 200_000_000;
 
@@ -158,8 +158,7 @@ extern "C" fn rang(_: libc::c_int) {
         REFUSE.store(true, Ordering::Relaxed);
     }
     ring(now);
-    // Whose time is up has to say so before it is killed.
-    if steps_aside() && (refuses || !is_over) {
+    if steps_aside() {
         step_aside(now);
     }
 }

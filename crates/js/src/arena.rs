@@ -25,8 +25,8 @@ const KEEP_DIRTY_BYTES: usize = 8 << 20;
 /// Resets to one image in a row before it is watched what calls write of it:
 /// whose workers change images all the time gains nothing.
 const WATCHED_AFTER: u32 = 16;
-/// What is given back at once of that.
-const EMPTIED_BYTES: usize = 2 << 20;
+/// What is given back to the system at once.
+const GIVEN_BACK_BYTES: usize = 1 << 20;
 /// A page, or a multiple of the machine's.
 const PAGE_BYTES: usize = 64 << 10;
 /// Freed blocks from this size on give their pages back at once.
@@ -207,13 +207,9 @@ impl Arena {
         let start = self.image.len().next_multiple_of(PAGE_BYTES);
         // A call that was taken over may have written any length to the arena.
         let bytes = bytes.min(MAPPING_BYTES - start);
-        // In parts, so that a worker which stands back steps aside meanwhile.
-        for part in (start..start + bytes).step_by(EMPTIED_BYTES) {
-            let bytes = EMPTIED_BYTES.min(start + bytes - part);
-            // SAFETY: the range is page-aligned and inside the mapping; nothing
-            // of the image lies in it.
-            unsafe { libc::madvise(self.base.add(part).cast(), bytes, libc::MADV_DONTNEED) };
-        }
+        // SAFETY: the range is page-aligned and inside the mapping; nothing of
+        // the image lies in it.
+        unsafe { give_back(self.base.add(start), bytes) };
     }
 
     /// What differs from the image, as bytes that [`Arena::apply`] understands;
@@ -444,11 +440,21 @@ unsafe extern "C" fn free(opaque: *mut c_void, pointer: *mut c_void) {
         let (start, length) = pages_of(block, size + HEADER_BYTES);
         if length > 0 {
             written::note(start, length);
-            libc::madvise(start.cast(), length, libc::MADV_DONTNEED);
+            give_back(start, length);
             (*state).returned += length;
         }
         pointer.cast::<*mut u8>().write((*state).free[class]);
         (*state).free[class] = block;
+    }
+}
+
+/// Gives pages of the mapping back to the system: they read as zeros. In parts,
+/// so that a worker which stands back steps aside meanwhile.
+unsafe fn give_back(start: *mut u8, bytes: usize) {
+    for part in (0..bytes).step_by(GIVEN_BACK_BYTES) {
+        let bytes = GIVEN_BACK_BYTES.min(bytes - part);
+        // SAFETY: as the caller promises.
+        unsafe { libc::madvise(start.add(part).cast(), bytes, libc::MADV_DONTNEED) };
     }
 }
 

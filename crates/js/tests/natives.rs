@@ -136,7 +136,10 @@ async fn hostile_input_of_built_in_modules_ends_in_errors() {
     for (body, wanted) in CALLS {
         let source = format!("exports = () => String((() => {{ {body} }})())");
         let mut call = call(&source, Vec::new());
-        call.limits.time_ms = 2000;
+        // Who may end at its limit may do so soon.
+        if wanted.is_empty() {
+            call.limits.time_ms = 2000;
+        }
         let outcome = pool.call(call, Arc::new(World::default())).await;
         let text = match outcome.result {
             Ok(Bson::String(text)) => text,
