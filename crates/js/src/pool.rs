@@ -20,9 +20,9 @@ use crate::talk::{Codes, Images, Ran, Talk, Worker, next};
 use crate::wire::MESSAGE_BYTES_MAX;
 use crate::{BoxFuture, Call, Entered, Failure, Frame, Host, HostError, Limits, Outcome};
 
-/// Calls that start at once, for each core: more would only trade places and
-/// caches.
-const STARTING_PER_CORE: usize = 2;
+/// Calls that start at once, for each core: with fewer, processes wait for each
+/// other; with more, a call waits for longer behind those of another owner.
+const STARTING_PER_CORE: usize = 5;
 /// How long the first call may take, the start of its worker included.
 const WARM_MS_MAX: u64 = 10_000;
 /// How long modules may take to load ahead.
