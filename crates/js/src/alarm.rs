@@ -15,9 +15,9 @@ use crate::realm::EXPIRED;
 /// after it.
 const REFUSE_AFTER: u64 = 100_000_000;
 /// How long a worker that stands back computes between two yields.
-const ASIDE_AFTER: u64 = 100_000;
+const ASIDE_AFTER: u64 = 60_000;
 /// One of so many parts of the time is a worker's that stands back, whatever
-/// others want. Workers alone with each other have four times as much.
+/// others want.
 const SHARE: u64 = 16;
 /// How far that is looked back.
 const LOOK_BACK: u64 = 200_000_000;

@@ -26,7 +26,7 @@ const KEEP_DIRTY_BYTES: usize = 8 << 20;
 /// whose workers change images all the time gains nothing.
 const WATCHED_AFTER: u32 = 16;
 /// What is given back to the system at once.
-const GIVEN_BACK_BYTES: usize = 1 << 20;
+const GIVEN_BACK_BYTES: usize = 256 << 10;
 /// A page, or a multiple of the machine's.
 const PAGE_BYTES: usize = 64 << 10;
 /// Freed blocks from this size on give their pages back at once.

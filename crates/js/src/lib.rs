@@ -8,6 +8,7 @@
 mod alarm;
 mod arena;
 mod builtins;
+mod company;
 mod compile;
 mod convert;
 mod errors;

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use bson::{Bson, RawArrayBuf, RawBson, RawDocument, RawDocumentBuf, cstr, rawdoc};
 
+use crate::company::Company;
 use crate::frozen::Frozen;
 use crate::keeper::Keeper;
 use crate::learned::{self, Image, Learned};
@@ -20,9 +21,12 @@ use crate::talk::{Codes, Images, Ran, Talk, Worker, next};
 use crate::wire::MESSAGE_BYTES_MAX;
 use crate::{BoxFuture, Call, Entered, Failure, Frame, Host, HostError, Limits, Outcome};
 
-/// Calls that start at once, for each core: with fewer, processes wait for each
-/// other; with more, a call waits for longer behind those of another owner.
+/// Calls that start at once, for each core.
 const STARTING_PER_CORE: usize = 5;
+/// Those of one owner in company: with more, calls of others wait behind them.
+const STARTING_PER_CORE_OF_OWNER: usize = 2;
+/// Those of an owner who is alone: with fewer, processes wait for each other.
+const STARTING_PER_CORE_ALONE: usize = 8;
 /// How long the first call may take, the start of its worker included.
 const WARM_MS_MAX: u64 = 10_000;
 /// How long modules may take to load ahead.
@@ -101,8 +105,11 @@ struct Shared {
     queues: [Arc<Queue>; DEPTHS],
     /// Those who start; owners take turns here too.
     starting: Arc<Queue>,
+    /// Those of an owner who is alone.
+    starting_alone: Arc<Queue>,
     /// Those of owners who compute more than their share.
     starting_behind: Arc<Queue>,
+    company: Company,
     shares: Shares,
     running: AtomicUsize,
     frozen: Frozen,
@@ -127,19 +134,27 @@ impl Pool {
             running_of_owner: (settings.workers_max * 3 / 4).max(1),
             calls_of_owner: settings.calls_of_owner_max.max(1),
         };
-        let starting = |running: usize| {
+        let starting = |running: usize, running_of_owner: usize| {
             Arc::new(Queue::new(Bounds {
                 running: running.max(1),
-                running_of_owner: running.saturating_sub(1).max(1),
+                running_of_owner: running_of_owner.max(1),
                 calls_of_owner: usize::MAX,
             }))
         };
         Self {
             shared: Arc::new(Shared {
                 queues: std::array::from_fn(|_| Arc::new(Queue::new(bounds))),
-                starting: starting(cores() * STARTING_PER_CORE),
+                starting: starting(
+                    cores() * STARTING_PER_CORE,
+                    cores() * STARTING_PER_CORE_OF_OWNER - 1,
+                ),
+                starting_alone: starting(
+                    cores() * STARTING_PER_CORE_ALONE,
+                    cores() * STARTING_PER_CORE_ALONE - 1,
+                ),
                 // They leave a core to others.
-                starting_behind: starting(cores() - 1),
+                starting_behind: starting(cores() - 1, cores().saturating_sub(2)),
+                company: Company::default(),
                 shares: Shares::new(cores()),
                 keeper: Keeper::new(settings.clone()),
                 frozen: Frozen::new(settings.frozen_bytes_max),
@@ -270,8 +285,11 @@ impl Pool {
         let Some(permit) = admission.permit(false).await else {
             return failed(Failure::Overloaded);
         };
+        let is_alone = self.shared.company.is_alone(&call.owner, start);
         let starting = if self.shared.shares.is_heavy(&call.owner, start) {
             &self.shared.starting_behind
+        } else if is_alone {
+            &self.shared.starting_alone
         } else {
             &self.shared.starting
         };
