@@ -31,8 +31,8 @@ pub(crate) fn die_with_parent() {
     }
 }
 
-/// How far a worker stands back: a tenth of the time of others, where both want
-/// all of it.
+/// How much nicer than the server a worker is that stands back: it has a tenth
+/// of the time of others, where both want all of it.
 const STANDS_BACK_NICE: i32 = 10;
 
 /// What wakes up in this process, and in those that it forks, waits until others
@@ -49,7 +49,9 @@ pub(crate) fn give_way() {
 /// Lets other processes go first; whether that is so now. There is no way back
 /// without privileges.
 pub(crate) fn stand_back(process: Pid) -> bool {
-    rustix::process::setpriority_process(Some(process), STANDS_BACK_NICE).is_ok()
+    let of_server = rustix::process::getpriority_process(None).unwrap_or(0);
+    let nice = (of_server + STANDS_BACK_NICE).min(19);
+    rustix::process::setpriority_process(Some(process), nice).is_ok()
 }
 
 /// Closes every descriptor from `first` on, which nothing in this process uses.
