@@ -145,7 +145,11 @@ impl Worker {
         reply: Option<Reply>,
         talk: &mut Talk<'_>,
     ) -> Vec<u8> {
-        let mut message = rawdoc! { "k": "thaw", "time_ms": left.as_millis() as i64 };
+        // Of its size from the beginning: growing would copy it again and again.
+        let room = frozen.as_bytes().len() + READ_BYTES;
+        let mut message = with_room(room);
+        message.append(cstr!("k"), "thaw");
+        message.append(cstr!("time_ms"), left.as_millis() as i64);
         for part in [cstr!("state"), cstr!("run")] {
             if let Ok(Some(value)) = frozen.get(part) {
                 message.append(part, value);
@@ -505,6 +509,14 @@ async fn receive(
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
     }
+}
+
+/// An empty document with room for as many bytes.
+fn with_room(bytes: usize) -> RawDocumentBuf {
+    const EMPTY: [u8; 5] = [5, 0, 0, 0, 0];
+    let mut document = Vec::with_capacity(bytes);
+    document.extend_from_slice(&EMPTY);
+    RawDocumentBuf::from_bytes(document).unwrap_or_default()
 }
 
 /// The modules that a worker says its call loaded. A report that no call could
