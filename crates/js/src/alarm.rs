@@ -149,13 +149,11 @@ extern "C" fn stands_back(_: libc::c_int) {
 
 extern "C" fn rang(_: libc::c_int) {
     let (now, deadline) = (now(), DEADLINE.load(Ordering::Relaxed));
-    let is_over = deadline != 0 && now >= deadline;
-    let refuses = is_over && now >= deadline + REFUSE_AFTER;
-    if is_over {
+    if deadline != 0 && now >= deadline {
         EXPIRED.store(true, Ordering::Relaxed);
-    }
-    if refuses {
-        REFUSE.store(true, Ordering::Relaxed);
+        if now >= deadline + REFUSE_AFTER {
+            REFUSE.store(true, Ordering::Relaxed);
+        }
     }
     ring(now);
     if steps_aside() {

@@ -24,9 +24,7 @@ impl Company {
     /// Notes a call; whether its owner is the only one lately.
     pub(crate) fn is_alone(&self, owner: &Arc<str>, now: Instant) -> bool {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if state.last.as_ref() != Some(owner)
-            && let Some(_other) = state.last.replace(owner.clone())
-        {
+        if state.last.as_ref() != Some(owner) && state.last.replace(owner.clone()).is_some() {
             state.changed = Some(now);
         }
         let changed = state.changed;

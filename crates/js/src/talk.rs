@@ -146,8 +146,7 @@ impl Worker {
         talk: &mut Talk<'_>,
     ) -> Vec<u8> {
         // Of its size from the beginning: growing would copy it again and again.
-        let room = frozen.as_bytes().len() + READ_BYTES;
-        let mut message = with_room(room);
+        let mut message = with_room(frozen.as_bytes().len() + READ_BYTES);
         message.append(cstr!("k"), "thaw");
         message.append(cstr!("time_ms"), left.as_millis() as i64);
         for part in [cstr!("state"), cstr!("run")] {
@@ -513,9 +512,8 @@ async fn receive(
 
 /// An empty document with room for as many bytes.
 fn with_room(bytes: usize) -> RawDocumentBuf {
-    const EMPTY: [u8; 5] = [5, 0, 0, 0, 0];
-    let mut document = Vec::with_capacity(bytes);
-    document.extend_from_slice(&EMPTY);
+    let mut document = RawDocumentBuf::new().into_bytes();
+    document.reserve(bytes);
     RawDocumentBuf::from_bytes(document).unwrap_or_default()
 }
 
